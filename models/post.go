@@ -1,0 +1,184 @@
+// Package models holds the entities, their states and the rules that posts
+// must keep. It imports nothing else of this project.
+package models
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Platform names a social platform.
+type Platform string
+
+// The platforms.
+const (
+	TikTok    Platform = "tiktok"
+	Instagram Platform = "instagram"
+)
+
+// Kind is what a post consists of.
+type Kind string
+
+// The kinds of posts.
+const (
+	Video Kind = "video" // TikTok
+	Image Kind = "image" // Instagram feed
+	Reel  Kind = "reel"  // Instagram
+)
+
+// Step is the part of the work that the next run of a post does. It decides
+// the queue, so that heavy transfers never wait in front of light calls.
+type Step string
+
+const (
+	// StepTransfer moves the file: from the customer's link to our storage, and
+	// from there to the platform.
+	StepTransfer Step = "transfer"
+	// StepPublish makes the light calls: containers, publishing, looking.
+	StepPublish Step = "publish"
+)
+
+// Admission tells where a post waits for its next run.
+type Admission string
+
+const (
+	// AdmissionNone: no run is due; the post has ended.
+	AdmissionNone Admission = ""
+	// AdmissionWaiting: its time is beyond the horizon. Only this row knows it.
+	AdmissionWaiting Admission = "waiting"
+	// AdmissionParked: it is due, but its lane already has enough posts in Asynq.
+	AdmissionParked Admission = "parked"
+	// AdmissionAdmitted: it has a task in Asynq, or a worker runs it.
+	AdmissionAdmitted Admission = "admitted"
+)
+
+// The reasons why a queued post waits, as the API shows them.
+const (
+	DeferredLane        = "account_busy"
+	DeferredRateLimit   = "rate_limited"
+	DeferredDailyCap    = "daily_cap"
+	DeferredRetry       = "retry"
+	DeferredReauthorize = "reauth_required"
+)
+
+// Post is one item for one account. Every column below the line is written
+// only by the holder of the fence, or together with a new fence.
+type Post struct {
+	ID                 string `gorm:"primaryKey"`
+	AppID              int64
+	UserID             int64
+	Platform           Platform
+	OAuthAccountID     int64 `gorm:"column:oauth_account_id"`
+	InstagramAccountID *int64
+	Kind               Kind
+	GroupID            *string
+	Content            Content `gorm:"serializer:json"`
+	// SourceURL is the customer's link, sealed; empty once the file is ours.
+	SourceURL     string
+	PublishAt     time.Time
+	MaxLatenessMs *int64
+	CorrelationID string
+	CreatedAt     time.Time `gorm:"autoCreateTime:false"`
+
+	Lane      string
+	Status    Status
+	Step      Step
+	MediaID   *string
+	Admission Admission
+	// RunAt is when the next run is due; nil when none is.
+	RunAt *time.Time
+	// EnqueuedAt is when a task for this fence was last known to be in Asynq.
+	EnqueuedAt *time.Time
+	// Fence counts the claims. A write that names an older one changes nothing.
+	Fence      int64
+	LeaseUntil *time.Time
+	LeaseOwner string
+	// Attempts counts runs that failed. Waiting is no attempt.
+	Attempts int
+	// UnfinishedRuns counts runs that began and never reported an end.
+	UnfinishedRuns int
+	// Looks counts the polls since the platform got the post, for their spacing.
+	Looks int
+	// WaitingSince is when the platform got the post, or the answer got lost.
+	WaitingSince   *time.Time
+	DeferredUntil  *time.Time
+	DeferredReason string
+	PublishID      *string
+	ContainerID    *string
+	PlatformPostID *string
+	Permalink      *string
+	ErrorCode      string
+	ErrorMessage   string
+	StartedAt      *time.Time
+	PublishedAt    *time.Time
+	UpdatedAt      time.Time `gorm:"autoUpdateTime:false"`
+}
+
+// Content is what the app wants posted.
+type Content struct {
+	TikTok    *TikTokContent    `json:"tiktok,omitempty"`
+	Instagram *InstagramContent `json:"instagram,omitempty"`
+}
+
+// TikTokContent is post_info of a video, in our words.
+type TikTokContent struct {
+	Title            string `json:"title"`
+	PrivacyLevel     string `json:"privacy_level"`
+	DisableDuet      bool   `json:"disable_duet"`
+	DisableComment   bool   `json:"disable_comment"`
+	DisableStitch    bool   `json:"disable_stitch"`
+	BrandContent     bool   `json:"brand_content_toggle"`
+	BrandOrganic     bool   `json:"brand_organic_toggle"`
+	AIGC             bool   `json:"is_aigc"`
+	CoverTimestampMs *int32 `json:"video_cover_timestamp_ms,omitempty"`
+}
+
+// InstagramContent holds the parameters of an image or reel.
+type InstagramContent struct {
+	Caption       string    `json:"caption"`
+	AltText       string    `json:"alt_text,omitempty"`
+	LocationID    string    `json:"location_id,omitempty"`
+	ShareToFeed   *bool     `json:"share_to_feed,omitempty"`
+	CoverURL      string    `json:"cover_url,omitempty"`
+	ThumbOffsetMs *int64    `json:"thumb_offset,omitempty"`
+	Collaborators []string  `json:"collaborators,omitempty"`
+	UserTags      []UserTag `json:"user_tags,omitempty"`
+}
+
+// UserTag tags an account. X and Y are fractions of width and height.
+type UserTag struct {
+	Username string   `json:"username"`
+	X        *float64 `json:"x,omitempty"`
+	Y        *float64 `json:"y,omitempty"`
+}
+
+// MaxLateness is how late the post may start; ok is false when it may start
+// at any time.
+func (p *Post) MaxLateness() (d time.Duration, ok bool) {
+	if p.MaxLatenessMs == nil {
+		return 0, false
+	}
+	return time.Duration(*p.MaxLatenessMs) * time.Millisecond, true
+}
+
+// TooLate reports whether the post has missed its time at now.
+func (p *Post) TooLate(now time.Time) bool {
+	d, ok := p.MaxLateness()
+	return ok && now.After(p.PublishAt.Add(d))
+}
+
+// AccountID is the account as the API names it: the Instagram account of an
+// Instagram post, the OAuth account of a TikTok post.
+func (p *Post) AccountID() int64 {
+	if p.InstagramAccountID != nil {
+		return *p.InstagramAccountID
+	}
+	return p.OAuthAccountID
+}
+
+// NewID makes an id that sorts by time (UUIDv7, RFC 9562).
+func NewID() string { return uuid.Must(uuid.NewV7()).String() }
+
+// Time cuts t to what both databases keep: UTC, microseconds.
+func Time(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }

@@ -1,0 +1,60 @@
+package models
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestMoves writes every allowed move down a second time, by hand: a change of
+// the table has to be meant twice.
+func TestMoves(t *testing.T) {
+	allowed := map[Status]string{
+		Scheduled:  "queued publishing canceled missed",
+		Queued:     "scheduled publishing canceled missed failed",
+		Publishing: "queued processing published delivered uncertain failed missed",
+		Processing: "queued publishing published delivered uncertain failed",
+		Uncertain:  "queued processing published delivered failed",
+		Failed:     "queued",
+		Missed:     "queued",
+	}
+	for _, from := range Statuses {
+		for _, to := range Statuses {
+			want := from == to || slices.Contains(strings.Fields(allowed[from]), string(to))
+			if got := CanMove(from, to); got != want {
+				t.Errorf("CanMove(%s, %s) = %v, want %v", from, to, got, want)
+			}
+		}
+	}
+}
+
+func TestLiveAndCanceledAreFinal(t *testing.T) {
+	for _, from := range []Status{Published, Delivered, Canceled} {
+		for _, to := range Statuses {
+			if to != from && CanMove(from, to) {
+				t.Errorf("%s may still become %s", from, to)
+			}
+		}
+	}
+}
+
+func TestLedgerMayBeLive(t *testing.T) {
+	for name, tc := range map[string]struct {
+		ledger Ledger
+		want   bool
+	}{
+		"empty":                   {nil, false},
+		"init only":               {Ledger{{Op: LedgerInit, State: Intended}}, false},
+		"last chunk intended":     {Ledger{{Op: LedgerInit, State: Done}, {Op: LedgerLastChunk, State: Intended}}, true},
+		"last chunk void":         {Ledger{{Op: LedgerLastChunk, State: Void}}, false},
+		"container only":          {Ledger{{Op: LedgerContainer, State: Done}}, false},
+		"publish done":            {Ledger{{Op: LedgerContainer, State: Done}, {Op: LedgerPublish, State: Done}}, true},
+		"void first, second open": {Ledger{{Op: LedgerPublish, State: Void}, {Op: LedgerPublish, State: Intended}}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := tc.ledger.MayBeLive(); got != tc.want {
+				t.Errorf("MayBeLive = %v, want %v", got, tc.want)
+			}
+		})
+	}
+}
