@@ -3,6 +3,7 @@
 package models
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -182,3 +183,6 @@ func NewID() string { return uuid.Must(uuid.NewV7()).String() }
 
 // Time cuts t to what both databases keep: UTC, microseconds.
 func Time(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
+
+// Lane names the serial order of an account's posts.
+func Lane(p Platform, accountID int64) string { return fmt.Sprintf("%s:%d", p, accountID) }

@@ -1,0 +1,184 @@
+package db
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"socialqueue/models"
+)
+
+// inLane are the states whose posts take a turn of their account (Status.InLane).
+var inLane = []models.Status{models.Scheduled, models.Queued, models.Publishing}
+
+// Waiting lists posts that wait for their time and are due until then, soonest
+// first.
+func (d *DB) Waiting(ctx context.Context, until time.Time, limit int) ([]models.Post, error) {
+	var posts []models.Post
+	err := d.orm.WithContext(ctx).
+		Where("admission = 'waiting' AND run_at <= ?", until).Order("run_at, id").Limit(limit).Find(&posts).Error
+	if err != nil {
+		return nil, fmt.Errorf("list waiting posts: %w", err)
+	}
+	return posts, nil
+}
+
+// LaneLoad says how many posts of a lane are in Asynq.
+type LaneLoad struct {
+	Lane string
+	// Due counts those whose time has come, Total all of them.
+	Due, Total int
+}
+
+// LaneLoads counts the posts of lanes that are in Asynq. Lanes without any are
+// left out.
+func (d *DB) LaneLoads(ctx context.Context, lanes []string, now time.Time) (map[string]LaneLoad, error) {
+	var rows []LaneLoad
+	err := d.orm.WithContext(ctx).Model(&models.Post{}).
+		Select("lane, COUNT(*) AS total, SUM(CASE WHEN run_at <= ? THEN 1 ELSE 0 END) AS due", now).
+		Where("admission = 'admitted' AND status IN ? AND lane IN ?", inLane, lanes).
+		Group("lane").Scan(&rows).Error
+	if err != nil {
+		return nil, fmt.Errorf("count lanes: %w", err)
+	}
+	loads := make(map[string]LaneLoad, len(rows))
+	for _, row := range rows {
+		loads[row.Lane] = row
+	}
+	return loads, nil
+}
+
+// Admit moves posts into Asynq's care, unless somebody else moved them first.
+// It returns those it moved; each now needs its task.
+func (d *DB) Admit(ctx context.Context, posts []models.Post, now time.Time) ([]models.Post, error) {
+	admitted := posts[:0:0]
+	for _, p := range posts {
+		res := d.orm.WithContext(ctx).Exec(`
+			UPDATE posts SET admission = 'admitted', enqueued_at = ?, updated_at = ?
+			WHERE id = ? AND fence = ? AND admission IN ('waiting', 'parked')`, now, now, p.ID, p.Fence)
+		if res.Error != nil {
+			return admitted, fmt.Errorf("admit post %s: %w", p.ID, res.Error)
+		}
+		if res.RowsAffected == 1 {
+			admitted = append(admitted, p)
+		}
+	}
+	return admitted, nil
+}
+
+// Park sets posts aside until their lane has a place.
+func (d *DB) Park(ctx context.Context, ids []string, now time.Time) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	err := d.orm.WithContext(ctx).Exec(`
+		UPDATE posts SET admission = 'parked', updated_at = ? WHERE admission = 'waiting' AND id IN ?`, now, ids).Error
+	if err != nil {
+		return fmt.Errorf("park posts: %w", err)
+	}
+	return nil
+}
+
+// QueueDue turns scheduled posts whose time has come, and that no worker took
+// yet, into queued ones.
+func (d *DB) QueueDue(ctx context.Context, now time.Time) error {
+	err := d.orm.WithContext(ctx).Exec(`
+		UPDATE posts SET status = 'queued', updated_at = ?
+		WHERE status = 'scheduled' AND run_at <= ? AND lease_until IS NULL`, now, now).Error
+	if err != nil {
+		return fmt.Errorf("queue due posts: %w", err)
+	}
+	return nil
+}
+
+// Parked lists the first posts of a lane that wait for their turn.
+func (d *DB) Parked(ctx context.Context, lane string, limit int) ([]models.Post, error) {
+	var posts []models.Post
+	err := d.orm.WithContext(ctx).
+		Where("admission = 'parked' AND lane = ?", lane).Order("run_at, id").Limit(limit).Find(&posts).Error
+	if err != nil {
+		return nil, fmt.Errorf("list parked posts of %s: %w", lane, err)
+	}
+	return posts, nil
+}
+
+// ParkedLanes lists the lanes in which posts wait for their turn. It hops from
+// lane to lane through the index, so a backlog in one costs no more than one.
+func (d *DB) ParkedLanes(ctx context.Context) ([]string, error) {
+	var lanes []string
+	err := d.orm.WithContext(ctx).Raw(`
+		WITH RECURSIVE hop (lane) AS (
+			SELECT MIN(lane) FROM posts WHERE admission = 'parked'
+			UNION ALL
+			SELECT (SELECT MIN(lane) FROM posts WHERE admission = 'parked' AND lane > hop.lane) FROM hop WHERE hop.lane IS NOT NULL
+		) SELECT lane FROM hop WHERE lane IS NOT NULL`).Scan(&lanes).Error
+	if err != nil {
+		return nil, fmt.Errorf("list lanes with parked posts: %w", err)
+	}
+	return lanes, nil
+}
+
+// Unattended lists admitted posts that nobody works on although they should be:
+// their lease ran out, or they are due since checkAfter and were not seen in
+// Asynq since then.
+func (d *DB) Unattended(ctx context.Context, now time.Time, checkAfter time.Duration, limit int) ([]models.Post, error) {
+	seen := now.Add(-checkAfter)
+	var posts []models.Post
+	err := d.orm.WithContext(ctx).
+		Where("admission = 'admitted' AND run_at <= ?", now).
+		Where(`(lease_until < ? AND (enqueued_at IS NULL OR enqueued_at <= lease_until OR enqueued_at < ?))
+			OR (lease_until IS NULL AND (enqueued_at IS NULL OR (enqueued_at < ? AND run_at < ?)))`, now, seen, seen, seen).
+		Order("run_at").Limit(limit).Find(&posts).Error
+	if err != nil {
+		return nil, fmt.Errorf("list unattended posts: %w", err)
+	}
+	return posts, nil
+}
+
+// Admitted lists all posts that should have a task in Asynq, page by page in
+// the order of their ids, for when Redis lost them.
+func (d *DB) Admitted(ctx context.Context, after string, limit int) ([]models.Post, error) {
+	var posts []models.Post
+	err := d.orm.WithContext(ctx).
+		Where("admission = 'admitted' AND id > ?", after).Order("id").Limit(limit).Find(&posts).Error
+	if err != nil {
+		return nil, fmt.Errorf("list admitted posts: %w", err)
+	}
+	return posts, nil
+}
+
+// SeenInAsynq notes that the task of a post's fence is in Asynq.
+func (d *DB) SeenInAsynq(ctx context.Context, id string, fence int64, now time.Time) error {
+	return d.setEnqueued(ctx, id, fence, &now)
+}
+
+// NotInAsynq notes that the task of a post's fence did not get into Asynq, so
+// that the next sweep tries again at once.
+func (d *DB) NotInAsynq(ctx context.Context, id string, fence int64) error {
+	return d.setEnqueued(ctx, id, fence, nil)
+}
+
+func (d *DB) setEnqueued(ctx context.Context, id string, fence int64, at *time.Time) error {
+	err := d.orm.WithContext(ctx).Model(&models.Post{}).
+		Where("id = ? AND fence = ?", id, fence).UpdateColumn("enqueued_at", at).Error
+	if err != nil {
+		return fmt.Errorf("note the task of post %s: %w", id, err)
+	}
+	return nil
+}
+
+// Refence gives a post that nobody runs a new fence, so that a task that is
+// stuck in Asynq can be replaced. ErrStale: somebody runs it after all.
+func (d *DB) Refence(ctx context.Context, p *models.Post, now time.Time) error {
+	res := d.orm.WithContext(ctx).Model(&models.Post{}).
+		Where("id = ? AND fence = ? AND (lease_until IS NULL OR lease_until < ?)", p.ID, p.Fence, now).
+		UpdateColumns(map[string]any{"fence": p.Fence + 1, "enqueued_at": now})
+	if res.Error != nil {
+		return fmt.Errorf("refence post %s: %w", p.ID, res.Error)
+	}
+	if res.RowsAffected == 0 {
+		return fmt.Errorf("refence post %s: %w", p.ID, ErrStale)
+	}
+	p.Fence++
+	return nil
+}

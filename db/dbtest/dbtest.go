@@ -1,0 +1,145 @@
+// Package dbtest gives tests databases of their own: real ones, migrated,
+// where commits and locks are real too.
+package dbtest
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"encoding/hex"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // the "pgx" driver, for CREATE DATABASE
+
+	"socialqueue/db"
+	"socialqueue/secrets"
+)
+
+const testConns = 20
+
+// Each runs test once for every dialect, each time on a fresh database.
+func Each(t *testing.T, test func(t *testing.T, d *db.DB)) {
+	t.Helper()
+	t.Run("postgres", func(t *testing.T) { test(t, Postgres(t)) })
+	t.Run("sqlite", func(t *testing.T) { test(t, SQLite(t)) })
+}
+
+// SQLite makes a database file that ends with the test.
+func SQLite(t testing.TB) *db.DB {
+	t.Helper()
+	d, err := db.OpenSQLite(t.Context(), filepath.Join(t.TempDir(), "test.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { closeDB(t, d) })
+	if _, err := d.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// Postgres makes a database on the server of TEST_DATABASE_URL that ends with
+// the test. Without a server the test fails; it does not skip.
+func Postgres(t testing.TB) *db.DB {
+	t.Helper()
+	d, err := db.OpenPostgres(t.Context(), secrets.Secret(PostgresURL(t)), testConns)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { closeDB(t, d) })
+	return d
+}
+
+// PostgresURL makes a migrated database as Postgres does and returns its URL,
+// for processes that connect themselves.
+func PostgresURL(t testing.TB) string {
+	t.Helper()
+	server := os.Getenv("TEST_DATABASE_URL")
+	if server == "" {
+		t.Fatal("TEST_DATABASE_URL is not set: run the tests with `make test`, which brings up its own servers")
+	}
+	template, err := migratedTemplate(server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := "sq_" + randomName()
+	if err := onServer(server, fmt.Sprintf("CREATE DATABASE %s TEMPLATE %s", name, template)); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := onServer(server, fmt.Sprintf("DROP DATABASE %s WITH (FORCE)", name)); err != nil {
+			t.Error(err)
+		}
+	})
+	return withDatabase(server, name)
+}
+
+var templates struct {
+	sync.Mutex
+	name string
+}
+
+// migratedTemplate migrates one database per test process; the others are its
+// copies, which is much faster.
+func migratedTemplate(server string) (string, error) {
+	templates.Lock()
+	defer templates.Unlock()
+	if templates.name != "" {
+		return templates.name, nil
+	}
+	name := "sq_template_" + randomName()
+	if err := onServer(server, "CREATE DATABASE "+name); err != nil {
+		return "", err
+	}
+	d, err := db.OpenPostgres(context.Background(), secrets.Secret(withDatabase(server, name)), 2)
+	if err != nil {
+		return "", err
+	}
+	if _, err := d.Migrate(context.Background()); err != nil {
+		return "", err
+	}
+	if err := d.Close(); err != nil {
+		return "", err
+	}
+	templates.name = name
+	return name, nil
+}
+
+func onServer(server, statement string) error {
+	conn, err := sql.Open("pgx", server)
+	if err != nil {
+		return fmt.Errorf("open test server: %w", err)
+	}
+	defer conn.Close()
+	if _, err := conn.Exec(statement); err != nil {
+		return fmt.Errorf("%s: %w", statement, err)
+	}
+	return nil
+}
+
+func withDatabase(server, name string) string {
+	u, err := url.Parse(server)
+	if err != nil {
+		panic("TEST_DATABASE_URL is no URL")
+	}
+	u.Path = "/" + name
+	return u.String()
+}
+
+func randomName() string {
+	b := make([]byte, 6)
+	_, _ = rand.Read(b)
+	return hex.EncodeToString(b)
+}
+
+func closeDB(t testing.TB, d *db.DB) {
+	t.Helper()
+	if err := d.Close(); err != nil {
+		t.Error(err)
+	}
+}

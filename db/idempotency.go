@@ -1,0 +1,102 @@
+package db
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"socialqueue/models"
+)
+
+// Completion is what InsertPosts and its like write into the request's
+// idempotency key, in the transaction that does the work.
+type Completion struct {
+	AppID  int64
+	Key    string
+	Owner  string
+	Status int
+	Body   string
+	PostID *string
+	// BodyHash is set where it was not known when the key was taken.
+	BodyHash string
+}
+
+// TakeKey reserves an idempotency key for the request that key describes. If
+// another request has it, that one's row is returned and taken is false. A key
+// whose owner is gone (its lock ran out, no answer) is taken over.
+func (d *DB) TakeKey(ctx context.Context, key *models.IdempotencyKey, now time.Time) (held *models.IdempotencyKey, taken bool, err error) {
+	orm := d.orm.WithContext(ctx)
+	res := orm.Clauses(clause.OnConflict{DoNothing: true}).Create(key)
+	if res.Error != nil {
+		return nil, false, fmt.Errorf("take idempotency key: %w", res.Error)
+	}
+	if res.RowsAffected == 1 {
+		return key, true, nil
+	}
+	// The old owner's completion names itself, so it cannot follow a takeover.
+	res = orm.Model(&models.IdempotencyKey{}).
+		Where("app_id = ? AND key = ? AND response_status = 0 AND locked_until < ?", key.AppID, key.Key, now).
+		Updates(map[string]any{"owner": key.Owner, "locked_until": key.LockedUntil, "request": key.Request, "body_hash": key.BodyHash})
+	if res.Error != nil {
+		return nil, false, fmt.Errorf("take over idempotency key: %w", res.Error)
+	}
+	if res.RowsAffected == 1 {
+		return key, true, nil
+	}
+	var found models.IdempotencyKey
+	err = orm.Where("app_id = ? AND key = ?", key.AppID, key.Key).Take(&found).Error
+	return &found, false, first(err, "idempotency key")
+}
+
+// ReleaseKey gives back a key whose request did nothing, so that the app may
+// use it again with a corrected request.
+func (d *DB) ReleaseKey(ctx context.Context, appID int64, key, owner string) error {
+	err := d.orm.WithContext(ctx).
+		Where("app_id = ? AND key = ? AND owner = ? AND response_status = 0", appID, key, owner).
+		Delete(&models.IdempotencyKey{}).Error
+	if err != nil {
+		return fmt.Errorf("release idempotency key: %w", err)
+	}
+	return nil
+}
+
+// DeleteExpiredKeys forgets keys that made no post and are older than before.
+// Those of posts are kept as long as the post.
+func (d *DB) DeleteExpiredKeys(ctx context.Context, before time.Time) (int64, error) {
+	res := d.orm.WithContext(ctx).Where("post_id IS NULL AND created_at < ?", before).Delete(&models.IdempotencyKey{})
+	if res.Error != nil {
+		return 0, fmt.Errorf("delete expired idempotency keys: %w", res.Error)
+	}
+	return res.RowsAffected, nil
+}
+
+// completing runs work and completes the key in one transaction. Without a key
+// work runs on its own.
+func (d *DB) completing(ctx context.Context, done *Completion, work func(tx *gorm.DB) error) error {
+	orm := d.orm.WithContext(ctx)
+	if done == nil {
+		return work(orm)
+	}
+	return orm.Transaction(func(tx *gorm.DB) error {
+		if err := work(tx); err != nil {
+			return err
+		}
+		set := map[string]any{"response_status": done.Status, "response_body": done.Body, "post_id": done.PostID}
+		if done.BodyHash != "" {
+			set["body_hash"] = done.BodyHash
+		}
+		res := tx.Model(&models.IdempotencyKey{}).
+			Where("app_id = ? AND key = ? AND owner = ? AND response_status = 0", done.AppID, done.Key, done.Owner).
+			Updates(set)
+		if res.Error != nil {
+			return fmt.Errorf("complete idempotency key: %w", res.Error)
+		}
+		if res.RowsAffected == 0 {
+			return fmt.Errorf("complete idempotency key: %w", ErrStale)
+		}
+		return nil
+	})
+}

@@ -1,0 +1,76 @@
+package db
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"gorm.io/gorm"
+
+	"socialqueue/models"
+)
+
+// InsertMedia stores the row of a file that is safely in the bucket, and
+// completes the request's idempotency key, if it has one, in the same
+// transaction.
+func (d *DB) InsertMedia(ctx context.Context, m *models.Media, done *Completion) error {
+	return d.completing(ctx, done, func(tx *gorm.DB) error {
+		if err := tx.Create(m).Error; err != nil {
+			return fmt.Errorf("store media: %w", err)
+		}
+		return nil
+	})
+}
+
+// Media finds a file of an app.
+func (d *DB) Media(ctx context.Context, appID int64, id string) (*models.Media, error) {
+	var m models.Media
+	err := d.orm.WithContext(ctx).Where("app_id = ? AND id = ?", appID, id).Take(&m).Error
+	return &m, first(err, "media "+id)
+}
+
+// MediaByID finds a file whoever owns it: for signed links, which prove their
+// right themselves.
+func (d *DB) MediaByID(ctx context.Context, id string) (*models.Media, error) {
+	var m models.Media
+	err := d.orm.WithContext(ctx).Where("id = ?", id).Take(&m).Error
+	return &m, first(err, "media "+id)
+}
+
+// UnusedMedia lists files older than before that no post needs any more: none
+// that is still under way, and none that ended after before.
+func (d *DB) UnusedMedia(ctx context.Context, before time.Time, limit int) ([]string, error) {
+	var ids []string
+	err := d.orm.WithContext(ctx).Raw(`
+		SELECT m.id FROM media m
+		WHERE m.created_at < ? AND NOT EXISTS (
+			SELECT 1 FROM posts p WHERE p.media_id = m.id AND (p.admission <> '' OR p.updated_at >= ?))
+		ORDER BY m.created_at LIMIT ?`, before, before, limit).Scan(&ids).Error
+	if err != nil {
+		return nil, fmt.Errorf("list unused media: %w", err)
+	}
+	return ids, nil
+}
+
+// DeleteUnusedMedia removes the row of a file if it is still unused. It tells
+// whether it did; only then may the file itself go. The foreign key of posts
+// keeps the row of a file that a post was just accepted for.
+func (d *DB) DeleteUnusedMedia(ctx context.Context, id string, before time.Time) (bool, error) {
+	err := d.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		err := tx.Model(&models.Post{}).
+			Where("media_id = ? AND admission = '' AND updated_at < ?", id, before).
+			UpdateColumn("media_id", nil).Error
+		if err != nil {
+			return err
+		}
+		return tx.Where("id = ? AND created_at < ?", id, before).Delete(&models.Media{}).Error
+	})
+	switch {
+	case errors.Is(err, gorm.ErrForeignKeyViolated):
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("delete media %s: %w", id, err)
+	}
+	return true, nil
+}

@@ -1,0 +1,144 @@
+// Package db keeps what matters: connection, migrations and stores. Postgres is
+// the database of production; SQLite serves the embedded mode and runs the same
+// code. Times go in and come out as UTC with microseconds.
+package db
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/glebarez/sqlite"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/jackc/pgx/v5/stdlib"
+	"gorm.io/driver/postgres"
+	"gorm.io/gorm"
+	"gorm.io/gorm/logger"
+
+	"socialqueue/secrets"
+)
+
+var (
+	// ErrNotFound: no such row, or not one that the caller may see.
+	ErrNotFound = errors.New("not found")
+	// ErrStale: the row moved on under the caller. Stop, and send nothing.
+	ErrStale = errors.New("stale: another holder moved the row on")
+)
+
+// Dialect names the database behind a DB.
+type Dialect string
+
+// The dialects.
+const (
+	Postgres Dialect = "postgres"
+	SQLite   Dialect = "sqlite"
+)
+
+const (
+	connectTimeout = 5 * time.Second
+	connMaxIdle    = 5 * time.Minute
+)
+
+// DB is an open database. It is safe for concurrent use.
+type DB struct {
+	orm     *gorm.DB
+	sql     *sql.DB
+	dialect Dialect
+	ticks   tickLocks
+}
+
+// OpenPostgres connects to the server of a postgresql:// URL with at most
+// maxConns connections. The URL may hold a password; no error shows it.
+func OpenPostgres(ctx context.Context, databaseURL secrets.Secret, maxConns int) (*DB, error) {
+	cfg, err := pgx.ParseConfig(databaseURL.Reveal())
+	if err != nil {
+		return nil, errors.New("DATABASE_URL is no valid postgresql:// URL")
+	}
+	if cfg.ConnectTimeout == 0 {
+		cfg.ConnectTimeout = connectTimeout
+	}
+	cfg.RuntimeParams["timezone"] = "UTC"
+	if cfg.RuntimeParams["application_name"] == "" {
+		cfg.RuntimeParams["application_name"] = "socialqueue"
+	}
+	conn := stdlib.OpenDB(*cfg, stdlib.OptionAfterConnect(readTimesAsUTC))
+	conn.SetMaxOpenConns(maxConns)
+	conn.SetMaxIdleConns(maxConns)
+	conn.SetConnMaxIdleTime(connMaxIdle)
+	return open(ctx, postgres.New(postgres.Config{Conn: conn}), conn, Postgres)
+}
+
+func readTimesAsUTC(_ context.Context, conn *pgx.Conn) error {
+	conn.TypeMap().RegisterType(&pgtype.Type{
+		Name: "timestamptz", OID: pgtype.TimestamptzOID,
+		Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC},
+	})
+	return nil
+}
+
+// OpenSQLite opens, and if need be makes, the database file at path.
+func OpenSQLite(ctx context.Context, path string) (*DB, error) {
+	params := url.Values{
+		"_pragma":      {"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)"},
+		"_txlock":      {"immediate"},
+		"_time_format": {"sqlite"},
+	}
+	conn, err := sql.Open(sqlite.DriverName, "file:"+path+"?"+params.Encode())
+	if err != nil {
+		return nil, fmt.Errorf("open database %s: %w", path, err)
+	}
+	conn.SetMaxOpenConns(1) // one writer at a time is SQLite's rule; waiting here beats SQLITE_BUSY
+	return open(ctx, sqlite.Dialector{Conn: conn}, conn, SQLite)
+}
+
+func open(ctx context.Context, dialector gorm.Dialector, conn *sql.DB, dialect Dialect) (*DB, error) {
+	if err := conn.PingContext(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("reach the database: %w", err), conn.Close())
+	}
+	orm, err := gorm.Open(dialector, &gorm.Config{
+		Logger:                 logger.Discard, // callers get the error; one place logs
+		SkipDefaultTransaction: true,
+		TranslateError:         true,
+		DisableAutomaticPing:   true,
+	})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open the database: %w", err), conn.Close())
+	}
+	return &DB{orm: orm, sql: conn, dialect: dialect}, nil
+}
+
+// Close closes all connections.
+func (d *DB) Close() error { return d.sql.Close() }
+
+// Dialect tells which database this is.
+func (d *DB) Dialect() Dialect { return d.dialect }
+
+// Ping asks the database for a sign of life.
+func (d *DB) Ping(ctx context.Context) error {
+	if err := d.sql.PingContext(ctx); err != nil {
+		return fmt.Errorf("reach the database: %w", err)
+	}
+	return nil
+}
+
+// first turns GORM's way of saying "no row" into ours.
+func first(err error, what string) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, gorm.ErrRecordNotFound):
+		return fmt.Errorf("%s: %w", what, ErrNotFound)
+	default:
+		return fmt.Errorf("read %s: %w", what, err)
+	}
+}
+
+// placeholders gives "?, ?, ?" for n values.
+func placeholders(n int) string {
+	return strings.TrimSuffix(strings.Repeat("?, ", n), ", ")
+}

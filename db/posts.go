@@ -1,0 +1,222 @@
+package db
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"gorm.io/gorm"
+
+	"socialqueue/models"
+)
+
+// Destination is what accepting a post needs to know of its account and file.
+type Destination struct {
+	UserID             int64
+	OAuthAccountID     int64
+	InstagramAccountID *int64
+	Status             models.AccountStatus
+	// Media is nil if the app has no such file.
+	Media *models.Media
+	// LaneBusy counts the posts of the lane that are in Asynq and due.
+	LaneBusy int
+}
+
+type destinationRow struct {
+	UserID         int64
+	OAuthAccountID int64
+	Status         models.AccountStatus
+	LaneBusy       int
+	MediaRowID     *string
+	Bytes          int64
+	ContentType    string
+	SHA256         string `gorm:"column:sha256"`
+	DurationMs     int64
+	Width          int
+	Height         int
+}
+
+const destinationMedia = `m.id AS media_row_id, COALESCE(m.bytes, 0) AS bytes, COALESCE(m.content_type, '') AS content_type,
+	COALESCE(m.sha256, '') AS sha256, COALESCE(m.duration_ms, 0) AS duration_ms, COALESCE(m.width, 0) AS width, COALESCE(m.height, 0) AS height`
+
+const laneBusy = `(SELECT COUNT(*) FROM posts p WHERE p.lane = @lane AND p.admission = 'admitted'
+	AND p.status IN ('scheduled', 'queued', 'publishing') AND p.run_at <= @now) AS lane_busy`
+
+// Destination reads an app's account, one of its files and the state of the
+// account's lane in one question. It returns ErrNotFound if the app has no such
+// account.
+func (d *DB) Destination(ctx context.Context, appID int64, p models.Platform, accountID int64, mediaID, lane string, now time.Time) (*Destination, error) {
+	query := `SELECT a.user_id, a.id AS oauth_account_id, a.status, ` + destinationMedia + `, ` + laneBusy + `
+		FROM oauth_accounts a JOIN users u ON u.id = a.user_id
+		LEFT JOIN media m ON m.id = @media AND m.app_id = u.app_id
+		WHERE a.id = @account AND a.provider = 'tiktok' AND u.app_id = @app`
+	if p == models.Instagram {
+		query = `SELECT i.user_id, i.oauth_account_id, i.status, ` + destinationMedia + `, ` + laneBusy + `
+		FROM instagram_accounts i JOIN users u ON u.id = i.user_id
+		LEFT JOIN media m ON m.id = @media AND m.app_id = u.app_id
+		WHERE i.id = @account AND u.app_id = @app`
+	}
+	var row destinationRow
+	res := d.orm.WithContext(ctx).Raw(query, map[string]any{
+		"app": appID, "account": accountID, "media": mediaID, "lane": lane, "now": now,
+	}).Scan(&row)
+	if res.Error != nil {
+		return nil, fmt.Errorf("read %s account %d: %w", p, accountID, res.Error)
+	}
+	if res.RowsAffected == 0 {
+		return nil, fmt.Errorf("%s account %d: %w", p, accountID, ErrNotFound)
+	}
+	dest := &Destination{UserID: row.UserID, OAuthAccountID: row.OAuthAccountID, Status: row.Status, LaneBusy: row.LaneBusy}
+	if p == models.Instagram {
+		dest.InstagramAccountID = &accountID
+	}
+	if row.MediaRowID != nil {
+		dest.Media = &models.Media{
+			ID: *row.MediaRowID, AppID: appID, Bytes: row.Bytes, ContentType: row.ContentType, SHA256: row.SHA256,
+			DurationMs: row.DurationMs, Width: row.Width, Height: row.Height,
+		}
+	}
+	return dest, nil
+}
+
+// InsertPost stores an accepted post and completes the request's idempotency
+// key, if it has one, in the same transaction. When it returns nil the post is
+// durable.
+func (d *DB) InsertPost(ctx context.Context, p *models.Post, done *Completion) error {
+	return d.completing(ctx, done, func(tx *gorm.DB) error {
+		if err := tx.Create(p).Error; err != nil {
+			return fmt.Errorf("store post: %w", err)
+		}
+		return nil
+	})
+}
+
+// Post finds a post of an app.
+func (d *DB) Post(ctx context.Context, appID int64, id string) (*models.Post, error) {
+	var p models.Post
+	err := d.orm.WithContext(ctx).Where("app_id = ? AND id = ?", appID, id).Take(&p).Error
+	return &p, first(err, "post "+id)
+}
+
+// PostByID finds a post whoever owns it.
+func (d *DB) PostByID(ctx context.Context, id string) (*models.Post, error) {
+	var p models.Post
+	err := d.orm.WithContext(ctx).Where("id = ?", id).Take(&p).Error
+	return &p, first(err, "post "+id)
+}
+
+// PostByPublishID finds an app's post by the id TikTok gave it.
+func (d *DB) PostByPublishID(ctx context.Context, appID int64, publishID string) (*models.Post, error) {
+	var p models.Post
+	err := d.orm.WithContext(ctx).Where("app_id = ? AND publish_id = ?", appID, publishID).Take(&p).Error
+	return &p, first(err, "post with publish id "+publishID)
+}
+
+// PostFilter narrows a list of posts. Zero values do not narrow.
+type PostFilter struct {
+	AppID     int64
+	Status    models.Status
+	Platform  models.Platform
+	AccountID int64
+	GroupID   string
+	// Before is the id of the last post of the page before this one.
+	Before string
+	Limit  int
+}
+
+// Posts lists posts, newest first.
+func (d *DB) Posts(ctx context.Context, f PostFilter) ([]models.Post, error) {
+	q := d.orm.WithContext(ctx).Where("app_id = ?", f.AppID)
+	if f.Status != "" {
+		q = q.Where("status = ?", f.Status)
+	}
+	if f.Platform != "" {
+		q = q.Where("platform = ?", f.Platform)
+	}
+	if f.AccountID != 0 {
+		q = q.Where("lane IN ?", lanesOf(f.Platform, f.AccountID))
+	}
+	if f.GroupID != "" {
+		q = q.Where("group_id = ?", f.GroupID)
+	}
+	if f.Before != "" {
+		q = q.Where("id < ?", f.Before)
+	}
+	var posts []models.Post
+	if err := q.Order("id DESC").Limit(f.Limit).Find(&posts).Error; err != nil {
+		return nil, fmt.Errorf("list posts: %w", err)
+	}
+	return posts, nil
+}
+
+func lanesOf(p models.Platform, accountID int64) []string {
+	if p != "" {
+		return []string{models.Lane(p, accountID)}
+	}
+	return []string{models.Lane(models.TikTok, accountID), models.Lane(models.Instagram, accountID)}
+}
+
+// Events reads a post's timeline, oldest first.
+func (d *DB) Events(ctx context.Context, postID string) ([]models.PostEvent, error) {
+	var events []models.PostEvent
+	if err := d.orm.WithContext(ctx).Where("post_id = ?", postID).Order("id").Find(&events).Error; err != nil {
+		return nil, fmt.Errorf("read the timeline of post %s: %w", postID, err)
+	}
+	return events, nil
+}
+
+// AddEvents appends to timelines. It is for facts; they need no fence.
+func (d *DB) AddEvents(ctx context.Context, events ...models.PostEvent) error {
+	if len(events) == 0 {
+		return nil
+	}
+	if err := d.orm.WithContext(ctx).Create(&events).Error; err != nil {
+		return fmt.Errorf("write timeline: %w", err)
+	}
+	return nil
+}
+
+// ChangeUnsent writes the columns of a post whose sending has not begun, gives
+// it a new fence so that its old task finds nothing to do, and notes the event.
+// It returns ErrStale if sending began or the post moved on since p was read.
+func (d *DB) ChangeUnsent(ctx context.Context, p *models.Post, event models.PostEvent) error {
+	old := p.Fence
+	p.Fence++
+	return d.guarded(ctx, p, event, func(q *gorm.DB) *gorm.DB {
+		return q.Where("status IN ? AND fence = ? AND lease_until IS NULL", []models.Status{models.Scheduled, models.Queued}, old)
+	})
+}
+
+// Revive writes the columns of an ended post that is to run again.
+func (d *DB) Revive(ctx context.Context, p *models.Post, event models.PostEvent) error {
+	old := p.Fence
+	p.Fence++
+	return d.guarded(ctx, p, event, func(q *gorm.DB) *gorm.DB {
+		return q.Where("status IN ? AND fence = ?", []models.Status{models.Failed, models.Missed}, old)
+	})
+}
+
+func (d *DB) guarded(ctx context.Context, p *models.Post, event models.PostEvent, guard func(*gorm.DB) *gorm.DB) error {
+	return d.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		res := guard(tx.Model(&models.Post{}).Where("id = ?", p.ID)).Select(mutable).UpdateColumns(p)
+		if res.Error != nil {
+			return fmt.Errorf("write post %s: %w", p.ID, res.Error)
+		}
+		if res.RowsAffected == 0 {
+			return fmt.Errorf("write post %s: %w", p.ID, ErrStale)
+		}
+		return tx.Create(&event).Error
+	})
+}
+
+// mutable names the columns that change after a post was accepted.
+var mutable = []string{
+	"publish_at", "source_url", "status", "step", "media_id", "admission", "run_at", "enqueued_at", "fence", "lease_until",
+	"lease_owner", "attempts", "unfinished_runs", "looks", "waiting_since", "deferred_until", "deferred_reason",
+	"publish_id", "container_id", "platform_post_id", "permalink", "error_code", "error_message", "started_at",
+	"published_at", "updated_at",
+}
+
+// IsStale reports whether err says that a row moved on.
+func IsStale(err error) bool { return errors.Is(err, ErrStale) }

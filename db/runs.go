@@ -1,0 +1,178 @@
+package db
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"socialqueue/models"
+)
+
+// earliness is how much before its time a run may be claimed: Asynq keeps whole
+// seconds, so a task can arrive that early. The caller waits out the rest.
+const earliness = time.Second
+
+// Claim takes the next run of a post for owner until lease from now on. The
+// task that asks names the fence it was made for; if the row has another one,
+// or a live lease, or nothing due, the task is an old one and the answer is
+// ErrStale. On success the post carries a new fence, and one that was unsent
+// is publishing.
+func (d *DB) Claim(ctx context.Context, id string, fence int64, owner string, now time.Time, lease time.Duration) (*models.Post, error) {
+	var p models.Post
+	err := d.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		if err := first(tx.Where("id = ?", id).Take(&p).Error, "post "+id); err != nil {
+			return err
+		}
+		from := p.Status
+		take(&p, owner, now, lease)
+		res := tx.Model(&models.Post{}).
+			Where("id = ? AND fence = ? AND status = ? AND admission = ? AND run_at <= ?", id, fence, from, models.AdmissionAdmitted, now.Add(earliness)).
+			Where("lease_until IS NULL OR lease_until < ?", now).
+			Select("status", "fence", "lease_until", "lease_owner", "unfinished_runs", "deferred_until", "deferred_reason", "started_at", "updated_at").
+			UpdateColumns(&p)
+		if res.Error != nil {
+			return fmt.Errorf("claim post %s: %w", id, res.Error)
+		}
+		if res.RowsAffected == 0 || p.Fence != fence+1 {
+			return fmt.Errorf("claim post %s with fence %d: %w", id, fence, ErrStale)
+		}
+		if p.Status == from {
+			return nil
+		}
+		return tx.Create(&models.PostEvent{
+			PostID: id, At: now, Type: models.EventState, From: from, To: p.Status, Fence: p.Fence, Message: "a worker took the post",
+		}).Error
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &p, nil
+}
+
+func take(p *models.Post, owner string, now time.Time, lease time.Duration) {
+	until := now.Add(lease)
+	p.Fence++
+	p.LeaseUntil, p.LeaseOwner = &until, owner
+	p.UnfinishedRuns++
+	p.DeferredUntil, p.DeferredReason = nil, ""
+	p.UpdatedAt = now
+	if p.StartedAt == nil {
+		p.StartedAt = &now
+	}
+	if p.Status.Unsent() {
+		p.Status = models.Publishing
+	}
+}
+
+// Renew prolongs the lease of the run that holds fence. ErrStale means that
+// another run took over: stop.
+func (d *DB) Renew(ctx context.Context, id string, fence int64, until time.Time) error {
+	res := d.orm.WithContext(ctx).Model(&models.Post{}).
+		Where("id = ? AND fence = ? AND lease_until IS NOT NULL", id, fence).UpdateColumn("lease_until", until)
+	if res.Error != nil {
+		return fmt.Errorf("renew lease of post %s: %w", id, res.Error)
+	}
+	if res.RowsAffected == 0 {
+		return fmt.Errorf("renew lease of post %s: %w", id, ErrStale)
+	}
+	return nil
+}
+
+// Intend writes a ledger entry before the call it tells of, if the run that
+// holds the entry's fence still has its lease. The call may be made only after
+// this returned nil.
+func (d *DB) Intend(ctx context.Context, e *models.LedgerEntry, now time.Time) error {
+	return d.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		res := tx.Model(&models.Post{}).
+			Where("id = ? AND fence = ? AND lease_until > ?", e.PostID, e.Fence, now).UpdateColumn("updated_at", now)
+		if res.Error != nil {
+			return fmt.Errorf("write ledger of post %s: %w", e.PostID, res.Error)
+		}
+		if res.RowsAffected == 0 {
+			return fmt.Errorf("write ledger of post %s: %w", e.PostID, ErrStale)
+		}
+		if err := tx.Create(e).Error; err != nil {
+			return fmt.Errorf("write ledger of post %s: %w", e.PostID, err)
+		}
+		return nil
+	})
+}
+
+// Settle writes what became of a guarded call. It is a fact, so it needs no
+// fence: a run that lost its lease still tells its successor what it learned.
+func (d *DB) Settle(ctx context.Context, e *models.LedgerEntry) error {
+	err := d.orm.WithContext(ctx).Model(e).Select("state", "external_id", "sealed_url", "settled_at").UpdateColumns(e).Error
+	if err != nil {
+		return fmt.Errorf("settle ledger of post %s: %w", e.PostID, err)
+	}
+	return nil
+}
+
+// Ledger reads the guarded calls of a post, oldest first.
+func (d *DB) Ledger(ctx context.Context, postID string) (models.Ledger, error) {
+	var entries []models.LedgerEntry
+	if err := d.orm.WithContext(ctx).Where("post_id = ?", postID).Order("id").Find(&entries).Error; err != nil {
+		return nil, fmt.Errorf("read ledger of post %s: %w", postID, err)
+	}
+	return entries, nil
+}
+
+// RunWrite is one step of a run, all of it written or nothing.
+type RunWrite struct {
+	Post   *models.Post
+	From   models.Status
+	Events []models.PostEvent
+	// TikTok and IGMedia are rows of the original guide to write along.
+	TikTok  *models.TikTokPost
+	IGMedia *models.IGMedia
+}
+
+// WriteRun writes the state of a post from the run that holds its fence, if the
+// row still has the status the run knows. ErrStale: another run took over.
+func (d *DB) WriteRun(ctx context.Context, w RunWrite) error {
+	if !models.CanMove(w.From, w.Post.Status) {
+		return fmt.Errorf("write post %s: no way leads from %s to %s", w.Post.ID, w.From, w.Post.Status)
+	}
+	return d.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		res := tx.Model(&models.Post{}).
+			Where("id = ? AND status = ? AND fence = ?", w.Post.ID, w.From, w.Post.Fence).
+			Select(mutable).UpdateColumns(w.Post)
+		if res.Error != nil {
+			return fmt.Errorf("write post %s: %w", w.Post.ID, res.Error)
+		}
+		if res.RowsAffected == 0 {
+			return fmt.Errorf("write post %s: %w", w.Post.ID, ErrStale)
+		}
+		return writeAlong(tx, w)
+	})
+}
+
+func writeAlong(tx *gorm.DB, w RunWrite) error {
+	if len(w.Events) > 0 {
+		if err := tx.Create(&w.Events).Error; err != nil {
+			return fmt.Errorf("write timeline of post %s: %w", w.Post.ID, err)
+		}
+	}
+	if w.TikTok != nil {
+		err := tx.Clauses(clause.OnConflict{
+			Columns:   []clause.Column{{Name: "publish_id"}},
+			DoUpdates: clause.AssignmentColumns([]string{"video_id", "status", "updated_at"}),
+		}).Create(w.TikTok).Error
+		if err != nil {
+			return fmt.Errorf("write TikTok row of post %s: %w", w.Post.ID, err)
+		}
+	}
+	if w.IGMedia != nil {
+		err := tx.Clauses(clause.OnConflict{
+			Columns:   []clause.Column{{Name: "ig_id"}},
+			DoUpdates: clause.AssignmentColumns([]string{"permalink", "timestamp", "updated_at"}),
+		}).Create(w.IGMedia).Error
+		if err != nil {
+			return fmt.Errorf("write Instagram row of post %s: %w", w.Post.ID, err)
+		}
+	}
+	return nil
+}
