@@ -91,6 +91,19 @@ func (d *DB) QueueDue(ctx context.Context, now time.Time) error {
 	return nil
 }
 
+// UnsentWithLateness lists posts that wait past their time and may not be late
+// without end, the most overdue first.
+func (d *DB) UnsentWithLateness(ctx context.Context, now time.Time, limit int) ([]models.Post, error) {
+	var posts []models.Post
+	err := d.orm.WithContext(ctx).
+		Where("max_lateness_ms IS NOT NULL AND status IN ('scheduled', 'queued') AND publish_at <= ? AND lease_until IS NULL", now).
+		Order("publish_at").Limit(limit).Find(&posts).Error
+	if err != nil {
+		return nil, fmt.Errorf("list late posts: %w", err)
+	}
+	return posts, nil
+}
+
 // Parked lists the first posts of a lane that wait for their turn.
 func (d *DB) Parked(ctx context.Context, lane string, limit int) ([]models.Post, error) {
 	var posts []models.Post
@@ -180,5 +193,16 @@ func (d *DB) Refence(ctx context.Context, p *models.Post, now time.Time) error {
 		return fmt.Errorf("refence post %s: %w", p.ID, ErrStale)
 	}
 	p.Fence++
+	return nil
+}
+
+// WakeLane makes the posts of a lane due that were put off for reason.
+func (d *DB) WakeLane(ctx context.Context, lane, reason string, now time.Time) error {
+	err := d.orm.WithContext(ctx).Exec(`
+		UPDATE posts SET run_at = ?, deferred_until = NULL, deferred_reason = '', updated_at = ?
+		WHERE lane = ? AND admission = 'waiting' AND deferred_reason = ? AND lease_until IS NULL`, now, now, lane, reason).Error
+	if err != nil {
+		return fmt.Errorf("wake %s: %w", lane, err)
+	}
 	return nil
 }

@@ -74,3 +74,19 @@ func (d *DB) DeleteUnusedMedia(ctx context.Context, id string, before time.Time)
 	}
 	return true, nil
 }
+
+// KnownIGMedia tells which of Instagram's media ids belong to posts of ours.
+func (d *DB) KnownIGMedia(ctx context.Context, ids []string) (map[string]bool, error) {
+	known := make(map[string]bool, len(ids))
+	if len(ids) == 0 {
+		return known, nil
+	}
+	var rows []models.IGMedia
+	if err := d.orm.WithContext(ctx).Select("ig_id").Where("ig_id IN ?", ids).Find(&rows).Error; err != nil {
+		return nil, fmt.Errorf("read known Instagram media: %w", err)
+	}
+	for _, row := range rows {
+		known[row.IGID] = true
+	}
+	return known, nil
+}

@@ -25,7 +25,7 @@ type Destination struct {
 
 type destinationRow struct {
 	UserID         int64
-	OAuthAccountID int64
+	OAuthAccountID int64 `gorm:"column:oauth_account_id"`
 	Status         models.AccountStatus
 	LaneBusy       int
 	MediaRowID     *string

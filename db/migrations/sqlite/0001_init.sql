@@ -157,6 +157,7 @@ CREATE INDEX posts_parked ON posts (lane, run_at, id) WHERE admission = 'parked'
 CREATE INDEX posts_admitted_lane ON posts (lane) WHERE admission = 'admitted';
 CREATE INDEX posts_admitted_due ON posts (run_at) WHERE admission = 'admitted';
 CREATE INDEX posts_scheduled ON posts (run_at) WHERE status = 'scheduled';
+CREATE INDEX posts_lateness ON posts (publish_at) WHERE max_lateness_ms IS NOT NULL AND status IN ('scheduled', 'queued');
 -- What the API lists and looks up.
 CREATE INDEX posts_app ON posts (app_id, id);
 CREATE INDEX posts_app_status ON posts (app_id, status, id);

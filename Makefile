@@ -1,0 +1,93 @@
+# Tests that need PostgreSQL and Redis get their own from scripts/with-services:
+# nothing has to be running, and nothing is left behind.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+GOVULNCHECK   := v1.9.0
+
+WITH_SERVICES := scripts/with-services
+TEST          := go test -count=1 -timeout 15m
+
+UNIT        := ./models/... ./secrets/... ./config/... ./platform/... ./media/... ./sandbox/... ./observe/...
+INTEGRATION := ./db/... ./jobs/... ./publish/... ./oauth/... ./handlers/...
+E2E         := ./app/... ./test/e2e/...
+
+CRASH_ROUNDS ?= 300
+FUZZTIME     ?= 20s
+
+.PHONY: help
+help: ## show this list
+	@awk -F ':.*## ' '/^##@/ { print "\n" substr($$0, 5) } /^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+##@ Run
+
+.PHONY: demo dev build
+demo: ## post a video and an image through the whole system, against the sandbox; needs no server
+	go run ./cmd/socialqueue demo
+
+dev: ## keep the whole system running with demo accounts; needs no server
+	go run ./cmd/socialqueue dev
+
+build: ## build the four binaries into bin/
+	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/...
+
+##@ Test
+
+.PHONY: test test-unit test-integration test-e2e race crash bench fuzz cover
+test: ## every test, on a real PostgreSQL and Redis
+	$(WITH_SERVICES) $(TEST) ./...
+
+test-unit: ## the packages that need no server
+	$(TEST) $(UNIT)
+
+test-integration: ## the packages on a real PostgreSQL and Redis
+	$(WITH_SERVICES) $(TEST) $(INTEGRATION)
+
+test-e2e: ## whole processes, from an HTTP request to the platform
+	$(WITH_SERVICES) $(TEST) $(E2E)
+
+race: ## every test, with the race detector (without vet, which ci runs once for all)
+	$(WITH_SERVICES) $(TEST) -race -vet=off ./...
+
+crash: ## kill processes at random moments, CRASH_ROUNDS times (300), and look for lost or double posts
+	CRASH_ROUNDS=$(CRASH_ROUNDS) WITH_SERVICES_DURABLE=1 $(WITH_SERVICES) \
+		go test -count=1 -timeout 60m -v ./test/crash
+
+bench: ## measure throughput and lateness
+	$(WITH_SERVICES) go test -count=1 -timeout 60m -run '^$$' -bench . ./test/bench
+
+fuzz: ## run every fuzz target for FUZZTIME (20s)
+	$(WITH_SERVICES) scripts/fuzz $(FUZZTIME)
+
+cover: ## coverage of publish, jobs and platform by all tests, in cover.html
+	$(WITH_SERVICES) $(TEST) -coverpkg=./publish/...,./jobs/...,./platform/... -coverprofile=cover.out ./...
+	go tool cover -html=cover.out -o cover.html
+	go tool cover -func=cover.out | tail -n 1
+
+##@ Check
+
+.PHONY: fmt fmt-check vet lint vuln ci clean
+fmt: ## format the code
+	go run $(GOLANGCI_LINT) fmt
+
+fmt-check:
+	@echo 'gofmt -l .'; files=$$(gofmt -l .); if [ -n "$$files" ]; then echo "not formatted, run make fmt:"; echo "$$files"; exit 1; fi
+
+vet:
+	go vet ./...
+
+lint: ## run the linters of .golangci.yml (the first run builds golangci-lint: two minutes)
+	go run $(GOLANGCI_LINT) run
+
+vuln: ## look for known vulnerabilities that the code can reach (needs vuln.go.dev)
+	scripts/vuln $(GOVULNCHECK)
+
+ci: export VULN_MAY_BE_OFFLINE := 1
+ci: fmt-check vet lint vuln race demo ## everything that a change must pass
+
+clean: ## remove what make made
+	rm -rf bin cover.out cover.html

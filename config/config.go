@@ -1,0 +1,120 @@
+// Package config reads the settings of a process from its environment, once,
+// and checks them all before anything starts: a process with a missing or
+// malformed setting stops at once and says what to write instead.
+package config
+
+import (
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/mattn/go-isatty"
+
+	"socialqueue/secrets"
+)
+
+// Role is the kind of process that is configured. It decides which settings
+// must be there.
+type Role uint8
+
+const (
+	// API is cmd/api. It needs both servers and the encryption key.
+	API Role = iota
+	// Worker is cmd/worker. It needs what the API needs.
+	Worker
+	// Scheduler is cmd/scheduler. It needs both servers.
+	Scheduler
+	// Dev is everything in one process: "socialqueue demo" and "dev". It needs
+	// either both servers or none: without them it runs embedded ones.
+	Dev
+	// CLI is a command that works on the database: "migrate", "app create".
+	CLI
+	// CLITokens is a command that also stores tokens, as the import of an
+	// account does. It needs the encryption key besides the database.
+	CLITokens
+)
+
+// Config is all settings of a process. Base URLs have no trailing slash and
+// may carry a path prefix.
+type Config struct {
+	HTTPAddr  string // HTTP_ADDR: where the api listens
+	OpsAddr   string // OPS_ADDR: where worker and scheduler answer operators; empty in other roles
+	PublicURL string // PUBLIC_URL: how browsers and platforms reach the api
+
+	DatabaseURL secrets.Secret // DATABASE_URL: empty when Embedded
+	RedisURL    secrets.Secret // REDIS_URL: empty when Embedded; read it with ParseRedisURL
+	// Keyring is TOKEN_ENCRYPTION_KEY. It is nil when that is not set, which
+	// only Scheduler, Dev and CLI allow.
+	Keyring *secrets.Keyring
+
+	// Credentials of the platforms. Each pair is there or not as a whole.
+	TikTokClientKey    string         // TIKTOK_CLIENT_KEY
+	TikTokClientSecret secrets.Secret // TIKTOK_CLIENT_SECRET
+	FacebookAppID      string         // FACEBOOK_APP_ID
+	FacebookAppSecret  secrets.Secret // FACEBOOK_APP_SECRET
+
+	TikTokAPIURL       string // TIKTOK_API_URL
+	FacebookGraphURL   string // FACEBOOK_GRAPH_URL
+	InstagramUploadURL string // INSTAGRAM_UPLOAD_URL
+	GraphAPIVersion    string // GRAPH_API_VERSION, such as v25.0
+
+	MediaBucketURL         string // MEDIA_BUCKET_URL: a gocloud.dev/blob URL
+	MediaMaxBytes          int64  // MEDIA_MAX_BYTES: of one file
+	MediaAllowPrivateHosts bool   // MEDIA_ALLOW_PRIVATE_HOSTS
+
+	WorkerConcurrency int // WORKER_CONCURRENCY: jobs at once
+	UploadConcurrency int // UPLOAD_CONCURRENCY: heavy transfers at once, in a pool of their own
+
+	LogLevel        string        // LOG_LEVEL: trace, debug, info, warn or error
+	LogFormat       string        // LOG_FORMAT: json or text
+	ShutdownTimeout time.Duration // SHUTDOWN_TIMEOUT: for work under way to end
+}
+
+// Embedded reports whether the process runs its own database and queue.
+func (c Config) Embedded() bool { return c.DatabaseURL.Empty() && c.RedisURL.Empty() }
+
+// mediaFolder is where files are kept when MEDIA_BUCKET_URL does not say,
+// below the working directory.
+const mediaFolder = "data/media"
+
+// defaults is what holds where the environment says nothing.
+func defaults(role Role) Config {
+	return Config{
+		HTTPAddr:           ":3000",
+		OpsAddr:            map[Role]string{Worker: ":3001", Scheduler: ":3002"}[role],
+		PublicURL:          "http://localhost:3000",
+		TikTokAPIURL:       "https://open.tiktokapis.com",
+		FacebookGraphURL:   "https://graph.facebook.com",
+		InstagramUploadURL: "https://rupload.facebook.com",
+		GraphAPIVersion:    "v25.0",
+		MediaBucketURL:     fileBucketURL(mediaFolder),
+		MediaMaxBytes:      4 << 30,
+		WorkerConcurrency:  64,
+		UploadConcurrency:  8,
+		LogLevel:           "info",
+		LogFormat:          defaultLogFormat(),
+		ShutdownTimeout:    25 * time.Second,
+	}
+}
+
+// fileBucketURL names a folder, which is made when it is not there. A working
+// directory that cannot be told leaves the path relative, which the driver
+// marks by a host of ".".
+func fileBucketURL(folder string) string {
+	u := url.URL{Scheme: "file", RawQuery: "create_dir=true"}
+	if abs, err := filepath.Abs(folder); err == nil {
+		u.Path = filepath.ToSlash(abs)
+	} else {
+		u.Host, u.Path = ".", "/"+folder
+	}
+	return u.String()
+}
+
+// defaultLogFormat is for the reader at the other end of standard error.
+func defaultLogFormat() string {
+	if isatty.IsTerminal(os.Stderr.Fd()) {
+		return "text"
+	}
+	return "json"
+}

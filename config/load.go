@@ -1,0 +1,111 @@
+package config
+
+import (
+	"errors"
+	"regexp"
+	"time"
+
+	"socialqueue/secrets"
+)
+
+var graphVersion = regexp.MustCompile(`^v[0-9]+\.[0-9]+$`)
+
+// Load reads the settings of a process with getenv, which is os.Getenv outside
+// of tests. A setting that is empty counts as not set. The error joins all
+// problems, each a line that names the setting; it never shows a secret.
+func Load(role Role, getenv func(string) string) (Config, error) {
+	c := defaults(role)
+	r := reader{getenv: getenv}
+
+	r.address("HTTP_ADDR", &c.HTTPAddr)
+	r.address("OPS_ADDR", &c.OpsAddr)
+	r.baseURL("PUBLIC_URL", &c.PublicURL)
+
+	r.secret("DATABASE_URL", &c.DatabaseURL)
+	r.secret("REDIS_URL", &c.RedisURL)
+	r.check("DATABASE_URL", c.DatabaseURL, checkDatabaseURL)
+	r.check("REDIS_URL", c.RedisURL, checkRedisURL)
+	r.keyring("TOKEN_ENCRYPTION_KEY", &c.Keyring)
+
+	r.text("TIKTOK_CLIENT_KEY", &c.TikTokClientKey)
+	r.secret("TIKTOK_CLIENT_SECRET", &c.TikTokClientSecret)
+	r.text("FACEBOOK_APP_ID", &c.FacebookAppID)
+	r.secret("FACEBOOK_APP_SECRET", &c.FacebookAppSecret)
+
+	r.baseURL("TIKTOK_API_URL", &c.TikTokAPIURL)
+	r.baseURL("FACEBOOK_GRAPH_URL", &c.FacebookGraphURL)
+	r.baseURL("INSTAGRAM_UPLOAD_URL", &c.InstagramUploadURL)
+	r.matching("GRAPH_API_VERSION", &c.GraphAPIVersion, graphVersion, "a version such as v25.0")
+
+	r.bucketURL("MEDIA_BUCKET_URL", &c.MediaBucketURL, role)
+	r.bytes("MEDIA_MAX_BYTES", &c.MediaMaxBytes)
+	r.boolean("MEDIA_ALLOW_PRIVATE_HOSTS", &c.MediaAllowPrivateHosts)
+
+	r.integer("WORKER_CONCURRENCY", &c.WorkerConcurrency, 1, 10_000)
+	r.integer("UPLOAD_CONCURRENCY", &c.UploadConcurrency, 1, 1_000)
+
+	r.oneOf("LOG_LEVEL", &c.LogLevel, "trace", "debug", "info", "warn", "error")
+	r.oneOf("LOG_FORMAT", &c.LogFormat, "json", "text")
+	r.duration("SHUTDOWN_TIMEOUT", &c.ShutdownTimeout, time.Second, 10*time.Minute)
+
+	r.requireFor(role)
+	r.pair("TIKTOK_CLIENT_KEY", "TIKTOK_CLIENT_SECRET")
+	r.pair("FACEBOOK_APP_ID", "FACEBOOK_APP_SECRET")
+	return c, errors.Join(r.problems...)
+}
+
+// requireFor complains about settings that the role cannot do without.
+func (r *reader) requireFor(role Role) {
+	switch role {
+	case API, Worker:
+		r.require("DATABASE_URL", "REDIS_URL", "TOKEN_ENCRYPTION_KEY")
+	case Scheduler:
+		r.require("DATABASE_URL", "REDIS_URL")
+	case CLI:
+		r.require("DATABASE_URL")
+	case CLITokens:
+		r.require("DATABASE_URL", "TOKEN_ENCRYPTION_KEY")
+	case Dev:
+		r.pair("DATABASE_URL", "REDIS_URL")
+	}
+}
+
+// howTo says what to write for a setting that is missing.
+var howTo = map[string]string{
+	"DATABASE_URL":         "postgresql://user:password@host:5432/name",
+	"REDIS_URL":            "redis://host:6379, rediss://…, redis-sentinel://h1:26379,h2:26379/?master=name or redis-cluster://h1:7000,h2:7000",
+	"TOKEN_ENCRYPTION_KEY": "32 random bytes as base64, made for instance by: openssl rand -base64 32",
+}
+
+func (r *reader) require(names ...string) {
+	for _, name := range names {
+		if !r.isSet(name) {
+			r.complain(name, "is not set: write %s", howTo[name])
+		}
+	}
+}
+
+// pair complains when one of two settings is there without the other.
+func (r *reader) pair(a, b string) {
+	if r.isSet(a) && !r.isSet(b) {
+		r.complain(b, "is not set, but %s is: set both or none", a)
+	}
+	if r.isSet(b) && !r.isSet(a) {
+		r.complain(a, "is not set, but %s is: set both or none", b)
+	}
+}
+
+// keyring parses the encryption keys.
+func (r *reader) keyring(name string, ring **secrets.Keyring) {
+	var list secrets.Secret
+	r.secret(name, &list)
+	if list.Empty() {
+		return
+	}
+	parsed, err := secrets.ParseKeyring(list.Reveal())
+	if err != nil {
+		r.complain(name, "%w: write %s", err, howTo[name])
+		return
+	}
+	*ring = parsed
+}

@@ -1,0 +1,84 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/sirupsen/logrus"
+)
+
+// laterError puts a task off. It is no failure and uses no attempt.
+type laterError struct {
+	in    time.Duration
+	cause error
+}
+
+// Error tells the wait and its cause.
+func (e *laterError) Error() string { return fmt.Sprintf("again in %s: %v", e.in, e.cause) }
+
+// Unwrap gives the cause.
+func (e *laterError) Unwrap() error { return e.cause }
+
+func later(in time.Duration, cause error) error { return &laterError{in: in, cause: cause} }
+
+// troubleDelays space the tries of a task that met trouble of our own, such as
+// a database that is away.
+var troubleDelays = []time.Duration{time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second, 30 * time.Second}
+
+// isFailure tells Asynq what counts in its statistics.
+func isFailure(err error) bool {
+	var wait *laterError
+	return err != nil && !errors.As(err, &wait) && !errors.Is(err, asynq.ErrLeaseExpired)
+}
+
+// retryDelay tells Asynq when to bring a task back. One whose worker was lost
+// comes back at once: its post's fence says whether it still has work to do.
+func retryDelay(n int, err error, _ *asynq.Task) time.Duration {
+	var wait *laterError
+	switch {
+	case errors.As(err, &wait):
+		return wait.in
+	case errors.Is(err, asynq.ErrLeaseExpired):
+		return 0
+	default:
+		return troubleDelays[min(n, len(troubleDelays)-1)]
+	}
+}
+
+// hooks are the functions that Asynq calls on its own goroutines, where a panic
+// would end the process.
+type hooks struct {
+	log logrus.FieldLogger
+}
+
+func (h hooks) isFailure(err error) (failed bool) {
+	defer h.recover("IsFailure", func() { failed = true })
+	return isFailure(err)
+}
+
+func (h hooks) retryDelay(n int, err error, t *asynq.Task) (d time.Duration) {
+	defer h.recover("RetryDelayFunc", func() { d = troubleDelays[0] })
+	return retryDelay(n, err, t)
+}
+
+// handleError logs a failed task. No state of ours depends on it: Asynq does
+// not call it for every end of a task.
+func (h hooks) handleError(_ context.Context, t *asynq.Task, err error) {
+	defer h.recover("ErrorHandler", func() {})
+	entry := h.log.WithFields(logrus.Fields{"action": t.Type(), "correlationId": t.Headers()[headerCorrelation]}).WithError(err)
+	if isFailure(err) {
+		entry.Error("task failed")
+		return
+	}
+	entry.Info("task put off")
+}
+
+func (h hooks) recover(hook string, fallback func()) {
+	if r := recover(); r != nil {
+		h.log.WithFields(logrus.Fields{"hook": hook, "panic": fmt.Sprint(r)}).Error("a hook panicked")
+		fallback()
+	}
+}

@@ -1,0 +1,127 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+
+	"socialqueue/publish"
+)
+
+const (
+	// maxRetry is out of reach: the attempt budget lives in the post's row, and
+	// Asynq archives a task on its last attempt whatever the reason.
+	maxRetry = math.MaxInt32
+	// The time-outs of runs end a run that hangs; every call has its own, much
+	// shorter ones.
+	transferTimeout = 6 * time.Hour
+	publishTimeout  = 10 * time.Minute
+	// refilledKey is lost whenever Redis loses its content.
+	refilledKey = "socialqueue:refilled"
+	// asynqQueues is Asynq's set of queue names. A client that wrote its names
+	// once does not write them again, so after a loss of data the queues would be
+	// invisible to every tool.
+	asynqQueues = "asynq:queues"
+)
+
+// Queue puts tasks into Asynq. It is safe for concurrent use.
+type Queue struct {
+	redis     redis.UniversalClient
+	client    *asynq.Client
+	inspector *asynq.Inspector
+}
+
+var _ publish.Queue = (*Queue)(nil)
+
+// NewQueue makes a Queue on a client that stays the caller's.
+func NewQueue(client redis.UniversalClient) *Queue {
+	return &Queue{
+		redis:     client,
+		client:    asynq.NewClientFromRedisClient(client),
+		inspector: asynq.NewInspectorFromRedisClient(client),
+	}
+}
+
+// Enqueue puts a task in, to run at its time. A task with its id that is in
+// already is the same task, put in by an earlier try whose answer was lost, or
+// by somebody else: success.
+func (q *Queue) Enqueue(ctx context.Context, t publish.Task) error {
+	task, err := encode(t)
+	if err != nil {
+		return err
+	}
+	timeout := publishTimeout
+	if queueOf(t) == QueueUpload {
+		timeout = transferTimeout
+	}
+	_, err = q.client.EnqueueContext(ctx, task, asynq.Queue(queueOf(t)), asynq.TaskID(taskID(t)),
+		asynq.MaxRetry(maxRetry), asynq.Timeout(timeout), asynq.ProcessAt(t.At))
+	if err != nil && !errors.Is(err, asynq.ErrTaskIDConflict) {
+		return fmt.Errorf("enqueue %s: %w", taskID(t), err)
+	}
+	return nil
+}
+
+// State looks a task up.
+func (q *Queue) State(_ context.Context, t publish.Task) (publish.TaskState, error) {
+	info, err := q.inspector.GetTaskInfo(queueOf(t), taskID(t))
+	if errors.Is(err, asynq.ErrTaskNotFound) || errors.Is(err, asynq.ErrQueueNotFound) {
+		return publish.TaskMissing, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("look up %s: %w", taskID(t), err)
+	}
+	switch info.State {
+	case asynq.TaskStateActive:
+		return publish.TaskActive, nil
+	case asynq.TaskStateArchived, asynq.TaskStateCompleted:
+		return publish.TaskDead, nil
+	default:
+		return publish.TaskPending, nil
+	}
+}
+
+// Lost reports whether Redis lost its content since Refilled was called.
+func (q *Queue) Lost(ctx context.Context) (bool, error) {
+	n, err := q.redis.Exists(ctx, refilledKey).Result()
+	if err != nil {
+		return false, fmt.Errorf("look for the marker in Redis: %w", err)
+	}
+	return n == 0, nil
+}
+
+// Refilled notes that every task that should be in Redis is in it.
+func (q *Queue) Refilled(ctx context.Context) error {
+	names := make([]any, len(Queues))
+	for i, name := range Queues {
+		names[i] = name
+	}
+	if err := q.redis.SAdd(ctx, asynqQueues, names...).Err(); err != nil {
+		return fmt.Errorf("name the queues in Redis: %w", err)
+	}
+	if err := q.redis.Set(ctx, refilledKey, "1", 0).Err(); err != nil {
+		return fmt.Errorf("set the marker in Redis: %w", err)
+	}
+	return nil
+}
+
+// Workers tells how many worker processes are alive and serve every queue that
+// posts need.
+func (q *Queue) Workers() (int, error) {
+	servers, err := q.inspector.Servers()
+	if err != nil {
+		return 0, fmt.Errorf("list workers: %w", err)
+	}
+	served := map[string]int{}
+	for _, s := range servers {
+		for name := range s.Queues {
+			served[name]++
+		}
+	}
+	return min(served[QueuePublish], served[QueueUpload]), nil
+}

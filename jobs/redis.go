@@ -1,0 +1,120 @@
+package jobs
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"socialqueue/config"
+)
+
+// ErrEvicts: Redis may throw tasks away when its memory is full.
+var ErrEvicts = errors.New("redis may evict tasks: set maxmemory-policy to noeviction")
+
+// settleRetryPause is the wait between tries to tell Redis that a task ended.
+const settleRetryPause = 100 * time.Millisecond
+
+// NewRedis makes a client for a single Redis, a Sentinel group or a Cluster.
+// The caller closes it, after everything that uses it has stopped: Asynq dies
+// of a client that is closed under it.
+func NewRedis(cfg config.Redis) redis.UniversalClient {
+	opts := &redis.UniversalOptions{
+		Addrs: cfg.Addrs, Username: cfg.Username, Password: cfg.Password.Reveal(), DB: cfg.DB,
+		MasterName: cfg.Master, IsClusterMode: cfg.Mode == config.RedisCluster,
+	}
+	if cfg.TLS {
+		opts.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	client := redis.NewUniversalClient(opts)
+	client.AddHook(settleHook{})
+	return client
+}
+
+// settleHook makes sure that the end of a task reaches Redis.
+//
+// Asynq v0.26 hands a failed acknowledgement to its syncer with a context that
+// is already canceled, so the second try never happens and the finished task
+// runs again after its lease. The acknowledging calls are the only scripts that
+// Asynq runs under a deadline, that of the task's lease: those are tried again
+// until then, and only if the transport failed. They may be repeated: a task
+// that is gone is answered so.
+type settleHook struct{}
+
+// DialHook leaves dialing as it is.
+func (settleHook) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+// ProcessPipelineHook leaves pipelines as they are.
+func (settleHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+// ProcessHook repeats scripts under a deadline over transport failures.
+func (settleHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		err := next(ctx, cmd)
+		if _, bounded := ctx.Deadline(); !bounded || !isScript(cmd) {
+			return err
+		}
+		for err != nil && isTransport(err) && sleep(ctx, settleRetryPause) {
+			err = next(ctx, cmd)
+		}
+		return err
+	}
+}
+
+func isScript(cmd redis.Cmder) bool {
+	name := strings.ToLower(cmd.Name())
+	return name == "eval" || name == "evalsha"
+}
+
+// isTransport reports whether err came from the way to Redis, or from a Redis
+// that is just starting or changing its role, and not from the command.
+func isTransport(err error) bool {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, redis.ErrClosed) {
+		var timeout net.Error
+		return errors.As(err, &timeout) && timeout.Timeout() && !errors.Is(err, context.DeadlineExceeded)
+	}
+	if _, answered := errors.AsType[redis.Error](err); !answered {
+		return true
+	}
+	for _, passing := range []string{"LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN"} {
+		if strings.HasPrefix(err.Error(), passing) {
+			return true
+		}
+	}
+	return false
+}
+
+// sleep waits and reports whether ctx is still alive.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// CheckNoEviction returns ErrEvicts unless Redis keeps what it is given. A
+// Redis that does not tell its policy passes.
+func CheckNoEviction(ctx context.Context, client redis.UniversalClient) error {
+	info, err := client.Info(ctx, "memory").Result()
+	if err != nil {
+		return fmt.Errorf("ask Redis for its memory policy: %w", err)
+	}
+	for line := range strings.Lines(info) {
+		policy, found := strings.CutPrefix(strings.TrimSpace(line), "maxmemory_policy:")
+		if found && policy != "noeviction" {
+			return fmt.Errorf("%w (it is %s)", ErrEvicts, policy)
+		}
+	}
+	return nil
+}

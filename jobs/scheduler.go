@@ -1,0 +1,111 @@
+package jobs
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/sirupsen/logrus"
+)
+
+// Tick is something that a scheduler does over and over.
+type Tick struct {
+	Name  string
+	Every time.Duration
+	Do    func(context.Context) error
+}
+
+// Locker lets one of several schedulers run a tick at a time.
+type Locker interface {
+	TryTick(ctx context.Context, name string, fn func(context.Context) error) (ran bool, err error)
+}
+
+// Scheduler runs ticks until it is stopped. Any number of them may run: a tick
+// that another one is just running is left out, and every tick may run twice.
+type Scheduler struct {
+	locker Locker
+	ticks  []Tick
+	log    logrus.FieldLogger
+	cancel context.CancelFunc
+	done   sync.WaitGroup
+	stop   sync.Once
+
+	mu    sync.Mutex
+	beats map[string]time.Time
+}
+
+// NewScheduler makes a scheduler.
+func NewScheduler(locker Locker, log logrus.FieldLogger, ticks ...Tick) *Scheduler {
+	return &Scheduler{locker: locker, ticks: ticks, log: log, beats: map[string]time.Time{}}
+}
+
+// Start begins to tick.
+func (s *Scheduler) Start() {
+	ctx, cancel := context.WithCancel(context.Background())
+	s.cancel = cancel
+	for _, tick := range s.ticks {
+		s.beat(tick.Name)
+		s.done.Go(func() { s.loop(ctx, tick) })
+	}
+}
+
+// Stop ends all ticks and waits for them. It may be called twice.
+func (s *Scheduler) Stop() {
+	s.stop.Do(func() {
+		if s.cancel != nil {
+			s.cancel()
+		}
+		s.done.Wait()
+	})
+}
+
+// staleAfter is how many periods a tick may be silent before the scheduler is
+// no longer alive.
+const (
+	staleAfter   = 3
+	minStaleTime = time.Minute
+)
+
+// Alive reports whether every tick still comes around. It asks nobody else.
+func (s *Scheduler) Alive(now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, tick := range s.ticks {
+		if now.Sub(s.beats[tick.Name]) > max(staleAfter*tick.Every, minStaleTime) {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *Scheduler) loop(ctx context.Context, tick Tick) {
+	every := time.NewTicker(tick.Every)
+	defer every.Stop()
+	for {
+		s.run(ctx, tick)
+		select {
+		case <-ctx.Done():
+			return
+		case <-every.C:
+		}
+	}
+}
+
+// tickTimeout bounds one tick, so that one that hangs is tried again.
+const tickTimeout = 30 * time.Second
+
+func (s *Scheduler) run(ctx context.Context, tick Tick) {
+	ctx, cancel := context.WithTimeout(ctx, tickTimeout)
+	defer cancel()
+	defer s.beat(tick.Name)
+	_, err := s.locker.TryTick(ctx, tick.Name, tick.Do)
+	if err != nil && ctx.Err() == nil {
+		s.log.WithField("action", tick.Name).WithError(err).Warn("a tick failed; the next one tries again")
+	}
+}
+
+func (s *Scheduler) beat(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.beats[name] = time.Now()
+}

@@ -1,0 +1,150 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+	"github.com/sirupsen/logrus"
+
+	"socialqueue/publish"
+)
+
+const (
+	// How often Asynq looks for work: for pending tasks when idle, and for tasks
+	// whose time has come. Both bound how late a post starts.
+	taskCheckInterval    = 100 * time.Millisecond
+	delayedCheckInterval = 200 * time.Millisecond
+	// newerWait is how long a task of a newer program waits here before it is
+	// offered again.
+	newerWait = time.Minute
+)
+
+// Runner does the work of tasks.
+type Runner interface {
+	RunStep(ctx context.Context, t publish.Task, drain <-chan struct{}) error
+}
+
+// WorkerOptions size a worker.
+type WorkerOptions struct {
+	// Concurrency is how many light jobs run at once, UploadConcurrency how many
+	// transfers, in a pool of their own.
+	Concurrency       int
+	UploadConcurrency int
+	// ShutdownTimeout is how long Stop waits for jobs.
+	ShutdownTimeout time.Duration
+}
+
+// Worker runs tasks until it is stopped.
+type Worker struct {
+	runner  Runner
+	log     logrus.FieldLogger
+	servers []*asynq.Server
+	pools   []*pool
+	drain   chan struct{}
+	stop    sync.Once
+}
+
+// NewWorker makes a worker on a client that stays the caller's, who closes it
+// after Stop.
+func NewWorker(client redis.UniversalClient, runner Runner, log logrus.FieldLogger, opts WorkerOptions) *Worker {
+	w := &Worker{runner: runner, log: log, drain: make(chan struct{})}
+	light := map[string]int{QueueWebhooks: 6, QueueTokens: 6, QueuePublish: 6, QueueNotify: 3, QueueSync: 1}
+	w.addPool(client, light, opts.Concurrency, opts.ShutdownTimeout)
+	w.addPool(client, map[string]int{QueueUpload: 1}, opts.UploadConcurrency, opts.ShutdownTimeout)
+	return w
+}
+
+func (w *Worker) addPool(client redis.UniversalClient, queues map[string]int, concurrency int, shutdown time.Duration) {
+	h := hooks{log: w.log}
+	w.pools = append(w.pools, &pool{worker: w, slots: make(chan struct{}, concurrency)})
+	w.servers = append(w.servers, asynq.NewServerFromRedisClient(client, asynq.Config{
+		Concurrency:              concurrency,
+		Queues:                   queues,
+		TaskCheckInterval:        taskCheckInterval,
+		DelayedTaskCheckInterval: delayedCheckInterval,
+		ShutdownTimeout:          shutdown,
+		IsFailure:                h.isFailure,
+		RetryDelayFunc:           h.retryDelay,
+		ErrorHandler:             asynq.ErrorHandlerFunc(h.handleError),
+		Logger:                   asynqLog{w.log},
+		LogLevel:                 asynq.WarnLevel,
+	}))
+}
+
+// Start begins to take tasks. It does not wait for Redis: readiness has to ask
+// for itself.
+func (w *Worker) Start() error {
+	for i, server := range w.servers {
+		if err := server.Start(w.pools[i]); err != nil {
+			return fmt.Errorf("start worker: %w", err)
+		}
+	}
+	return nil
+}
+
+// Stop hands running work back and waits for it to end. It may be called twice.
+func (w *Worker) Stop() {
+	w.stop.Do(func() {
+		close(w.drain)
+		for _, server := range w.servers {
+			server.Stop() // none takes new tasks while another one is still ending
+		}
+		var ended sync.WaitGroup
+		for _, server := range w.servers {
+			ended.Go(server.Shutdown)
+		}
+		ended.Wait()
+	})
+}
+
+// pool is the handler of one server.
+type pool struct {
+	worker *Worker
+	// slots holds a place for each job that really runs. Asynq gives a slot away
+	// when a job's context ends, although the job may still be busy.
+	slots chan struct{}
+}
+
+// ProcessTask runs one task.
+func (p *pool) ProcessTask(ctx context.Context, t *asynq.Task) error {
+	select {
+	case p.slots <- struct{}{}:
+		defer func() { <-p.slots }()
+	case <-ctx.Done():
+		return later(0, context.Cause(ctx))
+	case <-p.worker.drain:
+		return later(0, errors.New("the worker is stopping"))
+	}
+	return p.worker.process(ctx, t)
+}
+
+func (w *Worker) process(ctx context.Context, t *asynq.Task) error {
+	switch t.Type() {
+	case TypeTikTokUpload, TypeTikTokPublish, TypeInstagramPublish:
+		return w.runPost(ctx, t)
+	default:
+		return later(newerWait, fmt.Errorf("task type %q is not known here: %w", t.Type(), errNewer))
+	}
+}
+
+func (w *Worker) runPost(ctx context.Context, t *asynq.Task) error {
+	task, err := decode(t)
+	switch {
+	case errors.Is(err, errNewer):
+		return later(newerWait, err)
+	case err != nil:
+		return fmt.Errorf("%w: %w", err, asynq.SkipRetry)
+	}
+	return w.runner.RunStep(ctx, task, w.drain)
+}
+
+// asynqLog gives Asynq our log.
+type asynqLog struct{ logrus.FieldLogger }
+
+// Fatal logs as an error: whether the process ends is not Asynq's to say.
+func (l asynqLog) Fatal(args ...any) { l.Error(args...) }

@@ -1,0 +1,238 @@
+package media
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"code.dny.dev/ssrf"
+)
+
+// guarded is a Fetcher that takes 127.0.0.1 for a public address, where the
+// test servers are, and refuses all others that are not public.
+func guarded(opts FetchOptions) *Fetcher {
+	public := netip.MustParsePrefix("127.0.0.1/32")
+	return newFetcher(opts, ssrf.New(ssrf.WithAnyPort(), ssrf.WithAllowedV4Prefixes(public)))
+}
+
+func serve(t *testing.T, h http.HandlerFunc) string {
+	t.Helper()
+	server := httptest.NewServer(h)
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// fetch opens and reads a URL whole.
+func fetch(t *testing.T, f *Fetcher, rawURL string) ([]byte, error) {
+	t.Helper()
+	r, _, err := f.Open(t.Context(), rawURL)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return io.ReadAll(r)
+}
+
+// privateURLs lead, one way or another, to addresses that are not public.
+var privateURLs = []string{
+	"http://127.0.0.2/f",
+	"http://[::1]/f",
+	"http://[::]/f",
+	"http://0.0.0.0/f",
+	"http://10.0.0.1/f",
+	"http://172.16.0.1/f",
+	"http://192.168.1.1/f",
+	"http://100.64.0.1/f",
+	"http://169.254.169.254/latest/meta-data",
+	"http://[fe80::1]/f",
+	"http://[fd00::1]/f",
+	"http://[::ffff:10.0.0.1]/f",
+	"http://[::ffff:a9fe:a9fe]/f",
+	"http://[64:ff9b::7f00:1]/f",
+	"http://[2002:7f00:1::]/f",
+	"http://224.0.0.1/f",
+	"http://255.255.255.255/f",
+	"http://2130706433/f",
+	"http://0x7f000001/f",
+	"http://0x7f.1/f",
+	"http://127.1/f",
+	"http://0177.0.0.1/f",
+	"http://127.0.0.2:8080/f",
+}
+
+func TestFetchRefusesPrivateHosts(t *testing.T) {
+	f := NewFetcher(FetchOptions{})
+	for _, u := range append(privateURLs, "http://127.0.0.1/f", "http://localhost/f") {
+		for name, err := range map[string]error{
+			"CheckURL": f.CheckURL(t.Context(), u),
+			"Open":     second(fetch(t, f, u)),
+		} {
+			fetchErr, ok := errors.AsType[*FetchError](err)
+			if !ok || !errors.Is(err, ErrPrivateHost) || !fetchErr.Permanent {
+				t.Errorf("%s of %s: err = %v, want ErrPrivateHost", name, u, err)
+			}
+		}
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
+
+func TestFetchRefusesRedirectsToPrivateHosts(t *testing.T) {
+	for _, target := range privateURLs {
+		u := serve(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, target, http.StatusFound) })
+		if _, err := fetch(t, guarded(FetchOptions{}), u); !errors.Is(err, ErrPrivateHost) {
+			t.Errorf("redirect to %s: err = %v, want ErrPrivateHost", target, err)
+		}
+	}
+}
+
+func TestCheckURL(t *testing.T) {
+	f := NewFetcher(FetchOptions{})
+	for _, u := range []string{"https://93.184.215.14/f?sig=1", "http://[2606:4700::1111]:8443/f"} {
+		if err := f.CheckURL(t.Context(), u); err != nil {
+			t.Errorf("%s: %v", u, err)
+		}
+	}
+	for _, u := range []string{
+		"", "f.mp4", "//host/f", "ftp://93.184.215.14/f", "file:///etc/passwd", "gopher://x", "http://", "http:///f",
+		"http://user:hunter2@93.184.215.14/", "http://93.184.215.14:port/?s=hunter2", "javascript:hunter2", "http://%zz/?s=hunter2",
+	} {
+		err := f.CheckURL(t.Context(), u)
+		fetchErr, ok := errors.AsType[*FetchError](err)
+		if !ok || !fetchErr.Permanent || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: err = %v, want a permanent one without the URL", u, err)
+		}
+	}
+	if err := NewFetcher(FetchOptions{AllowPrivate: true}).CheckURL(t.Context(), "http://10.0.0.1/f"); err != nil {
+		t.Errorf("private and allowed: %v", err)
+	}
+}
+
+func TestFetch(t *testing.T) {
+	file := fixture(t, "h264.mp4")
+	u := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Accept-Encoding") != "" || r.Header.Get("Referer") != "" || r.Header.Get("Authorization") != "" {
+			t.Errorf("headers %v", r.Header)
+		}
+		if hops := r.URL.Query().Get("hops"); hops != "" {
+			http.Redirect(w, r, "/f?"+strings.TrimSuffix("hops="+hops[1:], "hops="), http.StatusFound)
+			return
+		}
+		w.Write(file)
+	})
+	f := NewFetcher(FetchOptions{AllowPrivate: true, MaxBytes: int64(len(file))})
+	for _, path := range []string{"/f", "/f?hops=11111"} {
+		r, length, err := f.Open(t.Context(), u+path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(r)
+		if err != nil || !bytes.Equal(got, file) || length != -1 && length != int64(len(file)) {
+			t.Errorf("%s: %d bytes of %d, %v", path, len(got), length, err)
+		}
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	err := second(fetch(t, f, u+"/f?hops=111111"))
+	if fetchErr, ok := errors.AsType[*FetchError](err); !ok || !fetchErr.Permanent {
+		t.Errorf("six redirects: err = %v", err)
+	}
+}
+
+func TestFetchErrors(t *testing.T) {
+	for name, tc := range map[string]struct {
+		answer    http.HandlerFunc
+		permanent bool
+		says      string
+	}{
+		"gone":              {status(410), true, "answered 410"},
+		"forbidden":         {status(403), true, "answered 403"},
+		"no content":        {status(204), true, "answered 204"},
+		"too many requests": {status(429), false, "answered 429"},
+		"request timeout":   {status(408), false, "answered 408"},
+		"server error":      {status(503), false, "answered 503"},
+		"no location":       {status(302), true, "redirected to nowhere"},
+		"bad location":      {redirect("http://host:port/?s=hunter2"), true, "redirected to nowhere"},
+		"to a file":         {redirect("file:///etc/hunter2"), true, "not an http"},
+		"to a password":     {redirect("http://user:hunter2@127.0.0.1/"), true, "without user name"},
+		"announced size":    {body101, true, "larger than allowed"},
+		"unannounced size":  {chunked101, true, "larger than allowed"},
+		"cut off":           {cutOff, false, "unexpected EOF"},
+		"no answer":         {hang, false, "no answer in time"},
+		"stalled":           {stall, false, "stood still"},
+		"too slow":          {trickle, false, "took too long"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := guarded(FetchOptions{
+				MaxBytes: 100, HeaderTimeout: 300 * time.Millisecond, StallTimeout: 200 * time.Millisecond, Timeout: 600 * time.Millisecond,
+			})
+			_, err := fetch(t, f, serve(t, tc.answer)+"/path?signature=hunter2")
+			fetchErr, ok := errors.AsType[*FetchError](err)
+			if !ok || fetchErr.Permanent != tc.permanent || !strings.Contains(err.Error(), tc.says) {
+				t.Errorf("err = %v, want permanent = %t and %q", err, tc.permanent, tc.says)
+			}
+			if strings.Contains(fmt.Sprintf("%v %+v %#v", err, err, err), "hunter2") {
+				t.Errorf("the error shows the URL: %v", err)
+			}
+		})
+	}
+}
+
+func TestFetchRefusedConnection(t *testing.T) {
+	server := httptest.NewServer(http.NotFoundHandler())
+	server.Close()
+	err := second(fetch(t, guarded(FetchOptions{}), server.URL+"/?s=hunter2"))
+	fetchErr, ok := errors.AsType[*FetchError](err)
+	if !ok || fetchErr.Permanent || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("err = %v, want a transient one", err)
+	}
+}
+
+func status(code int) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }
+}
+
+func redirect(location string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Location", location)
+		w.WriteHeader(http.StatusFound)
+	}
+}
+
+func body101(w http.ResponseWriter, _ *http.Request) { w.Write(make([]byte, 101)) }
+
+func chunked101(w http.ResponseWriter, _ *http.Request) {
+	w.Write(make([]byte, 50))
+	w.(http.Flusher).Flush()
+	w.Write(make([]byte, 51))
+}
+
+func cutOff(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Length", "90")
+	w.Write(make([]byte, 10))
+}
+
+func hang(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+
+func stall(w http.ResponseWriter, r *http.Request) {
+	w.Write(make([]byte, 10))
+	w.(http.Flusher).Flush()
+	<-r.Context().Done()
+}
+
+func trickle(w http.ResponseWriter, r *http.Request) {
+	for r.Context().Err() == nil {
+		w.Write([]byte("x"))
+		w.(http.Flusher).Flush()
+		time.Sleep(20 * time.Millisecond)
+	}
+}

@@ -1,0 +1,63 @@
+package media
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+)
+
+var (
+	// ErrPrivateHost: the URL leads to an address that is not public.
+	ErrPrivateHost = errors.New("the address is not public")
+
+	errBadURL           = errors.New("not an http or https URL without user name and password")
+	errNoHost           = errors.New("the host name is not known")
+	errBadRedirect      = errors.New("redirected to nowhere")
+	errTooManyRedirects = fmt.Errorf("redirected more than %d times", maxRedirects)
+	errHeaderTimeout    = errors.New("no answer in time")
+	errStalled          = errors.New("the transfer stood still")
+	errFetchTimeout     = errors.New("the transfer took too long")
+)
+
+// FetchError says why a file could not be fetched. It names the host only, as
+// the rest of the URL may be a secret.
+type FetchError struct {
+	Host      string
+	Permanent bool // asking again will not help
+	Status    int  // of the server's answer; zero when there was none
+	Err       error
+}
+
+// Error names the host and the reason.
+func (e *FetchError) Error() string {
+	if e.Host == "" {
+		return "fetch media: " + e.Err.Error()
+	}
+	return "fetch media from " + e.Host + ": " + e.Err.Error()
+}
+
+// Unwrap returns the reason.
+func (e *FetchError) Unwrap() error { return e.Err }
+
+func fetchError(host string, status int, err error) error {
+	if dns, ok := errors.AsType[*net.DNSError](err); ok && dns.IsNotFound {
+		err = errNoHost
+	}
+	return &FetchError{Host: host, Permanent: isPermanent(status, err), Status: status, Err: err}
+}
+
+// isPermanent decides whether the same request can ever succeed. What is not
+// known to be permanent is tried again.
+func isPermanent(status int, err error) bool {
+	for _, permanent := range []error{ErrPrivateHost, ErrTooLarge, errBadURL, errNoHost, errBadRedirect, errTooManyRedirects} {
+		if errors.Is(err, permanent) {
+			return true
+		}
+	}
+	switch status {
+	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
+		return false
+	}
+	return status >= 200 && status < 500
+}

@@ -1,0 +1,170 @@
+package media
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+
+	"gocloud.dev/blob"
+	"gocloud.dev/gcerrors"
+)
+
+// streamBuffer is the memory one upload is read through, in bytes.
+const streamBuffer = 64 << 10
+
+// Store keeps files in a bucket, each under a key that the caller chooses.
+type Store struct {
+	bucket   *blob.Bucket
+	maxBytes int64
+}
+
+// OpenStore opens a bucket by its gocloud.dev/blob URL. Files larger than
+// maxBytes are refused.
+func OpenStore(ctx context.Context, bucketURL string, maxBytes int64) (*Store, error) {
+	prepared, err := prepareURL(bucketURL)
+	if err != nil {
+		return nil, fmt.Errorf("open media bucket: %w", err)
+	}
+	bucket, err := blob.OpenBucket(ctx, prepared)
+	if err != nil {
+		return nil, fmt.Errorf("open media bucket: %w", err)
+	}
+	return &Store{bucket: bucket, maxBytes: maxBytes}, nil
+}
+
+// Close releases the bucket. Reads and writes under way fail.
+func (s *Store) Close() error { return s.bucket.Close() }
+
+// Save streams a file into the bucket and says what it is. The file appears
+// under its key only when it is complete, accepted and, in a file bucket, on
+// the disk; it then replaces any earlier one. Otherwise the key is as it was,
+// but for a disk that fails in the last step, which leaves none.
+//
+// The errors that the sender can mend are ErrEmpty, ErrTooLarge and
+// *RejectedError. An error of r comes back wrapped.
+func (s *Store) Save(ctx context.Context, key string, r io.Reader) (Info, error) {
+	src := &source{r: r, left: s.maxBytes, sum: sha256.New()}
+	head := make([]byte, sniffLen)
+	n, err := io.ReadFull(src, head)
+	if n == 0 && errors.Is(err, io.EOF) {
+		return Info{}, ErrEmpty
+	}
+	if src.err != nil {
+		return Info{}, src.err
+	}
+	form, err := sniff(head[:n])
+	if err != nil {
+		return Info{}, err
+	}
+	dst, err := s.create(ctx, key, form.contentType)
+	if err != nil {
+		return Info{}, err
+	}
+	defer dst.discard()
+	info, err := copyAndProbe(dst, io.MultiReader(bytes.NewReader(head[:n]), src), form)
+	if err := firstError(src.err, dst.err, err); err != nil {
+		return Info{}, err
+	}
+	if err := dst.commit(); err != nil {
+		return Info{}, err
+	}
+	info.Bytes = src.read
+	info.SHA256 = hex.EncodeToString(src.sum.Sum(nil))
+	return info, nil
+}
+
+// copyAndProbe writes all of r to dst, and lets the probe see each byte on its
+// way. So a probe can neither seek nor read a byte twice, which is what bounds
+// the cost of a hostile file, and no rejected file is ever stored.
+func copyAndProbe(dst io.Writer, r io.Reader, form format) (Info, error) {
+	in := bufio.NewReaderSize(io.TeeReader(r, dst), streamBuffer)
+	info, err := form.probe(in)
+	if err != nil {
+		return Info{}, err
+	}
+	info.ContentType = form.contentType
+	_, err = skipAll(in)
+	return info, err
+}
+
+// firstError returns the first error there is: a probe that was cut off by a
+// lost connection or a full disk sees a truncated file, but that is not why.
+func firstError(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// source counts and hashes what is read, ends with ErrTooLarge when that is
+// more than allowed, and remembers its own error.
+type source struct {
+	r    io.Reader
+	left int64 // bytes still allowed
+	read int64
+	sum  hash.Hash
+	err  error
+}
+
+func (s *source) Read(p []byte) (int, error) {
+	if s.err != nil {
+		return 0, s.err
+	}
+	n, err := s.r.Read(p)
+	if int64(n) > s.left {
+		s.err = ErrTooLarge
+		return 0, s.err
+	}
+	s.left -= int64(n)
+	s.read += int64(n)
+	s.sum.Write(p[:n])
+	if err != nil && !errors.Is(err, io.EOF) {
+		s.err = fmt.Errorf("read upload: %w", err)
+		return n, s.err
+	}
+	return n, err
+}
+
+// NewRangeReader reads length bytes of a file from offset on; a negative
+// length reads to the end. A missing file is ErrNotFound.
+func (s *Store) NewRangeReader(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error) {
+	r, err := s.bucket.NewRangeReader(ctx, key, offset, length, nil)
+	if err != nil {
+		return nil, bucketError("read", key, err)
+	}
+	return r, nil
+}
+
+// Exists reports whether there is a file under this key.
+func (s *Store) Exists(ctx context.Context, key string) (bool, error) {
+	ok, err := s.bucket.Exists(ctx, key)
+	if err != nil {
+		return false, bucketError("look up", key, err)
+	}
+	return ok, nil
+}
+
+// Delete removes a file. Removing one that is not there is no error, so a
+// deletion that was cut off can be repeated.
+func (s *Store) Delete(ctx context.Context, key string) error {
+	err := s.bucket.Delete(ctx, key)
+	if err != nil && gcerrors.Code(err) != gcerrors.NotFound {
+		return bucketError("delete", key, err)
+	}
+	return nil
+}
+
+func bucketError(op, key string, err error) error {
+	if gcerrors.Code(err) == gcerrors.NotFound {
+		return fmt.Errorf("%s media %s: %w", op, key, ErrNotFound)
+	}
+	return fmt.Errorf("%s media %s: %w", op, key, err)
+}

@@ -1,0 +1,196 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"socialqueue/db"
+	"socialqueue/media"
+	"socialqueue/models"
+	"socialqueue/secrets"
+)
+
+// Request is a post as an app asks for it.
+type Request struct {
+	AppID     int64
+	Platform  models.Platform
+	Kind      models.Kind
+	AccountID int64
+	Content   models.Content
+	// One of MediaID and MediaURL is set.
+	MediaID  string
+	MediaURL string
+	// PublishAt nil means now.
+	PublishAt     *time.Time
+	MaxLateness   *time.Duration
+	CorrelationID string
+	// Complete tells what to write into the request's idempotency key together
+	// with the post. Nil: the request has none.
+	Complete func(*models.Post) (*db.Completion, error)
+}
+
+// Accept checks a request, commits its post and sees to the first task. When
+// it returns a post, that post is durable. Bad input is models.FieldErrors, an
+// account or file that the app does not have is db.ErrNotFound, an account that
+// cannot be posted to is ErrConflict; then nothing is stored.
+func (s *Service) Accept(ctx context.Context, r Request) (*models.Post, error) {
+	now := s.Now()
+	if err := s.checkRequest(ctx, &r, now); err != nil {
+		return nil, err
+	}
+	lane := models.Lane(r.Platform, r.AccountID)
+	dest, err := s.DB.Destination(ctx, r.AppID, r.Platform, r.AccountID, r.MediaID, lane, now)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkDestination(&r, dest); err != nil {
+		return nil, err
+	}
+	post, err := s.newPost(&r, dest, lane, now)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.insert(ctx, &r, post); err != nil {
+		return nil, err
+	}
+	if post.Admission == models.AdmissionAdmitted {
+		s.enqueue(ctx, post)
+	}
+	return post, nil
+}
+
+func (s *Service) checkRequest(ctx context.Context, r *Request, now time.Time) error {
+	var errs models.FieldErrors
+	if r.AccountID <= 0 {
+		errs.Add("account_id", "is required: the id of a connected account")
+	}
+	switch r.Platform {
+	case models.TikTok:
+		r.Content.TikTok.Check(&errs)
+	case models.Instagram:
+		r.Content.Instagram.Check(&errs, r.Kind)
+		s.checkLink(ctx, &errs, "cover_url", r.Content.Instagram.CoverURL)
+	}
+	if (r.MediaID == "") == (r.MediaURL == "") {
+		errs.Add("media_id", "give either media_id or media_url")
+	}
+	s.checkLink(ctx, &errs, "media_url", r.MediaURL)
+	if r.PublishAt != nil {
+		models.CheckPublishAt(&errs, *r.PublishAt, now)
+	}
+	if r.MaxLateness != nil {
+		models.CheckMaxLateness(&errs, *r.MaxLateness)
+	}
+	return errs.Err()
+}
+
+func (s *Service) checkLink(ctx context.Context, errs *models.FieldErrors, field, link string) {
+	if link == "" {
+		return
+	}
+	err := s.Fetcher.CheckURL(ctx, link)
+	var fetch *media.FetchError
+	switch {
+	case err == nil:
+	case errors.Is(err, media.ErrPrivateHost):
+		errs.Add(field, "leads to a private network; only public addresses are fetched")
+	case errors.As(err, &fetch) && !fetch.Permanent:
+		errs.Add(field, "cannot be reached now: %v", fetch)
+	default:
+		errs.Add(field, "%v", err)
+	}
+}
+
+func checkDestination(r *Request, dest *db.Destination) error {
+	if dest.Status == models.AccountDisconnected {
+		return fmt.Errorf("%w: account %d is disconnected; connect it again first", ErrConflict, r.AccountID)
+	}
+	if r.MediaID == "" {
+		return nil
+	}
+	if dest.Media == nil {
+		return fmt.Errorf("media %s: %w", r.MediaID, db.ErrNotFound)
+	}
+	return checkFile(r.Kind, r.Content, "media_id", dest.Media)
+}
+
+// checkFile checks a file by the rules of where it is to go. Its error is
+// models.FieldErrors.
+func checkFile(kind models.Kind, content models.Content, field string, m *models.Media) error {
+	var errs models.FieldErrors
+	switch {
+	case content.TikTok != nil:
+		content.TikTok.CheckFile(&errs, field, m)
+	case content.Instagram != nil:
+		content.Instagram.CheckFile(&errs, field, kind, m)
+	}
+	return errs.Err()
+}
+
+func (s *Service) newPost(r *Request, dest *db.Destination, lane string, now time.Time) (*models.Post, error) {
+	p := &models.Post{
+		ID: models.NewID(), AppID: r.AppID, UserID: dest.UserID, Platform: r.Platform, OAuthAccountID: dest.OAuthAccountID,
+		InstagramAccountID: dest.InstagramAccountID, Kind: r.Kind, Content: r.Content, CorrelationID: r.CorrelationID,
+		Lane: lane, PublishAt: now, CreatedAt: now, UpdatedAt: now,
+	}
+	if r.MediaID != "" {
+		p.MediaID = &r.MediaID
+	}
+	if r.MediaURL != "" {
+		sealed, err := s.Keys.Seal(secrets.Secret(r.MediaURL), sourceRow(p.ID))
+		if err != nil {
+			return nil, fmt.Errorf("seal media_url: %w", err)
+		}
+		p.SourceURL = sealed
+	}
+	if r.MaxLateness != nil {
+		ms := r.MaxLateness.Milliseconds()
+		p.MaxLatenessMs = &ms
+	}
+	if r.PublishAt != nil && r.PublishAt.After(now) {
+		p.PublishAt = models.Time(*r.PublishAt)
+	}
+	s.place(p, p.PublishAt, dest.LaneBusy, now)
+	return p, nil
+}
+
+// place gives a post that is to begin at the given time its state, its first
+// step and its place to wait.
+func (s *Service) place(p *models.Post, at time.Time, laneBusy int, now time.Time) {
+	p.Step = firstStep(p)
+	p.RunAt = &at
+	p.EnqueuedAt = nil
+	switch {
+	case at.After(now):
+		p.Status, p.Admission = models.Scheduled, models.AdmissionWaiting
+	case laneBusy < lanePlaces:
+		p.Status, p.Admission = models.Queued, models.AdmissionAdmitted
+		p.EnqueuedAt = &now
+	default:
+		p.Status, p.Admission = models.Queued, models.AdmissionParked
+	}
+}
+
+// firstStep is where a post begins: with a transfer, unless it is a picture
+// that we have, which Instagram fetches from us by itself.
+func firstStep(p *models.Post) models.Step {
+	if p.Kind == models.Image && p.SourceURL == "" {
+		return models.StepPublish
+	}
+	return models.StepTransfer
+}
+
+func (s *Service) insert(ctx context.Context, r *Request, p *models.Post) error {
+	var done *db.Completion
+	if r.Complete != nil {
+		var err error
+		if done, err = r.Complete(p); err != nil {
+			return err
+		}
+	}
+	return s.DB.InsertPost(ctx, p, done)
+}
+
+func sourceRow(postID string) string { return "posts/" + postID + "/source_url" }

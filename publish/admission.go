@@ -1,0 +1,126 @@
+package publish
+
+import (
+	"context"
+	"time"
+
+	"socialqueue/db"
+	"socialqueue/models"
+)
+
+const (
+	// tickBatch is how many waiting posts one tick moves.
+	tickBatch = 500
+)
+
+// AdmitDue moves posts whose time is near into Asynq, a few per lane; the rest
+// of a lane is parked, where it holds nobody up. It is one tick of the
+// scheduler.
+func (s *Service) AdmitDue(ctx context.Context) error {
+	now := s.Now()
+	if err := s.DB.QueueDue(ctx, now); err != nil {
+		return err
+	}
+	if err := s.admitWaiting(ctx, now); err != nil {
+		return err
+	}
+	lanes, err := s.DB.ParkedLanes(ctx)
+	if err != nil {
+		return err
+	}
+	for _, lane := range lanes {
+		if err := s.admitParked(ctx, lane, now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Service) admitWaiting(ctx context.Context, now time.Time) error {
+	posts, err := s.DB.Waiting(ctx, now.Add(s.Timings.Horizon), tickBatch)
+	if err != nil || len(posts) == 0 {
+		return err
+	}
+	loads, err := s.DB.LaneLoads(ctx, lanesOf(posts), now)
+	if err != nil {
+		return err
+	}
+	admit, park := choose(posts, loads, now)
+	if err := s.DB.Park(ctx, park, now); err != nil {
+		return err
+	}
+	return s.admit(ctx, admit, now)
+}
+
+// choose splits posts, soonest first, into those that go into Asynq and those
+// that wait for their lane. A post that is past its lane (the platform has it
+// already) always goes.
+func choose(posts []models.Post, loads map[string]db.LaneLoad, now time.Time) (admit []models.Post, park []string) {
+	for _, p := range posts {
+		load := loads[p.Lane]
+		if p.Status.InLane() && !hasRoom(load, *p.RunAt, now) {
+			park = append(park, p.ID)
+			continue
+		}
+		admit = append(admit, p)
+		if p.Status.InLane() {
+			load.Total++
+			if !p.RunAt.After(now) {
+				load.Due++
+			}
+			loads[p.Lane] = load
+		}
+	}
+	return admit, park
+}
+
+// hasRoom reports whether a lane takes another post. One that is due counts
+// only those that are due as well, so posts that are admitted ahead of their
+// time never hold it up.
+func hasRoom(load db.LaneLoad, runAt, now time.Time) bool {
+	if runAt.After(now) {
+		return load.Total < lanePlaces
+	}
+	return load.Due < lanePlaces
+}
+
+// admitLane fills a lane's free places. It is the fast path for when a post
+// leaves its lane; the tick does the same.
+func (s *Service) admitLane(ctx context.Context, lane string) {
+	if err := s.admitParked(ctx, lane, s.Now()); err != nil {
+		s.Log.WithError(err).WithField("lane", lane).Warn("could not admit the next post of the lane; the next tick will")
+	}
+}
+
+func (s *Service) admitParked(ctx context.Context, lane string, now time.Time) error {
+	posts, err := s.DB.Parked(ctx, lane, lanePlaces)
+	if err != nil || len(posts) == 0 {
+		return err
+	}
+	loads, err := s.DB.LaneLoads(ctx, []string{lane}, now)
+	if err != nil {
+		return err
+	}
+	admit, _ := choose(posts, loads, now)
+	return s.admit(ctx, admit, now)
+}
+
+func (s *Service) admit(ctx context.Context, posts []models.Post, now time.Time) error {
+	admitted, err := s.DB.Admit(ctx, posts, now)
+	for i := range admitted {
+		s.enqueue(ctx, &admitted[i])
+	}
+	return err
+}
+
+func lanesOf(posts []models.Post) []string {
+	seen := map[string]bool{}
+	var lanes []string
+	for _, p := range posts {
+		if !seen[p.Lane] {
+			seen[p.Lane] = true
+			lanes = append(lanes, p.Lane)
+		}
+	}
+	return lanes
+}

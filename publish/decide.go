@@ -1,0 +1,138 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"socialqueue/media"
+	"socialqueue/models"
+	"socialqueue/oauth"
+	"socialqueue/platform"
+)
+
+const (
+	// minRateWait is the least wait after a refusal for too many calls: TikTok's
+	// windows slide over a minute (rate limits page, 2026-11-22).
+	minRateWait = time.Minute
+	// dailyWait and more is told as a daily cap.
+	dailyWait = 30 * time.Minute
+	// reauthorizeWait is how often a post looks whether its account got a token;
+	// connecting again wakes it at once.
+	reauthorizeWait = time.Hour
+	// retryJitter spreads retries by up to this share.
+	retryJitter = 0.1
+)
+
+// decide turns the error of a step into what comes next. A post of which
+// something may be live is only ever looked at; one that surely is not may be
+// tried again, put off, or fail.
+func (r *run) decide(ctx context.Context, err error) outcome {
+	kind := platform.KindOf(err)
+	if kind == platform.AuthExpired {
+		r.tokenRefused(ctx)
+	}
+	if kind == platform.AuthExpired || errors.Is(err, oauth.ErrReauthorize) {
+		return r.later(reauthorizeWait, models.DeferredReauthorize, err.Error())
+	}
+	if kind == platform.RateLimited {
+		return r.rateLimited(err)
+	}
+	if r.ledger.MayBeLive() {
+		return r.lookLater(err.Error())
+	}
+	if errors.Is(err, oauth.ErrDisconnected) {
+		return r.fail(platform.CodeTokenInvalid, err)
+	}
+	var checks models.FieldErrors
+	if kind == platform.Rejected || errors.As(err, &checks) || unusable(err) {
+		return r.fail(codeOf(err), err)
+	}
+	return r.retry(err)
+}
+
+// later puts a post off without using an attempt. Where it waits before its
+// sending it is queued again, so that the app may still cancel it.
+func (r *run) later(in time.Duration, reason, message string) outcome {
+	return outcome{status: r.waitingStatus(), step: r.post.Step, in: in, reason: reason, message: message}
+}
+
+func (r *run) waitingStatus() models.Status {
+	if r.stored == models.Publishing && !r.ledger.MayBeLive() {
+		return models.Queued
+	}
+	return r.stored
+}
+
+func (r *run) rateLimited(err error) outcome {
+	wait := minRateWait
+	if e, ok := errors.AsType[*platform.Error](err); ok {
+		wait = max(wait, e.RetryAfter)
+	}
+	reason := models.DeferredRateLimit
+	if wait >= dailyWait {
+		reason = models.DeferredDailyCap
+	}
+	return r.later(wait, reason, err.Error())
+}
+
+// retry uses one attempt. The last one fails the post.
+func (r *run) retry(err error) outcome {
+	if r.post.Attempts >= len(r.Timings.Retries) {
+		o := r.fail(codeOf(err), fmt.Errorf("gave up after %d attempts: %w", r.post.Attempts+1, err))
+		o.attempt = true
+		return o
+	}
+	wait := r.Timings.Retries[r.post.Attempts]
+	wait += time.Duration(retryJitter * rand.Float64() * float64(wait)) //nolint:gosec // jitter is no secret
+	return outcome{
+		status: r.waitingStatus(), step: r.post.Step, in: wait, reason: models.DeferredRetry, attempt: true,
+		message: fmt.Sprintf("attempt %d failed: %v", r.post.Attempts+1, err), code: codeOf(err), detail: err.Error(),
+	}
+}
+
+// anew queues a post again that the platform had and of which it is now known
+// that it is not live.
+func (r *run) anew(o outcome) outcome {
+	if o.status != models.Failed {
+		o.status = models.Queued
+	}
+	return o
+}
+
+// fail ends a post of which it is known that it is not live.
+func (r *run) fail(code platform.Code, err error) outcome {
+	if !models.CanMove(r.stored, models.Failed) {
+		return outcome{status: r.stored, last: true, message: err.Error()}
+	}
+	return outcome{status: models.Failed, last: true, message: err.Error(), code: code, detail: err.Error()}
+}
+
+func (r *run) tokenRefused(ctx context.Context) {
+	if err := r.Tokens.Refused(ctx, r.token); err != nil {
+		r.log.WithError(err).Warn("could not mark the account whose token was refused")
+	}
+}
+
+// unusable reports whether a post's file will never do.
+func unusable(err error) bool {
+	var rejected *media.RejectedError
+	var fetch *media.FetchError
+	return errors.As(err, &rejected) || (errors.As(err, &fetch) && fetch.Permanent) ||
+		errors.Is(err, media.ErrNotFound) || errors.Is(err, media.ErrTooLarge) ||
+		errors.Is(err, media.ErrEmpty) || errors.Is(err, media.ErrPrivateHost)
+}
+
+// codeOf gives the code that an app sees for an error.
+func codeOf(err error) platform.Code {
+	if e, ok := errors.AsType[*platform.Error](err); ok && e.Code != "" {
+		return e.Code
+	}
+	var checks models.FieldErrors
+	if unusable(err) || errors.As(err, &checks) {
+		return platform.CodeUploadFailed
+	}
+	return platform.CodePublishFailed
+}

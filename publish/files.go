@@ -1,0 +1,91 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"socialqueue/db"
+	"socialqueue/media"
+	"socialqueue/models"
+)
+
+// StoreFile streams a file of an app into storage and notes what it is. When
+// it returns nil file and row are durable. Bad files are media.ErrEmpty,
+// media.ErrTooLarge or *media.RejectedError; then nothing is stored.
+func (s *Service) StoreFile(ctx context.Context, appID int64, body io.Reader, complete func(*models.Media) (*db.Completion, error)) (*models.Media, error) {
+	id := models.NewID()
+	info, err := s.Store.Save(ctx, id, body)
+	if err != nil {
+		return nil, err
+	}
+	m := mediaRow(id, appID, info, s.Now())
+	var done *db.Completion
+	if complete != nil {
+		if done, err = complete(m); err != nil {
+			return nil, joinCleanup(err, s.Store.Delete(context.WithoutCancel(ctx), id))
+		}
+	}
+	if err := s.DB.InsertMedia(ctx, m, done); err != nil {
+		return nil, joinCleanup(err, s.Store.Delete(context.WithoutCancel(ctx), id))
+	}
+	return m, nil
+}
+
+func mediaRow(id string, appID int64, info media.Info, now time.Time) *models.Media {
+	return &models.Media{
+		ID: id, AppID: appID, Bytes: info.Bytes, ContentType: info.ContentType, SHA256: info.SHA256,
+		DurationMs: info.Duration.Milliseconds(), Width: info.Width, Height: info.Height, CreatedAt: now,
+	}
+}
+
+// joinCleanup keeps the first error and adds that of cleaning up after it.
+func joinCleanup(err, cleanup error) error {
+	if cleanup == nil || errors.Is(cleanup, media.ErrNotFound) {
+		return err
+	}
+	return errors.Join(err, fmt.Errorf("remove the file: %w", cleanup))
+}
+
+const (
+	// unusedMediaLife is how long a file stays that no post needs.
+	unusedMediaLife = 7 * 24 * time.Hour
+	// idempotencyLife is how long keys live that made no post.
+	idempotencyLife = 7 * 24 * time.Hour
+	cleanupBatch    = 200
+)
+
+// CleanUp forgets expired idempotency keys and removes files that no post
+// needs. It is one tick of the scheduler.
+func (s *Service) CleanUp(ctx context.Context) error {
+	now := s.Now()
+	if _, err := s.DB.DeleteExpiredKeys(ctx, now.Add(-idempotencyLife)); err != nil {
+		return err
+	}
+	before := now.Add(-unusedMediaLife)
+	ids, err := s.DB.UnusedMedia(ctx, before, cleanupBatch)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if err := s.removeUnused(ctx, id, before); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// removeUnused removes the row first: a file without a row is waste, a row
+// without its file would be a post that fails.
+func (s *Service) removeUnused(ctx context.Context, id string, before time.Time) error {
+	deleted, err := s.DB.DeleteUnusedMedia(ctx, id, before)
+	if err != nil || !deleted {
+		return err
+	}
+	if err := s.Store.Delete(ctx, id); err != nil && !errors.Is(err, media.ErrNotFound) {
+		return fmt.Errorf("remove file %s: %w", id, err)
+	}
+	return nil
+}

@@ -1,0 +1,41 @@
+package publish_test
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"testing"
+
+	"socialqueue/db"
+	"socialqueue/db/dbtest"
+	"socialqueue/models"
+	"socialqueue/sandbox/sample"
+)
+
+func TestGoesLiveOnce(t *testing.T) {
+	for _, f := range flows {
+		t.Run(f.name, func(t *testing.T) {
+			dbtest.Each(t, func(t *testing.T, d *db.DB) {
+				w := newWorld(t, d)
+				p := w.settle(w.accept(f))
+				w.wantLive(1)
+				if p.Status != models.Published || p.PlatformPostID == nil || p.Permalink == nil || p.PublishedAt == nil || p.Attempts != 0 {
+					t.Fatalf("post = %+v\n%s", p, w.story(p))
+				}
+				live := w.sim.LivePosts()[0]
+				if live.ID != *p.PlatformPostID {
+					t.Errorf("id = %s, the platform says %s", *p.PlatformPostID, live.ID)
+				}
+				want := sample.Video
+				if f.name == instagramImage.name {
+					want = sample.Picture
+				}
+				if sum := sha256.Sum256(want); live.SHA256 != hex.EncodeToString(sum[:]) {
+					t.Error("what went live is not what was uploaded")
+				}
+				if p.LeaseUntil != nil || p.RunAt != nil || p.UnfinishedRuns != 0 {
+					t.Errorf("the row is left as if a run went on: %+v", p)
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,164 @@
+// Package publish holds the use cases of posts: accept, change, run a step,
+// settle what is uncertain, and see to it that every due post has its task.
+//
+// A post's way: Accept commits the row and enqueues its first task. A task runs
+// one step: claim the row (new fence, lease), read the ledger, do the next
+// thing, write what came of it together with the time of the next run, enqueue
+// that. Whatever is the last line that ran before a power cut, the row and the
+// ledger tell the next run where to go on; the sweep gives every row that lost
+// its task a new one.
+package publish
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"socialqueue/db"
+	"socialqueue/media"
+	"socialqueue/models"
+	"socialqueue/oauth"
+	"socialqueue/platform/instagram"
+	"socialqueue/platform/tiktok"
+	"socialqueue/secrets"
+)
+
+// ErrConflict: the post's state does not allow what was asked.
+var ErrConflict = errors.New("conflict")
+
+// Task asks for one run of one step of a post. It holds ids only; the row is
+// read afresh.
+type Task struct {
+	PostID string
+	// Fence is the one the row had when the task was made. A task whose fence
+	// is no longer the row's has nothing to do.
+	Fence         int64
+	Platform      models.Platform
+	Step          models.Step
+	At            time.Time
+	CorrelationID string
+}
+
+// TaskOf is the task that a post's next run needs.
+func TaskOf(p *models.Post) Task {
+	t := Task{PostID: p.ID, Fence: p.Fence, Platform: p.Platform, Step: p.Step, CorrelationID: p.CorrelationID}
+	if p.RunAt != nil {
+		t.At = *p.RunAt
+	}
+	return t
+}
+
+// TaskState is what the queue knows of a task.
+type TaskState uint8
+
+const (
+	// TaskMissing: the queue does not have it.
+	TaskMissing TaskState = iota
+	// TaskPending: it waits for its time or for a worker.
+	TaskPending
+	// TaskActive: a worker has taken it.
+	TaskActive
+	// TaskDead: it is archived or completed; it will not run again.
+	TaskDead
+)
+
+// Queue is where tasks go.
+type Queue interface {
+	// Enqueue puts a task in. That it is in already is success.
+	Enqueue(ctx context.Context, t Task) error
+	// State looks a task up.
+	State(ctx context.Context, t Task) (TaskState, error)
+	// Lost reports whether the queue lost its content since it was last asked.
+	Lost(ctx context.Context) (bool, error)
+	// Refilled notes that everything that should be in the queue is in it.
+	Refilled(ctx context.Context) error
+}
+
+// Timings are the durations that shape a post's life.
+type Timings struct {
+	// Lease is how long a run may go unheard of before another takes over.
+	Lease time.Duration
+	// Horizon is how far ahead posts move into Asynq.
+	Horizon time.Duration
+	// CheckAfter is how long a due post may go unseen in Asynq before the sweep
+	// looks for its task.
+	CheckAfter time.Duration
+	// Looks spaces the questions how a post fares at the platform; the last one
+	// repeats.
+	Looks []time.Duration
+	// Retries spaces the attempts after failures; a post fails after the last.
+	Retries []time.Duration
+}
+
+// DefaultTimings are those of production. The looks follow the advice for
+// status/fetch: 5 s, 10 s, 20 s ... up to 5 min (platform notes, 2026-11-22).
+func DefaultTimings() Timings {
+	return Timings{
+		Lease:      20 * time.Second,
+		Horizon:    2 * time.Minute,
+		CheckAfter: 15 * time.Second,
+		Looks: []time.Duration{
+			5 * time.Second, 10 * time.Second, 20 * time.Second, 40 * time.Second, 80 * time.Second, 160 * time.Second, 5 * time.Minute,
+		},
+		Retries: []time.Duration{
+			5 * time.Second, 15 * time.Second, 45 * time.Second, 2 * time.Minute,
+			5 * time.Minute, 15 * time.Minute, 30 * time.Minute, time.Hour,
+		},
+	}
+}
+
+// Deps is what the use cases work with.
+type Deps struct {
+	DB      *db.DB
+	Queue   Queue
+	Tokens  *oauth.Tokens
+	Keys    *secrets.Keyring
+	Store   *media.Store
+	Links   *media.Signer
+	Fetcher *media.Fetcher
+	TikTok  *tiktok.Client
+	// Instagram may be nil where no app secret is configured.
+	Instagram *instagram.Client
+	Log       logrus.FieldLogger
+	Now       func() time.Time
+	Timings   Timings
+	// Owner names this process in leases.
+	Owner string
+}
+
+// Service carries out the use cases. It is safe for concurrent use.
+type Service struct {
+	Deps
+}
+
+// New makes a Service.
+func New(deps Deps) *Service {
+	now := deps.Now
+	deps.Now = func() time.Time { return models.Time(now()) }
+	return &Service{Deps: deps}
+}
+
+const (
+	// lanePlaces is how many posts of one account are in Asynq at once.
+	lanePlaces = 3
+	// enqueueTimeout bounds the fast path; the sweep is the sure one.
+	enqueueTimeout = 2 * time.Second
+)
+
+// enqueue is the fast path of every task. A failure is noted, so that the next
+// sweep makes up for it at once; it is never the caller's problem.
+func (s *Service) enqueue(ctx context.Context, p *models.Post) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), enqueueTimeout)
+	defer cancel()
+	err := s.Queue.Enqueue(ctx, TaskOf(p))
+	if err == nil {
+		return
+	}
+	log := s.Log.WithField("post_id", p.ID)
+	log.WithError(err).Warn("the task did not reach Redis; the sweep will enqueue it")
+	if err := s.DB.NotInAsynq(ctx, p.ID, p.Fence); err != nil {
+		log.WithError(err).Warn("could not note the missing task; the sweep will find it by its age")
+	}
+}

@@ -1,0 +1,164 @@
+package sandbox
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// routeControl adds the control API: what the Go methods do, for a child process or curl (see the package comment).
+func (s *Server) routeControl(mux *http.ServeMux) {
+	mux.HandleFunc("GET /_sandbox/faults", s.getFaults)
+	mux.HandleFunc("POST /_sandbox/faults", s.postFaults)
+	mux.HandleFunc("DELETE /_sandbox/faults", s.deleteFaults)
+	mux.HandleFunc("POST /_sandbox/advance", s.postAdvance)
+	mux.HandleFunc("GET /_sandbox/live", s.getLive)
+	mux.HandleFunc("GET /_sandbox/drafts", s.getDrafts)
+	mux.HandleFunc("GET /_sandbox/calls", s.getCalls)
+	mux.HandleFunc("POST /_sandbox/accounts/tiktok", s.postTikTokAccount)
+	mux.HandleFunc("POST /_sandbox/accounts/instagram", s.postInstagramAccount)
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	rep := jsonReply(status, v)
+	writeHead(w, rep)
+	_, _ = w.Write(rep.body)
+}
+
+// readControl decodes a control request. Unlike the platforms it refuses unknown fields: a typo in a script must show.
+func readControl(w http.ResponseWriter, r *http.Request, v any) bool {
+	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequestBody))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(v); err != nil {
+		controlError(w, err)
+		return false
+	}
+	return true
+}
+
+func controlError(w http.ResponseWriter, err error) {
+	writeJSON(w, http.StatusBadRequest, map[string]string{"error": err.Error()})
+}
+
+// wireFault is a Fault with its delay written as "2s".
+type wireFault struct {
+	Fault
+	Delay string `json:"delay,omitempty"`
+}
+
+// wireFaults is one fault or a list of them.
+type wireFaults []wireFault
+
+func (l *wireFaults) UnmarshalJSON(b []byte) error {
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.DisallowUnknownFields()
+	if bytes.HasPrefix(bytes.TrimSpace(b), []byte("[")) {
+		return dec.Decode((*[]wireFault)(l))
+	}
+	*l = make(wireFaults, 1)
+	return dec.Decode(&(*l)[0])
+}
+
+func (l wireFaults) faults() ([]Fault, error) {
+	out := make([]Fault, len(l))
+	for i, wf := range l {
+		out[i] = wf.Fault
+		if wf.Delay != "" {
+			d, err := time.ParseDuration(wf.Delay)
+			if err != nil {
+				return nil, fmt.Errorf("delay: %w", err)
+			}
+			out[i].Delay = d
+		}
+		if err := out[i].Validate(); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func (s *Server) getFaults(w http.ResponseWriter, _ *http.Request) {
+	list := wireFaults{}
+	for _, f := range s.PendingFaults() {
+		wf := wireFault{Fault: f}
+		if f.Delay > 0 {
+			wf.Delay = f.Delay.String()
+		}
+		list = append(list, wf)
+	}
+	writeJSON(w, http.StatusOK, list)
+}
+
+func (s *Server) postFaults(w http.ResponseWriter, r *http.Request) {
+	var list wireFaults
+	if !readControl(w, r, &list) {
+		return
+	}
+	faults, err := list.faults()
+	if err != nil {
+		controlError(w, err)
+		return
+	}
+	s.script(faults)
+	w.WriteHeader(http.StatusNoContent)
+}
+
+func (s *Server) deleteFaults(w http.ResponseWriter, _ *http.Request) {
+	s.ClearFaults()
+	w.WriteHeader(http.StatusNoContent)
+}
+
+func (s *Server) postAdvance(w http.ResponseWriter, r *http.Request) {
+	var in struct {
+		Duration string `json:"duration"`
+	}
+	if !readControl(w, r, &in) {
+		return
+	}
+	d, err := time.ParseDuration(in.Duration)
+	if err == nil && d < 0 {
+		err = errors.New("the clock does not run backwards")
+	}
+	if err != nil {
+		controlError(w, err)
+		return
+	}
+	s.Advance(d)
+	writeJSON(w, http.StatusOK, map[string]time.Time{"now": s.Now()})
+}
+
+func (s *Server) getLive(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusOK, s.LivePosts())
+}
+
+func (s *Server) getDrafts(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusOK, s.Drafts())
+}
+
+// getCalls answers the log, newest last, and the counters; ?op= narrows the log to one operation.
+func (s *Server) getCalls(w http.ResponseWriter, r *http.Request) {
+	calls := []Call{}
+	for _, c := range s.Calls() {
+		if op := r.URL.Query().Get("op"); op == "" || op == c.Op {
+			calls = append(calls, c)
+		}
+	}
+	writeJSON(w, http.StatusOK, map[string]any{"counts": s.calls.all(), "calls": calls})
+}
+
+func (s *Server) postTikTokAccount(w http.ResponseWriter, r *http.Request) {
+	var a TikTokAccount
+	if readControl(w, r, &a) {
+		writeJSON(w, http.StatusOK, s.AddTikTokAccount(a))
+	}
+}
+
+func (s *Server) postInstagramAccount(w http.ResponseWriter, r *http.Request) {
+	var a InstagramAccount
+	if readControl(w, r, &a) {
+		writeJSON(w, http.StatusOK, s.AddInstagramAccount(a))
+	}
+}

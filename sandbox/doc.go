@@ -1,0 +1,42 @@
+// Package sandbox is a simulated TikTok and Instagram: real HTTP, state in memory, a virtual clock, faults by script,
+// a count of what went live and a page that shows it. Developers post against it before they have an audited app;
+// tests use it as the counterpart that keeps state and answers "how many posts are there now?".
+//
+// It is written from the platform notes (platforms/tiktok.md and platforms/instagram.md; comments name the section),
+// not from what a client happens to send, and it takes the strict reading wherever they leave a choice. It knows no
+// other package of this module.
+//
+// One host serves everything:
+//
+//	/tiktok/v2/...                               open.tiktokapis.com
+//	/tiktok-upload/upload?upload_id=...          the upload host of TikTok
+//	/graph/v25.0/...                             graph.facebook.com
+//	/rupload/ig-api-upload/v25.0/{container}     rupload.facebook.com
+//	/                                            the feed page; permalinks are on the same host
+//	/_sandbox/...                                the control API
+//
+// Nothing runs on timers: each look at a publish or a container first moves it to where the virtual clock says it is.
+// [Server.Advance] therefore expires tokens, windows and upload URLs, and completes processing, at once.
+//
+// # Faults
+//
+// A [Fault] names an operation, how many calls to let pass and to meet, and a [Mode]. Without After the call has no
+// effect; with After it has all of it and only the answer suffers:
+//
+//	s.Script(sandbox.Fault{Op: sandbox.OpInstagramPublish, Mode: sandbox.ModeReset, After: true}) // live, answer lost
+//
+// # Control API
+//
+// What the Go methods do, for another process. A mistake in a request answers 400 {"error":"..."}.
+//
+//	curl -X POST   $S/_sandbox/faults -d '{"op":"tiktok.init","mode":"error","code":"internal_error","times":2}'
+//	curl -X POST   $S/_sandbox/faults -d '[{"op":"instagram.publish","mode":"slow","delay":"3s"}]'
+//	curl           $S/_sandbox/faults
+//	curl -X DELETE $S/_sandbox/faults
+//	curl -X POST   $S/_sandbox/advance -d '{"duration":"2h"}'
+//	curl           $S/_sandbox/live
+//	curl           $S/_sandbox/drafts
+//	curl           $S/_sandbox/calls?op=tiktok.init
+//	curl -X POST   $S/_sandbox/accounts/tiktok -d '{"open_id":"-000Sim","username":"simcafe","private":true}'
+//	curl -X POST   $S/_sandbox/accounts/instagram -d '{"ig_id":"17841400000000001","username":"bakery"}'
+package sandbox

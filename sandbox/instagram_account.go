@@ -1,0 +1,197 @@
+package sandbox
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const facebookTokenLife = 60 * day // a long-lived user token (instagram.md 1.1)
+
+// InstagramAccount is a professional account behind a Facebook Page.
+type InstagramAccount struct {
+	IGID       string `json:"ig_id"`
+	Username   string `json:"username"`
+	Name       string `json:"name"`
+	PageID     string `json:"page_id"`
+	QuotaTotal int    `json:"quota_total"` // posts in 24 h; default 100
+	Restricted bool   `json:"restricted"`  // media_publish answers 25/2207050
+
+	UserToken          string    `json:"user_token"`
+	UserTokenExpiresAt time.Time `json:"user_token_expires_at"` // default sixty days of virtual time
+	PageToken          string    `json:"page_token"`            // does not expire
+	Scopes             []string  `json:"scopes"`                // default: all that publishing needs
+}
+
+// instagramAccount carries the account's rolling windows and its media. instagram.mu guards it.
+type instagramAccount struct {
+	InstagramAccount
+	calls      windows // under the key ""
+	containers windows
+	media      []*igMedia // oldest first
+}
+
+// AddInstagramAccount connects an account and returns it with its tokens. Several accounts may share one user token.
+// Adding an ig-id again changes its settings and keeps its media, and its tokens too unless new ones are given.
+func (s *Server) AddInstagramAccount(a InstagramAccount) InstagramAccount {
+	return s.instagram.add(a, s.clock.now())
+}
+
+func (ig *instagram) add(a InstagramAccount, now time.Time) InstagramAccount {
+	ig.mu.Lock()
+	defer ig.mu.Unlock()
+	acc := ig.accounts[a.IGID]
+	if acc == nil {
+		acc = &instagramAccount{calls: windows{}, containers: windows{}}
+	}
+	old := acc.InstagramAccount
+	setDefault(&a.IGID, ig.s.ids.graph("178"))
+	setDefault(&a.Username, old.Username)
+	setDefault(&a.Username, "sim"+a.IGID[len(a.IGID)-min(6, len(a.IGID)):])
+	setDefault(&a.Name, old.Name)
+	setDefault(&a.Name, a.Username)
+	setDefault(&a.PageID, old.PageID)
+	setDefault(&a.PageID, ig.s.ids.graph("10"))
+	setDefault(&a.QuotaTotal, 100)
+	if a.UserToken == "" {
+		setDefault(&a.UserTokenExpiresAt, old.UserTokenExpiresAt)
+	}
+	setDefault(&a.UserTokenExpiresAt, now.Add(facebookTokenLife))
+	setDefault(&a.UserToken, old.UserToken)
+	setDefault(&a.UserToken, ig.s.ids.secret("EAASIMuser"))
+	setDefault(&a.PageToken, old.PageToken)
+	setDefault(&a.PageToken, ig.s.ids.secret("EAASIMpage"))
+	if a.Scopes == nil {
+		a.Scopes = old.Scopes
+	}
+	if a.Scopes == nil {
+		a.Scopes = []string{"pages_show_list", "pages_read_engagement", "business_management", "instagram_basic", "instagram_content_publish"}
+	}
+	ig.revoke(old.UserToken, a.UserToken, a.IGID)
+	ig.revoke(old.PageToken, a.PageToken, a.IGID)
+	acc.InstagramAccount = a
+	ig.accounts[a.IGID] = acc
+	ig.grant(a.UserToken, a, a.UserTokenExpiresAt)
+	ig.grant(a.PageToken, a, time.Time{})
+	return a
+}
+
+// revoke takes an account from a token that another one replaced.
+func (ig *instagram) revoke(token, replacement, igID string) {
+	t := ig.tokens[token]
+	if t == nil || token == replacement {
+		return
+	}
+	delete(t.accounts, igID)
+	if len(t.accounts) == 0 {
+		delete(ig.tokens, token)
+	}
+}
+
+func (ig *instagram) grant(token string, a InstagramAccount, expiresAt time.Time) {
+	t := ig.tokens[token]
+	if t == nil {
+		t = &graphToken{accounts: map[string]bool{}}
+		ig.tokens[token] = t
+	}
+	t.accounts[a.IGID] = true
+	t.scopes, t.expiresAt = slices.Clone(a.Scopes), expiresAt
+}
+
+// readAccount answers GET /{ig-id} (instagram.md 5.3).
+func (ig *instagram) readAccount(c *graphCall) reply {
+	ig.mu.Lock()
+	defer ig.mu.Unlock()
+	a := c.acc
+	return ig.selectFields(c, map[string]any{
+		"id": a.IGID, "username": a.Username, "name": a.Name, "biography": "", "website": "",
+		"profile_picture_url": c.base + "/_sandbox/avatar.svg", "followers_count": 0, "follows_count": 0,
+		"media_count": len(a.media), "account_type": "BUSINESS",
+	})
+}
+
+// quota answers content_publishing_limit (instagram.md 2.6). quota_usage may lag behind what media_publish enforces.
+func (ig *instagram) quota(c *graphCall) reply {
+	ig.mu.Lock()
+	defer ig.mu.Unlock()
+	from := c.now.Add(-day)
+	if v := c.params.Get("since"); v != "" {
+		unix, err := strconv.ParseInt(v, 10, 64)
+		since := time.Unix(unix, 0)
+		if err != nil || since.Before(from.Truncate(time.Second)) || since.After(c.now) {
+			return ig.fail(c.exchange, *param("since must be a time within the last 24 hours"))
+		}
+		from = since
+	}
+	row := map[string]any{
+		"quota_usage": c.acc.published(from, c.now.Add(-ig.s.opts.Delays.InstagramQuotaLag)),
+		"config":      map[string]int{"quota_total": c.acc.QuotaTotal, "quota_duration": int(day.Seconds())},
+	}
+	fields, e := parseFields(c.params, row, "quota_usage")
+	if e != nil {
+		return ig.fail(c.exchange, *e)
+	}
+	return ig.ok(c, map[string]any{"data": []any{pick(row, fields)}})
+}
+
+// published counts the account's posts after from and not after to.
+func (a *instagramAccount) published(from, to time.Time) int {
+	n := 0
+	for i := len(a.media) - 1; i >= 0 && a.media[i].at.After(from); i-- {
+		if !a.media[i].at.After(to) {
+			n++
+		}
+	}
+	return n
+}
+
+// selectFields answers the asked fields of an object; without any, only the id.
+func (ig *instagram) selectFields(c *graphCall, object map[string]any) reply {
+	fields, e := parseFields(c.params, object, "id")
+	if e != nil {
+		return ig.fail(c.exchange, *e)
+	}
+	return ig.ok(c, pick(object, append(fields, "id")))
+}
+
+// parseFields splits the fields parameter, leaving braces alone: children{id,media_type} is one field.
+func parseFields(p url.Values, known map[string]any, def string) ([]string, *graphError) {
+	raw := p.Get("fields")
+	if raw == "" {
+		raw = def
+	}
+	var fields []string
+	depth, start := 0, 0
+	for i, r := range raw + "," {
+		switch {
+		case r == '{':
+			depth++
+		case r == '}':
+			depth--
+		case r == ',' && depth == 0:
+			name, _, _ := strings.Cut(strings.TrimSpace(raw[start:i]), "{")
+			if _, ok := known[name]; !ok {
+				return nil, param(fmt.Sprintf("Tried accessing nonexisting field (%s)", name))
+			}
+			fields, start = append(fields, name), i+1
+		}
+	}
+	if depth != 0 {
+		return nil, param("Syntax error in fields")
+	}
+	return fields, nil
+}
+
+// pick leaves out fields without a value, as Graph does.
+func pick(object map[string]any, fields []string) map[string]any {
+	out := map[string]any{}
+	for _, f := range fields {
+		if v := object[f]; v != nil && v != "" {
+			out[f] = v
+		}
+	}
+	return out
+}

@@ -1,0 +1,156 @@
+package sandbox
+
+import (
+	"time"
+)
+
+const containerLife = day // instagram.md 2.4
+
+// The status_code values of a container.
+const (
+	stateInProgress = "IN_PROGRESS"
+	stateFinished   = "FINISHED"
+	stateError      = "ERROR"
+	stateExpired    = "EXPIRED"
+	statePublished  = "PUBLISHED"
+)
+
+// igContainer is one media container. instagram.mu guards it.
+type igContainer struct {
+	id          string
+	account     *instagramAccount
+	kind        *igKind
+	createdAt   time.Time
+	caption     string
+	altText     string
+	shareToFeed bool
+	video       bool
+	children    []*igContainer
+
+	resumable bool
+	fileSize  int64 // announced by the first upload request; 0 before
+	busy      bool  // bytes are coming in
+	blob      *blob
+
+	arrivedAt time.Time // all bytes are here, or failed; zero before
+	failure   string    // subcode processing ends in, or ""
+	stuck     bool
+	polls     int // reads answered IN_PROGRESS
+
+	mediaID string // set once, by the first media_publish
+}
+
+func (n *igContainer) maxBytes() int64 {
+	if n.kind == kindStory {
+		return maxStoryBytes
+	}
+	return maxReelBytes
+}
+
+// arrive notes that all bytes are here (or never will be) and decides what processing will find.
+func (ig *instagram) arrive(n *igContainer, now time.Time) {
+	n.arrivedAt = now
+	if n.blob != nil {
+		n.blob.finish()
+		if n.failure == "" && n.video && !isInstagramVideo(n.blob.contentType()) {
+			n.failure = "2207026"
+		}
+	}
+	if f, ok := ig.s.faults.take(OpInstagramProcess, n.account.IGID); ok {
+		n.stuck = f.Mode == ModeStuck
+		if f.Mode == ModeFail {
+			n.failure = f.Code
+		}
+	}
+	if n.failure != "" && n.blob != nil {
+		n.blob.discard()
+	}
+}
+
+// state is where the container stands on the virtual clock.
+func (n *igContainer) state(now time.Time, d *Delays) string {
+	switch {
+	case n.mediaID != "":
+		return statePublished
+	case !now.Before(n.createdAt.Add(containerLife)):
+		return stateExpired
+	case n.arrivedAt.IsZero() || n.stuck || now.Before(n.arrivedAt.Add(n.delay(d))) || n.polls < d.InstagramPolls:
+		return stateInProgress
+	case n.failure != "":
+		return stateError
+	}
+	return n.childState(now, d)
+}
+
+// childState: a carousel is as far as its slowest child, and fails with any of them.
+func (n *igContainer) childState(now time.Time, d *Delays) string {
+	state := stateFinished
+	for _, child := range n.children {
+		switch child.state(now, d) {
+		case stateError, stateExpired:
+			return stateError
+		case stateInProgress:
+			state = stateInProgress
+		}
+	}
+	return state
+}
+
+func (n *igContainer) delay(d *Delays) time.Duration {
+	if n.video {
+		return d.InstagramVideo
+	}
+	return d.InstagramImage
+}
+
+// readContainer answers GET /{container}. The status sentence is what Meta sends in practice (instagram.md 2.4).
+func (ig *instagram) readContainer(c *graphCall) reply {
+	ig.mu.Lock()
+	defer ig.mu.Unlock()
+	n := ig.containers[c.id]
+	state := n.state(c.now, ig.s.opts.Delays)
+	if state == stateInProgress {
+		n.polls++
+	}
+	return ig.selectFields(c, map[string]any{
+		"id": n.id, "status_code": state, "status": n.sentence(state), "video_status": n.videoStatus(state),
+		"copyright_check_status": map[string]any{"status": "completed", "matches_found": false},
+	})
+}
+
+func (n *igContainer) sentence(state string) string {
+	switch state {
+	case stateFinished:
+		return "Finished: Media has been uploaded and it is ready to be published."
+	case stateInProgress:
+		return "In progress: Media is still being processed."
+	case statePublished:
+		return "Published: Media has been successfully published."
+	case stateExpired:
+		return "Expired: Media has not been published within 24 hours and can no longer be published."
+	}
+	code := n.failure
+	for _, child := range n.children {
+		setDefault(&code, child.failure)
+	}
+	setDefault(&code, "2207053")
+	return "Error: Media upload has failed with error code " + code
+}
+
+// videoStatus reports how far a resumable upload has come (instagram.md 2.3).
+func (n *igContainer) videoStatus(state string) any {
+	if !n.resumable {
+		return nil
+	}
+	upload := map[string]any{"status": "not_started", "bytes_transferred": int64(0)}
+	if n.blob != nil {
+		upload["status"], upload["bytes_transferred"] = "in_progress", n.blob.size()
+	}
+	processing := "not_started"
+	if !n.arrivedAt.IsZero() {
+		upload["status"] = "complete"
+		processing = map[string]string{stateInProgress: "in_progress", stateError: "error"}[state]
+		setDefault(&processing, "complete")
+	}
+	return map[string]any{"uploading_phase": upload, "processing_phase": map[string]string{"status": processing}}
+}

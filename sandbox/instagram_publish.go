@@ -1,0 +1,100 @@
+package sandbox
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// igMedia is one published media. instagram.mu guards it.
+type igMedia struct {
+	id        string
+	container *igContainer
+	at        time.Time
+}
+
+// publish answers media_publish. It is the one call that makes a post, and it makes at most one per container
+// whatever DoublePublish says about the second call (instagram.md 2.5).
+func (ig *instagram) publish(c *graphCall) reply {
+	ig.mu.Lock()
+	defer ig.mu.Unlock()
+	for name := range c.params {
+		if name != "creation_id" && !slices.Contains(commonParams, name) {
+			return ig.fail(c.exchange, *param(fmt.Sprintf("param %s is not allowed", name)))
+		}
+	}
+	id := c.params.Get("creation_id")
+	if id == "" {
+		return ig.fail(c.exchange, *param("The parameter creation_id is required"))
+	}
+	n := ig.containers[id]
+	if n == nil || n.account != c.acc {
+		return ig.fail(c.exchange, graphError{Code: 24, Subcode: 2207006})
+	}
+	if n.mediaID != "" {
+		return ig.publishAgain(c, n)
+	}
+	if e := ig.mayPublish(c, n); e != nil {
+		return ig.fail(c.exchange, *e)
+	}
+	ig.goLive(n, c.now)
+	return ig.ok(c, map[string]string{"id": n.mediaID})
+}
+
+func (ig *instagram) mayPublish(c *graphCall, n *igContainer) *graphError {
+	state := n.state(c.now, ig.s.opts.Delays)
+	switch {
+	case c.acc.Restricted:
+		return &graphError{Code: 25, Subcode: 2207050}
+	case n.kind == kindChildImage || n.kind == kindChildVideo:
+		return param("A carousel item cannot be published by itself")
+	case state == stateExpired:
+		return &graphError{Code: 24, Subcode: 2207008}
+	case state != stateFinished:
+		return &graphError{Code: 9007, Subcode: 2207027}
+	case c.acc.published(c.now.Add(-day), c.now) >= c.acc.QuotaTotal:
+		return &graphError{Code: 9, Subcode: 2207042}
+	}
+	return nil
+}
+
+func (ig *instagram) publishAgain(c *graphCall, n *igContainer) reply {
+	switch ig.s.opts.DoublePublish {
+	case DoubleNotReady:
+		return ig.fail(c.exchange, graphError{Code: 9007, Subcode: 2207027})
+	case DoubleSameID:
+		return ig.ok(c, map[string]string{"id": n.mediaID})
+	case DoubleGeneric:
+		return ig.fail(c.exchange, graphError{Code: 100, Message: "Invalid parameter"})
+	}
+	return ig.fail(c.exchange, graphError{Code: 24, Subcode: 2207006})
+}
+
+// goLive makes the post of a container.
+func (ig *instagram) goLive(n *igContainer, now time.Time) {
+	m := &igMedia{id: ig.s.ids.graph("180"), container: n, at: now}
+	n.mediaID = m.id
+	files := []*blob{n.blob}
+	if n.kind == kindCarousel {
+		files = nil
+		for _, child := range n.children {
+			child.mediaID = ig.s.ids.graph("180")
+			files = append(files, child.blob)
+		}
+	}
+	ig.media[m.id] = m
+	n.account.media = append(n.account.media, m)
+	ig.s.live.add(LivePost{Platform: Instagram, AccountID: n.account.IGID, Username: n.account.Username, Kind: n.kind.name,
+		ID: m.id, ContainerID: n.id, Caption: n.caption, Permalink: m.path(), At: now}, files...)
+}
+
+// path is the permalink without the host. The code in it is not the media id (instagram.md 2.8).
+func (m *igMedia) path() string {
+	switch m.container.kind {
+	case kindReel:
+		return "/reel/" + shortcode(m.id) + "/"
+	case kindStory:
+		return fmt.Sprintf("/stories/%s/%s/", m.container.account.Username, m.id)
+	}
+	return "/p/" + shortcode(m.id) + "/"
+}

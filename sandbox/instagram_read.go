@@ -1,0 +1,158 @@
+package sandbox
+
+import (
+	"encoding/base64"
+	"net/url"
+	"slices"
+	"strconv"
+)
+
+const (
+	graphTime    = "2006-01-02T15:04:05-0700" // no colon in the offset (instagram.md 5.1)
+	defaultPage  = 25
+	maxMediaPage = 100
+)
+
+// readMedia answers GET /{media}.
+func (ig *instagram) readMedia(c *graphCall) reply {
+	ig.mu.Lock()
+	defer ig.mu.Unlock()
+	return ig.selectFields(c, ig.mediaFields(c, ig.media[c.id]))
+}
+
+func (ig *instagram) mediaFields(c *graphCall, m *igMedia) map[string]any {
+	n := m.container
+	mediaType := n.kind.mediaType
+	if n.video {
+		mediaType = "VIDEO"
+	}
+	if n.kind == kindCarousel {
+		mediaType = kindCarousel.mediaType
+	}
+	fields := map[string]any{
+		"id": m.id, "media_type": mediaType, "media_product_type": n.kind.product, "caption": n.caption,
+		"permalink": c.base + m.path(), "shortcode": shortcode(m.id), "timestamp": m.at.UTC().Format(graphTime),
+		"username": n.account.Username, "owner": map[string]string{"id": n.account.IGID}, "alt_text": n.altText,
+		"like_count": 0, "comments_count": 0, "is_comment_enabled": true, "is_shared_to_feed": n.shareToFeed,
+		"media_url": nil, "thumbnail_url": nil, "children": nil,
+	}
+	if n.blob != nil && !ig.s.opts.DiscardBytes {
+		fields["media_url"] = c.base + "/_sandbox/files/" + n.blob.id
+	}
+	if n.kind == kindCarousel {
+		var children []map[string]string
+		for _, child := range n.children {
+			children = append(children, map[string]string{"id": child.mediaID})
+		}
+		fields["children"] = map[string]any{"data": children}
+	}
+	return fields
+}
+
+// listMedia answers GET /{ig-id}/media: newest first, stories left out.
+func (ig *instagram) listMedia(c *graphCall) reply {
+	return ig.list(c, func(m *igMedia) bool { return m.container.kind != kindStory })
+}
+
+// listStories answers GET /{ig-id}/stories: the stories of the last 24 hours.
+func (ig *instagram) listStories(c *graphCall) reply {
+	return ig.list(c, func(m *igMedia) bool {
+		return m.container.kind == kindStory && c.now.Before(m.at.Add(day))
+	})
+}
+
+func (ig *instagram) list(c *graphCall, keep func(*igMedia) bool) reply {
+	limit, since, until, e := listWindow(c.params)
+	if e != nil {
+		return ig.fail(c.exchange, *e)
+	}
+	ig.mu.Lock()
+	defer ig.mu.Unlock()
+	var all []*igMedia
+	visible := c.now.Add(-ig.s.opts.Delays.InstagramMediaLag)
+	for _, m := range slices.Backward(c.acc.media) {
+		if keep(m) && !m.at.After(visible) && (since == 0 || m.at.Unix() >= since) && (until == 0 || m.at.Unix() <= until) {
+			all = append(all, m)
+		}
+	}
+	page, more, e := cutPage(all, c.params, limit)
+	if e != nil {
+		return ig.fail(c.exchange, *e)
+	}
+	data := make([]any, 0, len(page))
+	for _, m := range page {
+		object := ig.mediaFields(c, m)
+		fields, e := parseFields(c.params, object, "id")
+		if e != nil {
+			return ig.fail(c.exchange, *e)
+		}
+		data = append(data, pick(object, append(fields, "id")))
+	}
+	answer := map[string]any{"data": data}
+	if len(page) > 0 {
+		answer["paging"] = c.paging(page, more)
+	}
+	return ig.ok(c, answer)
+}
+
+func listWindow(p url.Values) (limit int, since, until int64, e *graphError) {
+	limit = defaultPage
+	if v := p.Get("limit"); v != "" {
+		n, err := strconv.Atoi(v)
+		if err != nil || n < 1 {
+			return 0, 0, 0, param("limit must be a positive number")
+		}
+		limit = min(n, maxMediaPage)
+	}
+	for name, t := range map[string]*int64{"since": &since, "until": &until} {
+		if v := p.Get(name); v != "" {
+			n, err := strconv.ParseInt(v, 10, 64)
+			if err != nil {
+				return 0, 0, 0, param(name + " must be a unix time")
+			}
+			*t = n
+		}
+	}
+	return limit, since, until, nil
+}
+
+// cutPage applies the cursors. A cursor names a media, so a post that appears meanwhile does not shift the pages.
+func cutPage(all []*igMedia, p url.Values, limit int) (page []*igMedia, more bool, e *graphError) {
+	at := func(cursor string) int {
+		id, _ := base64.RawURLEncoding.DecodeString(cursor)
+		return slices.IndexFunc(all, func(m *igMedia) bool { return m.id == string(id) })
+	}
+	if v := p.Get("after"); v != "" {
+		i := at(v)
+		if i < 0 {
+			return nil, false, param("Invalid cursors values provided for the after paging parameter")
+		}
+		all = all[i+1:]
+	} else if v := p.Get("before"); v != "" {
+		i := at(v)
+		if i < 0 {
+			return nil, false, param("Invalid cursors values provided for the before paging parameter")
+		}
+		return all[max(0, i-limit):i], true, nil
+	}
+	return all[:min(limit, len(all))], len(all) > limit, nil
+}
+
+// paging carries the cursors, and the next URL unless this is the last page. Meta's next holds the token in clear.
+func (c *graphCall) paging(page []*igMedia, more bool) map[string]any {
+	cursor := func(m *igMedia) string { return base64.RawURLEncoding.EncodeToString([]byte(m.id)) }
+	after := cursor(page[len(page)-1])
+	paging := map[string]any{"cursors": map[string]string{"before": cursor(page[0]), "after": after}}
+	if more {
+		q := url.Values{}
+		for k, v := range c.params {
+			if k != "before" && k != "appsecret_proof" {
+				q[k] = v
+			}
+		}
+		q.Set("access_token", c.token)
+		q.Set("after", after)
+		paging["next"] = c.base + "/graph/" + c.version + "/" + c.id + "/" + c.edge + "?" + q.Encode()
+	}
+	return paging
+}

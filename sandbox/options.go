@@ -1,0 +1,128 @@
+package sandbox
+
+import "time"
+
+// Options configures a Server. The zero value is the strict default: an audited TikTok app, appsecret_proof required,
+// the platforms' documented limits, short processing delays, and media fetched from loopback addresses too.
+type Options struct {
+	Now     func() time.Time // base of the virtual clock; default time.Now
+	BaseURL string           // how clients reach the sandbox; default the address of Start
+
+	// DataDir receives the uploaded and fetched bytes. Default: a temporary directory that Close removes.
+	DataDir string
+	// Retain is the largest file kept for the feed page; a larger one is counted and hashed only. Default 512 MiB.
+	Retain int64
+	// DiscardBytes keeps no file at all: bytes are counted and hashed.
+	DiscardBytes bool
+
+	// TikTokClientKey and TikTokClientSecret are the app's credentials at TikTok.
+	TikTokClientKey, TikTokClientSecret string
+	// Unaudited makes the TikTok app one that has not passed the audit (tiktok.md 2.10): private accounts, SELF_ONLY.
+	Unaudited bool
+	// LenientChunks takes the wider reading of "5 MB" and "64 MB" (tiktok.md 2.6).
+	LenientChunks bool
+	// UploadBaseURL replaces the scheme and host of upload_url, to have uploads on a second host name.
+	UploadBaseURL string
+	// VerifiedPrefixes are the URL properties verified for PULL_FROM_URL: a domain ("media.example.com", covers its
+	// subdomains) or a URL prefix ("https://host/path/"). When empty, loopback and private addresses count as verified.
+	VerifiedPrefixes []string
+
+	// FacebookAppID and FacebookAppSecret are the app's credentials at Meta; the secret keys appsecret_proof.
+	FacebookAppID, FacebookAppSecret string
+	// ProofOptional switches off "Require App Secret". A proof that is sent must be right all the same.
+	ProofOptional bool
+	// DoublePublish selects the answer to a second media_publish of one container (instagram.md 2.5).
+	DoublePublish DoublePublish
+
+	// NoPrivateFetch refuses to fetch media from loopback and private addresses, as the real platforms do.
+	NoPrivateFetch bool
+	// FetchTimeout bounds one media fetch in real time. Default 30 s.
+	FetchTimeout time.Duration
+
+	Limits *Limits // nil: DefaultLimits. A zero field means no limit, so &Limits{} switches all of them off.
+	Delays *Delays // nil: DefaultDelays. &Delays{} makes every step immediate.
+}
+
+// Limits are the budgets of both platforms; zero means unlimited.
+type Limits struct {
+	TikTokInit           int // video/init per minute and token (tiktok.md 2.11)
+	TikTokInbox          int // inbox/video/init per minute and token
+	TikTokCreatorInfo    int // creator_info per minute and token
+	TikTokStatus         int // status/fetch per minute and token
+	TikTokActiveCreators int // accounts that may start a direct post in 24 h, per app
+	TikTokPendingShares  int // inbox shares pending in 24 h, per account
+
+	InstagramCalls      int // Graph calls per account in 24 h (instagram.md 3.4)
+	InstagramContainers int // containers per account in 24 h (instagram.md 2.6)
+}
+
+// DefaultLimits are the documented budgets. The Instagram call budget is that of an account with ten impressions a day.
+func DefaultLimits() *Limits {
+	return &Limits{
+		TikTokInit: 6, TikTokInbox: 6, TikTokCreatorInfo: 20, TikTokStatus: 30, TikTokPendingShares: 5,
+		InstagramCalls: 48_000, InstagramContainers: 400,
+	}
+}
+
+// Delays are what the platforms take their time for, on the virtual clock.
+type Delays struct {
+	TikTokProcessing  time.Duration // from the last byte to PUBLISH_COMPLETE or FAILED
+	TikTokModeration  time.Duration // from PUBLISH_COMPLETE to the post id
+	InstagramImage    time.Duration // from the container to FINISHED
+	InstagramVideo    time.Duration // from the last byte to FINISHED
+	InstagramPolls    int           // at least this many reads answer IN_PROGRESS
+	InstagramQuotaLag time.Duration // how long quota_usage misses a post (instagram.md 2.6)
+	InstagramMediaLag time.Duration // how long /{ig-id}/media misses a post
+}
+
+// DefaultDelays are short enough to watch and long enough that a client must poll.
+func DefaultDelays() *Delays {
+	return &Delays{
+		TikTokProcessing: 2 * time.Second, TikTokModeration: 2 * time.Second,
+		InstagramImage: time.Second, InstagramVideo: 3 * time.Second,
+	}
+}
+
+// DoublePublish is the answer to a second media_publish of a published container. What Meta really answers is not
+// known, so each candidate can be chosen. None of them makes a second post.
+type DoublePublish string
+
+// The candidate answers of instagram.md 2.5.
+const (
+	DoubleNotFound DoublePublish = "a" // 400 24/2207006, the default
+	DoubleNotReady DoublePublish = "b" // 400 9007/2207027
+	DoubleSameID   DoublePublish = "c" // 200 with the id of the first publish
+	DoubleGeneric  DoublePublish = "d" // 400 100
+)
+
+const (
+	defaultRetain       = 512 << 20
+	defaultFetchTimeout = 30 * time.Second
+)
+
+func (o Options) withDefaults() Options {
+	setDefault(&o.TikTokClientKey, "sim-client-key")
+	setDefault(&o.TikTokClientSecret, "sim-client-secret")
+	setDefault(&o.FacebookAppID, "100000000000001")
+	setDefault(&o.FacebookAppSecret, "sim-app-secret")
+	setDefault(&o.DoublePublish, DoubleNotFound)
+	setDefault(&o.Retain, defaultRetain)
+	setDefault(&o.FetchTimeout, defaultFetchTimeout)
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Limits == nil {
+		o.Limits = DefaultLimits()
+	}
+	if o.Delays == nil {
+		o.Delays = DefaultDelays()
+	}
+	return o
+}
+
+func setDefault[T comparable](v *T, def T) {
+	var zero T
+	if *v == zero {
+		*v = def
+	}
+}

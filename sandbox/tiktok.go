@@ -1,0 +1,145 @@
+package sandbox
+
+import (
+	"encoding/json"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+)
+
+// tiktok is the simulated Content Posting API (tiktok.md section 2).
+type tiktok struct {
+	s *Server
+
+	mu       sync.Mutex
+	accounts map[string]*tiktokAccount   // by open_id
+	tokens   map[string]string           // access token to open_id
+	posts    map[string]*tiktokPublish   // by publish_id
+	uploads  map[string]*tiktokPublish   // by upload_id
+	pending  map[*tiktokPublish]struct{} // not yet in a final state
+	calls    windows                     // by endpoint and token
+	creators windows                     // direct posts per account; len counts the active creators
+}
+
+func newTikTok(s *Server) *tiktok {
+	return &tiktok{
+		s: s, accounts: map[string]*tiktokAccount{}, tokens: map[string]string{}, posts: map[string]*tiktokPublish{},
+		uploads: map[string]*tiktokPublish{}, pending: map[*tiktokPublish]struct{}{}, calls: windows{}, creators: windows{},
+	}
+}
+
+// tiktokEndpoint is one row of the API's table.
+type tiktokEndpoint struct {
+	op     string
+	scopes []string // one of them is enough
+	limit  func(*Limits) int
+	serve  func(*tiktok, *exchange, *tiktokAccount) reply // called with mu held
+}
+
+var tiktokEndpoints = map[string]tiktokEndpoint{
+	"/v2/post/publish/creator_info/query/": {OpTikTokCreatorInfo, []string{"video.publish"},
+		func(l *Limits) int { return l.TikTokCreatorInfo }, (*tiktok).creatorInfo},
+	"/v2/post/publish/video/init/": {OpTikTokInit, []string{"video.publish"},
+		func(l *Limits) int { return l.TikTokInit }, (*tiktok).initDirect},
+	"/v2/post/publish/inbox/video/init/": {OpTikTokInbox, []string{"video.upload"},
+		func(l *Limits) int { return l.TikTokInbox }, (*tiktok).initInbox},
+	"/v2/post/publish/status/fetch/": {OpTikTokStatus, []string{"video.publish", "video.upload"},
+		func(l *Limits) int { return l.TikTokStatus }, (*tiktok).status},
+	"/v2/post/publish/cancel/": {OpTikTokCancel, []string{"video.publish", "video.upload"},
+		func(*Limits) int { return 0 }, (*tiktok).cancel},
+}
+
+func (t *tiktok) serveAPI(w http.ResponseWriter, r *http.Request) {
+	x := t.s.newExchange(r)
+	x.logID = t.s.ids.logID(x.now)
+	x.account = t.owner(r)
+	ep, ok := tiktokEndpoints[r.URL.Path]
+	if !ok || r.Method != http.MethodPost {
+		x.op = "tiktok.unknown"
+		t.s.answer(w, x, t, unsupportedPath(), "")
+		return
+	}
+	x.op = ep.op
+	t.s.perform(w, x, t, func(x *exchange) reply { return t.call(x, ep) })
+}
+
+// unsupportedPath is the gateway's text, which a client also meets when it forgets the trailing slash (tiktok.md 0).
+func unsupportedPath() reply {
+	rep := textReply(http.StatusNotFound, "text/plain; charset=utf-8", "Unsupported path(Janus)")
+	rep.header["X-Janus-Info"] = []string{"sandbox"}
+	return rep
+}
+
+// call checks what every endpoint checks, in TikTok's order: token, scope, rate, body.
+func (t *tiktok) call(x *exchange, ep tiktokEndpoint) reply {
+	body, err := readBody(x.r)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	token, acc := t.authorize(x.r, x.now)
+	switch {
+	case acc == nil:
+		return t.fail(x, "access_token_invalid", "")
+	case !acc.hasScope(ep.scopes):
+		return t.fail(x, "scope_not_authorized", "")
+	case !t.calls.take(ep.op+" "+token, x.now, time.Minute, ep.limit(t.s.opts.Limits)):
+		return t.fail(x, "rate_limit_exceeded", "")
+	case err != nil:
+		return t.fail(x, "invalid_params", err.Error())
+	}
+	x.r.Body = io.NopCloser(strings.NewReader(string(body)))
+	return ep.serve(t, x, acc)
+}
+
+func readBody(r *http.Request) ([]byte, error) {
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxRequestBody+1))
+	if err == nil && len(body) > maxRequestBody {
+		err = apiText("The request body is too large")
+	}
+	return body, err
+}
+
+// decode reads the JSON body; a type mismatch is an error, an unknown field is not.
+func decode(r *http.Request, v any) error {
+	if mt, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); mt != "application/json" {
+		return apiText("Content-Type must be application/json; charset=UTF-8")
+	}
+	if err := json.NewDecoder(r.Body).Decode(v); err != nil {
+		return apiText("The request body is not valid JSON for this endpoint")
+	}
+	return nil
+}
+
+func bearer(r *http.Request) string {
+	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if !ok {
+		return ""
+	}
+	return token
+}
+
+// owner tells whose token a request carries, valid or not, for faults and the call log.
+func (t *tiktok) owner(r *http.Request) string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.tokens[bearer(r)]
+}
+
+func (t *tiktok) authorize(r *http.Request, now time.Time) (string, *tiktokAccount) {
+	token := bearer(r)
+	acc := t.accounts[t.tokens[token]]
+	if acc == nil || acc.AccessToken != token || !now.Before(acc.ExpiresAt) {
+		return token, nil
+	}
+	return token, acc
+}
+
+// finish adds the log id header of TikTok's gateway.
+func (t *tiktok) finish(x *exchange, rep *reply) {
+	if rep.header == nil {
+		rep.header = http.Header{}
+	}
+	rep.header.Set("X-Tt-Logid", x.logID)
+}

@@ -1,0 +1,195 @@
+package sandbox
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// tiktokPublish is one publish_id from init to its end. tiktok.mu guards it.
+type tiktokPublish struct {
+	id        string
+	account   *tiktokAccount // as at init; settings may change later, the identity does not
+	createdAt time.Time
+	inbox     bool
+	pull      bool
+	title     string
+	privacy   string
+
+	plan                  chunkPlan
+	uploadID, uploadToken string
+	received              int64
+	busy                  bool // a chunk is being written
+	cancel                context.CancelFunc
+	blob                  *blob
+
+	takenAt time.Time // the whole file is here; zero before
+	verdict string    // fail_reason that processing will end in, or ""
+	stuck   bool
+
+	failed     bool
+	failReason string
+	done       bool // published or delivered
+	postID     int64
+}
+
+func (p *tiktokPublish) expired(now time.Time) bool {
+	return !now.Before(p.createdAt.Add(uploadURLLife))
+}
+
+// abandoned tells an upload whose URL ran out before the last byte: it can never become a post.
+func (p *tiktokPublish) abandoned(now time.Time) bool {
+	return !p.pull && p.takenAt.IsZero() && p.expired(now)
+}
+
+// take notes that the whole file has arrived and decides what processing will find. The finding shows only after
+// the processing delay: an accepted upload is not a published one (tiktok.md 2.9).
+func (t *tiktok) take(p *tiktokPublish, now time.Time) {
+	p.takenAt = now
+	p.blob.finish()
+	acc := t.current(p)
+	switch {
+	case !isTikTokVideo(p.blob.contentType()):
+		p.verdict = "file_format_check_failed"
+	case !p.inbox && acc.Banned:
+		p.verdict = "spam_risk_user_banned_from_posting"
+	case !p.inbox && acc.atCap(now):
+		p.verdict = "spam_risk_too_many_posts"
+	}
+	if f, ok := t.s.faults.take(OpTikTokProcess, p.account.OpenID); ok {
+		p.stuck = f.Mode == ModeStuck
+		if f.Mode == ModeFail {
+			p.verdict = f.Code
+		}
+	}
+	if p.verdict == "" && !p.inbox {
+		acc.posted.add("", now)
+	}
+	t.settle(p, now)
+}
+
+// current is the account as it is now; AddTikTokAccount may have replaced it since init.
+func (t *tiktok) current(p *tiktokPublish) *tiktokAccount { return t.accounts[p.account.OpenID] }
+
+// settle moves a publish to where the virtual clock says it is. It runs before every look at a publish, so no timer
+// is needed and the outcome does not depend on who looks when.
+func (t *tiktok) settle(p *tiktokPublish, now time.Time) {
+	if p.failed || p.done || p.stuck {
+		return
+	}
+	if p.takenAt.IsZero() {
+		if p.pull && p.expired(now) {
+			t.fails(p, "video_pull_failed") // a download may take one hour
+		}
+		return
+	}
+	ready := p.takenAt.Add(t.s.opts.Delays.TikTokProcessing)
+	if now.Before(ready) {
+		return
+	}
+	if p.verdict != "" {
+		t.fails(p, p.verdict)
+		return
+	}
+	t.publish(p, ready)
+}
+
+func (t *tiktok) fails(p *tiktokPublish, reason string) {
+	p.failed, p.failReason = true, reason
+	if p.cancel != nil {
+		p.cancel()
+	}
+	p.blob.discard()
+	delete(t.pending, p)
+}
+
+// publish makes the one live post, or inbox draft, of a publish_id.
+func (t *tiktok) publish(p *tiktokPublish, at time.Time) {
+	p.done = true
+	delete(t.pending, p)
+	acc := t.current(p)
+	post := LivePost{Platform: TikTok, AccountID: acc.OpenID, Username: acc.Username, Kind: "video", PublishID: p.id,
+		Caption: p.title, Privacy: p.privacy, At: at}
+	if p.inbox {
+		t.s.live.addDraft(post, p.blob)
+		return
+	}
+	p.postID = t.s.ids.snowflake(at)
+	post.ID = fmt.Sprint(p.postID)
+	post.Permalink = fmt.Sprintf("/@%s/video/%d", acc.Username, p.postID)
+	t.s.live.add(post, p.blob)
+}
+
+func (t *tiktok) settleAll() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := t.s.clock.now()
+	for p := range t.pending {
+		t.settle(p, now)
+	}
+}
+
+// tiktokStatus is the data of status/fetch; empty fields are left out, ids are bare numbers (tiktok.md 2.9).
+type tiktokStatus struct {
+	Status     string  `json:"status"`
+	FailReason string  `json:"fail_reason,omitempty"`
+	PostIDs    []int64 `json:"publicaly_available_post_id,omitempty"` // misspelled by TikTok
+	Uploaded   int64   `json:"uploaded_bytes,omitempty"`
+	Downloaded int64   `json:"downloaded_bytes,omitempty"`
+}
+
+func (t *tiktok) status(x *exchange, acc *tiktokAccount) reply {
+	p, no := t.find(x, acc)
+	if no != nil {
+		return t.fail(x, no.code, no.message)
+	}
+	st := tiktokStatus{Status: p.word(), FailReason: p.failReason}
+	if p.pull {
+		st.Downloaded = p.blob.size()
+	} else {
+		st.Uploaded = p.received
+	}
+	if p.hasPublicID(x.now, t.s.opts.Delays) {
+		st.PostIDs = []int64{p.postID}
+	}
+	return t.ok(x, st)
+}
+
+func (p *tiktokPublish) word() string {
+	switch {
+	case p.failed:
+		return "FAILED"
+	case p.done && p.inbox:
+		return "SEND_TO_USER_INBOX"
+	case p.done:
+		return "PUBLISH_COMPLETE"
+	case p.pull:
+		return "PROCESSING_DOWNLOAD"
+	}
+	return "PROCESSING_UPLOAD"
+}
+
+// hasPublicID: ids appear when moderation has ended, and never for SELF_ONLY.
+func (p *tiktokPublish) hasPublicID(now time.Time, d *Delays) bool {
+	return p.done && !p.inbox && p.privacy != privacySelf &&
+		!now.Before(p.takenAt.Add(d.TikTokProcessing+d.TikTokModeration))
+}
+
+// find reads the publish_id of a status or cancel call and checks whose it is.
+func (t *tiktok) find(x *exchange, acc *tiktokAccount) (*tiktokPublish, *refusal) {
+	var in struct {
+		PublishID string `json:"publish_id"`
+	}
+	if err := decode(x.r, &in); err != nil {
+		return nil, &refusal{"invalid_params", err.Error()}
+	}
+	p := t.posts[in.PublishID]
+	switch {
+	case p == nil:
+		return nil, &refusal{"invalid_publish_id", "The publish_id is invalid."}
+	case p.account.OpenID != acc.OpenID:
+		return nil, &refusal{"token_not_authorized_for_specified_publish_id", "The token does not belong to this publish_id."}
+	}
+	t.settle(p, x.now)
+	return p, nil
+}
