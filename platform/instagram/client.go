@@ -1,0 +1,225 @@
+// Package instagram is a client of Meta's Graph API for publishing on Instagram
+// with Facebook Login: containers of images and reels, the resumable upload,
+// the publish call, the quota, and the reads that settle a lost answer.
+//
+// A client holds no user: each call takes the token. It retries nothing, since
+// only the caller's ledger knows what may be sent twice; every error is a
+// *platform.Error whose Kind says so. No secret is ever in an error or in a
+// recorded call.
+package instagram
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+
+	"socialqueue/platform"
+	"socialqueue/platform/wire"
+	"socialqueue/secrets"
+)
+
+const (
+	// DefaultGraphURL and DefaultUploadURL are Meta's own hosts.
+	DefaultGraphURL  = "https://graph.facebook.com"
+	DefaultUploadURL = "https://rupload.facebook.com"
+	// DefaultVersion is the API version that this client was written for, usable
+	// until 2028-07-29 (instagram.md 0; O9).
+	DefaultVersion = "v25.0"
+)
+
+// Config says where the API is and how to reach it.
+type Config struct {
+	// GraphURL and UploadURL may carry a path prefix. Empty means Meta's own.
+	GraphURL, UploadURL string
+	// Version is the first path segment, such as DefaultVersion, which empty
+	// stands for.
+	Version string
+	// AppSecret signs every graph call (appsecret_proof). It is required.
+	AppSecret secrets.Secret
+	// HTTP sends the requests; its Timeout, redirect policy and cookies are not
+	// used. Nil means a client with time-outs of its own.
+	HTTP *http.Client
+	// Now is the clock of recorded calls. Nil means time.Now.
+	Now func() time.Time
+}
+
+// Client calls the API. It is safe for use by several goroutines at once.
+type Client struct {
+	graph, upload string
+	version       string
+	appSecret     secrets.Secret
+	http          *http.Client
+	now           func() time.Time
+
+	callTimeout   time.Duration
+	uploadTimeout func(bytes int64) time.Duration
+}
+
+var versionForm = regexp.MustCompile(`^v[0-9]{1,3}\.[0-9]{1,2}$`)
+
+// New checks the configuration and makes a client.
+func New(cfg Config) (*Client, error) {
+	if cfg.GraphURL == "" {
+		cfg.GraphURL = DefaultGraphURL
+	}
+	if cfg.UploadURL == "" {
+		cfg.UploadURL = DefaultUploadURL
+	}
+	if cfg.Version == "" {
+		cfg.Version = DefaultVersion
+	}
+	if !versionForm.MatchString(cfg.Version) {
+		return nil, fmt.Errorf("graph API version %q needs the form v25.0", cfg.Version)
+	}
+	if cfg.AppSecret.Empty() {
+		return nil, errors.New("the Facebook app secret is missing: every call is signed with it")
+	}
+	graph, err := parseMeta("Facebook graph URL", cfg.GraphURL)
+	if err != nil {
+		return nil, err
+	}
+	upload, err := parseMeta("Instagram upload URL", cfg.UploadURL)
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{
+		graph: graph, upload: upload, version: cfg.Version, appSecret: cfg.AppSecret,
+		http: wire.Client(cfg.HTTP), now: cfg.Now,
+		callTimeout: wire.CallTimeout, uploadTimeout: wire.UploadTimeout,
+	}
+	if c.now == nil {
+		c.now = time.Now
+	}
+	return c, nil
+}
+
+// parseMeta reads a base URL; Meta's own hosts are called by https only.
+func parseMeta(setting, raw string) (string, error) {
+	u, err := wire.ParseBase(setting, raw)
+	if err != nil {
+		return "", err
+	}
+	host := strings.ToLower(u.Hostname())
+	if u.Scheme != "https" && (strings.HasSuffix(host, ".facebook.com") || strings.HasSuffix(host, ".instagram.com")) {
+		return "", fmt.Errorf("%s: https is needed", setting)
+	}
+	return strings.TrimRight(u.String(), "/"), nil
+}
+
+// proof is the appsecret_proof of a token: the lower-case hex HMAC-SHA256 of
+// the token, keyed with the app secret (instagram.md 1.1; O14).
+func (c *Client) proof(token secrets.Secret) string {
+	mac := hmac.New(sha256.New, []byte(c.appSecret.Reveal()))
+	mac.Write([]byte(token.Reveal()))
+	return hex.EncodeToString(mac.Sum(nil))
+}
+
+// exchange is one call under way; its methods read Meta's answers.
+type exchange struct{ wire.Exchange }
+
+func (c *Client) begin(op string, class wire.Class, token secrets.Secret) *exchange {
+	x := &exchange{wire.Begin(platform.Instagram, op, class, c.now)}
+	x.Hide.Secret(token.Reveal())
+	x.Hide.Secret(c.appSecret.Reveal())
+	x.Hide.Secret(c.proof(token))
+	return x
+}
+
+// add puts a fact into the call's detail.
+func (x *exchange) add(fact string) {
+	if x.Detail != "" {
+		x.Detail += "; "
+	}
+	x.Detail += fact
+}
+
+// get makes a read: path holds the ids, each a segment of its own.
+func (c *Client) get(ctx context.Context, op string, token secrets.Secret, path []string, query url.Values, read func(body []byte) error) error {
+	x := c.begin(op, wire.Reading, token)
+	return x.Finish(ctx, c.exchange(ctx, x, token, http.MethodGet, path, query, read))
+}
+
+// exchange makes one graph call. read takes a good answer; its error means that
+// the answer was not understood.
+func (c *Client) exchange(ctx context.Context, x *exchange, token secrets.Secret, method string, path []string, params url.Values, read func(body []byte) error) error {
+	if err := x.Ready(ctx, token); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.callTimeout)
+	defer cancel()
+	req, err := c.newRequest(ctx, token, method, path, params)
+	if err != nil {
+		return x.Fail(refused, "", x.Hide.Err(err))
+	}
+	resp, err := c.send(x, req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close() //nolint:errcheck // nothing is left to lose
+	return x.decode(resp, read)
+}
+
+// newRequest builds a graph call. The token goes into a header, never into the
+// URL; parameters of a POST go into a form body, which also keeps a caption's
+// "#" whole (instagram.md 2.1).
+func (c *Client) newRequest(ctx context.Context, token secrets.Secret, method string, path []string, params url.Values) (*http.Request, error) {
+	target, err := join(c.graph, append([]string{c.version}, path...))
+	if err != nil {
+		return nil, err
+	}
+	params.Set("appsecret_proof", c.proof(token))
+	var req *http.Request
+	if method == http.MethodPost {
+		req, err = http.NewRequestWithContext(ctx, method, target, strings.NewReader(params.Encode()))
+	} else {
+		req, err = http.NewRequestWithContext(ctx, method, target+"?"+params.Encode(), nil)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if method == http.MethodPost {
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	req.Header.Set("Authorization", "Bearer "+token.Reveal())
+	req.Header.Set("Accept", "application/json")
+	return req, nil
+}
+
+// join appends segments to a base. An id that could change the path is refused.
+func join(base string, segments []string) (string, error) {
+	var b strings.Builder
+	b.WriteString(base)
+	for _, s := range segments {
+		if s == "" || s == "." || s == ".." {
+			return "", fmt.Errorf("the id %q cannot be part of a path", s)
+		}
+		b.WriteByte('/')
+		b.WriteString(url.PathEscape(s))
+	}
+	return b.String(), nil
+}
+
+// send sends a request, and notes what the answer's headers tell.
+func (c *Client) send(x *exchange, req *http.Request) (*http.Response, error) {
+	resp, err := x.Send(c.http, req)
+	if err != nil {
+		return nil, err
+	}
+	x.LogID = x.Hide.Text(resp.Header.Get("x-fb-trace-id"))
+	// A retired version is served by another one without a word (O9).
+	if served := resp.Header.Get("facebook-api-version"); served != "" && served != c.version {
+		x.add("asked for " + c.version + ", served by " + x.Hide.Text(served))
+	}
+	if p := usageOf(resp.Header).percent; p >= 75 {
+		x.add(fmt.Sprintf("%d %% of the call limit used", p))
+	}
+	return resp, nil
+}

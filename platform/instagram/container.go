@@ -1,0 +1,250 @@
+package instagram
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"socialqueue/platform/wire"
+	"socialqueue/secrets"
+)
+
+const (
+	opCreate          = "instagram.create_container"
+	opContainerStatus = "instagram.container_status"
+)
+
+// Image is one feed image (O2, 2026-03).
+type Image struct {
+	// URL is fetched by Meta while the container is in progress: a public JPEG.
+	// It may be a signed link, so it is kept out of errors and records.
+	URL secrets.Secret
+	// Caption has at most 2200 characters, 30 hashtags and 20 mentions.
+	Caption, AltText string
+	// LocationID is the id of a Page with coordinates.
+	LocationID string
+	// Collaborators are up to three usernames.
+	Collaborators []string
+	UserTags      []UserTag
+}
+
+// UserTag tags an account. X and Y, from 0 to 1, are needed on images.
+type UserTag struct {
+	Username string
+	X, Y     *float64
+}
+
+// Container is a reel's container and where its bytes go.
+type Container struct {
+	ID        string
+	UploadURL string
+}
+
+// CreateImage makes the container of an image (O1, O2; 400 containers per
+// account in 24 h). A container is harmless until it is published and is gone
+// after 24 h, so after kind Unknown another one may be made.
+func (c *Client) CreateImage(ctx context.Context, token secrets.Secret, igID string, image Image) (containerID string, err error) {
+	form := url.Values{"image_url": {image.URL.Reveal()}}
+	setText(form, "caption", image.Caption)
+	setText(form, "alt_text", image.AltText)
+	setText(form, "location_id", image.LocationID)
+	setPeople(form, image.Collaborators, image.UserTags)
+	return c.create(ctx, token, igID, form, "image", image.URL)
+}
+
+// create posts a container; links are what must stay out of its error.
+func (c *Client) create(ctx context.Context, token secrets.Secret, igID string, form url.Values, what string, links ...secrets.Secret) (id string, err error) {
+	x := c.begin(opCreate, wire.Creating, token)
+	x.add(what)
+	for _, l := range links {
+		x.Hide.Link(l.Reveal())
+	}
+	err = c.exchange(ctx, x, token, http.MethodPost, []string{igID, "media"}, form, func(body []byte) (err error) {
+		id, err = readID(body)
+		return err
+	})
+	if err == nil {
+		x.add("container " + x.Hide.Text(id))
+	}
+	return id, x.Finish(ctx, err)
+}
+
+func setText(form url.Values, name, value string) {
+	if value != "" {
+		form.Set(name, value)
+	}
+}
+
+// setPeople writes collaborators and tags as JSON. A leading "@" makes Meta
+// refuse the whole post with 110/2207018 (postiz PR 1966), so it is taken off.
+func setPeople(form url.Values, collaborators []string, tags []UserTag) {
+	if len(collaborators) > 0 {
+		names := make([]string, len(collaborators))
+		for i, n := range collaborators {
+			names[i] = strings.TrimPrefix(n, "@")
+		}
+		form.Set("collaborators", toJSON(names))
+	}
+	if len(tags) > 0 {
+		type tag struct {
+			Username string   `json:"username"`
+			X        *float64 `json:"x,omitempty"`
+			Y        *float64 `json:"y,omitempty"`
+		}
+		list := make([]tag, len(tags))
+		for i, t := range tags {
+			list[i] = tag{strings.TrimPrefix(t.Username, "@"), t.X, t.Y}
+		}
+		form.Set("user_tags", toJSON(list))
+	}
+}
+
+// toJSON writes lists of names and numbers. A number that JSON cannot hold
+// gives an empty text, which Meta refuses as a bad parameter.
+func toJSON(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return ""
+	}
+	return string(b)
+}
+
+// State is where a container stands.
+type State uint8
+
+const (
+	// StateUnreadable: the answer holds no state that anybody knows. It says
+	// neither that the container failed nor that it will be ready.
+	StateUnreadable State = iota
+	// StateInProgress: Meta fetches or transcodes. Ask again later.
+	StateInProgress
+	// StateFinished: it can be published.
+	StateFinished
+	// StateErrored: it failed; see ContainerErrorKind.
+	StateErrored
+	// StateExpired: its 24 h are over without a publish.
+	StateExpired
+	// StatePublished: it is live. Never publish again.
+	StatePublished
+)
+
+var stateNames = [...]string{"unreadable", "in_progress", "finished", "error", "expired", "published"}
+
+// String gives the state's name.
+func (s State) String() string {
+	if int(s) < len(stateNames) {
+		return stateNames[s]
+	}
+	return "unknown"
+}
+
+// ContainerStatus is Meta's account of a container.
+type ContainerStatus struct {
+	State State
+	// Text is Meta's sentence, for people.
+	Text string
+	// Subcode is the error's, 0 when the text names none.
+	Subcode int
+	// BytesTransferred is how much of a resumable upload arrived, -1 when Meta
+	// did not say.
+	BytesTransferred int64
+}
+
+// ContainerStatus asks how a container fares (O3). During outages of Meta's
+// reads (100/33, instagram.md 6.1) it fails as Transient though the container
+// is well.
+func (c *Client) ContainerStatus(ctx context.Context, token secrets.Secret, containerID string) (ContainerStatus, error) {
+	s := ContainerStatus{BytesTransferred: -1}
+	query := url.Values{"fields": {"id,status_code,status,video_status"}}
+	x := c.begin(opContainerStatus, wire.Reading, token)
+	err := c.exchange(ctx, x, token, http.MethodGet, []string{containerID}, query, func(body []byte) error {
+		got, err := parseContainer(body)
+		if err != nil {
+			return err
+		}
+		s = got
+		s.Text = x.Hide.Text(s.Text)
+		x.add(s.State.String())
+		return nil
+	})
+	return s, x.Finish(ctx, err)
+}
+
+func parseContainer(body []byte) (ContainerStatus, error) {
+	var a struct {
+		Code  wire.Scalar     `json:"status_code"`
+		Text  wire.Scalar     `json:"status"`
+		Video json.RawMessage `json:"video_status"`
+	}
+	if err := json.Unmarshal(body, &a); err != nil {
+		return ContainerStatus{}, fmt.Errorf("read container: %w", err)
+	}
+	s := ContainerStatus{Text: string(a.Text), Subcode: subcodeIn(string(a.Text)), BytesTransferred: transferred(a.Video)}
+	s.State = stateOf(string(a.Code), string(a.Text), s.Subcode)
+	return s, nil
+}
+
+var stateCodes = map[string]State{
+	"IN_PROGRESS": StateInProgress,
+	"FINISHED":    StateFinished,
+	"ERROR":       StateErrored,
+	"EXPIRED":     StateExpired,
+	"PUBLISHED":   StatePublished,
+}
+
+// stateWords are how the sentence begins (instagram.md 2.4), for answers that
+// lack status_code (trypost PR 351).
+var stateWords = map[string]State{
+	"in progress": StateInProgress,
+	"finished":    StateFinished,
+	"error":       StateErrored,
+	"expired":     StateExpired,
+	"published":   StatePublished,
+}
+
+// stateOf reads a state. If either of code and sentence says published, it is:
+// that error would be the dear one.
+func stateOf(code, text string, subcode int) State {
+	head, _, colon := strings.Cut(text, ":")
+	word := stateWords[strings.ToLower(strings.TrimSpace(head))]
+	if !colon && word == StateUnreadable && subcode != 0 {
+		word = StateErrored // a bare subcode, as the reference promises it
+	}
+	if word == StatePublished {
+		return StatePublished
+	}
+	if code != "" {
+		return stateCodes[code]
+	}
+	return word
+}
+
+var subcodeForm = regexp.MustCompile(`\b2207\d{3}\b`)
+
+// subcodeIn finds the subcode in a container's sentence (TP).
+func subcodeIn(text string) int {
+	n, _ := strconv.Atoi(subcodeForm.FindString(text)) // 0 when there is none
+	return n
+}
+
+// transferred reads video_status.uploading_phase.bytes_transferred (O5).
+func transferred(video json.RawMessage) int64 {
+	var v struct {
+		Uploading struct {
+			Bytes *wire.Scalar `json:"bytes_transferred"`
+		} `json:"uploading_phase"`
+	}
+	if len(video) == 0 || json.Unmarshal(video, &v) != nil || v.Uploading.Bytes == nil {
+		return -1
+	}
+	n, err := strconv.ParseInt(string(*v.Uploading.Bytes), 10, 64)
+	if err != nil || n < 0 {
+		return -1
+	}
+	return n
+}

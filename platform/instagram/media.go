@@ -1,0 +1,113 @@
+package instagram
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"strconv"
+	"time"
+
+	"socialqueue/platform/wire"
+	"socialqueue/secrets"
+)
+
+const (
+	opMedia       = "instagram.media"
+	opRecentMedia = "instagram.recent_media"
+
+	mediaFields = "id,caption,permalink,media_type,media_product_type,timestamp"
+	maxPage     = 100
+)
+
+// Media is a published post.
+type Media struct {
+	ID, Caption, Permalink string
+	// MediaType is IMAGE, VIDEO or CAROUSEL_ALBUM, ProductType FEED, REELS,
+	// STORY or AD.
+	MediaType, ProductType string
+	// Timestamp is zero when Meta did not say.
+	Timestamp time.Time
+}
+
+// Media reads one post (O1). It may be unreadable (100/33, Transient) while the
+// post is well: its id and permalink are best effort.
+func (c *Client) Media(ctx context.Context, token secrets.Secret, mediaID string) (Media, error) {
+	var m Media
+	err := c.get(ctx, opMedia, token, []string{mediaID}, url.Values{"fields": {mediaFields}}, func(body []byte) (err error) {
+		m, err = parseMedia(body)
+		return err
+	})
+	return m, err
+}
+
+// RecentMedia lists the account's newest posts, newest first, without stories
+// (instagram.md 5.1); limit is 1 to 100. An answer without a list is an error:
+// it must not read as "nothing is live".
+func (c *Client) RecentMedia(ctx context.Context, token secrets.Secret, igID string, limit int) ([]Media, error) {
+	query := url.Values{
+		"fields": {mediaFields},
+		"limit":  {strconv.Itoa(min(max(limit, 1), maxPage))},
+	}
+	var list []Media
+	err := c.get(ctx, opRecentMedia, token, []string{igID, "media"}, query, func(body []byte) (err error) {
+		list, err = parseMediaList(body)
+		return err
+	})
+	return list, err
+}
+
+func parseMediaList(body []byte) ([]Media, error) {
+	var a struct {
+		Data []json.RawMessage `json:"data"`
+	}
+	if err := json.Unmarshal(body, &a); err != nil {
+		return nil, fmt.Errorf("read media list: %w", err)
+	}
+	if a.Data == nil {
+		return nil, errors.New("answer without a media list")
+	}
+	list := make([]Media, 0, len(a.Data))
+	for _, raw := range a.Data {
+		m, err := parseMedia(raw)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, m)
+	}
+	return list, nil
+}
+
+func parseMedia(body []byte) (Media, error) {
+	var a struct {
+		ID          wire.Scalar `json:"id"`
+		Caption     wire.Scalar `json:"caption"`
+		Permalink   wire.Scalar `json:"permalink"`
+		MediaType   wire.Scalar `json:"media_type"`
+		ProductType wire.Scalar `json:"media_product_type"`
+		Timestamp   wire.Scalar `json:"timestamp"`
+	}
+	if err := json.Unmarshal(body, &a); err != nil {
+		return Media{}, fmt.Errorf("read media: %w", err)
+	}
+	if !idForm.MatchString(string(a.ID)) {
+		return Media{}, errors.New("media without an id")
+	}
+	return Media{
+		ID: string(a.ID), Caption: string(a.Caption), Permalink: string(a.Permalink),
+		MediaType: string(a.MediaType), ProductType: string(a.ProductType),
+		Timestamp: parseTime(string(a.Timestamp)),
+	}, nil
+}
+
+// parseTime reads 2026-08-01T09:30:00+0000: no colon in the offset
+// (instagram.md 5.1).
+func parseTime(s string) time.Time {
+	for _, layout := range []string{"2006-01-02T15:04:05-0700", time.RFC3339} {
+		if t, err := time.Parse(layout, s); err == nil {
+			return t.UTC()
+		}
+	}
+	return time.Time{}
+}

@@ -1,0 +1,67 @@
+package instagram
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"time"
+
+	"socialqueue/platform/wire"
+	"socialqueue/secrets"
+)
+
+const opQuota = "instagram.quota"
+
+// Quota is how many posts the account made in the rolling window. Used lags by
+// minutes (N3), so the caller keeps a count of its own beside it.
+type Quota struct {
+	Used, Total int
+	Window      time.Duration
+}
+
+// Quota asks for the account's publishing limit (instagram.md 2.6): 50 or 100
+// in 24 h, by page and by account, so the answer's own total counts.
+func (c *Client) Quota(ctx context.Context, token secrets.Secret, igID string) (Quota, error) {
+	var q Quota
+	query := url.Values{"fields": {"quota_usage,config"}}
+	err := c.get(ctx, opQuota, token, []string{igID, "content_publishing_limit"}, query, func(body []byte) (err error) {
+		q, err = parseQuota(body)
+		return err
+	})
+	return q, err
+}
+
+type quotaFields struct {
+	Used   *wire.Scalar `json:"quota_usage"`
+	Config *struct {
+		Total    wire.Scalar `json:"quota_total"`
+		Duration wire.Scalar `json:"quota_duration"`
+	} `json:"config"`
+}
+
+// parseQuota takes both shapes: data[0], and the fields at the top as one
+// project reads them on the Instagram host. An answer without a total is an
+// error, since a total of 0 would stop the account.
+func parseQuota(body []byte) (Quota, error) {
+	var a struct {
+		Data []quotaFields `json:"data"`
+		quotaFields
+	}
+	if err := json.Unmarshal(body, &a); err != nil {
+		return Quota{}, fmt.Errorf("read quota: %w", err)
+	}
+	f := a.quotaFields
+	if len(a.Data) > 0 {
+		f = a.Data[0]
+	}
+	if f.Used == nil || f.Config == nil || f.Config.Total.Number() <= 0 {
+		return Quota{}, errors.New("answer without a quota")
+	}
+	q := Quota{Used: int(max(0, f.Used.Number())), Total: int(f.Config.Total.Number()), Window: 24 * time.Hour}
+	if s := f.Config.Duration.Number(); s > 0 && s <= int64((30*24*time.Hour)/time.Second) {
+		q.Window = time.Duration(s) * time.Second
+	}
+	return q, nil
+}

@@ -1,0 +1,65 @@
+package instagram
+
+import (
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"socialqueue/platform/wire"
+)
+
+const (
+	// blindWait: without an estimate wait an hour, because calling while
+	// throttled lengthens the block (instagram.md 3.4; O8, MX, N1).
+	blindWait = time.Hour
+	// maxWait bounds a wait that an answer names: limits count over 24 h.
+	maxWait = 24 * time.Hour
+)
+
+// usage is what the headers tell about the call limits.
+type usage struct {
+	// percent is the highest of all counters.
+	percent int64
+	// regain is the longest wait named, 0 when none is.
+	regain time.Duration
+}
+
+type usageCounters struct {
+	Calls   wire.Scalar `json:"call_count"`
+	CPU     wire.Scalar `json:"total_cputime"`
+	Time    wire.Scalar `json:"total_time"`
+	Minutes wire.Scalar `json:"estimated_time_to_regain_access"`
+}
+
+// usageOf reads X-App-Usage and X-Business-Use-Case-Usage. In the second, the
+// value of each id is a list (instagram.md 3.4; O8).
+func usageOf(h http.Header) usage {
+	var u usage
+	var app usageCounters
+	if json.Unmarshal([]byte(h.Get("X-App-Usage")), &app) == nil {
+		u.take(app)
+	}
+	var business map[string][]usageCounters
+	if json.Unmarshal([]byte(h.Get("X-Business-Use-Case-Usage")), &business) == nil {
+		for _, list := range business {
+			for _, c := range list {
+				u.take(c)
+			}
+		}
+	}
+	return u
+}
+
+func (u *usage) take(c usageCounters) {
+	u.percent = max(u.percent, c.Calls.Number(), c.CPU.Number(), c.Time.Number())
+	minutes := min(max(c.Minutes.Number(), 0), int64(maxWait/time.Minute))
+	u.regain = max(u.regain, time.Duration(minutes)*time.Minute)
+}
+
+// throttleWait gives the wait after a throttled call.
+func throttleWait(h http.Header) time.Duration {
+	if u := usageOf(h); u.regain > 0 {
+		return u.regain
+	}
+	return blindWait
+}

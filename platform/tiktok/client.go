@@ -1,0 +1,170 @@
+// Package tiktok is a client of TikTok's Content Posting API v2: the creator's
+// current options, the start of a direct video post, the upload of its bytes
+// and its progress.
+//
+// A client holds no user: each call takes the token. It retries nothing, since
+// only the caller's ledger knows what may be sent twice; every error is a
+// *platform.Error whose Kind says so. No secret is ever in an error or in a
+// recorded call.
+package tiktok
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"socialqueue/platform"
+	"socialqueue/platform/wire"
+	"socialqueue/secrets"
+)
+
+// DefaultAPIURL is TikTok's own API.
+const DefaultAPIURL = "https://open.tiktokapis.com"
+
+// Config says where the API is and how to reach it.
+type Config struct {
+	// APIURL is the base of the API and may carry a path prefix. Empty means
+	// DefaultAPIURL.
+	APIURL string
+	// HTTP sends the requests; its Timeout, redirect policy and cookies are not
+	// used. Nil means a client with time-outs of its own.
+	HTTP *http.Client
+	// Now is the clock of recorded calls. Nil means time.Now.
+	Now func() time.Time
+	// UploadHosts are further "host:port" that upload URLs may name. They are for
+	// a sandbox: next to TikTok's own API they are refused.
+	UploadHosts []string
+}
+
+// Client calls the API. It is safe for use by several goroutines at once.
+type Client struct {
+	base        string
+	http        *http.Client
+	now         func() time.Time
+	uploadHosts map[string]bool
+
+	callTimeout   time.Duration
+	uploadTimeout func(bytes int64) time.Duration
+}
+
+// New checks the configuration and makes a client.
+func New(cfg Config) (*Client, error) {
+	if cfg.APIURL == "" {
+		cfg.APIURL = DefaultAPIURL
+	}
+	base, err := wire.ParseBase("TikTok API URL", cfg.APIURL)
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{
+		base:          strings.TrimRight(base.String(), "/"),
+		http:          wire.Client(cfg.HTTP),
+		now:           cfg.Now,
+		uploadHosts:   map[string]bool{},
+		callTimeout:   wire.CallTimeout,
+		uploadTimeout: wire.UploadTimeout,
+	}
+	if c.now == nil {
+		c.now = time.Now
+	}
+	if isTikTok(base.Hostname()) {
+		if base.Scheme != "https" {
+			return nil, errors.New("TikTok API URL: https is needed")
+		}
+		if len(cfg.UploadHosts) > 0 {
+			return nil, errors.New("TikTok upload hosts are for a sandbox, not for TikTok's own API")
+		}
+		return c, nil
+	}
+	c.uploadHosts[hostPort(base)] = true
+	for _, h := range cfg.UploadHosts {
+		if _, _, err := net.SplitHostPort(h); err != nil {
+			return nil, fmt.Errorf("TikTok upload host %q needs the form host:port", h)
+		}
+		c.uploadHosts[strings.ToLower(h)] = true
+	}
+	return c, nil
+}
+
+const tiktokDomain = "tiktokapis.com"
+
+func isTikTok(host string) bool {
+	host = strings.TrimSuffix(strings.ToLower(host), ".")
+	return host == tiktokDomain || strings.HasSuffix(host, "."+tiktokDomain)
+}
+
+// hostPort gives host and port of u, with the port its scheme stands for.
+func hostPort(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = "80"
+		if u.Scheme == "https" {
+			port = "443"
+		}
+	}
+	return net.JoinHostPort(strings.ToLower(u.Hostname()), port)
+}
+
+// exchange is one call under way; its methods read TikTok's answers.
+type exchange struct{ wire.Exchange }
+
+func (c *Client) begin(op string, class wire.Class) *exchange {
+	return &exchange{wire.Begin(platform.TikTok, op, class, c.now)}
+}
+
+// exchange makes one API call: in is the JSON body (nil sends none), and read
+// takes the answer's data; its error means that the answer was not understood.
+func (c *Client) exchange(ctx context.Context, x *exchange, token secrets.Secret, path string, in any, read func(json.RawMessage) error) error {
+	if err := x.Ready(ctx, token); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.callTimeout)
+	defer cancel()
+	req, err := c.newRequest(ctx, token, path, in)
+	if err != nil {
+		return x.Fail(unsendable, "", x.Hide.Err(err))
+	}
+	resp, err := c.send(x, req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close() //nolint:errcheck // nothing is left to lose
+	return x.decode(resp, read)
+}
+
+// newRequest builds a call. Every path ends in "/": without it the gateway
+// answers 404 "Unsupported path(Janus)" (arctic #251).
+func (c *Client) newRequest(ctx context.Context, token secrets.Secret, path string, in any) (*http.Request, error) {
+	var body []byte
+	if in != nil {
+		var err error
+		if body, err = json.Marshal(in); err != nil {
+			return nil, fmt.Errorf("write body: %w", err)
+		}
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Authorization", "Bearer "+token.Reveal())
+	req.Header.Set("Content-Type", "application/json; charset=UTF-8")
+	req.Header.Set("Accept", "application/json")
+	return req, nil
+}
+
+// send sends a request, and notes the log id of the answer's header.
+func (c *Client) send(x *exchange, req *http.Request) (*http.Response, error) {
+	resp, err := x.Send(c.http, req)
+	if err != nil {
+		return nil, err
+	}
+	x.LogID = x.Hide.Text(resp.Header.Get("x-tt-logid"))
+	return resp, nil
+}

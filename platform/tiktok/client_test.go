@@ -1,0 +1,270 @@
+package tiktok
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"socialqueue/platform"
+	"socialqueue/secrets"
+)
+
+const testToken = secrets.Secret("act.SIMtoken-0123456789-abcdefghijklmnop!6410")
+
+// serve starts a server under a base path and a client of it, and returns a
+// context whose calls are kept.
+func serve(t *testing.T, h http.HandlerFunc) (context.Context, *Client, *[]platform.Call) {
+	t.Helper()
+	srv := httptest.NewServer(http.StripPrefix("/base", h))
+	t.Cleanup(srv.Close)
+	c, err := New(Config{APIURL: srv.URL + "/base/", HTTP: &http.Client{Transport: &http.Transport{}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.http.CloseIdleConnections)
+	var calls []platform.Call
+	ctx := platform.WithRecorder(context.Background(), func(call platform.Call) { calls = append(calls, call) })
+	return ctx, c, &calls
+}
+
+func answer(status int, body string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("x-tt-logid", "header-log")
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, body)
+	}
+}
+
+func wantError(t *testing.T, err error, kind platform.Kind, code platform.Code) *platform.Error {
+	t.Helper()
+	e, ok := errors.AsType[*platform.Error](err)
+	if !ok {
+		t.Fatalf("got %T %v, want a *platform.Error", err, err)
+	}
+	if e.Kind != kind || e.Code != code || e.Provider != platform.TikTok {
+		t.Fatalf("got %s %s, want %s %s: %v", e.Kind, e.Code, kind, code, err)
+	}
+	return e
+}
+
+// methods are all calls of the client.
+var methods = map[string]struct {
+	op   string
+	lost platform.Kind
+	call func(ctx context.Context, c *Client, link secrets.Secret) error
+}{
+	"CreatorInfo": {opCreatorInfo, platform.Transient, func(ctx context.Context, c *Client, _ secrets.Secret) error {
+		_, err := c.CreatorInfo(ctx, testToken)
+		return err
+	}},
+	"InitVideo": {opInit, platform.Unknown, func(ctx context.Context, c *Client, _ secrets.Secret) error {
+		_, err := c.InitVideo(ctx, testToken, VideoPost{Title: "t", PrivacyLevel: "SELF_ONLY"}, Plan{5, 5, 1})
+		return err
+	}},
+	"PutChunk": {opChunk, platform.Unknown, func(ctx context.Context, c *Client, link secrets.Secret) error {
+		_, err := c.PutChunk(ctx, link, Chunk{0, 4, 5, "video/mp4"}, opener("hello"))
+		return err
+	}},
+	"Status": {opStatus, platform.Transient, func(ctx context.Context, c *Client, _ secrets.Secret) error {
+		_, err := c.Status(ctx, testToken, "v_pub_file~v2-1.1")
+		return err
+	}},
+}
+
+func opener(s string) func() (io.ReadCloser, error) {
+	return func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(s)), nil }
+}
+
+const uploadToken = "upload-token-SECRET-123456"
+
+func uploadLink(c *Client) secrets.Secret {
+	return secrets.Secret(c.base + "/upload?upload_id=760144&upload_token=" + uploadToken)
+}
+
+func reset(w http.ResponseWriter, _ *http.Request) {
+	conn, _, err := w.(http.Hijacker).Hijack()
+	if err != nil {
+		panic(err)
+	}
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0)
+	}
+	_ = conn.Close()
+}
+
+// echo quotes all that it got, as platforms do.
+func echo(status int, shape string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		auth := r.Header.Get("Authorization")
+		text := auth + " " + auth[:min(len(auth), 27)] + "… " + r.URL.String() + " " + r.URL.Query().Get("upload_token")
+		quoted, _ := json.Marshal(text)
+		w.Header().Set("x-tt-logid", text)
+		w.Header().Set("Location", "http://"+r.Host+"/other?"+r.URL.RawQuery+"&t="+string(testToken))
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, strings.ReplaceAll(shape, "ECHO", string(quoted)))
+	}
+}
+
+var failures = map[string]http.HandlerFunc{
+	"reset": reset,
+	"cut": func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", "5000")
+		w.WriteHeader(http.StatusBadGateway)
+		_, _ = io.WriteString(w, `{"error":{"code":"`+r.Header.Get("Authorization"))
+		panic(http.ErrAbortHandler)
+	},
+	"html 503": echo(503, "<html>ECHO</html>"),
+	"hang":     func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body); <-r.Context().Done() },
+	"echo 400": echo(400, `{"data":{},"error":{"code":ECHO,"message":ECHO,"log_id":ECHO}}`),
+	"echo 401": echo(401, `{"error":ECHO,"error_description":ECHO,"log_id":ECHO}`),
+	"redirect": echo(307, "ECHO"),
+	"huge": func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(500)
+		_, _ = w.Write(make([]byte, 2<<20)) // more than wire.ReadBody takes
+	},
+}
+
+// short is time enough to connect, also on a busy machine.
+func short(c *Client) {
+	c.callTimeout = 300 * time.Millisecond
+	c.uploadTimeout = func(int64) time.Duration { return 300 * time.Millisecond }
+}
+
+func assertNoSecret(t *testing.T, c *Client, err error, calls []platform.Call) {
+	t.Helper()
+	if err == nil {
+		t.Fatal("the call succeeded")
+	}
+	var all strings.Builder
+	for e := err; e != nil; e = errors.Unwrap(e) {
+		fmt.Fprintf(&all, "%v\n%+v\n%#v\n", e, e, e)
+	}
+	for _, call := range calls {
+		b, _ := json.Marshal(call)
+		fmt.Fprintf(&all, "%v\n%+v\n%#v\n%s\n", call, call, call, b)
+	}
+	for _, secret := range []string{testToken.Reveal(), testToken.Reveal()[:20], uploadToken, uploadLink(c).Reveal()} {
+		if strings.Contains(all.String(), secret) {
+			t.Errorf("%q shows in:\n%s", secret, all.String())
+		}
+	}
+}
+
+func TestFailuresLeakNoSecretAndAreRecordedOnce(t *testing.T) {
+	for name, m := range methods {
+		for failure, h := range failures {
+			t.Run(name+"/"+failure, func(t *testing.T) {
+				ctx, c, calls := serve(t, h)
+				if failure == "hang" {
+					short(c)
+				}
+				check(t, c, m.op, m.call(ctx, c, uploadLink(c)), calls)
+			})
+		}
+		t.Run(name+"/refused", func(t *testing.T) {
+			ctx, c, calls := nobodyHome(t)
+			err := m.call(ctx, c, uploadLink(c))
+			check(t, c, m.op, err, calls)
+			if platform.KindOf(err) != platform.Transient {
+				t.Errorf("nothing was sent, got %v", err)
+			}
+		})
+		t.Run(name+"/ended", func(t *testing.T) {
+			ctx, c, calls := serve(t, func(http.ResponseWriter, *http.Request) { t.Error("a request came") })
+			ended, cancel := context.WithCancel(ctx)
+			cancel()
+			err := m.call(ended, c, uploadLink(c))
+			check(t, c, m.op, err, calls)
+			if platform.KindOf(err) != platform.Transient || !errors.Is(err, context.Canceled) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+func nobodyHome(t *testing.T) (context.Context, *Client, *[]platform.Call) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	_ = l.Close()
+	c, err := New(Config{APIURL: "http://" + addr + "/base"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var calls []platform.Call
+	return platform.WithRecorder(context.Background(), func(call platform.Call) { calls = append(calls, call) }), c, &calls
+}
+
+func check(t *testing.T, c *Client, op string, err error, calls *[]platform.Call) {
+	t.Helper()
+	assertNoSecret(t, c, err, *calls)
+	if len(*calls) != 1 {
+		t.Fatalf("%d calls recorded", len(*calls))
+	}
+	call := (*calls)[0]
+	if call.Op != op || call.Provider != platform.TikTok || call.Err == nil || call.Started.IsZero() || call.Duration < 0 {
+		t.Errorf("recorded %+v", call)
+	}
+}
+
+func TestLostAnswersByClass(t *testing.T) {
+	for name, m := range methods {
+		for _, failure := range []string{"reset", "cut", "html 503", "hang", "huge", "redirect"} {
+			t.Run(name+"/"+failure, func(t *testing.T) {
+				ctx, c, _ := serve(t, failures[failure])
+				if failure == "hang" {
+					short(c)
+				}
+				if err := m.call(ctx, c, uploadLink(c)); platform.KindOf(err) != m.lost {
+					t.Errorf("got %s, want %s: %v", platform.KindOf(err), m.lost, err)
+				}
+			})
+		}
+	}
+}
+
+func TestUnusableTokenIsNotSent(t *testing.T) {
+	ctx, c, calls := serve(t, func(http.ResponseWriter, *http.Request) { t.Error("a request came") })
+	for _, token := range []secrets.Secret{"", "a\nb", "a b", "ä"} {
+		_, err := c.CreatorInfo(ctx, token)
+		wantError(t, err, platform.AuthExpired, platform.CodeTokenInvalid)
+	}
+	if len(*calls) != 4 {
+		t.Errorf("%d calls recorded", len(*calls))
+	}
+}
+
+func TestNewChecksItsConfig(t *testing.T) {
+	for _, bad := range []Config{
+		{APIURL: "ftp://x"},
+		{APIURL: "://"},
+		{APIURL: "https://"},
+		{APIURL: "https://u:p@sandbox.test"},
+		{APIURL: "https://sandbox.test?x=1"},
+		{APIURL: "http://open.tiktokapis.com"},
+		{UploadHosts: []string{"sandbox.test:443"}},
+		{APIURL: "http://sandbox.test", UploadHosts: []string{"sandbox.test"}},
+	} {
+		if _, err := New(bad); err == nil {
+			t.Errorf("%+v was taken", bad)
+		}
+	}
+	c, err := New(Config{})
+	if err != nil || c.base != DefaultAPIURL {
+		t.Errorf("got %v %v", c, err)
+	}
+	if c.http.Timeout != 0 || c.http.CheckRedirect == nil {
+		t.Error("the client may follow redirects or cut uploads")
+	}
+}

@@ -1,0 +1,221 @@
+package tiktok
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"socialqueue/platform"
+	"socialqueue/platform/wire"
+)
+
+const (
+	// minuteWait: limits count per sliding minute, so 60 s clear them (D1 and
+	// D6, 2026-09-11; no Retry-After is documented).
+	minuteWait = time.Minute
+	// CapWait is the step in which a cap of a day is looked at again. The caps on
+	// posts per creator, pending shares and active creators count over a window
+	// of 24 h whose start nobody tells, so the next slot may open at any time in
+	// it (D4, 2026-09-11).
+	CapWait = time.Hour
+	// maxWait bounds a wait that an answer names.
+	maxWait = 24 * time.Hour
+)
+
+var (
+	unsendable = wire.Verdict{Kind: platform.Rejected, Code: platform.CodePublishFailed}
+	noToken    = wire.Verdict{Kind: platform.AuthExpired, Code: platform.CodeTokenInvalid}
+	throttled  = wire.Verdict{Kind: platform.RateLimited, Code: platform.CodeRateLimited, Wait: minuteWait}
+	capped     = wire.Verdict{Kind: platform.RateLimited, Code: platform.CodeRateLimited, Wait: CapWait}
+	refused    = wire.Verdict{Kind: platform.Rejected, Code: platform.CodePublishFailed}
+	badUpload  = wire.Verdict{Kind: platform.Rejected, Code: platform.CodeUploadFailed}
+	noScope    = wire.Verdict{Kind: platform.Rejected, Code: platform.CodeTokenInvalid}
+	goneUpload = wire.Verdict{Kind: platform.Gone, Code: platform.CodeUploadFailed}
+	// trouble inside TikTok: the call's class gives the verdict (see judge).
+	trouble = wire.Verdict{}
+)
+
+// verdicts is the one table of error codes (D1 to D6 of 2026-09-11, R9, R14).
+// The codes of caps and bans come with HTTP 403 from an init and with HTTP 200
+// from creator_info; the code decides, not the status.
+var verdicts = map[string]wire.Verdict{
+	"invalid_param":            refused, // as the posting pages spell it
+	"invalid_params":           refused, // as real answers spell it
+	"invalid_file_upload":      badUpload,
+	"app_version_check_failed": refused,
+	"publish_not_cancellable":  refused,
+	// The publish_id is unknown: no proof that it never went live, so the caller
+	// has to look at its ledger.
+	"invalid_publish_id":                            {Kind: platform.Gone, Code: platform.CodePublishFailed},
+	"token_not_authorized_for_specified_publish_id": noScope,
+
+	"access_token_invalid":    {Kind: platform.AuthExpired, Code: platform.CodeTokenExpired},
+	"scope_not_authorized":    noScope, // needs new consent; the account's other scopes still work (R10)
+	"scope_permission_missed": noScope,
+
+	"spam_risk_too_many_posts":         capped,
+	"spam_risk_too_many_pending_share": capped,
+	"reached_active_user_cap":          capped,
+
+	"spam_risk_user_banned_from_posting": refused,
+	"spam_risk_text":                     refused,
+	"spam_risk":                          refused,
+	"unaudited_client_can_only_post_to_private_accounts": refused,
+	"url_ownership_unverified":                           refused,
+	"privacy_level_option_mismatch":                      refused,
+
+	"rate_limit_exceeded": throttled,
+	"internal_error":      trouble,
+}
+
+// statusVerdicts differ from the table: status/fetch has one parameter, and a
+// bad publish_id was also seen as invalid_params (source id 19705430981).
+var statusVerdicts = map[string]wire.Verdict{
+	"invalid_param":  verdicts["invalid_publish_id"],
+	"invalid_params": verdicts["invalid_publish_id"],
+}
+
+// judge says what an understood error answer means.
+func judge(op string, class wire.Class, status int, code string) wire.Verdict {
+	v, ok := verdicts[code]
+	if op == opStatus {
+		if own, special := statusVerdicts[code]; special {
+			v, ok = own, true
+		}
+	}
+	switch {
+	case ok:
+	case status == http.StatusTooManyRequests:
+		v = throttled
+	case status == http.StatusUnauthorized:
+		v = noToken
+	case status >= 400 && status < 500:
+		v = wire.Verdict{Kind: platform.Rejected, Code: class.Code}
+	default: // 5xx, and a code nobody knows under a status of success
+		v = trouble
+	}
+	if v == trouble {
+		v = class.Lost()
+	}
+	return v
+}
+
+// envelope is the shape of every answer but those of OAuth and of the PUT.
+type envelope struct {
+	data           json.RawMessage
+	code           string
+	message, logID string
+}
+
+const codeOK = "ok"
+
+var errNoEnvelope = errors.New("the answer is not TikTok's JSON")
+
+// parseEnvelope reads an answer. Field tables call the log id logid, samples
+// and real answers log_id (tiktok.md 2.1). An error that is a bare string, as
+// OAuth sends it, still gives a code.
+func parseEnvelope(body []byte) (envelope, error) {
+	var raw struct {
+		Data  json.RawMessage `json:"data"`
+		Error json.RawMessage `json:"error"`
+		// the flat shape
+		Description wire.Scalar `json:"error_description"`
+		LogID       wire.Scalar `json:"log_id"`
+	}
+	if trimmed := bytes.TrimSpace(body); len(trimmed) == 0 || trimmed[0] != '{' {
+		return envelope{}, errNoEnvelope
+	}
+	if err := json.Unmarshal(body, &raw); err != nil {
+		return envelope{}, fmt.Errorf("%w: %w", errNoEnvelope, err)
+	}
+	var fields struct {
+		Code    wire.Scalar `json:"code"`
+		Message wire.Scalar `json:"message"`
+		LogID   wire.Scalar `json:"log_id"`
+		LogIDv1 wire.Scalar `json:"logid"`
+	}
+	e := envelope{data: raw.Data, message: string(raw.Description), logID: string(raw.LogID)}
+	if len(raw.Error) > 0 && raw.Error[0] == '{' {
+		if err := json.Unmarshal(raw.Error, &fields); err != nil {
+			return envelope{}, fmt.Errorf("%w: %w", errNoEnvelope, err)
+		}
+		e.code, e.message = string(fields.Code), string(fields.Message)
+		for _, id := range []wire.Scalar{fields.LogIDv1, fields.LogID} {
+			if id != "" {
+				e.logID = string(id)
+			}
+		}
+		return e, nil
+	}
+	var flat wire.Scalar
+	_ = flat.UnmarshalJSON(raw.Error) // never fails
+	e.code = string(flat)
+	return e, nil
+}
+
+// note takes code and log id of an answer into the record.
+func (x *exchange) note(e envelope) {
+	x.Code = x.Hide.Text(e.code)
+	if e.logID != "" {
+		x.LogID = x.Hide.Text(e.logID)
+	}
+}
+
+// decode reads an answer: data for read when the code is "ok", else the typed
+// error. The code counts on HTTP 200 too (tiktok.md 2.1).
+func (x *exchange) decode(resp *http.Response, read func(json.RawMessage) error) error {
+	body, err := wire.ReadBody(resp)
+	var e envelope
+	if err == nil {
+		e, err = parseEnvelope(body)
+	}
+	if err != nil {
+		return x.Fail(x.unread(resp), "", x.Hide.Err(err))
+	}
+	x.note(e)
+	if e.code != codeOK || resp.StatusCode < 200 || resp.StatusCode > 299 {
+		v := judge(x.Op, x.Class, resp.StatusCode, e.code)
+		v.Wait = waitOf(v, resp)
+		var cause error
+		if e.code == "" {
+			cause = errors.New("answer without error.code")
+		}
+		return x.Fail(v, e.message, cause)
+	}
+	if err := read(e.data); err != nil {
+		if pe, ok := errors.AsType[*platform.Error](err); ok {
+			return pe
+		}
+		return x.Fail(x.Class.Lost(), "", x.Hide.Err(err))
+	}
+	return nil
+}
+
+// unread judges an answer whose body did not arrive or is not TikTok's: a page
+// of a gateway says nothing about what happened behind it. A 429 says it in its
+// status.
+func (x *exchange) unread(resp *http.Response) wire.Verdict {
+	if resp.StatusCode == http.StatusTooManyRequests {
+		v := throttled
+		v.Wait = waitOf(v, resp)
+		return v
+	}
+	return x.Class.Lost()
+}
+
+// waitOf gives the wait of a rate limit. TikTok documents no Retry-After (R14);
+// one that comes all the same can only lengthen the wait.
+func waitOf(v wire.Verdict, resp *http.Response) time.Duration {
+	if v.Kind != platform.RateLimited {
+		return v.Wait
+	}
+	s, err := strconv.ParseInt(resp.Header.Get("Retry-After"), 10, 32)
+	if err != nil {
+		return v.Wait
+	}
+	return max(v.Wait, min(time.Duration(s)*time.Second, maxWait))
+}

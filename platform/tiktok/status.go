@@ -1,0 +1,179 @@
+package tiktok
+
+import (
+	"context"
+	"encoding/json"
+	"net/url"
+	"slices"
+	"strings"
+
+	"socialqueue/platform"
+	"socialqueue/platform/wire"
+	"socialqueue/secrets"
+)
+
+const opStatus = "tiktok.status"
+
+// State is where a post stands.
+type State uint8
+
+const (
+	// StateProcessing: bytes are missing or TikTok works on them. Any value that
+	// nobody knows counts as this.
+	StateProcessing State = iota
+	// StateInbox: the draft lies in the user's TikTok inbox. Final for us.
+	StateInbox
+	// StateComplete: posted. Its id may come later, or never for SELF_ONLY.
+	StateComplete
+	// StateFailed: it will not go live; FailReason says why.
+	StateFailed
+)
+
+var stateNames = [...]string{"processing", "inbox", "complete", "failed"}
+
+// String gives the state's name.
+func (s State) String() string {
+	if int(s) < len(stateNames) {
+		return stateNames[s]
+	}
+	return "unknown"
+}
+
+// Final reports whether the state will not change any more.
+func (s State) Final() bool { return s != StateProcessing }
+
+// states is the table of tiktok.md 2.9 (D6). PROCESSING_UPLOAD also stands
+// while the video is processed after its last byte.
+var states = map[string]State{
+	"PROCESSING_UPLOAD":   StateProcessing,
+	"PROCESSING_DOWNLOAD": StateProcessing,
+	"SEND_TO_USER_INBOX":  StateInbox,
+	"PUBLISH_COMPLETE":    StateComplete,
+	"FAILED":              StateFailed,
+}
+
+// Status is TikTok's account of a post.
+type Status struct {
+	State State
+	// Raw is TikTok's own word for State.
+	Raw string
+	// FailReason is set when State is StateFailed; see FailReasonKind.
+	FailReason string
+	// UploadedBytes is 0 when TikTok did not say.
+	UploadedBytes int64
+	// PostIDs are decimal strings. They stay empty until moderation has passed
+	// (minutes, sometimes hours), and for SELF_ONLY posts always.
+	PostIDs []string
+}
+
+// Status asks how a post fares (D6, status/fetch; 30 a minute per token). Store
+// a final state at once: how long a publish_id can be asked is not documented.
+func (c *Client) Status(ctx context.Context, token secrets.Secret, publishID string) (Status, error) {
+	in := struct {
+		PublishID string `json:"publish_id"`
+	}{publishID}
+	x := c.begin(opStatus, wire.Reading)
+	x.Hide.Secret(token.Reveal())
+	var s Status
+	err := c.exchange(ctx, x, token, "/v2/post/publish/status/fetch/", in, func(data json.RawMessage) (err error) {
+		s, err = parseStatus(data)
+		x.Detail = x.Hide.Text(strings.TrimSpace(s.Raw + " " + s.FailReason))
+		return err
+	})
+	return s, x.Finish(ctx, err)
+}
+
+func parseStatus(data json.RawMessage) (Status, error) {
+	var d struct {
+		Status     wire.Scalar     `json:"status"`
+		FailReason wire.Scalar     `json:"fail_reason"`
+		Uploaded   wire.Scalar     `json:"uploaded_bytes"`
+		IDs        json.RawMessage `json:"publicaly_available_post_id"` // sic (D6)
+		IDsSpelled json.RawMessage `json:"publicly_available_post_id"`
+	}
+	if err := unmarshalData(data, &d); err != nil {
+		return Status{}, err
+	}
+	s := Status{
+		State:         states[string(d.Status)],
+		Raw:           string(d.Status),
+		FailReason:    string(d.FailReason),
+		UploadedBytes: max(0, d.Uploaded.Number()),
+		PostIDs:       postIDs(d.IDs),
+	}
+	if len(s.PostIDs) == 0 {
+		s.PostIDs = postIDs(d.IDsSpelled)
+	}
+	return s, nil
+}
+
+// postIDs reads ids from a list or a scalar of numbers or strings. They exceed
+// 2^53, so they never pass through a float (tiktok.md 2.9 and 5, row 5).
+func postIDs(raw json.RawMessage) []string {
+	var list []wire.Scalar
+	if json.Unmarshal(raw, &list) != nil {
+		var one wire.Scalar
+		_ = one.UnmarshalJSON(raw) // never fails
+		list = []wire.Scalar{one}
+	}
+	var ids []string
+	for _, s := range list {
+		id := strings.TrimSpace(string(s))
+		if isID(id) && !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// isID reports whether s is a decimal id; a zero stands for none.
+func isID(s string) bool {
+	if s == "" || len(s) > 32 || strings.Trim(s, "0") == "" {
+		return false
+	}
+	return !strings.ContainsFunc(s, func(r rune) bool { return r < '0' || r > '9' })
+}
+
+// failReasons is the table of tiktok.md 2.9 (D6, R1, R9). A failed post is not
+// live, so Transient stands for "once more, with a new init".
+var failReasons = map[string]wire.Verdict{
+	"file_format_check_failed":  refused,
+	"duration_check_failed":     refused,
+	"frame_rate_check_failed":   refused,
+	"picture_size_check_failed": refused,
+
+	"video_pull_failed": {Kind: platform.Transient, Code: platform.CodeUploadFailed},
+	"photo_pull_failed": {Kind: platform.Transient, Code: platform.CodeUploadFailed},
+	"internal":          {Kind: platform.Transient, Code: platform.CodePublishFailed}, // officially retryable
+
+	"publish_cancelled": refused,
+	"auth_removed":      {Kind: platform.AuthExpired, Code: platform.CodeTokenInvalid},
+
+	"spam_risk_too_many_posts":           capped,
+	"spam_risk_user_banned_from_posting": refused,
+	"spam_risk_text":                     refused,
+	"spam_risk":                          refused,
+}
+
+// FailReasonKind says what may be done after StateFailed, which means that
+// nothing is live: Transient, a new InitVideo may pass; RateLimited, a new one
+// may pass after CapWait or more; AuthExpired, the user has to connect again;
+// Rejected, never. A reason that nobody knows is Rejected: TikTok looked at the
+// post and refused it.
+func FailReasonKind(reason string) (platform.Kind, platform.Code) {
+	v, ok := failReasons[reason]
+	if !ok {
+		v = refused
+	}
+	return v.Kind, v.Code
+}
+
+// Permalink gives the public address of a video (tiktok.md 2.9). It is empty
+// when the name or the id is missing.
+func Permalink(username, id string) string {
+	username = strings.TrimPrefix(username, "@")
+	if username == "" || id == "" {
+		return ""
+	}
+	return "https://www.tiktok.com/@" + url.PathEscape(username) + "/video/" + url.PathEscape(id)
+}

@@ -1,0 +1,123 @@
+package wire
+
+import (
+	"errors"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+const (
+	hidden = "[secret]"
+	// maxText bounds what is kept of any text a platform sends.
+	maxText = 500
+	// minSecret: anything shorter is no secret, and hiding it would only garble texts.
+	minSecret = 4
+	// headSize is how much of a token shows it, when a platform quotes it cut short.
+	headSize = 12
+)
+
+// Redactor knows the secrets of one call and takes them out of every text that
+// leaves it: platforms quote tokens and links in their messages, and net/http
+// quotes whole URLs.
+type Redactor struct {
+	exact, heads []string
+}
+
+// Secret hides a token or key, also when it is quoted cut short.
+func (r *Redactor) Secret(s string) {
+	r.add(s)
+	if len(s) >= 2*headSize {
+		r.heads = append(r.heads, s[:headSize])
+	}
+}
+
+// Link hides a URL that is a credential: whole, its query, the values in it and
+// the long segments of its path.
+func (r *Redactor) Link(raw string) {
+	r.add(raw)
+	u, err := url.Parse(raw)
+	if err != nil {
+		return
+	}
+	r.add(u.RawQuery)
+	for _, values := range u.Query() {
+		for _, v := range values {
+			r.add(v)
+		}
+	}
+	for segment := range strings.SplitSeq(u.Path, "/") {
+		if len(segment) >= headSize {
+			r.add(segment)
+		}
+	}
+}
+
+func (r *Redactor) add(s string) {
+	for _, form := range []string{s, url.QueryEscape(s), url.PathEscape(s)} {
+		if len(form) >= minSecret && !slices.Contains(r.exact, form) {
+			r.exact = append(r.exact, form)
+		}
+	}
+	// The longest first: a part must not break up the whole.
+	slices.SortFunc(r.exact, func(a, b string) int { return len(b) - len(a) })
+}
+
+// clean takes the secrets out of a text.
+func (r *Redactor) clean(s string) string {
+	for _, secret := range r.exact {
+		s = strings.ReplaceAll(s, secret, hidden)
+	}
+	for _, head := range r.heads {
+		for i := strings.Index(s, head); i >= 0; i = strings.Index(s, head) {
+			rest := s[i+headSize:]
+			if end := strings.IndexAny(rest, " \t\n\"'<>,;)"); end >= 0 {
+				rest = rest[end:]
+			} else {
+				rest = ""
+			}
+			s = s[:i] + hidden + rest
+		}
+	}
+	return credential.ReplaceAllString(s, "$1="+hidden)
+}
+
+// credential finds query parameters that are secret, whoever made them.
+var credential = regexp.MustCompile(`(?i)(access_token|upload_token|appsecret_proof|client_secret|signature|sig)=[^\s&"'<>]+`)
+
+// Text cleans and shortens a platform's text, and makes it one line.
+func (r *Redactor) Text(s string) string {
+	s = strings.Join(strings.Fields(strings.ToValidUTF8(r.clean(s), "?")), " ")
+	if len(s) > maxText {
+		s = strings.ToValidUTF8(s[:maxText], "") + "…"
+	}
+	return s
+}
+
+// Err takes the URL off an error of net/http, leaving its host, and hides
+// whatever secret is left in it.
+func (r *Redactor) Err(err error) error {
+	if err == nil {
+		return nil
+	}
+	cause, text := err, err.Error()
+	if ue, ok := errors.AsType[*url.Error](err); ok {
+		cause, text = ue.Err, ue.Err.Error()
+		if u, perr := url.Parse(ue.URL); perr == nil {
+			text = u.Host + ": " + text
+		}
+	}
+	return &cleanError{text: r.clean(text), cause: cause}
+}
+
+// cleanError shows a cleaned text. It answers errors.Is and errors.As for its
+// cause but does not hand it out, since the cause may still quote a secret.
+type cleanError struct {
+	text  string
+	cause error
+}
+
+func (e *cleanError) Error() string        { return e.text }
+func (e *cleanError) Is(target error) bool { return errors.Is(e.cause, target) }
+func (e *cleanError) As(target any) bool   { return errors.As(e.cause, target) }

@@ -1,0 +1,63 @@
+package wire
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"strings"
+	"testing"
+)
+
+func TestRedactor(t *testing.T) {
+	const token = "EAAsimToken0123456789abcdefghijklmnopqrstuvwxyz"
+	const link = "https://media.test/media/0193aaaa-bbbb-7ccc-8ddd-eeeeeeeeeeee/SIGNATURE0123456789abcdef?exp=1790000000"
+	var r Redactor
+	r.Secret("act.abcdefghijklmnopqrstuvwxyz")
+	r.Secret("a,c.abcdefghijklmnopqrstuvwxyz")
+	r.Secret(token)
+	r.Secret("abc") // too short to be one
+	r.Link("https://media.test/media/0193-aaaa-bbbb/sig%2Fnature123456?sig=s%2Bcret99")
+	r.Link(link)
+	r.Link("::")
+	for in, want := range map[string]string{
+		"bad act.abcdefghijklmnopqrstuvwxyz!":              "bad [secret]!",
+		"bad act.abcdefghijklm, x":                         "bad [secret], x",
+		"bad a,c.abcdefghijklm":                            "bad [secret]",
+		"Malformed access token " + token[:30] + "...":     "Malformed access token [secret]",
+		"got s+cret99 and s%2Bcret99":                      "got [secret] and [secret]",
+		"abc https://media.test/media":                     "abc https://media.test/media",
+		"cannot fetch " + link:                             "cannot fetch [secret]",
+		"cannot fetch /SIGNATURE0123456789abcdef":          "cannot fetch /[secret]",
+		"GET /x?a=1&Access_Token=EAAx&b=2":                 "GET /x?a=1&Access_Token=[secret]&b=2",
+		"next?access_token=EAAother&limit=1":               "next?access_token=[secret]&limit=1",
+		"two\n lines \xff":                                 "two lines ?",
+		strings.Repeat("x", maxText):                       strings.Repeat("x", maxText),
+		strings.Repeat("x", maxText) + "ä and on":          strings.Repeat("x", maxText) + "…",
+		strings.Repeat("x", maxText-1) + "ä (cut through)": strings.Repeat("x", maxText-1) + "…",
+	} {
+		if got := r.Text(in); got != want {
+			t.Errorf("%q: got %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestRedactorErr(t *testing.T) {
+	var r Redactor
+	if r.Err(nil) != nil {
+		t.Error("an error from nothing")
+	}
+	r.Secret("act.abcdefghijklmnopqrstuvwxyz")
+	err := r.Err(fmt.Errorf("open act.abcdefghijklmnopqrstuvwxyz: %w", io.ErrUnexpectedEOF))
+	if err.Error() != "open [secret]: unexpected EOF" || !errors.Is(err, io.ErrUnexpectedEOF) || errors.Unwrap(err) != nil {
+		t.Errorf("got %v", err)
+	}
+	if _, ok := errors.AsType[*net.OpError](r.Err(&net.OpError{Op: "read", Err: io.EOF})); !ok {
+		t.Error("the cause cannot be asked for")
+	}
+	err = r.Err(&url.Error{Op: "Get", URL: "https://api.test/path?t=act.abcdefghijklmnopqrstuvwxyz", Err: io.EOF})
+	if err.Error() != "api.test: EOF" || !errors.Is(err, io.EOF) {
+		t.Errorf("got %v", err)
+	}
+}

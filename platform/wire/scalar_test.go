@@ -1,0 +1,46 @@
+package wire
+
+import (
+	"encoding/json"
+	"testing"
+)
+
+func TestScalar(t *testing.T) {
+	for in, want := range map[string]struct {
+		text   string
+		number int64
+		is     bool
+	}{
+		`"text"`:                {"text", 0, false},
+		`"\u00e4\n"`:            {"ä\n", 0, false},
+		`7602997517160123666`:   {"7602997517160123666", 7602997517160123666, false}, // over 2^53
+		`"7602997517160123666"`: {"7602997517160123666", 7602997517160123666, false},
+		`" -4 "`:                {" -4 ", -4, false},
+		`1`:                     {"1", 1, true},
+		`"1"`:                   {"1", 1, true},
+		`1.5`:                   {"1.5", 0, false},
+		`1e3`:                   {"1e3", 0, false},
+		`99999999999999999999`:  {"99999999999999999999", 0, false},
+		`true`:                  {"true", 0, true},
+		`"true"`:                {"true", 0, true},
+		`false`:                 {"false", 0, false},
+		`null`:                  {"", 0, false},
+		`{"a":1}`:               {"", 0, false},
+		`[1]`:                   {"", 0, false},
+		`""`:                    {"", 0, false},
+	} {
+		got := struct{ V Scalar }{"before"}
+		if err := json.Unmarshal([]byte(`{"V":`+in+`}`), &got); err != nil {
+			t.Errorf("%s: %v", in, err)
+		}
+		if string(got.V) != want.text || got.V.Number() != want.number || got.V.Bool() != want.is {
+			t.Errorf("%s: got %q %d %t, want %+v", in, got.V, got.V.Number(), got.V.Bool(), want)
+		}
+	}
+	for _, in := range []string{``, `"cut`} { // no JSON: only a direct call gets it
+		s := Scalar("before")
+		if err := s.UnmarshalJSON([]byte(in)); err != nil || s != "" {
+			t.Errorf("%q: got %q %v", in, s, err)
+		}
+	}
+}
