@@ -63,6 +63,12 @@ func (d *DB) ReleaseKey(ctx context.Context, appID int64, key, owner string) err
 	return nil
 }
 
+// CompleteKey completes a key on its own, for work that may be repeated without
+// harm. It returns ErrStale if the key is no longer its owner's.
+func (d *DB) CompleteKey(ctx context.Context, done *Completion) error {
+	return d.completing(ctx, done, func(*gorm.DB) error { return nil })
+}
+
 // DeleteExpiredKeys forgets keys that made no post and are older than before.
 // Those of posts are kept as long as the post.
 func (d *DB) DeleteExpiredKeys(ctx context.Context, before time.Time) (int64, error) {

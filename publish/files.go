@@ -34,6 +34,12 @@ func (s *Service) StoreFile(ctx context.Context, appID int64, body io.Reader, co
 	return m, nil
 }
 
+// DiscardFile removes a file that was stored for a post which was then refused.
+// A file that a post uses stays.
+func (s *Service) DiscardFile(ctx context.Context, m *models.Media) error {
+	return s.removeUnused(ctx, m.ID, m.CreatedAt.Add(time.Microsecond))
+}
+
 func mediaRow(id string, appID int64, info media.Info, now time.Time) *models.Media {
 	return &models.Media{
 		ID: id, AppID: appID, Bytes: info.Bytes, ContentType: info.ContentType, SHA256: info.SHA256,

@@ -158,6 +158,9 @@ func (r *run) conclude(ctx context.Context, o outcome, err error) error {
 	if err != nil {
 		return err
 	}
+	if o.look && o.status == r.stored && !o.last {
+		o.message = "" // the look itself is in the timeline
+	}
 	r.apply(o)
 	if err := r.write(ctx, o.message, o.rows); err != nil {
 		if errors.Is(err, db.ErrStale) {

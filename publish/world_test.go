@@ -387,6 +387,10 @@ func (w *world) settle(p *models.Post) *models.Post {
 		if got.Status.Ended() && got.Admission == models.AdmissionNone {
 			return got
 		}
+		if got.Admission == models.AdmissionWaiting && got.RunAt.After(w.clock.Now()) {
+			w.clock.advance(got.RunAt.Sub(w.clock.Now()))
+			w.tick()
+		}
 		w.step()
 	}
 	w.t.Fatalf("the post did not end: %s", w.story(p))

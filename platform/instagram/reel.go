@@ -188,11 +188,11 @@ func (x *exchange) decodeUpload(resp *http.Response) error {
 func judgeUpload(resp *http.Response, a uploadAnswer) wire.Verdict {
 	v, ok := uploadTypes[a.kind]
 	switch {
-	case ok:
-		return v
-	case resp.StatusCode == http.StatusTooManyRequests:
+	case resp.StatusCode == http.StatusTooManyRequests: // whatever the body calls it
 		v = throttled
 		v.Wait = throttleWait(resp.Header)
+		return v
+	case ok:
 		return v
 	case a.retriable || resp.StatusCode < 400 || resp.StatusCode >= 500:
 		return wire.Uploading.Lost()

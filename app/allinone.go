@@ -1,0 +1,52 @@
+package app
+
+import (
+	"context"
+
+	"socialqueue/config"
+	"socialqueue/jobs"
+	"socialqueue/oauth"
+)
+
+// AllInOne is api, worker and scheduler in one process.
+type AllInOne struct {
+	*core
+	http      *httpServer
+	worker    *jobs.Worker
+	scheduler *jobs.Scheduler
+}
+
+// NewAllInOne builds all three processes on the servers of the settings.
+func NewAllInOne(ctx context.Context, cfg config.Config, opts Options) (*AllInOne, error) {
+	c, err := openCore(ctx, cfg, opts, cfg.WorkerConcurrency/2+cfg.UploadConcurrency+apiConns)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := c.db.Migrate(ctx); err != nil {
+		_ = c.Stop(ctx) // the first error tells more
+		return nil, err
+	}
+	return newAllInOne(c), nil
+}
+
+func newAllInOne(c *core) *AllInOne {
+	return &AllInOne{core: c, http: c.newHTTPServer(), worker: c.newWorker(), scheduler: c.newScheduler()}
+}
+
+// Start starts all three. They are stopped in the other order, so that nothing
+// new comes in while running work ends.
+func (a *AllInOne) Start(context.Context) error {
+	a.onStop("worker", waiting(a.worker.Stop))
+	if err := a.worker.Start(); err != nil {
+		return err
+	}
+	a.onStop("scheduler", waiting(a.scheduler.Stop))
+	a.scheduler.Start()
+	return a.http.start(&a.lifecycle)
+}
+
+// Addr is where the api listens.
+func (a *AllInOne) Addr() string { return a.http.addr() }
+
+// Accounts imports accounts, for tools that run in the same process.
+func (a *AllInOne) Accounts() *oauth.Tokens { return a.tokens }

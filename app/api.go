@@ -1,0 +1,109 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+
+	"socialqueue/config"
+	"socialqueue/handlers"
+)
+
+// API is the process that apps and platforms talk to.
+type API struct {
+	*core
+	http *httpServer
+}
+
+// NewAPI builds an api and connects it to its servers.
+func NewAPI(ctx context.Context, cfg config.Config, opts Options) (*API, error) {
+	c, err := openCore(ctx, cfg, opts, apiConns)
+	if err != nil {
+		return nil, err
+	}
+	return &API{core: c, http: c.newHTTPServer()}, nil
+}
+
+// Start begins to listen.
+func (a *API) Start(context.Context) error { return a.http.start(&a.lifecycle) }
+
+// Addr is where the api listens.
+func (a *API) Addr() string { return a.http.addr() }
+
+// httpServer is the api's server with its listener.
+type httpServer struct {
+	*core
+	server   *http.Server
+	listener net.Listener
+}
+
+func (c *core) newHTTPServer() *httpServer {
+	return &httpServer{core: c, server: handlers.Server(handlers.New(handlers.Deps{
+		DB: c.db, Posts: c.posts, Store: c.store, Links: c.links, Log: c.log, Now: c.opts.Now, MediaMaxBytes: c.cfg.MediaMaxBytes,
+		Health: map[string]handlers.Check{
+			"database":  c.db.Ping,
+			"redis":     c.pingRedis,
+			"tiktok":    reachable(c.cfg.TikTokAPIURL),
+			"instagram": reachable(c.cfg.FacebookGraphURL),
+		},
+		Ready: map[string]handlers.Check{"servers": c.ready, "worker": c.workerAlive},
+	}))}
+}
+
+func (c *core) workerAlive(context.Context) error {
+	n, err := c.queue.Workers()
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return handlers.Unhealthy("no worker is alive")
+	}
+	return nil
+}
+
+// reachable makes a check that a platform answers at all. Any answer will do:
+// asking more would use an account's budget.
+func reachable(baseURL string) handlers.Check {
+	return func(ctx context.Context) error {
+		req, err := http.NewRequestWithContext(ctx, http.MethodHead, baseURL, nil)
+		if err != nil {
+			return fmt.Errorf("ask %s: %w", baseURL, err)
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			return handlers.Unhealthy("no answer")
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode >= http.StatusInternalServerError {
+			return handlers.Unhealthy(resp.Status)
+		}
+		return nil
+	}
+}
+
+func (h *httpServer) start(l *lifecycle) error {
+	listener, err := net.Listen("tcp", h.cfg.HTTPAddr)
+	if err != nil {
+		return fmt.Errorf("listen on HTTP_ADDR: %w", err)
+	}
+	h.listener = listener
+	serve(h.server, listener, h.log)
+	l.onStop("HTTP server", h.stop)
+	return nil
+}
+
+// stop lets requests end and cuts those that are still under way after the
+// time-out, uploads among them: an upload that was cut is stored nowhere.
+func (h *httpServer) stop(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, h.cfg.ShutdownTimeout)
+	defer cancel()
+	err := h.server.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return h.server.Close()
+	}
+	return err
+}
+
+func (h *httpServer) addr() string { return h.listener.Addr().String() }

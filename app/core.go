@@ -1,0 +1,180 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/sirupsen/logrus"
+
+	"socialqueue/config"
+	"socialqueue/db"
+	"socialqueue/jobs"
+	"socialqueue/media"
+	"socialqueue/models"
+	"socialqueue/oauth"
+	"socialqueue/platform/instagram"
+	"socialqueue/platform/tiktok"
+	"socialqueue/publish"
+)
+
+// apiConns is how many database connections an api or scheduler holds at most.
+const apiConns = 20
+
+// Options are what a process gets beside its settings.
+type Options struct {
+	Log *logrus.Logger
+	// Now is the clock; nil means the real one.
+	Now func() time.Time
+	// Timings shape posts' lives; zero means those of production.
+	Timings *publish.Timings
+}
+
+func (o Options) withDefaults() Options {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Timings == nil {
+		t := publish.DefaultTimings()
+		o.Timings = &t
+	}
+	return o
+}
+
+// core is what every process stands on.
+type core struct {
+	lifecycle
+	cfg    config.Config
+	opts   Options
+	db     *db.DB
+	redis  redis.UniversalClient
+	queue  *jobs.Queue
+	store  *media.Store
+	links  *media.Signer
+	tokens *oauth.Tokens
+	posts  *publish.Service
+	log    *logrus.Logger
+}
+
+// openCore opens the servers of the settings. Whatever it opened is closed
+// again if it fails.
+func openCore(ctx context.Context, cfg config.Config, opts Options, conns int) (*core, error) {
+	c := &core{cfg: cfg, opts: opts.withDefaults(), log: opts.Log}
+	err := c.openServers(ctx, conns)
+	if err == nil {
+		err = c.openStore(ctx)
+	}
+	if err == nil {
+		err = c.buildService()
+	}
+	if err != nil {
+		return nil, errors.Join(err, c.Stop(context.WithoutCancel(ctx)))
+	}
+	return c, nil
+}
+
+func (c *core) openServers(ctx context.Context, conns int) error {
+	database, err := db.OpenPostgres(ctx, c.cfg.DatabaseURL, conns)
+	if err != nil {
+		return err
+	}
+	c.setDB(database)
+	settings, err := config.ParseRedisURL(c.cfg.RedisURL)
+	if err != nil {
+		return err
+	}
+	c.setRedis(jobs.NewRedis(settings))
+	return nil
+}
+
+func (c *core) setDB(d *db.DB) {
+	c.db = d
+	c.onStop("database", closing(d.Close))
+}
+
+func (c *core) setRedis(client redis.UniversalClient) {
+	c.redis = client
+	c.queue = jobs.NewQueue(client)
+	c.onStop("redis", closing(client.Close))
+}
+
+func (c *core) openStore(ctx context.Context) error {
+	store, err := media.OpenStore(ctx, c.cfg.MediaBucketURL, c.cfg.MediaMaxBytes)
+	if err != nil {
+		return err
+	}
+	c.store = store
+	c.onStop("media store", closing(store.Close))
+	return nil
+}
+
+func (c *core) buildService() error {
+	deps := publish.Deps{
+		DB: c.db, Queue: c.queue, Store: c.store, Keys: c.cfg.Keyring, Log: c.log, Now: c.opts.Now, Timings: *c.opts.Timings,
+		Owner: owner(),
+		Fetcher: media.NewFetcher(media.FetchOptions{
+			AllowPrivate: c.cfg.MediaAllowPrivateHosts, MaxBytes: c.cfg.MediaMaxBytes,
+		}),
+	}
+	if c.cfg.Keyring != nil { // a scheduler needs none
+		links, err := media.NewSigner(c.cfg.Keyring, c.cfg.PublicURL)
+		if err != nil {
+			return err
+		}
+		c.links = links
+		c.tokens = oauth.NewTokens(c.db, c.cfg.Keyring, func() time.Time { return models.Time(c.opts.Now()) })
+		deps.Links, deps.Tokens = links, c.tokens
+	}
+	if err := c.buildClients(&deps); err != nil {
+		return err
+	}
+	c.posts = publish.New(deps)
+	return nil
+}
+
+func (c *core) buildClients(deps *publish.Deps) error {
+	tt, err := tiktok.New(tiktok.Config{APIURL: c.cfg.TikTokAPIURL, Now: c.opts.Now})
+	if err != nil {
+		return err
+	}
+	deps.TikTok = tt
+	if c.cfg.FacebookAppSecret.Empty() {
+		return nil
+	}
+	ig, err := instagram.New(instagram.Config{
+		GraphURL: c.cfg.FacebookGraphURL, UploadURL: c.cfg.InstagramUploadURL, Version: c.cfg.GraphAPIVersion,
+		AppSecret: c.cfg.FacebookAppSecret, Now: c.opts.Now,
+	})
+	if err != nil {
+		return err
+	}
+	deps.Instagram = ig
+	return nil
+}
+
+// ready reports whether the servers can be worked with.
+func (c *core) ready(ctx context.Context) error {
+	if err := c.db.CheckMigrated(ctx); err != nil {
+		return err
+	}
+	return jobs.CheckNoEviction(ctx, c.redis)
+}
+
+func (c *core) pingRedis(ctx context.Context) error {
+	if err := c.redis.Ping(ctx).Err(); err != nil {
+		return fmt.Errorf("reach redis: %w", err)
+	}
+	return nil
+}
+
+// owner names this process in leases.
+func owner() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return fmt.Sprintf("%.64s:%d", host, os.Getpid())
+}

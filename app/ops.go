@@ -1,0 +1,83 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/sirupsen/logrus"
+)
+
+const (
+	opsTimeout   = 5 * time.Second
+	readyTimeout = 3 * time.Second
+)
+
+// opsServer answers the operators of a process that has no API: is it alive,
+// is it ready.
+type opsServer struct {
+	listenOn string
+	log      logrus.FieldLogger
+	server   *http.Server
+	listener net.Listener
+}
+
+func newOpsServer(addr string, log logrus.FieldLogger, alive func() bool, ready func(context.Context) error) *opsServer {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
+		if !alive() {
+			answer(w, http.StatusServiceUnavailable, "down", errors.New("a loop of this process stands still"))
+			return
+		}
+		answer(w, http.StatusOK, "ok", nil)
+	})
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
+		defer cancel()
+		if err := ready(ctx); err != nil {
+			log.WithError(err).Warn("not ready")
+			answer(w, http.StatusServiceUnavailable, "down", err)
+			return
+		}
+		answer(w, http.StatusOK, "ok", nil)
+	})
+	return &opsServer{listenOn: addr, log: log, server: &http.Server{
+		Handler: mux, ReadTimeout: opsTimeout, WriteTimeout: opsTimeout, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
+	}}
+}
+
+func answer(w http.ResponseWriter, code int, status string, err error) {
+	body := map[string]string{"status": status}
+	if err != nil {
+		body["error"] = err.Error()
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	_ = json.NewEncoder(w).Encode(body) // the operator is gone; nobody is left to tell
+}
+
+func (o *opsServer) start(l *lifecycle) error {
+	listener, err := net.Listen("tcp", o.listenOn)
+	if err != nil {
+		return fmt.Errorf("listen on OPS_ADDR: %w", err)
+	}
+	o.listener = listener
+	serve(o.server, listener, o.log)
+	l.onStop("operators' server", o.server.Shutdown)
+	return nil
+}
+
+func (o *opsServer) addr() string { return o.listener.Addr().String() }
+
+// serve serves until the server is shut down.
+func serve(server *http.Server, listener net.Listener, log logrus.FieldLogger) {
+	go func() {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			log.WithError(err).Error("the HTTP server ended")
+		}
+	}()
+}

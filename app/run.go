@@ -1,0 +1,77 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"socialqueue/config"
+	"socialqueue/observe"
+)
+
+// stopGrace is what Stop gets beyond SHUTDOWN_TIMEOUT, for closing what the
+// jobs used.
+const stopGrace = 5 * time.Second
+
+// Process is something with a life.
+type Process interface {
+	Start(ctx context.Context) error
+	Stop(ctx context.Context) error
+}
+
+// Run starts a process and stops it on SIGTERM, SIGINT or the end of ctx. It
+// returns when everything has ended, within the time-out and a little grace.
+func Run(ctx context.Context, p Process, shutdown time.Duration, log logrus.FieldLogger) error {
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	err := p.Start(ctx)
+	if err == nil {
+		log.Info("started")
+		<-ctx.Done()
+		log.Info("stopping")
+	}
+	stop() // a second signal ends the process at once
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdown+stopGrace)
+	defer cancel()
+	return errors.Join(err, p.Stop(ctx))
+}
+
+// connectTimeout bounds how long a process tries to reach its servers when it
+// starts.
+const connectTimeout = 30 * time.Second
+
+// Main is the main function of a process: settings, logs, build, run. It
+// returns the exit code.
+func Main(role config.Role, name string, build func(context.Context, config.Config, Options) (Process, error)) int {
+	cfg, err := config.Load(role, os.Getenv)
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "%s: the settings are not usable:\n%v\n", name, err)
+		return exitUsage
+	}
+	log := observe.NewLogger(name, cfg.LogLevel, cfg.LogFormat, os.Stderr)
+	ctx, cancel := context.WithTimeout(context.Background(), connectTimeout)
+	defer cancel()
+	p, err := build(ctx, cfg, Options{Log: log})
+	if err != nil {
+		log.WithError(err).Error("cannot start")
+		return exitFailure
+	}
+	if err := Run(context.Background(), p, cfg.ShutdownTimeout, log); err != nil {
+		log.WithError(err).Error("did not end cleanly")
+		return exitFailure
+	}
+	log.Info("stopped")
+	return 0
+}
+
+// The exit codes of processes.
+const (
+	exitFailure = 1
+	exitUsage   = 2
+)

@@ -1,0 +1,49 @@
+package app
+
+import (
+	"context"
+	"time"
+
+	"socialqueue/config"
+	"socialqueue/jobs"
+)
+
+// Scheduler is the process that moves due work into Asynq.
+type Scheduler struct {
+	*core
+	scheduler *jobs.Scheduler
+	ops       *opsServer
+}
+
+// NewScheduler builds a scheduler and connects it to its servers.
+func NewScheduler(ctx context.Context, cfg config.Config, opts Options) (*Scheduler, error) {
+	c, err := openCore(ctx, cfg, opts, apiConns)
+	if err != nil {
+		return nil, err
+	}
+	s := &Scheduler{core: c, scheduler: c.newScheduler()}
+	s.ops = newOpsServer(cfg.OpsAddr, c.log, func() bool { return s.scheduler.Alive(time.Now()) }, c.ready)
+	return s, nil
+}
+
+func (c *core) newScheduler() *jobs.Scheduler {
+	return jobs.NewScheduler(c.db, c.log,
+		jobs.Tick{Name: "admit", Every: 500 * time.Millisecond, Do: c.posts.AdmitDue},
+		jobs.Tick{Name: "sweep", Every: time.Second, Do: c.posts.Sweep},
+		jobs.Tick{Name: "late", Every: time.Second, Do: c.posts.MissLate},
+		jobs.Tick{Name: "clean-up", Every: 10 * time.Minute, Do: c.posts.CleanUp},
+	)
+}
+
+// Start begins to tick.
+func (s *Scheduler) Start(context.Context) error {
+	if err := s.ops.start(&s.lifecycle); err != nil {
+		return err
+	}
+	s.onStop("scheduler", waiting(s.scheduler.Stop))
+	s.scheduler.Start()
+	return nil
+}
+
+// Addr is where the scheduler answers operators.
+func (s *Scheduler) Addr() string { return s.ops.addr() }

@@ -1,0 +1,50 @@
+package app
+
+import (
+	"context"
+	"errors"
+
+	"socialqueue/config"
+	"socialqueue/jobs"
+)
+
+// Worker is the process that runs tasks.
+type Worker struct {
+	*core
+	worker *jobs.Worker
+	ops    *opsServer
+}
+
+// NewWorker builds a worker and connects it to its servers.
+func NewWorker(ctx context.Context, cfg config.Config, opts Options) (*Worker, error) {
+	conns := cfg.WorkerConcurrency/2 + cfg.UploadConcurrency + apiConns
+	c, err := openCore(ctx, cfg, opts, conns)
+	if err != nil {
+		return nil, err
+	}
+	w := &Worker{core: c}
+	w.worker = c.newWorker()
+	w.ops = newOpsServer(cfg.OpsAddr, c.log, func() bool { return true }, c.ready)
+	return w, nil
+}
+
+func (c *core) newWorker() *jobs.Worker {
+	return jobs.NewWorker(c.redis, c.posts, c.log, jobs.WorkerOptions{
+		Concurrency: c.cfg.WorkerConcurrency, UploadConcurrency: c.cfg.UploadConcurrency, ShutdownTimeout: c.cfg.ShutdownTimeout,
+	})
+}
+
+// Start begins to work.
+func (w *Worker) Start(ctx context.Context) error {
+	if err := w.ready(ctx); err != nil && !errors.Is(err, context.Canceled) {
+		w.log.WithError(err).Warn("not ready yet")
+	}
+	if err := w.ops.start(&w.lifecycle); err != nil {
+		return err
+	}
+	w.onStop("worker", waiting(w.worker.Stop))
+	return w.worker.Start()
+}
+
+// Addr is where the worker answers operators.
+func (w *Worker) Addr() string { return w.ops.addr() }

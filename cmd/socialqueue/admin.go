@@ -1,0 +1,196 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"socialqueue/app"
+	"socialqueue/config"
+	"socialqueue/db"
+	"socialqueue/models"
+	"socialqueue/oauth"
+	"socialqueue/secrets"
+)
+
+// adminConns is how many connections a command needs.
+const adminConns = 2
+
+// withDB runs fn on the database of the settings.
+func withDB(ctx context.Context, role config.Role, fn func(config.Config, *db.DB) error) error {
+	if err := config.LoadDotEnv("."); err != nil {
+		return err
+	}
+	cfg, err := config.Load(role, os.Getenv)
+	if err != nil {
+		return err
+	}
+	d, err := db.OpenPostgres(ctx, cfg.DatabaseURL, adminConns)
+	if err != nil {
+		return err
+	}
+	return errors.Join(fn(cfg, d), d.Close())
+}
+
+// printJSON writes one line that scripts can read.
+func printJSON(out io.Writer, v any) error {
+	if err := json.NewEncoder(out).Encode(v); err != nil {
+		return fmt.Errorf("print the answer: %w", err)
+	}
+	return nil
+}
+
+func migrateCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:   "migrate",
+		Short: "Bring the database's schema to this version",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return withDB(cmd.Context(), config.CLI, func(_ config.Config, d *db.DB) error {
+				applied, err := d.Migrate(cmd.Context())
+				if err != nil {
+					return err
+				}
+				fmt.Fprintf(cmd.OutOrStdout(), "%d migrations applied; the schema is up to date\n", applied)
+				return nil
+			})
+		},
+	}
+}
+
+func appCmd() *cobra.Command {
+	cmd := &cobra.Command{Use: "app", Short: "Manage apps, the tenants of this installation"}
+	var name string
+	create := &cobra.Command{
+		Use:   "create --name NAME",
+		Short: "Make an app and show its API key, this one time",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return withDB(cmd.Context(), config.CLI, func(_ config.Config, d *db.DB) error {
+				id, key, err := app.CreateApp(cmd.Context(), d, name)
+				if err != nil {
+					return err
+				}
+				return printJSON(cmd.OutOrStdout(), createdApp{id, key.Reveal()})
+			})
+		},
+	}
+	create.Flags().StringVar(&name, "name", "", "a name for people")
+	_ = create.MarkFlagRequired("name")
+	cmd.AddCommand(create)
+	return cmd
+}
+
+type createdApp struct {
+	AppID  int64  `json:"app_id"`
+	APIKey string `json:"api_key"`
+}
+
+func keyCmd() *cobra.Command {
+	cmd := &cobra.Command{Use: "key", Short: "Manage API keys"}
+	var appID int64
+	create := &cobra.Command{
+		Use:   "create --app ID",
+		Short: "Make a further API key and show it, this one time",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return withDB(cmd.Context(), config.CLI, func(_ config.Config, d *db.DB) error {
+				key, err := app.CreateKey(cmd.Context(), d, appID)
+				if err != nil {
+					return err
+				}
+				return printJSON(cmd.OutOrStdout(), createdApp{appID, key.Reveal()})
+			})
+		},
+	}
+	create.Flags().Int64Var(&appID, "app", 0, "the app's id")
+	_ = create.MarkFlagRequired("app")
+	revoke := &cobra.Command{
+		Use:   "revoke PREFIX",
+		Short: "End an API key, named by the part between its underscores",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return withDB(cmd.Context(), config.CLI, func(_ config.Config, d *db.DB) error {
+				return d.RevokeKey(cmd.Context(), args[0], models.Time(time.Now()))
+			})
+		},
+	}
+	cmd.AddCommand(create, revoke)
+	return cmd
+}
+
+// maxTokenInput bounds what is read as a token.
+const maxTokenInput = 64 << 10
+
+func accountCmd() *cobra.Command {
+	cmd := &cobra.Command{Use: "account", Short: "Manage connected accounts"}
+	var in oauth.Import
+	var platform, expiresAt string
+	imp := &cobra.Command{
+		Use:   "import --app ID --user ID --platform tiktok|instagram --id PLATFORM_ID < token",
+		Short: "Store an account whose access token you have; the token is read from standard input",
+		Long: `Store an account whose access token you have.
+
+The token is read from standard input, so that it shows in no process list and
+no shell history. A second line, if there is one, is the refresh token.
+The id is TikTok's open_id, or the id of the Instagram professional account,
+whose token is that of its Facebook Page.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			in.Platform = models.Platform(platform)
+			if err := readTokens(cmd.InOrStdin(), expiresAt, &in); err != nil {
+				return err
+			}
+			return withDB(cmd.Context(), config.CLITokens, func(cfg config.Config, d *db.DB) error {
+				now := func() time.Time { return models.Time(time.Now()) }
+				id, err := oauth.NewTokens(d, cfg.Keyring, now).Import(cmd.Context(), in)
+				if err != nil {
+					return err
+				}
+				return printJSON(cmd.OutOrStdout(), map[string]int64{"account_id": id})
+			})
+		},
+	}
+	f := imp.Flags()
+	f.Int64Var(&in.AppID, "app", 0, "the app's id")
+	f.Int64Var(&in.UserID, "user", 0, "the id of the app's user (POST /api/users)")
+	f.StringVar(&platform, "platform", "", "tiktok or instagram")
+	f.StringVar(&in.ProviderAccountID, "id", "", "the platform's id of the account")
+	f.StringVar(&in.Username, "username", "", "the account's name, for links and people")
+	f.StringVar(&in.Scope, "scope", "", "the granted scopes, comma separated")
+	f.StringVar(&expiresAt, "expires-at", "", "when the access token ends (RFC 3339)")
+	for _, name := range []string{"app", "user", "platform", "id"} {
+		_ = imp.MarkFlagRequired(name)
+	}
+	cmd.AddCommand(imp)
+	return cmd
+}
+
+func readTokens(from io.Reader, expiresAt string, in *oauth.Import) error {
+	raw, err := io.ReadAll(io.LimitReader(from, maxTokenInput))
+	if err != nil {
+		return fmt.Errorf("read the token: %w", err)
+	}
+	lines := strings.SplitN(strings.TrimSpace(string(raw)), "\n", 2)
+	in.Access = secrets.Secret(strings.TrimSpace(lines[0]))
+	if len(lines) == 2 {
+		in.Refresh = secrets.Secret(strings.TrimSpace(lines[1]))
+	}
+	if expiresAt == "" {
+		return nil
+	}
+	at, err := time.Parse(time.RFC3339, expiresAt)
+	if err != nil {
+		return fmt.Errorf("--expires-at %q is no RFC 3339 time, such as 2026-12-31T23:59:59Z", expiresAt)
+	}
+	at = models.Time(at)
+	in.ExpiresAt = &at
+	return nil
+}

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"socialqueue/secrets"
+)
+
+// client talks to the api as any app would.
+type client struct {
+	url string
+	key secrets.Secret
+}
+
+func (s *stage) newClient() client { return client{url: s.url(), key: s.key} }
+
+// post is what the demo reads of a post.
+type post struct {
+	ID        string `json:"id"`
+	Platform  string `json:"platform"`
+	Status    string `json:"status"`
+	Permalink string `json:"permalink"`
+	Error     *struct {
+		Code    string `json:"code"`
+		Message string `json:"message"`
+	} `json:"error"`
+}
+
+type event struct {
+	At         time.Time `json:"at"`
+	Type       string    `json:"type"`
+	From       string    `json:"from"`
+	To         string    `json:"to"`
+	Operation  string    `json:"operation"`
+	HTTPStatus int       `json:"http_status"`
+	Message    string    `json:"message"`
+}
+
+func (c client) createUser(ctx context.Context) (int64, error) {
+	var user struct {
+		ID int64 `json:"id"`
+	}
+	err := c.call(ctx, http.MethodPost, "/api/users", map[string]string{"external_id": "demo-user"}, &user)
+	return user.ID, err
+}
+
+func (c client) upload(ctx context.Context, contentType string, file []byte) (string, error) {
+	var media struct {
+		ID string `json:"id"`
+	}
+	err := c.send(ctx, http.MethodPost, "/api/media", contentType, bytes.NewReader(file), &media)
+	return media.ID, err
+}
+
+func (c client) publish(ctx context.Context, path string, body map[string]any) (post, error) {
+	var p post
+	return p, c.call(ctx, http.MethodPost, path, body, &p)
+}
+
+func (c client) post(ctx context.Context, id string) (post, error) {
+	var p post
+	return p, c.call(ctx, http.MethodGet, "/api/posts/"+id, nil, &p)
+}
+
+func (c client) events(ctx context.Context, id string) ([]event, error) {
+	var list struct {
+		Events []event `json:"events"`
+	}
+	return list.Events, c.call(ctx, http.MethodGet, "/api/posts/"+id+"/events", nil, &list)
+}
+
+func (c client) call(ctx context.Context, method, path string, in, out any) error {
+	if in == nil {
+		return c.send(ctx, method, path, "", nil, out)
+	}
+	body, err := json.Marshal(in)
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", method, path, err)
+	}
+	return c.send(ctx, method, path, "application/json", bytes.NewReader(body), out)
+}
+
+// maxAnswer bounds what is read of an answer.
+const maxAnswer = 4 << 20
+
+func (c client) send(ctx context.Context, method, path, contentType string, body io.Reader, out any) error {
+	req, err := http.NewRequestWithContext(ctx, method, c.url+path, body)
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", method, path, err)
+	}
+	req.Header.Set("Authorization", "Bearer "+c.key.Reveal())
+	if contentType != "" {
+		req.Header.Set("Content-Type", contentType)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", method, path, err)
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", method, path, err)
+	}
+	if resp.StatusCode >= http.StatusBadRequest {
+		return fmt.Errorf("%s %s: %s: %s", method, path, resp.Status, answer)
+	}
+	if err := json.Unmarshal(answer, out); err != nil {
+		return fmt.Errorf("%s %s: %w", method, path, err)
+	}
+	return nil
+}

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"socialqueue/config"
+	"socialqueue/observe"
+	"socialqueue/secrets"
+)
+
+func devCmd() *cobra.Command {
+	var dir, sandboxAddr string
+	cmd := &cobra.Command{
+		Use:   "dev",
+		Short: "Run everything in one process against the simulated platforms, until Ctrl-C",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return runDev(cmd.Context(), cmd.OutOrStdout(), dir, sandboxAddr)
+		},
+	}
+	cmd.Flags().StringVar(&dir, "data", "data", "where the embedded database and the files live")
+	cmd.Flags().StringVar(&sandboxAddr, "sandbox-addr", "127.0.0.1:4010", "where the simulated platforms listen")
+	return cmd
+}
+
+func runDev(ctx context.Context, out io.Writer, dir, sandboxAddr string) error {
+	if err := config.LoadDotEnv("."); err != nil {
+		return err
+	}
+	env, err := devEnv(dir)
+	if err != nil {
+		return err
+	}
+	log := observe.NewLogger("dev", orDefault(env["LOG_LEVEL"], "info"), orDefault(env["LOG_FORMAT"], "text"), os.Stderr)
+	s, err := raise(ctx, stageOptions{env: env, dir: dir, sandboxAddr: sandboxAddr, log: log})
+	if err != nil {
+		return err
+	}
+	s.greet(out)
+	<-ctx.Done()
+	fmt.Fprintln(out, "stopping")
+	return s.strike(ctx)
+}
+
+// devEnv is the environment with what a developer's machine may leave out.
+func devEnv(dir string) (map[string]string, error) {
+	env := map[string]string{}
+	for _, entry := range os.Environ() {
+		if name, value, found := strings.Cut(entry, "="); found {
+			env[name] = value
+		}
+	}
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("find the data folder: %w", err)
+	}
+	defaults := map[string]string{
+		"MEDIA_BUCKET_URL":          "file://" + filepath.ToSlash(abs) + "/media?create_dir=true",
+		"MEDIA_ALLOW_PRIVATE_HOSTS": "true",
+	}
+	for name, value := range defaults {
+		env[name] = orDefault(env[name], value)
+	}
+	if env["TOKEN_ENCRYPTION_KEY"] == "" && env["TOKEN_ENCRYPTION_KEY_FILE"] == "" {
+		env["TOKEN_ENCRYPTION_KEY"], err = keptKey(filepath.Join(abs, "token.key"))
+	}
+	return env, err
+}
+
+// keptKey reads a key of ours, or makes it: tokens in the kept database must
+// open again after a restart.
+func keptKey(path string) (string, error) {
+	raw, err := os.ReadFile(path)
+	if err == nil {
+		return strings.TrimSpace(string(raw)), nil
+	}
+	if !errors.Is(err, os.ErrNotExist) {
+		return "", fmt.Errorf("read the kept key: %w", err)
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return "", fmt.Errorf("make the data folder: %w", err)
+	}
+	key := secrets.NewRandomKey()
+	if err := os.WriteFile(path, []byte(key+"\n"), 0o600); err != nil {
+		return "", fmt.Errorf("keep the key: %w", err)
+	}
+	return key, nil
+}
+
+func (s *stage) greet(out io.Writer) {
+	where := "on SQLite and an embedded Redis"
+	if !s.cfg.Embedded() {
+		where = "on your Postgres and Redis"
+	}
+	fmt.Fprintf(out, "\nsocialqueue dev: everything in one process, %s. Not for production.\n\n", where)
+	fmt.Fprintf(out, "  api                 %s\n", s.url())
+	fmt.Fprintf(out, "  feeds               %s/\n", s.sim.URL())
+	fmt.Fprintf(out, "  API key             %s\n", s.key.Reveal())
+	fmt.Fprintf(out, "  user                %d\n", s.userID)
+	fmt.Fprintf(out, "  TikTok account      %d\n", s.tiktok)
+	fmt.Fprintf(out, "  Instagram account   %d\n\n", s.insta)
+	fmt.Fprintf(out, "Try:\n")
+	fmt.Fprintf(out, "  curl -H 'Authorization: Bearer %s' --data-binary @video.mp4 -H 'Content-Type: video/mp4' %s/api/media\n\n", s.key.Reveal(), s.url())
+}
+
+func orDefault(value, fallback string) string {
+	if value == "" {
+		return fallback
+	}
+	return value
+}

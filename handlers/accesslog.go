@@ -1,0 +1,70 @@
+package handlers
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"github.com/sirupsen/logrus"
+
+	"socialqueue/observe"
+)
+
+// accessLog writes one line per request, and is the one place that logs what a
+// request failed of. It names the route and never the path or query: those may
+// hold a signature.
+func (a *api) accessLog(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		began := time.Now()
+		err := next(c)
+		if err != nil {
+			c.Error(err)
+		}
+		a.logRequest(c, time.Since(began), err)
+		return nil
+	}
+}
+
+func (a *api) logRequest(c echo.Context, took time.Duration, err error) {
+	status := c.Response().Status
+	entry := a.Log.WithFields(logrus.Fields{
+		observe.FieldCorrelationID: correlationID(c.Request()),
+		observe.FieldAction:        c.Request().Method + " " + routeOf(c),
+		observe.FieldDuration:      took,
+		"status":                   status,
+		"app_id":                   callerOf(c).appID,
+		"bytes":                    c.Response().Size,
+		"remote":                   c.RealIP(),
+	})
+	if err != nil {
+		entry = entry.WithError(err)
+	}
+	if p, ok := errors.AsType[*panicError](err); ok {
+		entry = entry.WithField(observe.FieldStack, string(p.stack))
+	}
+	switch {
+	case err != nil && status >= http.StatusInternalServerError:
+		entry.Error("request failed")
+	case isProbe(c):
+		entry.Debug("request")
+	default:
+		entry.Info("request")
+	}
+}
+
+// logOf is the log for what a request leaves behind.
+func (a *api) logOf(c echo.Context) *logrus.Entry {
+	return a.Log.WithField(observe.FieldCorrelationID, correlationID(c.Request()))
+}
+
+// routeOf is the pattern that matched. Without a match nothing of the path is
+// told: a mistyped media link is still a secret.
+func routeOf(c echo.Context) string {
+	if path := c.Path(); path != "" {
+		return path
+	}
+	return "(no route)"
+}
+
+func isProbe(c echo.Context) bool { return c.Path() == "/livez" || c.Path() == "/readyz" }

@@ -1,0 +1,222 @@
+package handlers
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"socialqueue/models"
+)
+
+// fields says where the value of each field of a request goes: by its name, a
+// pointer. JSON bodies and multipart forms share it. What is not in it is no
+// field of the request.
+type fields map[string]any
+
+const notAField = "is not a field of this request"
+
+// decode reads a JSON object. Broken JSON is a 400; what is well-formed and
+// wrong is models.FieldErrors, all of them at once.
+//
+// It walks the object by itself because encoding/json forgives too much for a
+// system that cannot take a post back: names in other case, names given twice,
+// text that is no Unicode.
+func (f fields) decode(body []byte) error {
+	if len(bytes.TrimSpace(body)) == 0 {
+		return badRequest("the body is empty; send a JSON object")
+	}
+	if !json.Valid(body) {
+		return badRequest("the body is not valid JSON" + where(body))
+	}
+	dec := json.NewDecoder(bytes.NewReader(body))
+	if start, err := dec.Token(); err != nil || start != json.Delim('{') {
+		return &problem{status: 422, code: codeValidation, detail: "the body must be a JSON object"}
+	}
+	var errs models.FieldErrors
+	seen := map[string]bool{}
+	for dec.More() {
+		name, value, err := member(dec)
+		if err != nil {
+			return badRequest("the body is not valid JSON")
+		}
+		if first(&errs, seen, name) {
+			f.set(&errs, name, value)
+		}
+	}
+	return errs.Err()
+}
+
+func member(dec *json.Decoder) (name string, value json.RawMessage, err error) {
+	token, err := dec.Token()
+	if err != nil {
+		return "", nil, err
+	}
+	name, _ = token.(string)
+	err = dec.Decode(&value)
+	return name, value, err
+}
+
+// where tells the place of a syntax error.
+func where(body []byte) string {
+	var any json.RawMessage
+	if syntax, ok := errors.AsType[*json.SyntaxError](json.Unmarshal(body, &any)); ok {
+		return fmt.Sprintf(": %v, at byte %d", syntax, syntax.Offset)
+	}
+	return ""
+}
+
+// first notes a second value for the same field.
+func first(errs *models.FieldErrors, seen map[string]bool, name string) bool {
+	if seen[name] {
+		errs.Add(shown(name), "is given twice")
+		return false
+	}
+	seen[name] = true
+	return true
+}
+
+// set decodes one JSON value into its field.
+func (f fields) set(errs *models.FieldErrors, name string, value []byte) {
+	target, ok := f[name]
+	switch {
+	case !ok:
+		errs.Add(shown(name), notAField)
+	case !utf8.Valid(value):
+		errs.Add(name, "is not valid UTF-8")
+	case unmarshal(value, target) != nil:
+		errs.Add(name, "must be %s", wanted(target))
+	case !cleanText(target, value):
+		errs.Add(name, "holds a character that is none: NUL or half a surrogate pair")
+	}
+}
+
+// setText decodes one value of a form into its field. An empty value of what
+// is no text counts as not given, as browsers send it.
+func (f fields) setText(errs *models.FieldErrors, name, text string) {
+	switch f[name].(type) {
+	case *string:
+	case **time.Time, **time.Duration:
+		if text == "" {
+			return
+		}
+	default:
+		if text != "" {
+			f.set(errs, name, []byte(text))
+		}
+		return
+	}
+	if !utf8.ValidString(text) {
+		errs.Add(name, "is not valid UTF-8")
+		return
+	}
+	quoted, err := json.Marshal(text)
+	if err != nil {
+		errs.Add(name, "must be %s", wanted(f[name]))
+		return
+	}
+	f.set(errs, name, quoted)
+}
+
+var errTrailing = errors.New("more than one value")
+
+func unmarshal(value []byte, target any) error {
+	if d, ok := target.(**time.Duration); ok {
+		return unmarshalDuration(value, d)
+	}
+	dec := json.NewDecoder(bytes.NewReader(value))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(target); err != nil {
+		return err
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return errTrailing // a form can hold it, JSON cannot
+	}
+	return nil
+}
+
+func unmarshalDuration(value []byte, target **time.Duration) error {
+	var text *string
+	if err := json.Unmarshal(value, &text); err != nil || text == nil {
+		return err
+	}
+	d, err := time.ParseDuration(*text)
+	if err != nil {
+		return err
+	}
+	*target = &d
+	return nil
+}
+
+// wanted says in words what a target takes.
+func wanted(target any) string {
+	switch target.(type) {
+	case *string:
+		return "a string"
+	case *bool, **bool:
+		return "true or false"
+	case *int64, **int64:
+		return "a whole number"
+	case **int32:
+		return "a whole number below 2147483648"
+	case **time.Time:
+		return `an RFC 3339 time with its zone, such as "2026-11-23T18:00:00Z"`
+	case **time.Duration:
+		return `a duration, such as "15m"`
+	case *[]string:
+		return "a list of strings"
+	case *[]models.UserTag:
+		return `a list of {"username", "x", "y"}`
+	default:
+		return "of another type"
+	}
+}
+
+// cleanText refuses what Postgres does (NUL), and what encoding/json would
+// quietly replace (half a surrogate pair): a title must not change on its way.
+func cleanText(target any, value []byte) bool {
+	for _, text := range texts(target) {
+		if strings.ContainsRune(text, 0) {
+			return false
+		}
+		if strings.ContainsRune(text, utf8.RuneError) && !spellsRuneError(value) {
+			return false
+		}
+	}
+	return true
+}
+
+func spellsRuneError(value []byte) bool {
+	return bytes.ContainsRune(value, utf8.RuneError) || bytes.Contains(bytes.ToLower(value), []byte(`\ufffd`))
+}
+
+func texts(target any) []string {
+	switch t := target.(type) {
+	case *string:
+		return []string{*t}
+	case *[]string:
+		return *t
+	case *[]models.UserTag:
+		names := make([]string, len(*t))
+		for i, tag := range *t {
+			names[i] = tag.Username
+		}
+		return names
+	default:
+		return nil
+	}
+}
+
+// shown cuts a name that the caller made up.
+func shown(name string) string {
+	const most = 100
+	name = strings.ToValidUTF8(name, "\uFFFD")
+	if runes := []rune(name); len(runes) > most {
+		return string(runes[:most]) + "..."
+	}
+	return name
+}

@@ -1,0 +1,190 @@
+package handlers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"github.com/sirupsen/logrus"
+)
+
+const (
+	checkTime = 2 * time.Second
+	// platformFresh is how long the answer of a platform is good: asking is a
+	// call over the internet that anybody can make us make.
+	platformFresh = 5 * time.Second
+	// localFresh bounds what a flood of questions costs our own servers.
+	localFresh = 250 * time.Millisecond
+)
+
+// Unhealthy is the error of a Check whose text everybody may read.
+type Unhealthy string
+
+// Error returns the text.
+func (e Unhealthy) Error() string { return string(e) }
+
+const errNotConfigured = Unhealthy("not configured")
+
+type healthView struct {
+	Status    string `json:"status"`
+	LatencyMs int64  `json:"latency_ms"`
+	Error     string `json:"error,omitempty"`
+}
+
+const (
+	statusOK   = "ok"
+	statusDown = "down"
+)
+
+func healthProbes(deps Deps) map[string]*probe {
+	fresh := map[string]time.Duration{"tiktok": platformFresh, "instagram": platformFresh, "database": localFresh, "redis": localFresh}
+	probes := map[string]*probe{}
+	for name, life := range fresh {
+		check := deps.Health[name]
+		if check == nil {
+			check = func(context.Context) error { return errNotConfigured }
+		}
+		probes[name] = &probe{name: name, check: check, fresh: life, log: deps.Log}
+	}
+	return probes
+}
+
+func readyProbes(deps Deps) map[string]*probe {
+	probes := map[string]*probe{}
+	for name, check := range deps.Ready {
+		probes[name] = &probe{name: name, check: check, fresh: localFresh, log: deps.Log}
+	}
+	return probes
+}
+
+func (a *api) healthOf(c echo.Context) error {
+	p, ok := a.health[c.Param("check")]
+	if !ok {
+		return echo.ErrNotFound
+	}
+	view := p.ask(c.Request().Context())
+	return c.JSON(statusFor(view.Status), view)
+}
+
+func (a *api) livez(c echo.Context) error {
+	return c.JSON(http.StatusOK, map[string]string{"status": statusOK})
+}
+
+// readyz is 200 only if everything is there that a request needs.
+func (a *api) readyz(c echo.Context) error {
+	answer := struct {
+		Status string                `json:"status"`
+		Checks map[string]healthView `json:"checks"`
+	}{statusOK, map[string]healthView{}}
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	for name, p := range a.ready {
+		wg.Go(func() {
+			view := p.ask(c.Request().Context())
+			mu.Lock()
+			defer mu.Unlock()
+			answer.Checks[name] = view
+			if view.Status != statusOK {
+				answer.Status = statusDown
+			}
+		})
+	}
+	wg.Wait()
+	return c.JSON(statusFor(answer.Status), answer)
+}
+
+func statusFor(status string) int {
+	if status == statusOK {
+		return http.StatusOK
+	}
+	return http.StatusServiceUnavailable
+}
+
+// probe asks one check. However many want to know, it runs once at a time and
+// its answer serves them all.
+type probe struct {
+	name  string
+	check Check
+	fresh time.Duration
+	log   logrus.FieldLogger
+
+	mu      sync.Mutex
+	last    healthView // guarded by mu, as the rest
+	at      time.Time  // when last was learned
+	running chan struct{}
+}
+
+// ask gives an answer that is fresh, or says that none came in time.
+func (p *probe) ask(ctx context.Context) healthView {
+	began := time.Now()
+	view, running := p.start(ctx)
+	if running == nil {
+		return view
+	}
+	timer := time.NewTimer(checkTime)
+	defer timer.Stop()
+	select {
+	case <-running:
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return p.last
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+	return healthView{Status: statusDown, LatencyMs: time.Since(began).Milliseconds(), Error: "no answer in time"}
+}
+
+func (p *probe) start(ctx context.Context) (healthView, chan struct{}) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.at.IsZero() && time.Since(p.at) < p.fresh {
+		return p.last, nil
+	}
+	if p.running == nil {
+		p.running = make(chan struct{})
+		go p.run(context.WithoutCancel(ctx), p.running) // others wait for it too
+	}
+	return healthView{}, p.running
+}
+
+func (p *probe) run(ctx context.Context, done chan struct{}) {
+	defer close(done)
+	ctx, cancel := context.WithTimeout(ctx, checkTime)
+	defer cancel()
+	began := time.Now()
+	err := p.safely(ctx)
+	view := healthView{Status: statusOK, LatencyMs: time.Since(began).Milliseconds()}
+	if err != nil {
+		view.Status, view.Error = statusDown, safeWords(err)
+		p.log.WithError(err).WithField("check", p.name).Debug("health check failed")
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.last, p.at, p.running = view, time.Now(), nil
+}
+
+// safely keeps a check that panics from ending the process.
+func (p *probe) safely(ctx context.Context) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("check %s: panic: %v", p.name, r)
+		}
+	}()
+	return p.check(ctx)
+}
+
+// safeWords tells nothing that an error of a driver may hold: hosts, users,
+// addresses with credentials.
+func safeWords(err error) string {
+	if unhealthy, ok := errors.AsType[Unhealthy](err); ok {
+		return string(unhealthy)
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return "no answer in time"
+	}
+	return "not reachable"
+}

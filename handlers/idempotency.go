@@ -1,0 +1,194 @@
+package handlers
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"socialqueue/db"
+	"socialqueue/models"
+)
+
+const (
+	headerIdempotencyKey = "Idempotency-Key"
+	headerReplayed       = "Idempotent-Replayed"
+	maxIdempotencyKey    = 255
+
+	// jsonLock is how long a key stays taken by a request that died. It is far
+	// above callTime, so a living one never loses it.
+	jsonLock = time.Minute
+	// uploadLock is the same for uploads. It is not renewed: one that takes
+	// longer loses its key only to a retry of its own sender, and then ends with
+	// a 409 and nothing stored, as its completion no longer finds its name on
+	// the key. Longer would keep the sender of a broken upload waiting.
+	uploadLock  = 15 * time.Minute
+	releaseTime = 5 * time.Second
+)
+
+// answer is the answer to a creating request.
+type answer struct {
+	status int
+	body   []byte
+	postID *string
+}
+
+func (ans *answer) write(c echo.Context) error {
+	if ans.postID != nil {
+		c.Response().Header().Set(echo.HeaderLocation, "/api/posts/"+*ans.postID)
+	}
+	return c.Blob(ans.status, echo.MIMEApplicationJSON, ans.body)
+}
+
+// claim is a request's hold on its idempotency key.
+type claim struct {
+	appID      int64
+	key, owner string
+}
+
+// completion is what the transaction that does the work writes into the key.
+// A request without a key has a nil claim, and completes nothing.
+func (cl *claim) completion(ans *answer, hash string) *db.Completion {
+	if cl == nil {
+		return nil
+	}
+	return &db.Completion{
+		AppID: cl.appID, Key: cl.key, Owner: cl.owner, Status: ans.status, Body: string(ans.body), PostID: ans.postID, BodyHash: hash,
+	}
+}
+
+// content tells one request's content from another's. For an upload it is known
+// only after the body was read.
+type content struct {
+	hash string // empty while not known
+	// drain reads the body for its hash alone and stores nothing.
+	drain func() (string, error)
+	lock  time.Duration
+}
+
+func jsonContent(body []byte) content {
+	sum := sha256.Sum256(body)
+	return content{hash: hex.EncodeToString(sum[:]), lock: jsonLock}
+}
+
+// once carries out a creating request. With an Idempotency-Key it does so once:
+// the same request again gets the first answer. work must complete the claim in
+// the transaction that creates something, so that there is no moment in which
+// one is stored and not the other.
+func (a *api) once(c echo.Context, what content, work func(*claim) (*answer, error)) error {
+	key, err := idempotencyKey(c.Request())
+	if err != nil {
+		return err
+	}
+	if key == "" {
+		ans, err := work(nil)
+		if err != nil {
+			return err
+		}
+		return ans.write(c)
+	}
+	cl, held, err := a.take(c, key, what)
+	if err != nil {
+		return err
+	}
+	if cl == nil {
+		return replay(c, held, what)
+	}
+	ans, err := work(cl)
+	if err != nil {
+		return a.release(c, cl, err)
+	}
+	return ans.write(c)
+}
+
+func idempotencyKey(r *http.Request) (string, error) {
+	values := r.Header.Values(headerIdempotencyKey)
+	if len(values) == 0 {
+		return "", nil
+	}
+	key := values[0]
+	ok := len(values) == 1 && key != "" && len(key) <= maxIdempotencyKey
+	for _, b := range []byte(key) {
+		ok = ok && b > ' ' && b < 0x7f
+	}
+	if !ok {
+		return "", models.FieldErrors{{Field: headerIdempotencyKey, Message: "must be one header of 1 to 255 visible ASCII characters"}}
+	}
+	return key, nil
+}
+
+// take reserves the key, or returns the row of the request that has it.
+func (a *api) take(c echo.Context, key string, what content) (*claim, *models.IdempotencyKey, error) {
+	now := a.Now()
+	row := models.IdempotencyKey{
+		AppID: callerOf(c).appID, Key: key, Request: requestLine(c), BodyHash: what.hash,
+		Owner: models.NewID(), LockedUntil: now.Add(what.lock), CreatedAt: now,
+	}
+	held, taken, err := a.DB.TakeKey(c.Request().Context(), &row, now)
+	if errors.Is(err, db.ErrNotFound) {
+		return nil, nil, stillRunning() // its holder gave it back in this moment
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	if !taken {
+		return nil, held, nil
+	}
+	return &claim{appID: row.AppID, key: key, owner: row.Owner}, nil, nil
+}
+
+func requestLine(c echo.Context) string { return c.Request().Method + " " + c.Path() }
+
+// replay answers as the first time, if it is the same request.
+func replay(c echo.Context, held *models.IdempotencyKey, what content) error {
+	if held.Request != requestLine(c) {
+		return mismatch()
+	}
+	if held.ResponseStatus == 0 {
+		if held.BodyHash != "" && what.hash != "" && held.BodyHash != what.hash {
+			return mismatch()
+		}
+		return stillRunning()
+	}
+	hash := what.hash
+	if hash == "" {
+		var err error
+		if hash, err = what.drain(); err != nil {
+			return err
+		}
+	}
+	if hash != held.BodyHash {
+		return mismatch()
+	}
+	c.Response().Header().Set(headerReplayed, "true")
+	first := answer{status: held.ResponseStatus, body: []byte(held.ResponseBody), postID: held.PostID}
+	return first.write(c)
+}
+
+func mismatch() *problem {
+	return &problem{
+		status: http.StatusUnprocessableEntity, code: codeMismatch,
+		detail: "this Idempotency-Key came with another request before; use a new key for a new request",
+	}
+}
+
+func stillRunning() *problem {
+	p := conflict("the first request with this Idempotency-Key is still running")
+	p.retryAfter = "1"
+	return p
+}
+
+// release gives the key of a failed request back, also when its sender has
+// gone. Where the failure hid a success the key is completed, and stays.
+func (a *api) release(c echo.Context, cl *claim, cause error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Request().Context()), releaseTime)
+	defer cancel()
+	if err := a.DB.ReleaseKey(ctx, cl.appID, cl.key, cl.owner); err != nil {
+		a.logOf(c).WithError(err).Warn("an idempotency key was not given back; it frees itself in a while")
+	}
+	return cause
+}

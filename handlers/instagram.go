@@ -1,0 +1,86 @@
+package handlers
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"socialqueue/models"
+	"socialqueue/publish"
+)
+
+const notOffered = "not offered by this version"
+
+// instagramKinds are the media types that this version publishes.
+var instagramKinds = map[string]models.Kind{"IMAGE": models.Image, "REELS": models.Reel}
+
+type instagramRequest struct {
+	accountID         int64
+	mediaType         string
+	children          json.RawMessage
+	content           models.InstagramContent
+	mediaID, mediaURL string
+	publishAt         *time.Time
+	maxLateness       *time.Duration
+}
+
+func (i *instagramRequest) fields() fields {
+	return fields{
+		"account_id":    &i.accountID,
+		"media_type":    &i.mediaType,
+		"children":      &i.children,
+		"caption":       &i.content.Caption,
+		"location_id":   &i.content.LocationID,
+		"alt_text":      &i.content.AltText,
+		"share_to_feed": &i.content.ShareToFeed,
+		"cover_url":     &i.content.CoverURL,
+		"thumb_offset":  &i.content.ThumbOffsetMs,
+		"collaborators": &i.content.Collaborators,
+		"user_tags":     &i.content.UserTags,
+		"media_id":      &i.mediaID,
+		"media_url":     &i.mediaURL,
+		"publish_at":    &i.publishAt,
+		"max_lateness":  &i.maxLateness,
+	}
+}
+
+func (i *instagramRequest) check() error {
+	var errs models.FieldErrors
+	switch i.mediaType {
+	case "IMAGE", "REELS":
+	case "STORIES", "CAROUSEL":
+		errs.Add("media_type", notOffered)
+	case "":
+		errs.Add("media_type", "is required: IMAGE or REELS")
+	default:
+		errs.Add("media_type", "must be IMAGE or REELS")
+	}
+	if len(i.children) > 0 && string(i.children) != "null" {
+		errs.Add("children", notOffered)
+	}
+	return errs.Err()
+}
+
+func (i *instagramRequest) request() publish.Request {
+	return publish.Request{
+		Platform: models.Instagram, Kind: instagramKinds[i.mediaType], AccountID: i.accountID,
+		Content: models.Content{Instagram: &i.content}, MediaID: i.mediaID, MediaURL: i.mediaURL,
+		PublishAt: i.publishAt, MaxLateness: i.maxLateness,
+	}
+}
+
+func (a *api) instagramPublish(c echo.Context) error {
+	body, err := readJSON(c)
+	if err != nil {
+		return err
+	}
+	var in instagramRequest
+	if err := in.fields().decode(body); err != nil {
+		return err
+	}
+	if err := in.check(); err != nil {
+		return err
+	}
+	return a.once(c, jsonContent(body), func(cl *claim) (*answer, error) { return a.accept(c, in.request(), cl, "") })
+}

@@ -1,0 +1,184 @@
+package handlers
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"socialqueue/db"
+	"socialqueue/media"
+	"socialqueue/models"
+)
+
+const fieldFile = "file"
+
+type mediaView struct {
+	ID          string `json:"id"`
+	Bytes       int64  `json:"bytes"`
+	ContentType string `json:"content_type"`
+	SHA256      string `json:"sha256"`
+	DurationMs  int64  `json:"duration_ms,omitempty"`
+	Width       int    `json:"width,omitempty"`
+	Height      int    `json:"height,omitempty"`
+}
+
+func viewMedia(m *models.Media) mediaView {
+	return mediaView{
+		ID: m.ID, Bytes: m.Bytes, ContentType: m.ContentType, SHA256: m.SHA256,
+		DurationMs: m.DurationMs, Width: m.Width, Height: m.Height,
+	}
+}
+
+// createMedia stores a file: the body itself, or the part "file" of a form.
+func (a *api) createMedia(c echo.Context) error {
+	if a.surelyTooLarge(c.Request()) {
+		return a.fileTooLarge()
+	}
+	drain := func() (string, error) {
+		file, err := mediaBody(c)
+		if err != nil {
+			return "", err
+		}
+		return a.hashFile(file)
+	}
+	what := content{drain: drain, lock: uploadLock}
+	return a.once(c, what, func(cl *claim) (*answer, error) { return a.storeMedia(c, cl) })
+}
+
+// surelyTooLarge spares a client the sending of what will be refused.
+func (a *api) surelyTooLarge(r *http.Request) bool {
+	most := a.MediaMaxBytes
+	if isMultipart(r) {
+		most += maxJSON
+	}
+	return r.ContentLength > most
+}
+
+func (a *api) storeMedia(c echo.Context, cl *claim) (*answer, error) {
+	file, err := mediaBody(c)
+	if err != nil {
+		return nil, err
+	}
+	ans := &answer{status: http.StatusCreated}
+	complete := func(m *models.Media) (*db.Completion, error) {
+		body, err := json.Marshal(viewMedia(m))
+		if err != nil {
+			return nil, fmt.Errorf("show media %s: %w", m.ID, err)
+		}
+		ans.body = body
+		return cl.completion(ans, m.SHA256), nil
+	}
+	if _, err := a.Posts.StoreFile(c.Request().Context(), callerOf(c).appID, file, complete); err != nil {
+		return nil, a.fileError(fieldFile, err)
+	}
+	return ans, nil
+}
+
+// mediaBody is the file in the body of a request.
+func mediaBody(c echo.Context) (io.Reader, error) {
+	if !isMultipart(c.Request()) {
+		return newMovingBody(c), nil
+	}
+	f, err := newForm(c, nil, fieldFile)
+	if err != nil {
+		return nil, err
+	}
+	part, err := f.parts.NextPart()
+	if errors.Is(err, io.EOF) {
+		return nil, models.FieldErrors{{Field: fieldFile, Message: "is required"}}
+	}
+	if err != nil {
+		return nil, asBodyError(err)
+	}
+	if name := part.FormName(); name != fieldFile {
+		return nil, models.FieldErrors{{Field: shown(name), Message: notAField}}
+	}
+	return &onlyPart{form: f, r: partReader{part}}, nil
+}
+
+// onlyPart reads a file and, before it says that the file ends, looks that the
+// form does too: so nothing is stored of a form that goes wrong behind it.
+type onlyPart struct {
+	form *form
+	r    io.Reader
+}
+
+func (o *onlyPart) Read(p []byte) (int, error) {
+	n, err := o.r.Read(p)
+	if !errors.Is(err, io.EOF) {
+		return n, err
+	}
+	next, err := o.form.parts.NextPart()
+	if errors.Is(err, io.EOF) {
+		return n, io.EOF
+	}
+	if err != nil {
+		return n, asBodyError(err)
+	}
+	message := notAField
+	if next.FormName() == fieldFile {
+		message = "is given twice"
+	}
+	return n, models.FieldErrors{{Field: shown(next.FormName()), Message: message}}
+}
+
+// hashFile reads a file for its SHA-256 alone.
+func (a *api) hashFile(file io.Reader) (string, error) {
+	sum := sha256.New()
+	n, err := io.Copy(sum, io.LimitReader(file, a.MediaMaxBytes+1))
+	if err != nil {
+		return "", err
+	}
+	if n > a.MediaMaxBytes {
+		return "", a.fileTooLarge()
+	}
+	return hex.EncodeToString(sum.Sum(nil)), nil
+}
+
+// mediaLink serves a file to whoever has the signed link. A link that was never
+// good does not tell whether the file exists; one that ran out may.
+func (a *api) mediaLink(c echo.Context) error {
+	id, ok := canonicalID(c.Param("id"))
+	if !ok {
+		return notFound("file")
+	}
+	switch err := a.Links.Verify(id, c.Param("signature"), a.Now()); {
+	case errors.Is(err, media.ErrLinkExpired):
+		return &problem{status: http.StatusGone, code: codeNotFound, detail: "this link has expired"}
+	case err != nil:
+		return notFound("file")
+	}
+	m, err := a.DB.MediaByID(c.Request().Context(), id)
+	if err != nil {
+		return err
+	}
+	h := c.Response().Header()
+	h.Set(echo.HeaderCacheControl, "private, max-age=300")
+	h.Set(echo.HeaderContentSecurityPolicy, "default-src 'none'; sandbox")
+	h.Set(echo.HeaderReferrerPolicy, "no-referrer")
+	w := &movingAnswer{ResponseWriter: c.Response(), conn: http.NewResponseController(c.Response())}
+	return a.Store.Serve(w, c.Request(), id, media.Info{Bytes: m.Bytes, ContentType: m.ContentType, SHA256: m.SHA256})
+}
+
+// movingAnswer writes an answer that may take any time as long as its reader
+// takes some of it.
+type movingAnswer struct {
+	http.ResponseWriter
+	conn     *http.ResponseController
+	extended time.Time
+}
+
+func (w *movingAnswer) Write(p []byte) (int, error) {
+	if now := time.Now(); now.Sub(w.extended) >= extendEvery {
+		w.extended = now
+		extendWrite(w.conn)
+	}
+	return w.ResponseWriter.Write(p)
+}

@@ -1,0 +1,266 @@
+package handlers
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+	"github.com/labstack/echo/v4"
+
+	"socialqueue/db"
+	"socialqueue/models"
+	"socialqueue/publish"
+)
+
+const (
+	defaultPage = 50
+	maxPage     = 200
+)
+
+// accept hands a request to the use case and shows the post.
+func (a *api) accept(c echo.Context, r publish.Request, cl *claim, hash string) (*answer, error) {
+	r.AppID, r.CorrelationID = callerOf(c).appID, correlationID(c.Request())
+	if r.AccountID > math.MaxInt32 {
+		return nil, fmt.Errorf("%s account %d: %w", r.Platform, r.AccountID, db.ErrNotFound) // ids are 32 bits wide
+	}
+	ans := &answer{status: http.StatusAccepted}
+	if cl != nil {
+		r.Complete = func(p *models.Post) (*db.Completion, error) {
+			if err := a.show(ans, p); err != nil {
+				return nil, err
+			}
+			return cl.completion(ans, hash), nil
+		}
+	}
+	post, err := a.Posts.Accept(c.Request().Context(), r)
+	if err != nil {
+		return nil, err
+	}
+	if cl == nil {
+		if err := a.show(ans, post); err != nil {
+			return nil, err
+		}
+	}
+	return ans, nil
+}
+
+func (a *api) show(ans *answer, p *models.Post) error {
+	body, err := json.Marshal(viewPost(p, a.Now()))
+	if err != nil {
+		return fmt.Errorf("show post %s: %w", p.ID, err)
+	}
+	ans.body, ans.postID = body, &p.ID
+	return nil
+}
+
+func (a *api) answerPost(c echo.Context, status int, p *models.Post) error {
+	return c.JSON(status, viewPost(p, a.Now()))
+}
+
+func (a *api) getPost(c echo.Context) error {
+	id, err := postID(c)
+	if err != nil {
+		return err
+	}
+	p, err := a.DB.Post(c.Request().Context(), callerOf(c).appID, id)
+	if err != nil {
+		return err
+	}
+	return a.answerPost(c, http.StatusOK, p)
+}
+
+func (a *api) postEvents(c echo.Context) error {
+	id, err := postID(c)
+	if err != nil {
+		return err
+	}
+	ctx := c.Request().Context()
+	p, err := a.DB.Post(ctx, callerOf(c).appID, id)
+	if err != nil {
+		return err
+	}
+	events, err := a.DB.Events(ctx, id)
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusOK, map[string]any{"events": viewEvents(p, events)})
+}
+
+func (a *api) reschedulePost(c echo.Context) error {
+	id, err := postID(c)
+	if err != nil {
+		return err
+	}
+	body, err := readJSON(c)
+	if err != nil {
+		return err
+	}
+	var at *time.Time
+	if err := (fields{"publish_at": &at}).decode(body); err != nil {
+		return err
+	}
+	if at == nil {
+		return models.FieldErrors{{Field: "publish_at", Message: "is required: " + wanted(&at)}}
+	}
+	p, err := a.Posts.Reschedule(c.Request().Context(), callerOf(c).appID, id, *at)
+	if err != nil {
+		return err
+	}
+	return a.answerPost(c, http.StatusOK, p)
+}
+
+func (a *api) cancelPost(c echo.Context) error {
+	id, err := postID(c)
+	if err != nil {
+		return err
+	}
+	p, err := a.Posts.Cancel(c.Request().Context(), callerOf(c).appID, id)
+	if err != nil {
+		return err
+	}
+	return a.answerPost(c, http.StatusOK, p)
+}
+
+func (a *api) retryPost(c echo.Context) error {
+	id, err := postID(c)
+	if err != nil {
+		return err
+	}
+	p, err := a.Posts.Retry(c.Request().Context(), callerOf(c).appID, id)
+	if err != nil {
+		return err
+	}
+	c.Response().Header().Set(echo.HeaderLocation, "/api/posts/"+p.ID)
+	return a.answerPost(c, http.StatusAccepted, p)
+}
+
+func (a *api) listPosts(c echo.Context) error {
+	filter, err := postFilter(c.Request().URL.RawQuery)
+	if err != nil {
+		return err
+	}
+	filter.AppID = callerOf(c).appID
+	page := filter.Limit
+	filter.Limit++ // one more tells whether there is a next page
+	posts, err := a.DB.Posts(c.Request().Context(), filter)
+	if err != nil {
+		return err
+	}
+	answer := struct {
+		Posts      []postView `json:"posts"`
+		NextCursor *string    `json:"next_cursor"`
+	}{Posts: []postView{}}
+	if len(posts) > page {
+		posts = posts[:page]
+		answer.NextCursor = &posts[page-1].ID
+	}
+	now := a.Now()
+	for i := range posts {
+		answer.Posts = append(answer.Posts, viewPost(&posts[i], now))
+	}
+	return c.JSON(http.StatusOK, answer)
+}
+
+// postFilter reads the query of a list. A parameter that is not known is an
+// error as well: a mistyped filter that lists everything is worse.
+func postFilter(rawQuery string) (db.PostFilter, error) {
+	filter := db.PostFilter{Limit: defaultPage}
+	query, err := url.ParseQuery(rawQuery)
+	if err != nil {
+		return filter, badRequest("the query is not well-formed")
+	}
+	var errs models.FieldErrors
+	for name, values := range query {
+		if len(values) > 1 {
+			errs.Add(shown(name), "is given twice")
+			continue
+		}
+		if message := setFilter(&filter, name, values[0]); message != "" {
+			errs.Add(shown(name), "%s", message)
+		}
+	}
+	slices.SortFunc(errs, func(a, b models.FieldError) int { return strings.Compare(a.Field, b.Field) })
+	return filter, errs.Err()
+}
+
+// setFilter returns what is wrong with a parameter.
+func setFilter(f *db.PostFilter, name, value string) string {
+	ok := true
+	switch name {
+	case "status":
+		f.Status = models.Status(value)
+		if !f.Status.Valid() {
+			return fmt.Sprintf("must be one of %v", models.Statuses)
+		}
+	case "platform":
+		f.Platform = models.Platform(value)
+		if f.Platform != models.TikTok && f.Platform != models.Instagram {
+			return "must be tiktok or instagram"
+		}
+	case "account_id":
+		if f.AccountID, ok = number(value, math.MaxInt64); !ok {
+			return "must be the id of an account"
+		}
+	case "group_id":
+		if f.GroupID, ok = canonicalID(value); !ok {
+			return "must be the id of a group"
+		}
+	case "cursor":
+		if f.Before, ok = canonicalID(value); !ok {
+			return "must be the next_cursor of an earlier answer"
+		}
+	case "limit":
+		var n int64
+		if n, ok = number(value, maxPage); !ok {
+			return fmt.Sprintf("must be a number from 1 to %d", maxPage)
+		}
+		f.Limit = int(n)
+	default:
+		return "is not a parameter of this list"
+	}
+	return ""
+}
+
+func number(value string, most int64) (int64, bool) {
+	n, err := strconv.ParseInt(value, 10, 64)
+	return n, err == nil && n >= 1 && n <= most
+}
+
+// canonicalID reads a UUID in its usual form, in either case.
+func canonicalID(value string) (string, bool) {
+	const form = "00000000-0000-0000-0000-000000000000"
+	id, err := uuid.Parse(value)
+	return id.String(), err == nil && len(value) == len(form)
+}
+
+// postID reads the id in the path. What cannot be one belongs to no post.
+func postID(c echo.Context) (string, error) {
+	id, ok := canonicalID(c.Param("id"))
+	if !ok {
+		return "", notFound("post")
+	}
+	return id, nil
+}
+
+func notFound(what string) error { return fmt.Errorf("%s: %w", what, db.ErrNotFound) }
+
+// pathText reads a parameter of the path that may hold any character. Echo
+// leaves it escaped where the path was.
+func pathText(c echo.Context, name string) (string, bool) {
+	value := c.Param(name)
+	if c.Request().URL.RawPath != "" {
+		var err error
+		if value, err = url.PathUnescape(value); err != nil {
+			return "", false
+		}
+	}
+	return value, value != "" && len(value) <= 255 && utf8.ValidString(value) && !strings.ContainsRune(value, 0)
+}

@@ -1,0 +1,176 @@
+package handlers
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"socialqueue/db"
+	"socialqueue/media"
+	"socialqueue/models"
+	"socialqueue/publish"
+)
+
+// The codes of this API's own errors (README, "Errors").
+const (
+	codeValidation   = "VALIDATION_FAILED"
+	codeNotFound     = "NOT_FOUND"
+	codeUnauthorized = "UNAUTHORIZED"
+	codeConflict     = "CONFLICT"
+	codeMismatch     = "IDEMPOTENCY_MISMATCH"
+	codeTooLarge     = "TOO_LARGE"
+	codeUnavailable  = "UNAVAILABLE"
+	codeInternal     = "INTERNAL"
+)
+
+var titles = map[string]string{
+	codeValidation:   "The request is not valid",
+	codeNotFound:     "Not found",
+	codeUnauthorized: "Not authorized",
+	codeConflict:     "Not possible in the present state",
+	codeMismatch:     "Idempotency-Key was used for another request",
+	codeTooLarge:     "Too large",
+	codeUnavailable:  "Not available at the moment",
+	codeInternal:     "Internal error",
+}
+
+// statusClientGone is what the log shows when nobody waits for the answer any
+// more (nginx's number for it).
+const statusClientGone = 499
+
+// problem is an error as its caller sees it. As an error it is one that a
+// handler has already put into words.
+type problem struct {
+	status     int
+	code       string
+	detail     string
+	fields     models.FieldErrors
+	retryAfter string // seconds; empty for none
+}
+
+func (p *problem) Error() string {
+	if len(p.fields) > 0 {
+		return p.code + ": " + p.fields.Error()
+	}
+	return p.code + ": " + p.detail
+}
+
+type problemBody struct {
+	Type          string             `json:"type"`
+	Title         string             `json:"title"`
+	Status        int                `json:"status"`
+	Code          string             `json:"code"`
+	Detail        string             `json:"detail"`
+	Errors        models.FieldErrors `json:"errors"`
+	CorrelationID string             `json:"correlation_id"`
+}
+
+// writeProblem is the one place where errors become answers.
+func writeProblem(err error, c echo.Context) {
+	if c.Response().Committed {
+		return // a file broke off midway: cutting the connection says so
+	}
+	p := problemOf(err, c.Request())
+	if p.status == statusClientGone {
+		c.Response().Status = p.status // for the log: nobody reads an answer
+		return
+	}
+	h := c.Response().Header()
+	h.Set(echo.HeaderCacheControl, "no-store")
+	h.Del("ETag")
+	if p.retryAfter != "" {
+		h.Set(echo.HeaderRetryAfter, p.retryAfter)
+	}
+	body := p.body(correlationID(c.Request()))
+	h.Set(echo.HeaderContentType, "application/problem+json")
+	c.Response().WriteHeader(p.status)
+	if c.Request().Method != http.MethodHead {
+		_, _ = c.Response().Write(body) // a caller that is gone misses nothing
+	}
+}
+
+func (p *problem) body(correlationID string) []byte {
+	errs := p.fields
+	if errs == nil {
+		errs = models.FieldErrors{}
+	}
+	body, err := json.Marshal(problemBody{
+		Type: "urn:socialqueue:problem:" + strings.ToLower(p.code), Title: titles[p.code], Status: p.status,
+		Code: p.code, Detail: p.detail, Errors: errs, CorrelationID: correlationID,
+	})
+	if err != nil {
+		panic(err) // strings and numbers always encode
+	}
+	return body
+}
+
+// problemOf maps every error there is. What it does not know is a 500 that
+// tells nothing.
+func problemOf(err error, r *http.Request) *problem {
+	if p, ok := errors.AsType[*problem](err); ok {
+		return p
+	}
+	if fields, ok := errors.AsType[models.FieldErrors](err); ok {
+		return invalid(fields)
+	}
+	if b, ok := errors.AsType[*bodyError](err); ok {
+		return b.problem()
+	}
+	if h, ok := errors.AsType[*echo.HTTPError](err); ok {
+		return ofEcho(h)
+	}
+	switch {
+	case errors.Is(err, db.ErrNotFound), errors.Is(err, media.ErrNotFound):
+		return &problem{status: http.StatusNotFound, code: codeNotFound, detail: err.Error()}
+	case errors.Is(err, publish.ErrConflict):
+		return conflict(strings.TrimPrefix(err.Error(), publish.ErrConflict.Error()+": "))
+	case errors.Is(err, db.ErrStale):
+		return conflict("another request with the same Idempotency-Key took over meanwhile")
+	case errors.Is(err, media.ErrTooLarge):
+		return tooLarge(err.Error())
+	case errors.Is(r.Context().Err(), context.Canceled):
+		return &problem{status: statusClientGone}
+	case isAway(err):
+		return &problem{
+			status: http.StatusServiceUnavailable, code: codeUnavailable, retryAfter: "2",
+			detail: "a part of the system does not answer; the request may be sent again",
+		}
+	default:
+		return &problem{status: http.StatusInternalServerError, code: codeInternal, detail: "this was our fault; the correlation id finds it in our logs"}
+	}
+}
+
+func invalid(fields models.FieldErrors) *problem {
+	return &problem{status: http.StatusUnprocessableEntity, code: codeValidation, detail: fields.Error(), fields: fields}
+}
+
+func conflict(detail string) *problem {
+	return &problem{status: http.StatusConflict, code: codeConflict, detail: detail}
+}
+
+func tooLarge(detail string) *problem {
+	return &problem{status: http.StatusRequestEntityTooLarge, code: codeTooLarge, detail: detail}
+}
+
+func badRequest(detail string) *problem {
+	return &problem{status: http.StatusBadRequest, code: codeValidation, detail: detail}
+}
+
+func ofEcho(h *echo.HTTPError) *problem {
+	switch {
+	case h.Code == http.StatusNotFound:
+		return &problem{status: h.Code, code: codeNotFound, detail: "there is no such address"}
+	case h.Code == http.StatusMethodNotAllowed:
+		return &problem{status: h.Code, code: codeNotFound, detail: "this address does not take this method; Allow names those it takes"}
+	case h.Code == http.StatusRequestEntityTooLarge:
+		return tooLarge("the request is too large")
+	case h.Code >= 400 && h.Code < 500:
+		return &problem{status: h.Code, code: codeValidation, detail: http.StatusText(h.Code)}
+	default:
+		return &problem{status: http.StatusInternalServerError, code: codeInternal, detail: "this was our fault; the correlation id finds it in our logs"}
+	}
+}

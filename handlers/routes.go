@@ -1,0 +1,104 @@
+// Package handlers is the HTTP face of the system. A handler reads and checks
+// the request, calls one use case and shows the outcome; every error goes
+// through the one mapper in problem.go.
+package handlers
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"github.com/sirupsen/logrus"
+
+	"socialqueue/db"
+	"socialqueue/media"
+	"socialqueue/models"
+	"socialqueue/publish"
+)
+
+// Check asks one part of the system whether it works. It honours its context.
+// The text of an Unhealthy error is shown to everybody; any other is logged.
+type Check = func(ctx context.Context) error
+
+// Deps is what the API works with.
+type Deps struct {
+	DB    *db.DB
+	Posts *publish.Service
+	Store *media.Store
+	Links *media.Signer
+	Log   logrus.FieldLogger
+	Now   func() time.Time
+	// MediaMaxBytes is the largest file that Store takes.
+	MediaMaxBytes int64
+	// Health holds the checks of /api/health: tiktok, instagram, database and
+	// redis. One that is missing answers as not configured.
+	Health map[string]Check
+	// Ready holds what must work before /readyz sends traffic here.
+	Ready map[string]Check
+}
+
+type api struct {
+	Deps
+	keys   *keyCache
+	health map[string]*probe
+	ready  map[string]*probe
+}
+
+// New builds the API.
+func New(deps Deps) *echo.Echo {
+	now := deps.Now
+	deps.Now = func() time.Time { return models.Time(now()) }
+	a := &api{Deps: deps, keys: newKeyCache(deps)}
+	a.health = healthProbes(deps)
+	a.ready = readyProbes(deps)
+
+	e := echo.New()
+	e.HideBanner, e.HidePort = true, true
+	e.HTTPErrorHandler = writeProblem
+	e.Use(requestID, a.accessLog, catchPanics, answerHeaders, a.authenticate)
+	a.routes(e)
+	return e
+}
+
+func (a *api) routes(e *echo.Echo) {
+	e.GET("/livez", a.livez)
+	e.GET("/readyz", a.readyz)
+	e.GET("/api/health/:check", a.healthOf)
+	e.GET("/media/:id/:signature", a.mediaLink)
+	e.HEAD("/media/:id/:signature", a.mediaLink)
+
+	e.POST("/api/users", a.createUser, inTime)
+	e.POST("/api/media", a.createMedia)
+	e.POST("/api/tiktok/upload", a.tiktokUpload)
+	e.POST("/api/instagram/publish", a.instagramPublish, inTime)
+	e.GET("/api/tiktok/status/:publishId", a.tiktokStatus, inTime)
+	e.GET("/api/posts", a.listPosts, inTime)
+	e.GET("/api/posts/:id", a.getPost, inTime)
+	e.PATCH("/api/posts/:id", a.reschedulePost, inTime)
+	e.DELETE("/api/posts/:id", a.cancelPost, inTime)
+	e.GET("/api/posts/:id/events", a.postEvents, inTime)
+	e.POST("/api/posts/:id/retry", a.retryPost, inTime)
+}
+
+// public names the routes under /api that need no key. Whatever is not named
+// here does.
+var public = map[string]bool{"/api/health/:check": true}
+
+// The bounds of a connection. Bodies have theirs in body.go, answers in
+// headers.go: an upload may take hours, as long as it moves.
+const (
+	headerTime     = 10 * time.Second
+	idleTime       = 2 * time.Minute
+	maxHeaderBytes = 32 << 10
+)
+
+// Server makes the server that h belongs into.
+func Server(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: headerTime,
+		IdleTimeout:       idleTime,
+		MaxHeaderBytes:    maxHeaderBytes,
+	}
+}

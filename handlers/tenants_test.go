@@ -1,0 +1,135 @@
+package handlers_test
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// TestTenantWalls: to another app's key nothing of ours exists, on any route.
+func TestTenantWalls(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		video, picture := w.upload("h264.mp4"), w.upload("baseline.jpg")
+		id := w.post(video, map[string]any{"publish_at": "2026-11-24T10:00:00Z"}).want(202).text("id")
+		before := w.stored()
+		body := func(account int64, mediaID string) map[string]any {
+			return map[string]any{"account_id": account, "title": "x", "privacy_level": "SELF_ONLY", "media_id": mediaID}
+		}
+		image := func(account int64) map[string]any {
+			return map[string]any{"account_id": account, "media_type": "IMAGE", "media_id": picture}
+		}
+		formType, form := formBody(t, append(w.formFields(nil), field{"video", "a.mp4", fixture(t, "h264.mp4")})...)
+		for _, c := range []call{
+			{method: "GET", path: "/api/posts/" + id},
+			{method: "GET", path: "/api/posts/" + id + "/events"},
+			{method: "PATCH", path: "/api/posts/" + id, json: `{"publish_at":"2026-11-25T10:00:00Z"}`},
+			{method: "DELETE", path: "/api/posts/" + id},
+			{method: "POST", path: "/api/posts/" + id + "/retry"},
+			{method: "GET", path: "/api/tiktok/status/" + id},
+			{method: "POST", path: "/api/tiktok/upload", json: body(w.ours.tiktok, video)},
+			{method: "POST", path: "/api/tiktok/upload", json: body(w.theirs.tiktok, video)},
+			{method: "POST", path: "/api/tiktok/upload", contentType: formType, body: bytes.NewReader(form)},
+			{method: "POST", path: "/api/instagram/publish", json: image(w.ours.instagram)},
+			{method: "POST", path: "/api/instagram/publish", json: image(w.theirs.instagram)},
+		} {
+			c.as = &w.theirs
+			w.do(c).wantProblem(404, "NOT_FOUND", "")
+		}
+		if r := w.do(call{method: "GET", path: "/api/posts", as: &w.theirs}).want(200); strings.Contains(string(r.body), id) {
+			t.Errorf("their list shows our post: %s", r.body)
+		}
+		if r := w.do(call{method: "GET", path: fmt.Sprintf("/api/posts?account_id=%d", w.ours.tiktok), as: &w.theirs}); strings.Contains(string(r.body), id) {
+			t.Errorf("their list shows our post: %s", r.body)
+		}
+		w.wantUnchanged(before)
+		if status := w.do(call{method: "GET", path: "/api/posts/" + id}).want(200).text("status"); status != "scheduled" {
+			t.Errorf("the post is %s", status)
+		}
+	})
+}
+
+func TestWithoutAValidKey(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		before := w.stored()
+		for _, route := range []string{
+			"POST /api/users", "POST /api/media", "POST /api/tiktok/upload", "POST /api/instagram/publish", "GET /api/tiktok/status/x",
+			"GET /api/posts", "GET /api/posts/x", "PATCH /api/posts/x", "DELETE /api/posts/x", "GET /api/posts/x/events",
+			"POST /api/posts/x/retry", "GET /api", "GET /api/nosuch", "PUT /api/posts", "GET /api/health", "GET /api/health/x/y",
+		} {
+			method, path, _ := strings.Cut(route, " ")
+			other := "A"
+			if strings.HasSuffix(w.ours.key, "A") {
+				other = "Q"
+			}
+			for _, auth := range []string{
+				"", "Bearer", "Bearer ", "Basic " + w.ours.key, w.ours.key, "Bearer sq_" + w.ours.prefix + "_", "Bearer " + w.ours.key + "x",
+				"Bearer " + w.ours.key[:len(w.ours.key)-1] + other, "Bearer sq_000000000000_" + strings.Repeat("A", 43), "Bearer \x00",
+			} {
+				r := w.do(call{method: method, path: path, noKey: true, json: `{}`, headers: map[string]string{"Authorization": auth}})
+				r.wantProblem(401, "UNAUTHORIZED", "")
+				if !strings.HasPrefix(r.header.Get("WWW-Authenticate"), "Bearer") {
+					t.Errorf("WWW-Authenticate = %q", r.header.Get("WWW-Authenticate"))
+				}
+			}
+		}
+		w.wantUnchanged(before)
+		for _, auth := range []string{"Bearer ", "bearer ", "BEARER "} {
+			w.do(call{method: "GET", path: "/api/posts", noKey: true, headers: map[string]string{"Authorization": auth + w.ours.key}}).want(200)
+		}
+	})
+}
+
+func TestRevokedKeyIsOutWithinTwoSeconds(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		list := call{method: "GET", path: "/api/posts"}
+		w.do(list).want(200)
+		w.must(w.db.RevokeKey(t.Context(), w.ours.prefix, w.now()))
+		w.advance(2e9)
+		w.do(list).wantProblem(401, "UNAUTHORIZED", "")
+	})
+}
+
+func TestLastUseIsNotedOnceAMinute(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		lastUse := func() string {
+			row, err := w.db.KeyByPrefix(t.Context(), w.ours.prefix)
+			w.must(err)
+			if row.LastUsedAt == nil {
+				return "never"
+			}
+			return row.LastUsedAt.UTC().Format("15:04:05")
+		}
+		use := func() { w.do(call{method: "GET", path: "/api/posts"}).want(200) }
+		use()
+		eventually(t, func() bool { return lastUse() == "10:00:00" }, func() string { return "last use: " + lastUse() })
+		w.advance(30e9)
+		use()
+		w.advance(29e9)
+		use()
+		if got := lastUse(); got != "10:00:00" {
+			t.Errorf("noted again after less than a minute: %s", got)
+		}
+		w.advance(2e9)
+		use()
+		eventually(t, func() bool { return lastUse() == "10:01:01" }, func() string { return "last use: " + lastUse() })
+	})
+}
+
+func TestUsers(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		send := func(as *tenant) *reply {
+			return w.do(call{method: "POST", path: "/api/users", as: as, json: `{"external_id":"  söme ïd ","email":"a@b.example"}`})
+		}
+		first := send(nil).want(201).object()
+		if first["external_id"] != "  söme ïd " || first["email"] != "a@b.example" || first["created_at"] != "2026-11-23T10:00:00Z" {
+			t.Errorf("user %v", first)
+		}
+		if again := send(nil).want(200).object(); again["id"] != first["id"] {
+			t.Errorf("again: %v, first: %v", again, first)
+		}
+		if other := send(&w.theirs).want(201).object(); other["id"] == first["id"] {
+			t.Error("two apps share a user")
+		}
+	})
+}

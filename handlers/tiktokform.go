@@ -1,0 +1,120 @@
+package handlers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/labstack/echo/v4"
+
+	"socialqueue/media"
+	"socialqueue/models"
+)
+
+const fieldVideo = "video"
+
+// tiktokForm takes the fields of a TikTok upload as a form, with the video in
+// it or not. Fields and video come in any order, so the video is stored while
+// it streams in, and removed if the rest does not hold.
+func (a *api) tiktokForm(c echo.Context) error {
+	if c.Request().ContentLength > a.MediaMaxBytes+maxJSON {
+		return a.fileTooLarge()
+	}
+	drain := func() (string, error) {
+		var in tiktokRequest
+		f, err := newForm(c, in.fields(), fieldVideo)
+		if err != nil {
+			return "", err
+		}
+		return f.read(func(file io.Reader) (string, error) { return a.hashFile(file) })
+	}
+	what := content{drain: drain, lock: uploadLock}
+	return a.once(c, what, func(cl *claim) (*answer, error) { return a.acceptForm(c, cl) })
+}
+
+func (a *api) acceptForm(c echo.Context, cl *claim) (_ *answer, err error) {
+	var in tiktokRequest
+	f, err := newForm(c, in.fields(), fieldVideo)
+	if err != nil {
+		return nil, err
+	}
+	var video *models.Media
+	defer func() {
+		if err != nil && video != nil {
+			err = a.discard(c, video, err)
+		}
+	}()
+	hash, err := f.read(func(file io.Reader) (sum string, err error) {
+		if video, err = a.Posts.StoreFile(c.Request().Context(), callerOf(c).appID, file, nil); err != nil {
+			return "", a.fileError(fieldVideo, err)
+		}
+		return video.SHA256, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := useVideo(&in, video); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(c.Request().Context(), callTime)
+	defer cancel()
+	setContext(c, ctx)
+	ans, err := a.accept(c, in.request(), cl, hash)
+	if fields, ok := errors.AsType[models.FieldErrors](err); ok && video != nil {
+		return nil, rename(fields, "media_id", fieldVideo)
+	}
+	return ans, err
+}
+
+func useVideo(in *tiktokRequest, video *models.Media) error {
+	if video == nil {
+		return nil
+	}
+	if in.mediaID != "" || in.mediaURL != "" {
+		return models.FieldErrors{{Field: fieldVideo, Message: "give a video, or media_id, or media_url: one of them"}}
+	}
+	in.mediaID = video.ID
+	return nil
+}
+
+// rename lets the errors speak of the field that the app sent.
+func rename(fields models.FieldErrors, from, to string) models.FieldErrors {
+	renamed := make(models.FieldErrors, len(fields))
+	for i, f := range fields {
+		if f.Field == from {
+			f.Field = to
+		}
+		renamed[i] = f
+	}
+	return renamed
+}
+
+// discard removes the video of a post that was not accepted, also when its
+// sender has gone. Should that fail, the clean-up finds it as unused.
+func (a *api) discard(c echo.Context, video *models.Media, cause error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Request().Context()), releaseTime)
+	defer cancel()
+	if err := a.Posts.DiscardFile(ctx, video); err != nil {
+		a.logOf(c).WithError(err).Warn("the video of a refused post was not removed; the clean-up will")
+	}
+	return cause
+}
+
+// fileError names the field of a file that is not accepted.
+func (a *api) fileError(field string, err error) error {
+	if rejected, ok := errors.AsType[*media.RejectedError](err); ok {
+		return models.FieldErrors{{Field: field, Message: rejected.Reason}}
+	}
+	if errors.Is(err, media.ErrEmpty) {
+		return models.FieldErrors{{Field: field, Message: "is empty"}}
+	}
+	if errors.Is(err, media.ErrTooLarge) {
+		return a.fileTooLarge()
+	}
+	return err
+}
+
+func (a *api) fileTooLarge() *problem {
+	return tooLarge(fmt.Sprintf("the file has more than %d bytes", a.MediaMaxBytes))
+}

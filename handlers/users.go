@@ -1,0 +1,98 @@
+package handlers
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/mail"
+	"time"
+	"unicode/utf8"
+
+	"github.com/labstack/echo/v4"
+
+	"socialqueue/models"
+)
+
+// What the users table holds, in characters.
+const (
+	maxExternalID = 255
+	maxEmail      = 320
+)
+
+type userRequest struct {
+	externalID string
+	email      string
+}
+
+func (u *userRequest) fields() fields {
+	return fields{"external_id": &u.externalID, "email": &u.email}
+}
+
+func (u *userRequest) check() error {
+	var errs models.FieldErrors
+	if n := utf8.RuneCountInString(u.externalID); n < 1 || n > maxExternalID {
+		errs.Add("external_id", "is required: your own id of the user, 1 to %d characters", maxExternalID)
+	}
+	if u.email != "" && !isAddress(u.email) {
+		errs.Add("email", "is not an email address of at most %d characters", maxEmail)
+	}
+	return errs.Err()
+}
+
+func isAddress(s string) bool {
+	addr, err := mail.ParseAddress(s)
+	return err == nil && addr.Address == s && utf8.RuneCountInString(s) <= maxEmail
+}
+
+type userView struct {
+	ID         int64   `json:"id"`
+	ExternalID string  `json:"external_id"`
+	Email      *string `json:"email"`
+	CreatedAt  string  `json:"created_at"`
+}
+
+func (a *api) createUser(c echo.Context) error {
+	body, err := readJSON(c)
+	if err != nil {
+		return err
+	}
+	var in userRequest
+	if err := in.fields().decode(body); err != nil {
+		return err
+	}
+	if err := in.check(); err != nil {
+		return err
+	}
+	return a.once(c, jsonContent(body), func(cl *claim) (*answer, error) { return a.ensureUser(c, &in, cl) })
+}
+
+// ensureUser completes its key after the fact: a crash in between leaves a user
+// that the next try finds by its external id.
+func (a *api) ensureUser(c echo.Context, in *userRequest, cl *claim) (*answer, error) {
+	ctx, now := c.Request().Context(), a.Now()
+	user := models.User{AppID: callerOf(c).appID, ExternalID: in.externalID, CreatedAt: now, UpdatedAt: now}
+	if in.email != "" {
+		user.Email = &in.email
+	}
+	created, err := a.DB.EnsureUser(ctx, &user)
+	if err != nil {
+		return nil, err
+	}
+	ans := &answer{status: http.StatusOK}
+	if created {
+		ans.status = http.StatusCreated
+	}
+	view := userView{ID: user.ID, ExternalID: user.ExternalID, Email: user.Email, CreatedAt: utc(user.CreatedAt)}
+	if ans.body, err = json.Marshal(view); err != nil {
+		return nil, fmt.Errorf("show user: %w", err)
+	}
+	if cl != nil {
+		if err := a.DB.CompleteKey(ctx, cl.completion(ans, "")); err != nil {
+			return nil, err
+		}
+	}
+	return ans, nil
+}
+
+// utc writes a time as the API shows all of them.
+func utc(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }

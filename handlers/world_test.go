@@ -1,0 +1,390 @@
+package handlers_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"mime/multipart"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"go.uber.org/goleak"
+
+	"socialqueue/apikey"
+	"socialqueue/db"
+	"socialqueue/db/dbtest"
+	"socialqueue/handlers"
+	"socialqueue/media"
+	"socialqueue/models"
+	"socialqueue/observe"
+	"socialqueue/publish"
+	"socialqueue/secrets"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var epoch = time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
+
+const maxFile = 64 << 10
+
+// world is the API over real stores, with two apps that must not meet.
+type world struct {
+	t     *testing.T
+	db    *db.DB
+	dir   string // where files are stored
+	store *media.Store
+	links *media.Signer
+	queue *queue
+	posts *publish.Service
+	log   *logLines
+	deps  handlers.Deps
+	api   *echo.Echo
+
+	clock struct {
+		sync.Mutex
+		now time.Time
+	}
+	ours, theirs tenant
+}
+
+type tenant struct {
+	key, prefix       string
+	appID, userID     int64
+	tiktok, instagram int64
+}
+
+func each(t *testing.T, test func(t *testing.T, w *world)) {
+	t.Helper()
+	dbtest.Each(t, func(t *testing.T, d *db.DB) { test(t, newWorld(t, d)) })
+}
+
+func newWorld(t *testing.T, d *db.DB) *world {
+	t.Helper()
+	w := &world{t: t, db: d, dir: t.TempDir(), queue: &queue{tasks: map[string]bool{}}, log: &logLines{}}
+	w.clock.now = epoch
+	ring, err := secrets.ParseKeyring(strings.Repeat("k", 32))
+	w.must(err)
+	w.store, err = media.OpenStore(t.Context(), "file://"+w.dir, maxFile)
+	w.must(err)
+	t.Cleanup(func() { w.store.Close() })
+	w.links, err = media.NewSigner(ring, "http://localhost:3000")
+	w.must(err)
+	log := observe.NewLogger("api", "debug", "json", w.log)
+	w.posts = publish.New(publish.Deps{
+		DB: d, Queue: w.queue, Keys: ring, Store: w.store, Links: w.links, Fetcher: media.NewFetcher(media.FetchOptions{}),
+		Log: log, Now: w.now, Timings: publish.DefaultTimings(), Owner: "test",
+	})
+	w.deps = handlers.Deps{
+		DB: d, Posts: w.posts, Store: w.store, Links: w.links, Log: log, Now: w.now, MediaMaxBytes: maxFile,
+		Health: map[string]handlers.Check{"database": d.Ping},
+		Ready:  map[string]handlers.Check{"database": d.Ping},
+	}
+	w.api = handlers.New(w.deps)
+	w.ours, w.theirs = w.tenant("ours"), w.tenant("theirs")
+	return w
+}
+
+func (w *world) must(err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) now() time.Time {
+	w.clock.Lock()
+	defer w.clock.Unlock()
+	return w.clock.now
+}
+
+func (w *world) advance(d time.Duration) {
+	w.clock.Lock()
+	defer w.clock.Unlock()
+	w.clock.now = w.clock.now.Add(d)
+}
+
+func (w *world) tenant(name string) tenant {
+	w.t.Helper()
+	ctx := w.t.Context()
+	key, prefix, hash := apikey.Generate()
+	app := models.App{Name: name, CreatedAt: epoch}
+	w.must(w.db.CreateApp(ctx, &app, &models.APIKey{Prefix: prefix, Hash: hash, CreatedAt: epoch}))
+	user := models.User{AppID: app.ID, ExternalID: "first", CreatedAt: epoch, UpdatedAt: epoch}
+	_, err := w.db.EnsureUser(ctx, &user)
+	w.must(err)
+	tk := models.OAuthAccount{
+		UserID: user.ID, Provider: models.TikTok, ProviderAccountID: name, AccessToken: "sealed",
+		TokenType: "Bearer", Status: models.AccountActive, CreatedAt: epoch, UpdatedAt: epoch,
+	}
+	w.must(w.db.SaveOAuthAccount(ctx, &tk))
+	fb := tk
+	fb.ID, fb.Provider = 0, models.Instagram
+	ig := models.InstagramAccount{
+		UserID: user.ID, IGBusinessID: "ig-" + name, AccessToken: "sealed", Status: models.AccountActive, CreatedAt: epoch, UpdatedAt: epoch,
+	}
+	w.must(w.db.SaveInstagramAccount(ctx, &fb, &ig))
+	return tenant{key: key.Reveal(), prefix: prefix, appID: app.ID, userID: user.ID, tiktok: tk.ID, instagram: ig.ID}
+}
+
+// queue is the part of Asynq that the API sees: tasks with unique ids.
+type queue struct {
+	mu    sync.Mutex
+	tasks map[string]bool
+}
+
+func (q *queue) Enqueue(_ context.Context, t publish.Task) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.tasks[fmt.Sprintf("%s:%d", t.PostID, t.Fence)] = true
+	return nil
+}
+func (q *queue) State(context.Context, publish.Task) (publish.TaskState, error) {
+	return publish.TaskPending, nil
+}
+func (q *queue) Lost(context.Context) (bool, error) { return false, nil }
+func (q *queue) Refilled(context.Context) error     { return nil }
+
+func (q *queue) len() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.tasks)
+}
+
+// logLines collects what is logged.
+type logLines struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *logLines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *logLines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+// call is one request; its zero value is a GET by our app.
+type call struct {
+	method, path string
+	as           *tenant // nil: ours
+	noKey        bool
+	json         any // a string is sent as it is
+	body         io.Reader
+	contentType  string
+	headers      map[string]string
+}
+
+func (w *world) request(c call) *http.Request {
+	w.t.Helper()
+	body := c.body
+	if c.json != nil {
+		text, ok := c.json.(string)
+		if !ok {
+			encoded, err := json.Marshal(c.json)
+			w.must(err)
+			text = string(encoded)
+		}
+		body = strings.NewReader(text)
+		if c.contentType == "" {
+			c.contentType = "application/json"
+		}
+	}
+	r := httptest.NewRequestWithContext(w.t.Context(), c.method, c.path, body)
+	if c.contentType != "" {
+		r.Header.Set("Content-Type", c.contentType)
+	}
+	if !c.noKey {
+		who := c.as
+		if who == nil {
+			who = &w.ours
+		}
+		r.Header.Set("Authorization", "Bearer "+who.key)
+	}
+	for name, value := range c.headers {
+		r.Header.Set(name, value)
+	}
+	return r
+}
+
+func (w *world) do(c call) *reply {
+	w.t.Helper()
+	rec := httptest.NewRecorder()
+	w.api.ServeHTTP(rec, w.request(c))
+	return &reply{t: w.t, status: rec.Code, header: rec.Header(), body: rec.Body.Bytes()}
+}
+
+type reply struct {
+	t      *testing.T
+	status int
+	header http.Header
+	body   []byte
+}
+
+func (r *reply) want(status int) *reply {
+	r.t.Helper()
+	if r.status != status {
+		r.t.Fatalf("status = %d, want %d: %s", r.status, status, r.body)
+	}
+	return r
+}
+
+func (r *reply) object() map[string]any {
+	r.t.Helper()
+	var v map[string]any
+	if err := json.Unmarshal(r.body, &v); err != nil {
+		r.t.Fatalf("%v in %q", err, r.body)
+	}
+	return v
+}
+
+func (r *reply) text(name string) string {
+	r.t.Helper()
+	s, ok := r.object()[name].(string)
+	if !ok {
+		r.t.Fatalf("no text %q in %s", name, r.body)
+	}
+	return s
+}
+
+// wantProblem checks status, code and, where one is given, that a field is
+// named; and that the form of all errors is kept.
+func (r *reply) wantProblem(status int, code, field string) {
+	r.t.Helper()
+	r.want(status)
+	if got := r.header.Get("Content-Type"); got != "application/problem+json" {
+		r.t.Errorf("Content-Type = %q", got)
+	}
+	var p struct {
+		Type, Title, Code, Detail string
+		Status                    int
+		Errors                    []models.FieldError
+		CorrelationID             string `json:"correlation_id"`
+	}
+	if err := json.Unmarshal(r.body, &p); err != nil {
+		r.t.Fatal(err)
+	}
+	if p.Code != code || p.Status != status || p.Type == "" || p.Title == "" || p.Detail == "" || p.Errors == nil ||
+		p.CorrelationID == "" || p.CorrelationID != r.header.Get("X-Request-ID") {
+		r.t.Errorf("want code %s in a full problem, got %s", code, r.body)
+	}
+	if field != "" && !slices.ContainsFunc(p.Errors, func(e models.FieldError) bool { return e.Field == field && e.Message != "" }) {
+		r.t.Errorf("want field %q named, got %s", field, r.body)
+	}
+}
+
+// stored counts everything that a request may leave behind.
+type stored struct{ posts, unusedMedia, files, tasks int }
+
+func (w *world) stored() stored {
+	w.t.Helper()
+	var s stored
+	for _, who := range []tenant{w.ours, w.theirs} {
+		posts, err := w.db.Posts(w.t.Context(), db.PostFilter{AppID: who.appID, Limit: 10_000})
+		w.must(err)
+		s.posts += len(posts)
+	}
+	unused, err := w.db.UnusedMedia(w.t.Context(), epoch.AddDate(10, 0, 0), 10_000)
+	w.must(err)
+	files, err := os.ReadDir(w.dir)
+	w.must(err)
+	s.unusedMedia, s.files, s.tasks = len(unused), len(files), w.queue.len()
+	return s
+}
+
+func (w *world) wantUnchanged(before stored) {
+	w.t.Helper()
+	if after := w.stored(); after != before {
+		w.t.Errorf("stored %+v, want %+v", after, before)
+	}
+}
+
+func fixture(t testing.TB, name string) []byte {
+	t.Helper()
+	raw, err := os.ReadFile(filepath.Join("..", "media", "testdata", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
+// upload stores a fixture and returns its media id.
+func (w *world) upload(name string) string {
+	w.t.Helper()
+	return w.do(call{method: "POST", path: "/api/media", body: bytes.NewReader(fixture(w.t, name))}).want(201).text("id")
+}
+
+// tiktok is a good body of POST /api/tiktok/upload, changed by change.
+func (w *world) tiktok(mediaID string, change map[string]any) map[string]any {
+	body := map[string]any{"account_id": w.ours.tiktok, "title": "Hello", "privacy_level": "PUBLIC_TO_EVERYONE", "media_id": mediaID}
+	for name, value := range change {
+		if value == nil {
+			delete(body, name)
+		} else {
+			body[name] = value
+		}
+	}
+	return body
+}
+
+func (w *world) post(mediaID string, change map[string]any) *reply {
+	w.t.Helper()
+	return w.do(call{method: "POST", path: "/api/tiktok/upload", json: w.tiktok(mediaID, change)})
+}
+
+// field is one part of a form. One with a file name is a file.
+type field struct {
+	name, fileName string
+	value          []byte
+}
+
+func formBody(t testing.TB, parts ...field) (contentType string, body []byte) {
+	t.Helper()
+	var b bytes.Buffer
+	form := multipart.NewWriter(&b)
+	for _, p := range parts {
+		var part io.Writer
+		var err error
+		if p.fileName != "" {
+			part, err = form.CreateFormFile(p.name, p.fileName)
+		} else {
+			part, err = form.CreateFormField(p.name)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := part.Write(p.value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := form.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return form.FormDataContentType(), b.Bytes()
+}
+
+func (w *world) formFields(change map[string]string) []field {
+	values := map[string]string{"account_id": fmt.Sprint(w.ours.tiktok), "title": "Hello", "privacy_level": "SELF_ONLY", "disable_duet": "true"}
+	for name, value := range change {
+		values[name] = value
+	}
+	var fields []field
+	for name, value := range values {
+		fields = append(fields, field{name: name, value: []byte(value)})
+	}
+	return fields
+}

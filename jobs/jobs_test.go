@@ -1,0 +1,500 @@
+package jobs
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+	"github.com/sirupsen/logrus"
+	logtest "github.com/sirupsen/logrus/hooks/test"
+	"go.uber.org/goleak"
+
+	"socialqueue/jobs/redistest"
+	"socialqueue/models"
+	"socialqueue/publish"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// runnerFunc does the work of tests.
+type runnerFunc func(ctx context.Context, t publish.Task, drain <-chan struct{}) error
+
+func (f runnerFunc) RunStep(ctx context.Context, t publish.Task, drain <-chan struct{}) error {
+	return f(ctx, t, drain)
+}
+
+func quiet() *logrus.Logger {
+	log, _ := logtest.NewNullLogger()
+	return log
+}
+
+func newClient(t *testing.T) redis.UniversalClient {
+	t.Helper()
+	client := NewRedis(redistest.Settings(t))
+	t.Cleanup(func() { _ = client.Close() })
+	return client
+}
+
+func startWorker(t *testing.T, client redis.UniversalClient, opts WorkerOptions, run runnerFunc) *Worker {
+	t.Helper()
+	if opts.Concurrency == 0 {
+		opts.Concurrency = 4
+	}
+	opts.UploadConcurrency = max(opts.UploadConcurrency, 1)
+	if opts.ShutdownTimeout == 0 {
+		opts.ShutdownTimeout = 5 * time.Second
+	}
+	w := NewWorker(client, run, quiet(), opts)
+	if err := w.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.Stop)
+	return w
+}
+
+func newTask() publish.Task {
+	return publish.Task{
+		PostID: models.NewID(), Fence: 3, Platform: models.TikTok, Step: models.StepPublish,
+		At: time.Now(), CorrelationID: "req-1",
+	}
+}
+
+// eventually polls until ok holds.
+func eventually(t *testing.T, within time.Duration, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(within)
+	for !ok() {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within %s: %s", within, what)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+func stateOf(t *testing.T, q *Queue, task publish.Task) publish.TaskState {
+	t.Helper()
+	state, err := q.State(t.Context(), task)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return state
+}
+
+func TestRoundTrip(t *testing.T) {
+	client := newClient(t)
+	q := NewQueue(client)
+	got := make(chan publish.Task, 1)
+	startWorker(t, client, WorkerOptions{}, func(_ context.Context, task publish.Task, _ <-chan struct{}) error {
+		got <- task
+		return nil
+	})
+	for name, tc := range map[string]struct {
+		platform models.Platform
+		step     models.Step
+	}{
+		"upload":    {models.TikTok, models.StepTransfer},
+		"publish":   {models.TikTok, models.StepPublish},
+		"instagram": {models.Instagram, models.StepPublish},
+		"reel":      {models.Instagram, models.StepTransfer},
+	} {
+		task := newTask()
+		task.Platform, task.Step = tc.platform, tc.step
+		if err := q.Enqueue(t.Context(), task); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case seen := <-got:
+			if seen.PostID != task.PostID || seen.Fence != task.Fence || seen.CorrelationID != "req-1" {
+				t.Errorf("%s: got %+v", name, seen)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("%s: the task did not run", name)
+		}
+	}
+}
+
+// TestSecondEnqueueIsSuccess: the same run asked for twice is one task (P2).
+func TestSecondEnqueueIsSuccess(t *testing.T) {
+	q := NewQueue(newClient(t))
+	task := newTask()
+	for range 3 {
+		if err := q.Enqueue(t.Context(), task); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if info, err := q.inspector.GetQueueInfo(QueuePublish); err != nil || info.Size != 1 {
+		t.Errorf("queue = %+v, %v; want one task", info, err)
+	}
+}
+
+// TestLostAnswerOfEnqueue loses the answer of a real Redis: go-redis sends the
+// script again and Asynq answers with a conflict for a task that is in (P2).
+func TestLostAnswerOfEnqueue(t *testing.T) {
+	settings := redistest.Settings(t)
+	proxy := redistest.NewProxy(t, settings.Addrs[0])
+	settings.Addrs = []string{proxy.Addr()}
+	client := NewRedis(settings)
+	defer client.Close()
+	q := NewQueue(client)
+	if err := q.Enqueue(t.Context(), newTask()); err != nil { // the connection is up
+		t.Fatal(err)
+	}
+	proxy.LoseNextAnswer()
+	if err := q.Enqueue(t.Context(), newTask()); err != nil {
+		t.Fatalf("a lost answer became an error: %v", err)
+	}
+	if info, err := q.inspector.GetQueueInfo(QueuePublish); err != nil || info.Size != 2 {
+		t.Errorf("queue = %+v, %v; want two tasks", info, err)
+	}
+}
+
+// TestEndOfTaskSurvivesAnOutage cuts the way to Redis while a task ends. With
+// the hook the end arrives as soon as the way is back; without it the task
+// stays active and would run again after its lease (P1).
+func TestEndOfTaskSurvivesAnOutage(t *testing.T) {
+	for _, hooked := range []bool{true, false} {
+		t.Run(fmt.Sprintf("hook %v", hooked), func(t *testing.T) {
+			settings := redistest.Settings(t)
+			direct := NewQueue(NewRedis(settings))
+			defer direct.redis.Close()
+			proxy := redistest.NewProxy(t, settings.Addrs[0])
+			settings.Addrs = []string{proxy.Addr()}
+			client := NewRedis(settings)
+			if !hooked {
+				defer client.Close()
+				client = redis.NewClient(&redis.Options{
+					Addr: proxy.Addr(), DB: settings.DB, MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+				})
+			}
+			defer client.Close()
+			var runs atomic.Int32
+			worker := startWorker(t, client, WorkerOptions{ShutdownTimeout: time.Second}, func(context.Context, publish.Task, <-chan struct{}) error {
+				runs.Add(1)
+				proxy.Cut()
+				time.AfterFunc(2*time.Second, proxy.Mend)
+				return nil
+			})
+			task := newTask()
+			if err := direct.Enqueue(t.Context(), task); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, 10*time.Second, "the task runs", func() bool { return runs.Load() == 1 })
+			gone := func() bool { return stateOf(t, direct, task) == publish.TaskMissing }
+			if hooked {
+				eventually(t, 6*time.Second, "the end of the task reaches Redis", gone)
+			} else {
+				time.Sleep(6 * time.Second) // the control: nothing must happen in this time
+				if gone() {
+					t.Error("the end of the task arrived without the hook: it is no longer needed")
+				}
+			}
+			worker.Stop()
+			if runs.Load() != 1 {
+				t.Errorf("the task ran %d times", runs.Load())
+			}
+		})
+	}
+}
+
+// TestPuttingOffNeverEndsATask: Asynq archives a task on its last attempt, even
+// one that only waits; there is no last attempt (P4).
+func TestPuttingOffNeverEndsATask(t *testing.T) {
+	client := newClient(t)
+	q := NewQueue(client)
+	var runs atomic.Int32
+	startWorker(t, client, WorkerOptions{}, func(context.Context, publish.Task, <-chan struct{}) error {
+		if runs.Add(1) < 4 {
+			return later(time.Millisecond, errors.New("not yet"))
+		}
+		return nil
+	})
+	task := newTask()
+	if err := q.Enqueue(t.Context(), task); err != nil {
+		t.Fatal(err)
+	}
+	info, err := q.inspector.GetTaskInfo(QueuePublish, taskID(task))
+	if err != nil || info.MaxRetry < 1_000_000 {
+		t.Fatalf("MaxRetry = %+v, %v; want one out of reach", info, err)
+	}
+	eventually(t, 15*time.Second, "the task runs four times", func() bool { return runs.Load() == 4 })
+	eventually(t, 5*time.Second, "the task ends", func() bool { return stateOf(t, q, task) == publish.TaskMissing })
+}
+
+// TestPolicy: what counts as a failure, and when a task comes back (P4, P5).
+func TestPolicy(t *testing.T) {
+	trouble := errors.New("database is away")
+	for name, tc := range map[string]struct {
+		err     error
+		n       int
+		failure bool
+		delay   time.Duration
+	}{
+		"put off":                    {later(time.Minute, trouble), 0, false, time.Minute},
+		"wrapped":                    {fmt.Errorf("x: %w", later(time.Minute, trouble)), 9, false, time.Minute},
+		"worker lost":                {asynq.ErrLeaseExpired, 3, false, 0},
+		"trouble":                    {trouble, 0, true, time.Second},
+		"trouble again":              {trouble, 1, true, 2 * time.Second},
+		"trouble for long, no limit": {trouble, 1_000_000, true, 30 * time.Second},
+	} {
+		h := hooks{log: quiet()}
+		if got := h.isFailure(tc.err); got != tc.failure {
+			t.Errorf("%s: failure = %v", name, got)
+		}
+		if got := h.retryDelay(tc.n, tc.err, nil); got != tc.delay {
+			t.Errorf("%s: delay = %s, want %s", name, got, tc.delay)
+		}
+	}
+}
+
+// panicking is an error that panics when a hook looks into it.
+type panicking struct{}
+
+func (panicking) Error() string { return "panicking" }
+
+func (panicking) As(any) bool { panic("boom") }
+
+// TestPanicInAHookEndsNothing: Asynq calls the hooks on goroutines of its own,
+// where a panic would end the process (P14).
+func TestPanicInAHookEndsNothing(t *testing.T) {
+	client := newClient(t)
+	q := NewQueue(client)
+	var runs atomic.Int32
+	startWorker(t, client, WorkerOptions{}, func(_ context.Context, task publish.Task, _ <-chan struct{}) error {
+		if runs.Add(1) == 1 {
+			return panicking{}
+		}
+		return nil
+	})
+	task := newTask()
+	if err := q.Enqueue(t.Context(), task); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 15*time.Second, "the process lives and runs another task", func() bool {
+		next := newTask()
+		return q.Enqueue(t.Context(), next) == nil && runs.Load() > 1
+	})
+}
+
+// TestSharedClientOutlivesTheWorker: Asynq dies of a client that is closed
+// under it, so the worker stops first and leaves the client open (P15).
+func TestSharedClientOutlivesTheWorker(t *testing.T) {
+	client := newClient(t)
+	worker := startWorker(t, client, WorkerOptions{}, func(context.Context, publish.Task, <-chan struct{}) error { return nil })
+	worker.Stop()
+	worker.Stop() // twice does no harm
+	if err := client.Ping(t.Context()).Err(); err != nil {
+		t.Errorf("the worker closed a client that is not its own: %v", err)
+	}
+}
+
+// TestDrainHandsWorkBackAtOnce: a running job hears of the stop at once, not
+// after the time-out (P16).
+func TestDrainHandsWorkBackAtOnce(t *testing.T) {
+	client := newClient(t)
+	q := NewQueue(client)
+	running := make(chan struct{})
+	worker := startWorker(t, client, WorkerOptions{ShutdownTimeout: time.Minute}, func(ctx context.Context, _ publish.Task, drain <-chan struct{}) error {
+		close(running)
+		select {
+		case <-drain:
+		case <-ctx.Done():
+		}
+		return nil
+	})
+	if err := q.Enqueue(t.Context(), newTask()); err != nil {
+		t.Fatal(err)
+	}
+	<-running
+	begin := time.Now()
+	worker.Stop()
+	if took := time.Since(begin); took > 10*time.Second {
+		t.Errorf("stopping took %s", took)
+	}
+}
+
+// TestSlotIsHeldUntilTheJobReturns: Asynq gives a slot away when a job's context
+// ends, though the job may still be busy (P7).
+func TestSlotIsHeldUntilTheJobReturns(t *testing.T) {
+	client := newClient(t)
+	q := NewQueue(client)
+	var now, most, runs atomic.Int32
+	release := make(chan struct{})
+	startWorker(t, client, WorkerOptions{Concurrency: 1}, func(context.Context, publish.Task, <-chan struct{}) error {
+		runs.Add(1)
+		most.Store(max(most.Load(), now.Add(1)))
+		defer now.Add(-1)
+		<-release // deaf to its context
+		return nil
+	})
+	data, _ := json.Marshal(payload{Version: 1, PostID: models.NewID()})
+	for i := range 3 {
+		_, err := q.client.EnqueueContext(t.Context(), asynq.NewTask(TypeTikTokPublish, data),
+			asynq.Queue(QueuePublish), asynq.TaskID(fmt.Sprint("deaf", i)), asynq.MaxRetry(maxRetry), asynq.Timeout(time.Second))
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, 10*time.Second, "the first job runs", func() bool { return runs.Load() == 1 })
+	eventually(t, 15*time.Second, "Asynq gives the slot away", func() bool {
+		info, err := q.inspector.GetQueueInfo(QueuePublish)
+		return err == nil && info.Retry > 0
+	})
+	time.Sleep(2 * time.Second) // time enough for a second job to begin, which must not
+	if most.Load() != 1 {
+		t.Errorf("%d jobs ran at once with one slot", most.Load())
+	}
+	close(release)
+}
+
+// TestUnknownTaskWaits: a task of a newer program is put off, not failed (P21).
+func TestUnknownTaskWaits(t *testing.T) {
+	client := newClient(t)
+	q := NewQueue(client)
+	var runs atomic.Int32
+	startWorker(t, client, WorkerOptions{}, func(context.Context, publish.Task, <-chan struct{}) error {
+		runs.Add(1)
+		return nil
+	})
+	newer, _ := json.Marshal(payload{Version: payloadVersion + 1, PostID: models.NewID()})
+	for id, task := range map[string]*asynq.Task{
+		"type":    asynq.NewTask("tiktok:carousel", newer),
+		"version": asynq.NewTask(TypeTikTokPublish, newer),
+	} {
+		if _, err := q.client.EnqueueContext(t.Context(), task, asynq.Queue(QueuePublish), asynq.TaskID(id), asynq.MaxRetry(1)); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, 10*time.Second, id+" waits", func() bool {
+			info, err := q.inspector.GetTaskInfo(QueuePublish, id)
+			return err == nil && info.State == asynq.TaskStateRetry && info.Retried == 0 && time.Until(info.NextProcessAt) > 30*time.Second
+		})
+	}
+	if runs.Load() != 0 {
+		t.Error("a task of another version was run")
+	}
+}
+
+// TestBrokenPayloadEnds: a task that nobody can read is archived, once.
+func TestBrokenPayloadEnds(t *testing.T) {
+	client := newClient(t)
+	q := NewQueue(client)
+	startWorker(t, client, WorkerOptions{}, func(context.Context, publish.Task, <-chan struct{}) error { return nil })
+	for id, data := range map[string]string{"not json": "{", "no post": `{"v":1}`} {
+		if _, err := q.client.EnqueueContext(t.Context(), asynq.NewTask(TypeTikTokPublish, []byte(data)), asynq.Queue(QueuePublish), asynq.TaskID(id)); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, 10*time.Second, id+" is archived", func() bool {
+			info, err := q.inspector.GetTaskInfo(QueuePublish, id)
+			return err == nil && info.State == asynq.TaskStateArchived
+		})
+	}
+}
+
+// TestPayloadIsIDs: payloads stay small and hold nothing but ids (P18).
+func TestPayloadIsIDs(t *testing.T) {
+	task, err := encode(newTask())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var fields map[string]any
+	if err := json.Unmarshal(task.Payload(), &fields); err != nil {
+		t.Fatal(err)
+	}
+	for name := range fields {
+		if name != "v" && name != "post_id" && name != "fence" {
+			t.Errorf("the payload holds %q", name)
+		}
+	}
+	big := newTask()
+	big.PostID = strings.Repeat("x", maxPayload)
+	if _, err := encode(big); err == nil {
+		t.Error("a payload over the limit was encoded")
+	}
+}
+
+// TestDeadTaskIsSeen: an archived task keeps its id, so the sweep has to know
+// (P9).
+func TestDeadTaskIsSeen(t *testing.T) {
+	q := NewQueue(newClient(t))
+	task := newTask()
+	if got := stateOf(t, q, task); got != publish.TaskMissing {
+		t.Errorf("before: %s", got)
+	}
+	if err := q.Enqueue(t.Context(), task); err != nil {
+		t.Fatal(err)
+	}
+	if got := stateOf(t, q, task); got != publish.TaskPending {
+		t.Errorf("enqueued: %s", got)
+	}
+	if err := q.inspector.ArchiveTask(QueuePublish, taskID(task)); err != nil {
+		t.Fatal(err)
+	}
+	if got := stateOf(t, q, task); got != publish.TaskDead {
+		t.Errorf("archived: %s", got)
+	}
+}
+
+func TestLostAndRefilled(t *testing.T) {
+	client := newClient(t)
+	q := NewQueue(client)
+	want := func(want bool) {
+		t.Helper()
+		if lost, err := q.Lost(t.Context()); err != nil || lost != want {
+			t.Errorf("lost = %v, %v; want %v", lost, err, want)
+		}
+	}
+	want(true)
+	if err := q.Refilled(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	want(false)
+	if names := client.SMembers(t.Context(), asynqQueues).Val(); len(names) != len(Queues) {
+		t.Errorf("queues known to tools: %v", names)
+	}
+	client.FlushDB(t.Context())
+	want(true)
+}
+
+func TestCheckNoEviction(t *testing.T) {
+	client := newClient(t)
+	if err := CheckNoEviction(t.Context(), client); err != nil {
+		t.Errorf("noeviction is refused: %v", err)
+	}
+	old := client.ConfigGet(t.Context(), "maxmemory-policy").Val()["maxmemory-policy"]
+	client.ConfigSet(t.Context(), "maxmemory-policy", "allkeys-lru")
+	defer client.ConfigSet(t.Context(), "maxmemory-policy", old)
+	if err := CheckNoEviction(t.Context(), client); !errors.Is(err, ErrEvicts) {
+		t.Errorf("err = %v, want ErrEvicts", err)
+	}
+}
+
+func TestWorkersAreSeen(t *testing.T) {
+	client := newClient(t)
+	q := NewQueue(client)
+	if n, err := q.Workers(); err != nil || n != 0 {
+		t.Errorf("workers = %d, %v; want none", n, err)
+	}
+	startWorker(t, client, WorkerOptions{}, func(context.Context, publish.Task, <-chan struct{}) error { return nil })
+	eventually(t, 10*time.Second, "the worker is seen", func() bool {
+		n, err := q.Workers()
+		return err == nil && n == 1
+	})
+}
+
+func FuzzDecode(f *testing.F) {
+	f.Add([]byte(`{"v":1,"post_id":"01","fence":3}`))
+	f.Add([]byte(`{"v":2}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		task, err := decode(asynq.NewTask(TypeTikTokPublish, data))
+		if err == nil && task.PostID == "" {
+			t.Error("a task without a post was decoded")
+		}
+	})
+}

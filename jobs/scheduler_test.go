@@ -1,0 +1,75 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// soleLock lets one tick of a name run at a time.
+type soleLock struct {
+	mu   sync.Mutex
+	held map[string]bool
+}
+
+func (l *soleLock) TryTick(ctx context.Context, name string, fn func(context.Context) error) (bool, error) {
+	l.mu.Lock()
+	if l.held[name] {
+		l.mu.Unlock()
+		return false, nil
+	}
+	l.held[name] = true
+	l.mu.Unlock()
+	defer func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		delete(l.held, name)
+	}()
+	return true, fn(ctx)
+}
+
+func TestSchedulerTicks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var good, bad atomic.Int32
+		s := NewScheduler(&soleLock{held: map[string]bool{}}, quiet(),
+			Tick{Name: "good", Every: time.Second, Do: func(context.Context) error { good.Add(1); return nil }},
+			Tick{Name: "bad", Every: time.Second, Do: func(context.Context) error { bad.Add(1); return errors.New("no") }},
+		)
+		s.Start()
+		time.Sleep(10*time.Second + time.Millisecond)
+		s.Stop()
+		s.Stop()
+		if good.Load() != 11 || bad.Load() != 11 {
+			t.Errorf("ticks = %d and %d, want 11 each: an error must not end a loop", good.Load(), bad.Load())
+		}
+	})
+}
+
+// TestStuckTickIsNotAlive: a tick that hangs is cut off and tried again; while
+// none comes around the scheduler does not call itself alive.
+func TestStuckTickIsNotAlive(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var runs atomic.Int32
+		s := NewScheduler(&soleLock{held: map[string]bool{}}, quiet(), Tick{Name: "stuck", Every: time.Second, Do: func(ctx context.Context) error {
+			runs.Add(1)
+			<-ctx.Done()
+			return ctx.Err()
+		}})
+		s.Start()
+		defer s.Stop()
+		if !s.Alive(time.Now()) {
+			t.Error("not alive at the start")
+		}
+		if s.Alive(time.Now().Add(2 * time.Minute)) {
+			t.Error("alive though no tick came around for two minutes")
+		}
+		time.Sleep(3 * tickTimeout)
+		if runs.Load() < 3 {
+			t.Errorf("%d runs: a tick that hangs was not cut off", runs.Load())
+		}
+	})
+}
