@@ -1,0 +1,296 @@
+package crash_test
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // the "pgx" driver
+
+	"socialqueue/app"
+	"socialqueue/db"
+	"socialqueue/db/dbtest"
+	"socialqueue/jobs/redistest"
+	"socialqueue/models"
+	"socialqueue/oauth"
+	"socialqueue/sandbox"
+	"socialqueue/sandbox/sample"
+	"socialqueue/secrets"
+)
+
+// accountsEach is how many accounts of each platform take the posts.
+const accountsEach = 12
+
+// system is the three processes with the platforms behind them.
+type system struct {
+	sim       *sandbox.Server
+	wire      *wire
+	api       *child
+	worker    *child
+	scheduler *child
+	url       string
+	key       secrets.Secret
+	rows      *sql.DB
+	tiktok    []int64
+	insta     []int64
+	video     string
+	picture   string
+
+	posts   []accepted
+	reached map[point]int
+
+	mu          sync.Mutex
+	kills       int
+	interrupted []interruption
+}
+
+type accepted struct{ id, caption string }
+
+type held struct {
+	id    string
+	fence int64
+}
+
+// interruption is a post that a worker held when it died.
+type interruption struct {
+	post  string
+	fence int64
+	at    time.Time
+}
+
+func newSystem(t *testing.T) *system {
+	t.Helper()
+	s := &system{wire: newWire(t), reached: map[point]int{}}
+	s.sim = sandbox.New(sandbox.Options{BaseURL: s.wire.url, Limits: &sandbox.Limits{}})
+	platforms := httptest.NewServer(s.sim.Handler())
+	t.Cleanup(func() {
+		_ = s.sim.Close()
+		platforms.Close()
+	})
+	s.wire.target = mustURL(t, platforms.URL)
+	databaseURL := dbtest.PostgresURL(t)
+	key := secrets.NewRandomKey()
+	s.connect(t, databaseURL, key)
+	s.startProcesses(t, databaseURL, key)
+	s.video, s.picture = s.upload(t, sample.Video), s.upload(t, sample.Picture)
+	return s
+}
+
+func (s *system) connect(t *testing.T, databaseURL, key string) {
+	t.Helper()
+	ctx := t.Context()
+	d, err := db.OpenPostgres(ctx, secrets.Secret(databaseURL), 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	appID, apiKey, err := app.CreateApp(ctx, d, "crash")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.key = apiKey
+	now := func() time.Time { return models.Time(time.Now()) }
+	user := models.User{AppID: appID, ExternalID: "u", CreatedAt: now(), UpdatedAt: now()}
+	if _, err := d.EnsureUser(ctx, &user); err != nil {
+		t.Fatal(err)
+	}
+	ring, err := secrets.ParseKeyring(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.connectAccounts(t, oauth.NewTokens(d, ring, now), appID, user.ID)
+	if s.rows, err = sql.Open("pgx", databaseURL); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.rows.Close() })
+}
+
+func (s *system) connectAccounts(t *testing.T, tokens *oauth.Tokens, appID, userID int64) {
+	t.Helper()
+	store := func(in oauth.Import) int64 {
+		in.AppID, in.UserID = appID, userID
+		id, err := tokens.Import(t.Context(), in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return id
+	}
+	for i := range accountsEach {
+		tt := s.sim.AddTikTokAccount(sandbox.TikTokAccount{
+			OpenID: fmt.Sprint("-000crash", i), Username: fmt.Sprint("cafe", i), PostsCap: -1, ExpiresAt: time.Now().Add(24 * time.Hour),
+		})
+		s.tiktok = append(s.tiktok, store(oauth.Import{
+			Platform: models.TikTok, ProviderAccountID: tt.OpenID, Username: tt.Username, Access: secrets.Secret(tt.AccessToken),
+		}))
+		ig := s.sim.AddInstagramAccount(sandbox.InstagramAccount{
+			IGID: fmt.Sprint(17841400000000000 + i), Username: fmt.Sprint("bakery", i), QuotaTotal: 100_000,
+		})
+		s.insta = append(s.insta, store(oauth.Import{
+			Platform: models.Instagram, ProviderAccountID: ig.IGID, Username: ig.Username, Access: secrets.Secret(ig.PageToken),
+		}))
+	}
+}
+
+func (s *system) startProcesses(t *testing.T, databaseURL, key string) {
+	t.Helper()
+	dir, addr, o := build(t), freeAddr(t), s.sim.Options()
+	s.url = "http://" + addr
+	env := settings(map[string]string{
+		"DATABASE_URL": databaseURL, "REDIS_URL": redistest.URL(t), "TOKEN_ENCRYPTION_KEY": key,
+		"HTTP_ADDR": addr, "PUBLIC_URL": s.url, "OPS_ADDR": "127.0.0.1:0",
+		"MEDIA_BUCKET_URL": "file://" + filepath.Join(dir, "media") + "?create_dir=true",
+		"TIKTOK_API_URL":   s.sim.TikTokURL(), "FACEBOOK_GRAPH_URL": s.sim.GraphURL(), "INSTAGRAM_UPLOAD_URL": s.sim.RuploadURL(),
+		"TIKTOK_CLIENT_KEY": o.TikTokClientKey, "TIKTOK_CLIENT_SECRET": o.TikTokClientSecret,
+		"FACEBOOK_APP_ID": o.FacebookAppID, "FACEBOOK_APP_SECRET": o.FacebookAppSecret, "LOG_LEVEL": "warn",
+	})
+	s.api = newChild(t, dir, "api", env)
+	s.scheduler = newChild(t, dir, "scheduler", env)
+	s.worker = newChild(t, dir, "worker", env)
+	t.Cleanup(func() {
+		if t.Failed() {
+			s.showLogs(t, dir)
+		}
+	})
+}
+
+func (s *system) showLogs(t *testing.T, dir string) {
+	t.Helper()
+	for _, name := range []string{"api", "scheduler", "worker"} {
+		log, err := os.ReadFile(filepath.Join(dir, name+".log"))
+		if err == nil {
+			t.Logf("the end of %s's log:\n%s", name, log[max(0, len(log)-4000):])
+		}
+	}
+}
+
+// accept posts one post of each flow. It asks again, with the same
+// Idempotency-Key, until it has an answer: the api may die under it.
+func (s *system) accept(t *testing.T, round int) []accepted {
+	t.Helper()
+	i := round % accountsEach
+	tt, image, reel := fmt.Sprint("video-", round), fmt.Sprint("image-", round), fmt.Sprint("reel-", round)
+	return []accepted{
+		{s.publish(t, "/api/tiktok/upload", tt, map[string]any{
+			"account_id": s.tiktok[i], "media_id": s.video, "title": tt, "privacy_level": "PUBLIC_TO_EVERYONE",
+		}), tt},
+		{s.publish(t, "/api/instagram/publish", image, map[string]any{
+			"account_id": s.insta[i], "media_id": s.picture, "media_type": "IMAGE", "caption": image,
+		}), image},
+		{s.publish(t, "/api/instagram/publish", reel, map[string]any{
+			"account_id": s.insta[i], "media_id": s.video, "media_type": "REELS", "caption": reel,
+		}), reel},
+	}
+}
+
+func (s *system) publish(t *testing.T, path, idempotencyKey string, body map[string]any) string {
+	t.Helper()
+	data, err := json.Marshal(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.create(t, path, "application/json", idempotencyKey, data)
+}
+
+func (s *system) upload(t *testing.T, file []byte) string {
+	t.Helper()
+	return s.create(t, "/api/media", "application/octet-stream", "", file)
+}
+
+func (s *system) create(t *testing.T, path, contentType, idempotencyKey string, body []byte) string {
+	t.Helper()
+	var last string
+	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+		id, answer, ok := s.tryCreate(t.Context(), path, contentType, idempotencyKey, body)
+		if ok {
+			return id
+		}
+		last = answer
+	}
+	t.Fatalf("POST %s was never accepted: %s", path, last)
+	return ""
+}
+
+func (s *system) tryCreate(ctx context.Context, path, contentType, idempotencyKey string, body []byte) (id, answer string, ok bool) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+path, bytes.NewReader(body))
+	if err != nil {
+		return "", err.Error(), false
+	}
+	req.Header.Set("Authorization", "Bearer "+s.key.Reveal())
+	req.Header.Set("Content-Type", contentType)
+	if idempotencyKey != "" {
+		req.Header.Set("Idempotency-Key", idempotencyKey)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return "", err.Error(), false
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	if err != nil || resp.StatusCode >= http.StatusBadRequest {
+		return "", string(data), false
+	}
+	var created struct {
+		ID string `json:"id"`
+	}
+	return created.ID, string(data), json.Unmarshal(data, &created) == nil && created.ID != ""
+}
+
+// heldBy lists the posts that a worker held when it died.
+func (s *system) heldBy(pid int) []held {
+	rows, err := s.rows.Query(`SELECT id, fence FROM posts WHERE lease_until IS NOT NULL AND lease_owner LIKE '%:' || $1::text`, fmt.Sprint(pid))
+	if err != nil {
+		return nil
+	}
+	defer rows.Close()
+	var list []held
+	for rows.Next() {
+		var h held
+		if rows.Scan(&h.id, &h.fence) == nil {
+			list = append(list, h)
+		}
+	}
+	return list
+}
+
+// nextRun is when a post was first worked on after it was interrupted.
+func (s *system) nextRun(t *testing.T, i interruption) (time.Time, bool) {
+	t.Helper()
+	var at sql.NullTime
+	err := s.rows.QueryRow(`SELECT MIN(at) FROM post_events WHERE post_id = $1 AND fence > $2`, i.post, i.fence).Scan(&at)
+	if err != nil {
+		t.Error(err)
+	}
+	return at.Time, at.Valid
+}
+
+func (s *system) statusOf(t *testing.T, id string) string {
+	t.Helper()
+	var status string
+	if err := s.rows.QueryRow(`SELECT status FROM posts WHERE id = $1`, id).Scan(&status); err != nil {
+		t.Error(err)
+	}
+	return status
+}
+
+// await waits until every post has ended.
+func (s *system) await(t *testing.T, timeout time.Duration) {
+	t.Helper()
+	open := -1
+	for deadline := time.Now().Add(timeout); time.Now().Before(deadline); time.Sleep(200 * time.Millisecond) {
+		err := s.rows.QueryRow(`SELECT COUNT(*) FROM posts WHERE status NOT IN ('published', 'failed')`).Scan(&open)
+		if err == nil && open == 0 {
+			return
+		}
+	}
+	t.Errorf("%d posts had not ended %s after the last kill", open, timeout)
+}

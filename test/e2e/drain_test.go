@@ -1,0 +1,69 @@
+package e2e
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"socialqueue/sandbox"
+)
+
+// A worker is told to stop in the middle of a large upload. It hands the post
+// back with no attempt used, and another worker goes on behind the last chunk.
+func TestStopInTheMiddleOfAnUpload(t *testing.T) {
+	w := newWorld(t, setup{sandbox: unlimited(), env: map[string]string{"MEDIA_MAX_BYTES": "200MB"}})
+	w.startScheduler()
+	tt := w.tiktokAccount()
+	const size, chunks = 95_000_000, 9 // of 10 MB, the last one takes the rest
+	file, sum := largeVideo(size)
+	media := w.call(request{method: "POST", path: "/api/media", body: file, length: size, contentType: "video/mp4"}).want(201)
+	if media.text("sha256") != sum() {
+		t.Fatalf("stored another file: %s", media.body)
+	}
+	w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokChunk, Mode: sandbox.ModeSlow, Delay: 150 * time.Millisecond, Times: chunks})
+
+	stopFirst := w.startWorker()
+	p := w.accept(tt, video(tt, media.text("id"), "large"))
+	w.until(20*time.Second, "three chunks are sent", func() (bool, string) {
+		n := w.sim.CountCalls(sandbox.OpTikTokChunk)
+		return n >= 3, fmt.Sprintf("%d", n)
+	})
+	began := time.Now()
+	stopFirst()
+	stopped := time.Since(began)
+	sent := w.sim.CountCalls(sandbox.OpTikTokChunk)
+	if sent >= chunks {
+		t.Fatal("the upload was over before the worker stopped")
+	}
+	if got := w.post(p.ID); got.Status != "publishing" || got.Attempts != 0 {
+		t.Errorf("handed back as %+v", got)
+	}
+
+	again := time.Now()
+	w.startWorker()
+	got := w.untilStatus(20*time.Second, p.ID, "published")
+	events := w.events(p.ID)
+	if first := firstAfter(calls(events), again, "tiktok.chunk"); first.Message != fmt.Sprintf("bytes %d-%d/%d", sent*10_000_000, (sent+1)*10_000_000-1, int64(size)) {
+		t.Errorf("the second worker began with %q after %d chunks", first.Message, sent)
+	}
+	if n := w.sim.CountCalls(sandbox.OpTikTokChunk); n != chunks {
+		t.Errorf("%d chunks were sent, want %d", n, chunks)
+	}
+	if n := w.sim.CountCalls(sandbox.OpTikTokInit); n != 1 || got.Attempts != 0 {
+		t.Errorf("%d uploads were opened with %d attempts used, want 1 and 0:\n%s", n, got.Attempts, story(events))
+	}
+	if live := w.liveAs("large"); live.SHA256 != sum() || live.Bytes != size {
+		t.Errorf("live is %+v", live)
+	}
+	t.Logf("MEASURED drain stop_took=%dms chunks_before=%d chunks_after=%d", stopped.Milliseconds(), sent, chunks-sent)
+}
+
+func firstAfter(events []event, at time.Time, op string) event {
+	for _, e := range events {
+		if e.Operation == op && e.At.After(at) {
+			return e
+		}
+	}
+	return event{}
+}
+

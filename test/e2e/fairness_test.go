@@ -1,0 +1,84 @@
+package e2e
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hibiken/asynq"
+
+	"socialqueue/jobs"
+	"socialqueue/sandbox"
+	"socialqueue/sandbox/sample"
+)
+
+// An account with a backlog of 300 videos, each of which takes a while, does not
+// hold up another account's only one; and Redis holds no more than a few of the
+// busy account's.
+func TestBacklogHoldsUpNobody(t *testing.T) {
+	w := newWorld(t, setup{sandbox: unlimited()})
+	w.startWorker()
+	w.startScheduler()
+	clip := w.upload("video/mp4", sample.Video)
+	busy, calm := w.tiktokAccount(), w.tiktokAccount()
+	w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokChunk, Match: busy.external, Mode: sandbox.ModeSlow, Delay: 400 * time.Millisecond, Times: -1})
+	const backlog = 300
+	var orders []order
+	for i := range backlog {
+		orders = append(orders, order{busy, video(busy, clip, fmt.Sprintf("busy %d", i))})
+	}
+	w.acceptAll(orders)
+
+	began := time.Now()
+	p := w.accept(calm, video(calm, clip, "calm"))
+	most := 0
+	w.until(10*time.Second, "the calm account's post is live", func() (bool, string) {
+		most = max(most, w.tasks(p.ID))
+		status := w.post(p.ID).Status
+		return status == "published", status
+	})
+	took := time.Since(began)
+	for range 20 {
+		most = max(most, w.tasks(p.ID))
+		time.Sleep(poll)
+	}
+	waiting := 0
+	for _, other := range w.posts() {
+		if other.Status == "queued" {
+			waiting++
+		}
+	}
+	t.Logf("MEASURED fairness backlog=%d still_queued=%d other_account_live_after=%dms most_tasks_of_busy_lane_in_redis=%d",
+		backlog, waiting, took.Milliseconds(), most)
+	if waiting < backlog/2 {
+		t.Errorf("only %d posts still waited: the backlog was none", waiting)
+	}
+	// Three in the lane, and those that left it for the platform's processing.
+	if most > 12 {
+		t.Errorf("Redis held %d tasks of the busy lane", most)
+	}
+	w.liveAs("calm")
+}
+
+// tasks counts what is in Redis for posts other than one.
+func (w *world) tasks(otherThan string) int {
+	w.t.Helper()
+	n := 0
+	for _, queue := range []string{jobs.QueueUpload, jobs.QueuePublish} {
+		for _, list := range []func(string, ...asynq.ListOption) ([]*asynq.TaskInfo, error){
+			w.inspector().ListPendingTasks, w.inspector().ListActiveTasks, w.inspector().ListScheduledTasks, w.inspector().ListRetryTasks,
+		} {
+			found, err := list(queue, asynq.PageSize(1000))
+			if err != nil && !strings.Contains(err.Error(), "not found") {
+				w.t.Fatal(err)
+			}
+			for _, task := range found {
+				if !strings.HasPrefix(task.ID, otherThan) {
+					n++
+				}
+			}
+		}
+	}
+	return n
+}
