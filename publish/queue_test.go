@@ -1,0 +1,497 @@
+package publish_test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"socialqueue/db"
+	"socialqueue/db/dbtest"
+	"socialqueue/models"
+	"socialqueue/publish"
+	"socialqueue/sandbox"
+	"socialqueue/sandbox/sample"
+)
+
+// TestSameTaskTwice delivers every task twice, at once and again later, as
+// Asynq may.
+func TestSameTaskTwice(t *testing.T) {
+	for _, f := range flows {
+		t.Run(f.name, func(t *testing.T) {
+			dbtest.Each(t, func(t *testing.T, d *db.DB) {
+				w := newWorld(t, d)
+				p := w.accept(f)
+				for !w.post(p).Status.Ended() {
+					w.stepTwice()
+				}
+				w.wantLive(1)
+				w.wantStatus(p, models.Published)
+			})
+		})
+	}
+}
+
+// stepTwice runs the next task twice at once, and once more after that.
+func (w *world) stepTwice() {
+	w.t.Helper()
+	task, ok := w.queue.take()
+	if !ok {
+		w.clock.advance(5 * time.Second)
+		w.tick()
+		return
+	}
+	if ahead := task.At.Sub(w.clock.Now()); ahead > 0 {
+		w.clock.advance(ahead)
+	}
+	var both sync.WaitGroup
+	for range 2 {
+		both.Go(func() {
+			if err := w.RunStep(w.ctx, task, w.drain); err != nil {
+				w.t.Error(err)
+			}
+		})
+	}
+	both.Wait()
+	w.must(w.RunStep(w.ctx, task, w.drain))
+}
+
+// TestRedisLosesEverything: 40 posts wait, Redis is emptied, all go live.
+func TestRedisLosesEverything(t *testing.T) {
+	w := sqliteWorld(t)
+	var posts []*models.Post
+	for range 10 {
+		for _, f := range flows {
+			posts = append(posts, w.accept(f))
+		}
+	}
+	for range 5 {
+		w.step()
+	}
+	w.queue.flush()
+	for _, p := range posts {
+		w.wantStatus(w.settle(p), models.Published)
+	}
+	w.wantLive(len(posts))
+}
+
+// TestRedisAwayAtAccept: the answer is 202 all the same, and the sweep makes up
+// for it at once.
+func TestRedisAwayAtAccept(t *testing.T) {
+	w := sqliteWorld(t)
+	w.queue.broken = true
+	p := w.accept(tiktokVideo)
+	w.queue.broken = false
+	w.tick()
+	if w.queue.len() != 1 {
+		t.Fatalf("%d tasks after the sweep, want 1", w.queue.len())
+	}
+	w.wantStatus(w.settle(p), models.Published)
+	w.wantLive(1)
+}
+
+// TestSweepReplacesDeadTasks: a task that will not run any more, or that a
+// worker took and never claimed, gets a successor.
+func TestSweepReplacesDeadTasks(t *testing.T) {
+	for _, state := range []publish.TaskState{publish.TaskDead, publish.TaskActive, publish.TaskMissing} {
+		t.Run(state.String(), func(t *testing.T) {
+			w := sqliteWorld(t)
+			p := w.accept(tiktokVideo)
+			task, _ := w.queue.take()
+			if state != publish.TaskMissing {
+				w.queue.setState(task, state)
+			}
+			w.tick()
+			if _, ok := w.queue.take(); ok {
+				t.Error("the sweep did not wait before it looked")
+			}
+			w.clock.advance(time.Minute)
+			w.tick()
+			w.wantStatus(w.settle(p), models.Published)
+			w.must(w.RunStep(w.ctx, task, w.drain)) // the old one comes back
+			w.wantLive(1)
+		})
+	}
+}
+
+// TestPendingTaskIsLeftAlone: a backlog in Asynq is no reason for new tasks.
+func TestPendingTaskIsLeftAlone(t *testing.T) {
+	w := sqliteWorld(t)
+	p := w.accept(tiktokVideo)
+	for range 10 {
+		w.clock.advance(time.Minute)
+		w.tick()
+	}
+	if got := w.post(p); w.queue.len() != 1 || got.Fence != 0 {
+		t.Errorf("%d tasks, fence %d; want the one, untouched", w.queue.len(), got.Fence)
+	}
+}
+
+// TestLanes: of one account's backlog only a few posts are in Asynq at once, in
+// order, and another account's post is not behind them.
+func TestLanes(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		w := newWorld(t, d)
+		var backlog []*models.Post
+		for i := range 12 {
+			backlog = append(backlog, w.accept(tiktokVideo, func(r *publish.Request) { r.Content.TikTok.Title = fmt.Sprint("part ", i) }))
+			w.clock.advance(time.Millisecond)
+		}
+		if w.queue.len() != 3 {
+			t.Errorf("%d tasks of one account are in Asynq, want 3", w.queue.len())
+		}
+		other := w.accept(instagramImage)
+		if w.post(other).Admission != models.AdmissionAdmitted {
+			t.Error("another account's post waits behind the backlog")
+		}
+		w.tick()
+		if w.queue.len() != 4 {
+			t.Errorf("%d tasks after a tick, want 4", w.queue.len())
+		}
+		for _, p := range append(backlog, other) {
+			w.wantStatus(w.settle(p), models.Published)
+		}
+		w.wantLive(13)
+	})
+}
+
+// TestBacklogDoesNotStarveOthers: a thousand waiting posts of one account do
+// not keep the tick from another's.
+func TestBacklogDoesNotStarveOthers(t *testing.T) {
+	w := newWorld(t, dbtest.Postgres(t))
+	soon := w.clock.Now().Add(time.Minute)
+	at := func(r *publish.Request) { r.PublishAt = &soon }
+	for range 1000 {
+		w.accept(tiktokVideo, at)
+	}
+	later := soon.Add(time.Second)
+	other := w.accept(instagramImage, func(r *publish.Request) { r.PublishAt = &later })
+	for range 3 {
+		w.tick()
+	}
+	if got := w.post(other); got.Admission != models.AdmissionAdmitted {
+		t.Errorf("the other account's post is %q after three ticks", got.Admission)
+	}
+	if n := w.queue.len(); n > 4 {
+		t.Errorf("%d tasks in Asynq", n)
+	}
+}
+
+// TestScheduledStartsOnTime: a post waits in Postgres, moves ahead of its time
+// and starts at it.
+func TestScheduledStartsOnTime(t *testing.T) {
+	w := sqliteWorld(t)
+	at := w.clock.Now().Add(3 * time.Hour)
+	p := w.accept(tiktokVideo, func(r *publish.Request) { r.PublishAt = &at })
+	w.tick()
+	if got := w.post(p); got.Status != models.Scheduled || w.queue.len() != 0 {
+		t.Fatalf("far ahead: %s, %d tasks", got.Status, w.queue.len())
+	}
+	w.clock.advance(3*time.Hour - time.Minute)
+	w.tick()
+	if got := w.post(p); got.Status != models.Scheduled || w.queue.len() != 1 {
+		t.Fatalf("near: %s, %d tasks", got.Status, w.queue.len())
+	}
+	p = w.settle(p)
+	if late := p.StartedAt.Sub(at); late < 0 || late > time.Second {
+		t.Errorf("started %s late", late)
+	}
+	w.wantLive(1)
+}
+
+// TestEarlyTaskDoesNothing: an operator who runs a scheduled task by hand does
+// not make the post go out early.
+func TestEarlyTaskDoesNothing(t *testing.T) {
+	w := sqliteWorld(t)
+	at := w.clock.Now().Add(time.Minute)
+	p := w.accept(tiktokVideo, func(r *publish.Request) { r.PublishAt = &at })
+	w.tick()
+	task, _ := w.queue.take()
+	w.must(w.RunStep(w.ctx, task, w.drain))
+	w.wantStatus(p, models.Scheduled)
+	w.wantLive(0)
+	p = w.settle(p)
+	if p.StartedAt.Before(at) {
+		t.Errorf("started %s early", at.Sub(*p.StartedAt))
+	}
+	w.wantLive(1)
+}
+
+// TestMissed: a post that may not be late is not sent late.
+func TestMissed(t *testing.T) {
+	minute := time.Minute
+	w := sqliteWorld(t)
+	p := w.accept(tiktokVideo, func(r *publish.Request) { r.MaxLateness = &minute })
+	task, _ := w.queue.take()
+	w.clock.advance(2 * time.Minute)
+	w.must(w.RunStep(w.ctx, task, w.drain))
+	w.wantStatus(p, models.Missed)
+
+	byTick := w.accept(tiktokVideo, func(r *publish.Request) { r.MaxLateness = &minute })
+	w.clock.advance(2 * time.Minute)
+	w.must(w.MissLate(w.ctx))
+	w.wantStatus(byTick, models.Missed)
+	if len(w.sim.Calls()) != 0 {
+		t.Errorf("%d calls were made for missed posts", len(w.sim.Calls()))
+	}
+	_, err := w.Retry(w.ctx, w.app.ID, p.ID)
+	w.must(err)
+	w.wantStatus(w.settle(p), models.Published)
+	w.wantLive(1)
+}
+
+func TestCancel(t *testing.T) {
+	w := sqliteWorld(t)
+	p := w.accept(tiktokVideo)
+	_, err := w.Cancel(w.ctx, w.app.ID, p.ID)
+	w.must(err)
+	_, err = w.Cancel(w.ctx, w.app.ID, p.ID) // twice is once
+	w.must(err)
+	for range 5 {
+		w.step()
+	}
+	w.wantStatus(p, models.Canceled)
+	if len(w.sim.Calls()) != 0 {
+		t.Error("a canceled post was worked on")
+	}
+
+	sent := w.settle(w.accept(tiktokVideo))
+	if _, err := w.Cancel(w.ctx, w.app.ID, sent.ID); !errors.Is(err, publish.ErrConflict) {
+		t.Errorf("cancel of a live post: %v, want ErrConflict", err)
+	}
+	if _, err := w.Cancel(w.ctx, w.app.ID+1, sent.ID); !errors.Is(err, db.ErrNotFound) {
+		t.Errorf("cancel of another app's post: %v, want ErrNotFound", err)
+	}
+}
+
+// TestCancelFreesThePlace: the next post of the lane moves up.
+func TestCancelFreesThePlace(t *testing.T) {
+	w := sqliteWorld(t)
+	first := w.accept(tiktokVideo)
+	for range 3 {
+		w.accept(tiktokVideo)
+	}
+	_, err := w.Cancel(w.ctx, w.app.ID, first.ID)
+	w.must(err)
+	parked, err := w.db.Parked(w.ctx, first.Lane, 10)
+	w.must(err)
+	if len(parked) != 0 {
+		t.Errorf("%d posts still wait for their turn", len(parked))
+	}
+}
+
+func TestReschedule(t *testing.T) {
+	w := sqliteWorld(t)
+	at := w.clock.Now().Add(time.Minute)
+	p := w.accept(tiktokVideo, func(r *publish.Request) { r.PublishAt = &at })
+	w.tick() // its task is in Asynq already
+	later := at.Add(time.Hour)
+	got, err := w.Reschedule(w.ctx, w.app.ID, p.ID, later)
+	w.must(err)
+	if got.Status != models.Scheduled || !got.PublishAt.Equal(later) {
+		t.Errorf("rescheduled: %+v", got)
+	}
+	task, _ := w.queue.take()
+	w.clock.advance(2 * time.Minute)
+	w.must(w.RunStep(w.ctx, task, w.drain)) // the old task
+	w.wantStatus(p, models.Scheduled)
+	p = w.settle(p)
+	if p.StartedAt.Before(later) {
+		t.Error("started at the old time")
+	}
+	w.wantLive(1)
+	if _, err := w.Reschedule(w.ctx, w.app.ID, p.ID, later.Add(time.Hour)); !errors.Is(err, publish.ErrConflict) && !isFieldError(err) {
+		t.Errorf("reschedule of a live post: %v", err)
+	}
+}
+
+func isFieldError(err error) bool {
+	var errs models.FieldErrors
+	return errors.As(err, &errs)
+}
+
+// TestDrainUsesNoAttempt: a worker that stops hands the post back, and another
+// goes on.
+func TestDrainUsesNoAttempt(t *testing.T) {
+	for _, f := range flows {
+		t.Run(f.name, func(t *testing.T) {
+			w := sqliteWorld(t)
+			p := w.accept(f)
+			stop := make(chan struct{})
+			w.wire.onCall = func(*http.Request) {
+				w.wire.mu.Lock()
+				defer w.wire.mu.Unlock()
+				if w.wire.calls == 2 {
+					close(stop)
+				}
+			}
+			task, _ := w.queue.take()
+			w.must(w.RunStep(w.ctx, task, stop))
+			if got := w.post(p); got.Attempts != 0 || got.LeaseUntil != nil || got.UnfinishedRuns != 0 {
+				t.Errorf("after the drain: %s", w.story(p))
+			}
+			w.wantStatus(w.settle(p), models.Published)
+			w.wantLive(1)
+		})
+	}
+}
+
+// TestAcceptChecks: what is refused before anything is stored. The handlers'
+// tests go through the whole list.
+func TestAcceptChecks(t *testing.T) {
+	w := sqliteWorld(t)
+	for name, tc := range map[string]struct {
+		change func(*publish.Request)
+		field  string
+		is     error
+	}{
+		"no account":            {func(r *publish.Request) { r.AccountID = 0 }, "account_id", nil},
+		"another app's account": {func(r *publish.Request) { r.AppID++ }, "", db.ErrNotFound},
+		"another platform's id": {func(r *publish.Request) { r.AccountID += 1000 }, "", db.ErrNotFound},
+		"no file":               {func(r *publish.Request) { r.MediaID = "" }, "media_id", nil},
+		"two files":             {func(r *publish.Request) { r.MediaURL = "https://a.example/x.mp4" }, "media_id", nil},
+		"unknown file":          {func(r *publish.Request) { r.MediaID = models.NewID() }, "", db.ErrNotFound},
+		"a picture as video":    {func(r *publish.Request) { r.MediaID = w.picture }, "media_id", nil},
+		"long title":            {func(r *publish.Request) { r.Content.TikTok.Title = strings.Repeat("🙂", 1101) }, "title", nil},
+		"past":                  {func(r *publish.Request) { at := w.clock.Now().Add(-time.Hour); r.PublishAt = &at }, "publish_at", nil},
+		"endless lateness":      {func(r *publish.Request) { d := 1000 * time.Hour; r.MaxLateness = &d }, "max_lateness", nil},
+		"file scheme":           {func(r *publish.Request) { r.MediaID, r.MediaURL = "", "file:///etc/passwd" }, "media_url", nil},
+	} {
+		r := tiktokVideo.request(w)
+		tc.change(&r)
+		_, err := w.Accept(w.ctx, r)
+		var errs models.FieldErrors
+		switch {
+		case tc.is != nil && !errors.Is(err, tc.is):
+			t.Errorf("%s: err = %v, want %v", name, err, tc.is)
+		case tc.is == nil && (!errors.As(err, &errs) || errs[0].Field != tc.field):
+			t.Errorf("%s: err = %v, want field %s", name, err, tc.field)
+		}
+	}
+	posts, err := w.db.Posts(w.ctx, db.PostFilter{AppID: w.app.ID, Limit: 10})
+	w.must(err)
+	if len(posts) != 0 || w.queue.len() != 0 {
+		t.Errorf("%d posts and %d tasks after refusals", len(posts), w.queue.len())
+	}
+}
+
+// TestMediaURL: a customer's link is fetched by a worker, once, and a file that
+// will not do fails the post with the reason.
+func TestMediaURL(t *testing.T) {
+	served := 0
+	files := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		served++
+		switch r.URL.Path {
+		case "/video.mp4":
+			_, _ = rw.Write(sample.Video)
+		case "/flaky.mp4":
+			if served < 3 {
+				rw.WriteHeader(http.StatusServiceUnavailable)
+				return
+			}
+			_, _ = rw.Write(sample.Video)
+		case "/text.mp4":
+			_, _ = rw.Write([]byte("not a video"))
+		case "/picture.jpg":
+			_, _ = rw.Write(sample.Picture)
+		default:
+			http.NotFound(rw, r)
+		}
+	}))
+	defer files.Close()
+	for path, tc := range map[string]struct {
+		status models.Status
+		served int
+	}{
+		"/video.mp4":   {models.Published, 1},
+		"/flaky.mp4":   {models.Published, 3},
+		"/text.mp4":    {models.Failed, 1},
+		"/picture.jpg": {models.Failed, 1},
+		"/gone.mp4":    {models.Failed, 1},
+	} {
+		t.Run(path, func(t *testing.T) {
+			served = 0
+			w := sqliteWorld(t)
+			p := w.settle(w.accept(tiktokVideo, func(r *publish.Request) { r.MediaID, r.MediaURL = "", files.URL+path+"?sig=s3cr3t" }))
+			w.wantStatus(p, tc.status)
+			if served != tc.served {
+				t.Errorf("fetched %d times, want %d", served, tc.served)
+			}
+			if tc.status == models.Published {
+				w.wantLive(1)
+				return
+			}
+			w.wantLive(0)
+			if p.ErrorCode != "UPLOAD_FAILED" || p.ErrorMessage == "" {
+				t.Errorf("error %s %q", p.ErrorCode, p.ErrorMessage)
+			}
+			if strings.Contains(w.story(p), "s3cr3t") {
+				t.Error("the timeline shows the link's signature")
+			}
+		})
+	}
+	image := sqliteWorld(t)
+	p := image.settle(image.accept(instagramImage, func(r *publish.Request) { r.MediaID, r.MediaURL = "", files.URL+"/picture.jpg" }))
+	image.wantStatus(p, models.Published)
+	image.wantLive(1)
+}
+
+// TestCleanUp: files that nobody needs go, the others stay.
+func TestCleanUp(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		w := newWorld(t, d)
+		at := w.clock.Now().Add(20 * 24 * time.Hour)
+		w.accept(tiktokVideo, func(r *publish.Request) { r.PublishAt = &at }) // still needs the video
+		done := w.settle(w.accept(instagramImage))                            // needed the picture
+		unused := w.upload(sample.Video)
+		w.clock.advance(6 * 24 * time.Hour)
+		w.must(w.CleanUp(w.ctx))
+		w.wantFile(unused, true)
+		w.clock.advance(2 * 24 * time.Hour)
+		w.must(w.CleanUp(w.ctx))
+		w.wantFile(unused, false)
+		w.wantFile(w.picture, false)
+		w.wantFile(w.video, true)
+		if got := w.post(done); got.MediaID != nil {
+			t.Error("an ended post still names a file that is gone")
+		}
+	})
+}
+
+func (w *world) wantFile(id string, want bool) {
+	w.t.Helper()
+	got, err := w.store.Exists(w.ctx, id)
+	w.must(err)
+	_, rowErr := w.db.MediaByID(w.ctx, id)
+	if got != want || (rowErr == nil) != want {
+		w.t.Errorf("file %s: in store %v, row error %v; want kept = %v", id, got, rowErr, want)
+	}
+}
+
+// TestTimelineTellsEveryCall: one entry a call, with the platform's log id.
+func TestTimelineTellsEveryCall(t *testing.T) {
+	for _, f := range flows {
+		w := sqliteWorld(t)
+		w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokInit, Mode: sandbox.ModeError, Code: "rate_limit_exceeded", Status: 429})
+		p := w.settle(w.accept(f))
+		events, err := w.db.Events(w.ctx, p.ID)
+		w.must(err)
+		told := 0
+		for _, e := range events {
+			if e.Type != models.EventCall {
+				continue
+			}
+			told++
+			if e.LogID == "" && e.Op != "tiktok.chunk" || e.HTTPStatus == 0 {
+				t.Errorf("%s: entry without log id or status: %+v", f.name, e)
+			}
+		}
+		if told != w.wire.calls {
+			t.Errorf("%s: %d calls in the timeline, %d were made", f.name, told, w.wire.calls)
+		}
+	}
+}
