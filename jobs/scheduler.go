@@ -59,11 +59,13 @@ func (s *Scheduler) Stop() {
 	})
 }
 
-// staleAfter is how many periods a tick may be silent before the scheduler is
-// no longer alive.
 const (
-	staleAfter   = 3
-	minStaleTime = time.Minute
+	// tickTimeout bounds one tick, so that one that hangs is tried again. It is
+	// long enough to refill an emptied Redis.
+	tickTimeout = 2 * time.Minute
+	// staleAfter is how many periods beyond that a tick may be silent before the
+	// scheduler is no longer alive.
+	staleAfter = 3
 )
 
 // Alive reports whether every tick still comes around. It asks nobody else.
@@ -71,7 +73,7 @@ func (s *Scheduler) Alive(now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, tick := range s.ticks {
-		if now.Sub(s.beats[tick.Name]) > max(staleAfter*tick.Every, minStaleTime) {
+		if now.Sub(s.beats[tick.Name]) > tickTimeout+staleAfter*tick.Every {
 			return false
 		}
 	}
@@ -90,9 +92,6 @@ func (s *Scheduler) loop(ctx context.Context, tick Tick) {
 		}
 	}
 }
-
-// tickTimeout bounds one tick, so that one that hangs is tried again.
-const tickTimeout = 30 * time.Second
 
 func (s *Scheduler) run(ctx context.Context, tick Tick) {
 	ctx, cancel := context.WithTimeout(ctx, tickTimeout)

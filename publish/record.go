@@ -1,0 +1,89 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"socialqueue/db"
+	"socialqueue/models"
+	"socialqueue/platform"
+)
+
+const (
+	// writeTimeout bounds one try to write what a run found out.
+	writeTimeout = 5 * time.Second
+	writePause   = 250 * time.Millisecond
+)
+
+// write writes the post and its change of state; it keeps trying while the
+// database is away and the lease may still hold, for it tells of facts.
+func (r *run) write(ctx context.Context, message string, w db.RunWrite) error {
+	w.Post, w.From = r.post, r.stored
+	if r.post.Status != r.stored || message != "" {
+		e := models.PostEvent{PostID: r.post.ID, At: r.Now(), Type: models.EventNote, Fence: r.post.Fence, Message: message}
+		if r.post.Status != r.stored {
+			e.Type, e.From, e.To = models.EventState, r.stored, r.post.Status
+		}
+		w.Events = append(w.Events, e)
+	}
+	err := r.persist(ctx, func(ctx context.Context) error { return r.DB.WriteRun(ctx, w) })
+	if err == nil {
+		r.stored = r.post.Status
+	}
+	return err
+}
+
+// persist runs a write that must not be lost to a passing trouble, and that the
+// end of ctx must not stop.
+func (r *run) persist(ctx context.Context, write func(context.Context) error) error {
+	ctx = context.WithoutCancel(ctx)
+	deadline := time.Now().Add(r.Timings.Lease)
+	for {
+		try, cancel := context.WithTimeout(ctx, writeTimeout)
+		err := write(try)
+		cancel()
+		if err == nil || errors.Is(err, db.ErrStale) || time.Now().After(deadline) {
+			return err
+		}
+		r.log.WithError(err).Warn("could not write what the run found out; trying again")
+		time.Sleep(writePause)
+	}
+}
+
+// record writes a platform call into the timeline as soon as it ended, so that
+// a crash right after it does not hide it.
+func (r *run) record(c platform.Call) {
+	e := models.PostEvent{
+		PostID: r.post.ID, At: models.Time(c.Started), Type: models.EventCall, Op: c.Op, HTTPStatus: c.HTTPStatus,
+		PlatformCode: c.PlatformCode, LogID: c.LogID, DurationMs: c.Duration.Milliseconds(), Message: c.Detail, Fence: r.post.Fence,
+	}
+	entry := r.log.WithFields(logrus.Fields{"action": c.Op, "duration": e.DurationMs, "http_status": c.HTTPStatus, "log_id": c.LogID})
+	if c.Err != nil {
+		e.Message = describe(c.Err)
+		entry.WithError(c.Err).Info("platform call failed")
+	} else {
+		entry.Info("platform call")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
+	defer cancel()
+	if err := r.DB.AddEvents(ctx, e); err != nil {
+		r.log.WithError(err).Warn("could not write a call into the timeline")
+	}
+}
+
+// describe says what an error means for the post.
+func describe(err error) string {
+	next := map[platform.Kind]string{
+		platform.Unknown:     "the outcome is not known",
+		platform.Transient:   "nothing happened; it may be tried again",
+		platform.RateLimited: "nothing happened; it may be tried again later",
+		platform.AuthExpired: "nothing happened; the account needs a new token",
+		platform.Rejected:    "refused",
+		platform.NotReady:    "not ready yet",
+		platform.Gone:        "what the call named is gone",
+	}[platform.KindOf(err)]
+	return next + ": " + err.Error()
+}
