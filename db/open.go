@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/glebarez/sqlite"
@@ -136,9 +135,4 @@ func first(err error, what string) error {
 	default:
 		return fmt.Errorf("read %s: %w", what, err)
 	}
-}
-
-// placeholders gives "?, ?, ?" for n values.
-func placeholders(n int) string {
-	return strings.TrimSuffix(strings.Repeat("?, ", n), ", ")
 }

@@ -23,7 +23,10 @@ const earliness = time.Second
 func (d *DB) Claim(ctx context.Context, id string, fence int64, owner string, now time.Time, lease time.Duration) (*models.Post, error) {
 	var p models.Post
 	err := d.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
-		if err := first(tx.Where("id = ?", id).Take(&p).Error, "post "+id); err != nil {
+		// The row is locked from here on: the tick that queues due posts comes at
+		// the very moment their tasks do, and a status that changed in between
+		// would turn the live task away as an old one.
+		if err := first(tx.Clauses(clause.Locking{Strength: clause.LockingStrengthUpdate}).Where("id = ?", id).Take(&p).Error, "post "+id); err != nil {
 			return err
 		}
 		from := p.Status

@@ -15,7 +15,7 @@ import (
 // leaves nothing behind.
 func TestBadPosts(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		video, picture := w.upload("h264.mp4"), w.upload("baseline.jpg")
+		video, picture := w.upload("upright.mp4"), w.upload("baseline.jpg")
 		before := w.stored()
 		for name, tc := range map[string]struct {
 			change map[string]any
@@ -109,7 +109,7 @@ func TestSeveralErrorsAtOnce(t *testing.T) {
 
 func TestBadInstagramPosts(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		video, picture := w.upload("h264.mp4"), w.upload("baseline.jpg")
+		video, picture := w.upload("upright.mp4"), w.upload("baseline.jpg")
 		before := w.stored()
 		for name, tc := range map[string]struct {
 			change string // JSON members that replace or join those of a good image
@@ -158,7 +158,7 @@ func TestBadInstagramPosts(t *testing.T) {
 // TestBadFiles goes through all three ways a file comes in.
 func TestBadFiles(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		good := fixture(t, "h264.mp4")
+		good := fixture(t, "upright.mp4")
 		before := w.stored()
 		for name, tc := range map[string]struct {
 			file   []byte
@@ -170,7 +170,7 @@ func TestBadFiles(t *testing.T) {
 			"half an MP4":     {good[:len(good)/2], 422, "VALIDATION_FAILED"},
 			"0 bytes":         {nil, 422, "VALIDATION_FAILED"},
 			"PNG":             {fixture(t, "small.png"), 422, "VALIDATION_FAILED"},
-			"oversize":        {append(append(bytes.Clone(good), "\x00\x01\x00\x00free"...), make([]byte, maxFile-8)...), 413, "TOO_LARGE"},
+			"oversize":        {append(append(bytes.Clone(good), "\x00\x04\x00\x00free"...), make([]byte, maxFile-8)...), 413, "TOO_LARGE"},
 		} {
 			t.Run(name, func(t *testing.T) {
 				w := w.in(t)
@@ -199,7 +199,7 @@ func (o onlyReader) Read(p []byte) (int, error) { return o.r.Read(p) }
 // TestBadForms: the file was good, or came already, and still nothing stays.
 func TestBadForms(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		video := field{"video", "a.mp4", fixture(t, "h264.mp4")}
+		video := field{"video", "a.mp4", fixture(t, "upright.mp4")}
 		media := field{"file", "a.mp4", video.value}
 		cut := func(n int) func([]byte) []byte { return func(b []byte) []byte { return b[:len(b)-n] } }
 		before := w.stored()
@@ -285,8 +285,8 @@ func TestBadUsers(t *testing.T) {
 // nothing is stored.
 func TestRandomBodies(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		contentType, form := formBody(t, append(w.formFields(nil), field{"video", "a.mp4", fixture(t, "h264.mp4")})...)
-		mp4 := fixture(t, "h264.mp4")
+		contentType, form := formBody(t, append(w.formFields(nil), field{"video", "a.mp4", fixture(t, "upright.mp4")})...)
+		mp4 := fixture(t, "upright.mp4")
 		seeds := [][]byte{
 			[]byte(`{"account_id":1,"title":"x","privacy_level":"SELF_ONLY","media_id":"x","publish_at":"2026-12-01T00:00:00Z","max_lateness":"15m"}`),
 			[]byte(`{"account_id":1,"media_type":"IMAGE","user_tags":[{"username":"a","x":0.5,"y":0.5}],"collaborators":["a"]}`),

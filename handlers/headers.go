@@ -37,13 +37,24 @@ func extendWrite(conn *http.ResponseController) {
 // inTime bounds a call that has no upload.
 func inTime(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		ctx, cancel := context.WithTimeout(c.Request().Context(), callTime)
-		defer cancel()
-		setContext(c, ctx)
+		defer bound(c)()
 		return next(c)
 	}
 }
 
-func setContext(c echo.Context, ctx context.Context) {
+// bound gives the rest of a call callTime. The function it returns takes the
+// bound off again: what answers and logs an error must not take the end of the
+// call for a client that left.
+func bound(c echo.Context) (release func()) {
+	unbound := c.Request()
+	ctx, cancel := context.WithTimeout(unbound.Context(), callTime)
+	setContext(ctx, c)
+	return func() {
+		cancel()
+		c.SetRequest(unbound)
+	}
+}
+
+func setContext(ctx context.Context, c echo.Context) {
 	c.SetRequest(c.Request().WithContext(ctx))
 }

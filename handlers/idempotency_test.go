@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -19,8 +18,8 @@ func keyed(key string) map[string]string { return map[string]string{"Idempotency
 
 // creating is every request that makes something, each time built anew.
 func creating(w *world) map[string]func(change string) call {
-	video, picture := w.upload("h264.mp4"), w.upload("baseline.jpg")
-	file := fixture(w.t, "h264.mp4")
+	video, picture := w.upload("upright.mp4"), w.upload("baseline.jpg")
+	file := fixture(w.t, "upright.mp4")
 	form := func(path string, parts ...field) call {
 		contentType, body := formBody(w.t, parts...)
 		return call{method: "POST", path: path, contentType: contentType, body: bytes.NewReader(body)}
@@ -32,14 +31,14 @@ func creating(w *world) map[string]func(change string) call {
 		"media": func(change string) call {
 			body := file
 			if change != "" {
-				body = fixture(w.t, "h264.mov")
+				body = fixture(w.t, "upright.mov")
 			}
 			return call{method: "POST", path: "/api/media", body: bytes.NewReader(body)}
 		},
 		"media form": func(change string) call {
 			body := file
 			if change != "" {
-				body = fixture(w.t, "h264.mov")
+				body = fixture(w.t, "upright.mov")
 			}
 			return form("/api/media", field{"file", "a", body})
 		},
@@ -64,8 +63,7 @@ func TestReplay(t *testing.T) {
 				w := w.in(t)
 				send := func(change string, as *tenant) *reply {
 					c := make(change)
-					c.headers, c.as = keyed("key of "+strings.ReplaceAll(name, " ", "-")+"!"), as
-					c.headers["Idempotency-Key"] = strings.ReplaceAll(c.headers["Idempotency-Key"], " ", "-")
+					c.headers, c.as = keyed(strings.ReplaceAll(name, " ", "-")), as
 					return w.do(c)
 				}
 				first := send("", nil)
@@ -108,7 +106,7 @@ func TestKeyBelongsToRouteAndApp(t *testing.T) {
 
 func TestFailedRequestGivesKeyBack(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		video := w.upload("h264.mp4")
+		video := w.upload("upright.mp4")
 		send := func(change map[string]any) *reply {
 			return w.do(call{method: "POST", path: "/api/tiktok/upload", json: w.tiktok(video, change), headers: keyed("k")})
 		}
@@ -121,10 +119,9 @@ func TestFailedRequestGivesKeyBack(t *testing.T) {
 	})
 }
 
-// TestCut: an upload that broke off gives its key back; the retry passes.
 func TestUploadThatBrokeOffMayBeRetried(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		contentType, body := formBody(t, append(w.formFields(nil), field{"video", "a", fixture(t, "h264.mp4")})...)
+		contentType, body := formBody(t, append(w.formFields(nil), field{"video", "a", fixture(t, "upright.mp4")})...)
 		send := func(body []byte) *reply {
 			return w.do(call{method: "POST", path: "/api/tiktok/upload", contentType: contentType, body: bytes.NewReader(body), headers: keyed("k")})
 		}
@@ -190,10 +187,10 @@ func TestConcurrentSameKey(t *testing.T) {
 	})
 }
 
-// TestCrash: the request that had the key died before it did anything.
+// The request that had the key died before it did anything.
 func TestCrashedRequestIsTakenOver(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		body, err := json.Marshal(w.tiktok(w.upload("h264.mp4"), nil))
+		body, err := json.Marshal(w.tiktok(w.upload("upright.mp4"), nil))
 		w.must(err)
 		sum := sha256.Sum256(body)
 		dead := models.IdempotencyKey{
@@ -222,11 +219,11 @@ func TestCrashedRequestIsTakenOver(t *testing.T) {
 	})
 }
 
-// TestLostKey: a request lost its key to another before it was done. Its own
+// A request lost its key to another before it was done. Its own
 // work is undone with the completion that fails.
 func TestRequestThatLostItsKeyStoresNothing(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		contentType, body := formBody(t, append(w.formFields(nil), field{"video", "a", fixture(t, "h264.mp4")})...)
+		contentType, body := formBody(t, append(w.formFields(nil), field{"video", "a", fixture(t, "upright.mp4")})...)
 		slow := &pausedReader{r: bytes.NewReader(body), at: len(body) / 2, reached: make(chan struct{}), goOn: make(chan struct{})}
 		before := w.stored()
 		done := make(chan *reply)
@@ -274,7 +271,7 @@ func TestFormsInAnyOrderAreTheSame(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		fields := w.formFields(nil)
 		slices.SortFunc(fields, func(a, b field) int { return strings.Compare(a.name, b.name) })
-		video := field{"video", "a.mp4", fixture(t, "h264.mp4")}
+		video := field{"video", "a.mp4", fixture(t, "upright.mp4")}
 		send := func(parts ...field) *reply {
 			contentType, body := formBody(t, parts...)
 			return w.do(call{method: "POST", path: "/api/tiktok/upload", contentType: contentType, body: bytes.NewReader(body), headers: keyed("k")})
@@ -294,8 +291,5 @@ func TestBadIdempotencyKeys(t *testing.T) {
 			r.wantProblem(422, "VALIDATION_FAILED", "Idempotency-Key")
 		}
 		w.do(call{method: "POST", path: "/api/users", json: `{"external_id":"a"}`, headers: keyed(strings.Repeat("x", 255))}).want(201)
-		if n := fmt.Sprint(w.do(call{method: "POST", path: "/api/users", json: `{"external_id":"a"}`}).want(200).object()["id"]); n == "" {
-			t.Error("no id")
-		}
 	})
 }

@@ -193,7 +193,7 @@ func postFilter(rawQuery string) (db.PostFilter, error) {
 
 // setFilter returns what is wrong with a parameter.
 func setFilter(f *db.PostFilter, name, value string) string {
-	ok := true
+	var ok bool
 	switch name {
 	case "status":
 		f.Status = models.Status(value)

@@ -37,7 +37,7 @@ func keysOf(v map[string]any) []string {
 
 func TestPostIsShownAsPromised(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		r := w.post(w.upload("h264.mp4"), map[string]any{
+		r := w.post(w.upload("upright.mp4"), map[string]any{
 			"video_cover_timestamp_ms": 100, "max_lateness": "15m", "is_aigc": true, "publish_at": nil,
 		}).want(202)
 		post := r.object()
@@ -97,7 +97,7 @@ func TestInstagramPosts(t *testing.T) {
 
 func TestForm(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		video := field{"video", "a.mp4", fixture(t, "h264.mp4")}
+		video := field{"video", "a.mp4", fixture(t, "upright.mp4")}
 		rest := w.formFields(map[string]string{"publish_at": "2026-11-24T12:00:00+02:00", "max_lateness": "1h", "video_cover_timestamp_ms": "5", "media_id": "", "media_url": "", "is_aigc": ""})
 		for name, parts := range map[string][]field{"fields first": append(slices.Clone(rest), video), "video first": append([]field{video}, rest...)} {
 			contentType, body := formBody(t, parts...)
@@ -111,14 +111,14 @@ func TestForm(t *testing.T) {
 				t.Errorf("%s: stored %+v", name, stored)
 			}
 		}
-		contentType, body := formBody(t, w.formFields(map[string]string{"media_id": w.upload("h264.mov")})...)
+		contentType, body := formBody(t, w.formFields(map[string]string{"media_id": w.upload("upright.mov")})...)
 		w.do(call{method: "POST", path: "/api/tiktok/upload", contentType: contentType, body: strings.NewReader(string(body))}).want(202)
 	})
 }
 
 func TestChangeAPost(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		id := w.post(w.upload("h264.mp4"), map[string]any{"publish_at": "2026-11-24T10:00:00Z"}).want(202).text("id")
+		id := w.post(w.upload("upright.mp4"), map[string]any{"publish_at": "2026-11-24T10:00:00Z"}).want(202).text("id")
 		path := "/api/posts/" + id
 		for body, field := range map[string]string{
 			`{}`: "publish_at", `{"publish_at":null}`: "publish_at", `{"publish_at":"tomorrow"}`: "publish_at",
@@ -153,7 +153,7 @@ func TestChangeAPost(t *testing.T) {
 
 func TestTimelineShowsCalls(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		id := w.post(w.upload("h264.mp4"), nil).want(202).text("id")
+		id := w.post(w.upload("upright.mp4"), nil).want(202).text("id")
 		w.must(w.db.AddEvents(t.Context(), models.PostEvent{
 			PostID: id, At: epoch, Type: models.EventCall, Op: "tiktok.init", HTTPStatus: 200, PlatformCode: "ok", LogID: "L1", DurationMs: 7, Message: "m",
 		}))
@@ -168,7 +168,7 @@ func TestTimelineShowsCalls(t *testing.T) {
 
 func TestRetryAndCancelOnceSendingBegan(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		id := w.post(w.upload("h264.mp4"), nil).want(202).text("id")
+		id := w.post(w.upload("upright.mp4"), nil).want(202).text("id")
 		run, err := w.db.Claim(t.Context(), id, 0, "w", w.now(), time.Minute)
 		w.must(err)
 		path := "/api/posts/" + id
@@ -178,7 +178,7 @@ func TestRetryAndCancelOnceSendingBegan(t *testing.T) {
 		run.ErrorCode, run.ErrorMessage = "PUBLISH_FAILED", "refused"
 		publishID, videoID := "v_pub_file~v2-1.123/é", "7123"
 		run.PublishID, run.PlatformPostID = &publishID, &videoID
-		w.must(w.db.WriteRun(t.Context(), db.RunWrite{Post: run, Events: []models.PostEvent{{PostID: id, At: w.now(), Type: models.EventState, From: models.Publishing, To: models.Failed, Fence: run.Fence}}}))
+		w.must(w.db.WriteRun(t.Context(), db.RunWrite{Post: run, From: models.Publishing, Events: []models.PostEvent{{PostID: id, At: w.now(), Type: models.EventState, From: models.Publishing, To: models.Failed, Fence: run.Fence}}}))
 		failed := w.do(call{method: "GET", path: path}).want(200).object()
 		if e := failed["error"].(map[string]any); e["code"] != "PUBLISH_FAILED" || e["message"] != "refused" {
 			t.Errorf("error = %v", e)
@@ -198,7 +198,7 @@ func TestRetryAndCancelOnceSendingBegan(t *testing.T) {
 
 func TestBusyAccountIsShown(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		video := w.upload("h264.mp4")
+		video := w.upload("upright.mp4")
 		var reasons []any
 		for range 4 {
 			reasons = append(reasons, w.post(video, nil).want(202).object()["deferred_reason"])
@@ -211,7 +211,7 @@ func TestBusyAccountIsShown(t *testing.T) {
 
 func TestListPosts(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		video, picture := w.upload("h264.mp4"), w.upload("baseline.jpg")
+		video, picture := w.upload("upright.mp4"), w.upload("baseline.jpg")
 		var ids []string
 		for i := range 5 {
 			if i == 2 {

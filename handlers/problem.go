@@ -39,7 +39,8 @@ var titles = map[string]string{
 }
 
 // statusClientGone is what the log shows when nobody waits for the answer any
-// more (nginx's number for it).
+// more (nginx's number for it). It is sent all the same: net/http takes a
+// client that closed only its own half for gone, and would answer it 200.
 const statusClientGone = 499
 
 // problem is an error as its caller sees it. As an error it is one that a
@@ -75,10 +76,6 @@ func writeProblem(err error, c echo.Context) {
 		return // a file broke off midway: cutting the connection says so
 	}
 	p := problemOf(err, c.Request())
-	if p.status == statusClientGone {
-		c.Response().Status = p.status // for the log: nobody reads an answer
-		return
-	}
 	h := c.Response().Header()
 	h.Set(echo.HeaderCacheControl, "no-store")
 	h.Del("ETag")
@@ -133,7 +130,7 @@ func problemOf(err error, r *http.Request) *problem {
 	case errors.Is(err, media.ErrTooLarge):
 		return tooLarge(err.Error())
 	case errors.Is(r.Context().Err(), context.Canceled):
-		return &problem{status: statusClientGone}
+		return &problem{status: statusClientGone, code: codeUnavailable, detail: "the connection was closed before the answer"}
 	case isAway(err):
 		return &problem{
 			status: http.StatusServiceUnavailable, code: codeUnavailable, retryAfter: "2",

@@ -21,7 +21,7 @@ func requestID(next echo.HandlerFunc) echo.HandlerFunc {
 			id = models.NewID()
 		}
 		c.Response().Header().Set(echo.HeaderXRequestID, id)
-		setContext(c, observe.WithCorrelationID(c.Request().Context(), id))
+		setContext(observe.WithCorrelationID(c.Request().Context(), id), c)
 		return next(c)
 	}
 }

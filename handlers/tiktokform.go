@@ -57,9 +57,7 @@ func (a *api) acceptForm(c echo.Context, cl *claim) (_ *answer, err error) {
 	if err := useVideo(&in, video); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(c.Request().Context(), callTime)
-	defer cancel()
-	setContext(c, ctx)
+	defer bound(c)()
 	ans, err := a.accept(c, in.request(), cl, hash)
 	if fields, ok := errors.AsType[models.FieldErrors](err); ok && video != nil {
 		return nil, rename(fields, "media_id", fieldVideo)

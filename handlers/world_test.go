@@ -35,11 +35,11 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var epoch = time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
 
-const maxFile = 64 << 10
+const maxFile = 256 << 10
 
 // world is the API over real stores, with two apps that must not meet.
 type world struct {
-	t     *testing.T
+	t     testing.TB
 	db    *db.DB
 	dir   string // where files are stored
 	store *media.Store
@@ -68,7 +68,7 @@ func each(t *testing.T, test func(t *testing.T, w *world)) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) { test(t, newWorld(t, d)) })
 }
 
-func newWorld(t *testing.T, d *db.DB) *world {
+func newWorld(t testing.TB, d *db.DB) *world {
 	t.Helper()
 	w := &world{t: t, db: d, dir: t.TempDir(), queue: &queue{tasks: map[string]bool{}}, log: &logLines{}}
 	w.clock.now = epoch
@@ -229,7 +229,7 @@ func (w *world) do(c call) *reply {
 }
 
 type reply struct {
-	t      *testing.T
+	t      testing.TB
 	status int
 	header http.Header
 	body   []byte
@@ -315,7 +315,11 @@ func (w *world) wantUnchanged(before stored) {
 
 func fixture(t testing.TB, name string) []byte {
 	t.Helper()
-	raw, err := os.ReadFile(filepath.Join("..", "media", "testdata", name))
+	folder := filepath.Join("..", "media", "testdata")
+	if strings.HasPrefix(name, "upright") {
+		folder = "testdata"
+	}
+	raw, err := os.ReadFile(filepath.Join(folder, name))
 	if err != nil {
 		t.Fatal(err)
 	}

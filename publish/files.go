@@ -28,10 +28,21 @@ func (s *Service) StoreFile(ctx context.Context, appID int64, body io.Reader, co
 			return nil, joinCleanup(err, s.Store.Delete(context.WithoutCancel(ctx), id))
 		}
 	}
-	if err := s.DB.InsertMedia(ctx, m, done); err != nil {
-		return nil, joinCleanup(err, s.Store.Delete(context.WithoutCancel(ctx), id))
+	if err := s.insertMedia(ctx, m, done); err != nil {
+		return nil, err
 	}
 	return m, nil
+}
+
+// insertMedia stores the row of a file. The file goes only if the row surely
+// does not exist: after a commit whose answer was lost, a file without a row
+// would be waste, but a row without its file a post that fails.
+func (s *Service) insertMedia(ctx context.Context, m *models.Media, done *db.Completion) error {
+	err := s.DB.InsertMedia(ctx, m, done)
+	if errors.Is(err, db.ErrStale) {
+		return joinCleanup(err, s.Store.Delete(context.WithoutCancel(ctx), m.ID))
+	}
+	return err
 }
 
 // DiscardFile removes a file that was stored for a post which was then refused.

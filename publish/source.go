@@ -36,8 +36,8 @@ func (r *run) keepSource(ctx context.Context, m *models.Media) error {
 	if err := checkFile(r.post.Kind, r.post.Content, "media_url", m); err != nil {
 		return joinCleanup(err, r.Store.Delete(ctx, m.ID))
 	}
-	if err := r.DB.InsertMedia(ctx, m, nil); err != nil {
-		return joinCleanup(err, r.Store.Delete(ctx, m.ID))
+	if err := r.insertMedia(ctx, m, nil); err != nil {
+		return err
 	}
 	r.post.MediaID, r.post.SourceURL = &m.ID, ""
 	r.post.UpdatedAt = r.Now()

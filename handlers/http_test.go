@@ -1,0 +1,229 @@
+package handlers_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"socialqueue/db"
+	"socialqueue/db/dbtest"
+	"socialqueue/handlers"
+	"socialqueue/secrets"
+)
+
+func sqliteWorld(t *testing.T) *world {
+	t.Helper()
+	return newWorld(t, dbtest.SQLite(t))
+}
+
+func TestRequestID(t *testing.T) {
+	w := sqliteWorld(t)
+	for _, id := range []string{"a", "req-1:2.3_x", strings.Repeat("x", 128)} {
+		if got := w.do(call{method: "GET", path: "/livez", headers: map[string]string{"X-Request-ID": id}}).header.Get("X-Request-ID"); got != id {
+			t.Errorf("X-Request-ID = %q, want %q", got, id)
+		}
+	}
+	for _, bad := range []string{"", "a b", "<script>", strings.Repeat("x", 129), "é", "a\nb"} {
+		got := w.do(call{method: "GET", path: "/livez", headers: map[string]string{"X-Request-ID": bad}}).header.Get("X-Request-ID")
+		if len(got) != 36 || got[14] != '7' {
+			t.Errorf("for %q an id of ours was due, got %q", bad, got)
+		}
+	}
+}
+
+func TestUnknownAddresses(t *testing.T) {
+	w := sqliteWorld(t)
+	for path, status := range map[string]int{"GET /": 404, "GET /api/nosuch": 404, "GET /nosuch": 404, "PUT /api/posts": 405, "POST /livez": 405, "GET /api/users": 405} {
+		method, path, _ := strings.Cut(path, " ")
+		r := w.do(call{method: method, path: path})
+		r.wantProblem(status, "NOT_FOUND", "")
+		if status == 405 && r.header.Get("Allow") == "" {
+			t.Errorf("%s %s: no Allow", method, path)
+		}
+	}
+}
+
+func (l *logLines) last(t *testing.T) map[string]any {
+	t.Helper()
+	lines := strings.Split(strings.TrimSpace(l.String()), "\n")
+	var line map[string]any
+	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &line); err != nil {
+		t.Fatal(err)
+	}
+	return line
+}
+
+func TestAccessLog(t *testing.T) {
+	w := sqliteWorld(t)
+	w.do(call{method: "GET", path: "/api/posts?cursor=topsecret", headers: map[string]string{"X-Request-ID": "rid"}})
+	line := w.log.last(t)
+	meta := line["metadata"].(map[string]any)
+	if line["action"] != "GET /api/posts" || line["correlationId"] != "rid" || line["service"] != "api" || meta["status"] != 422.0 || meta["app_id"] != float64(w.ours.appID) {
+		t.Errorf("line %v", line)
+	}
+	if _, ok := line["duration"].(float64); !ok {
+		t.Errorf("duration = %v", line["duration"])
+	}
+	w.do(call{method: "GET", path: "/mistyped/topsecret"})
+	if got := w.log.last(t)["action"]; got != "GET (no route)" {
+		t.Errorf("action = %v", got)
+	}
+	if log := w.log.String(); strings.Contains(log, "topsecret") || strings.Contains(log, w.ours.key[16:]) {
+		t.Errorf("the log tells a secret: %s", log)
+	}
+	n := strings.Count(w.log.String(), "\n")
+	w.do(call{method: "GET", path: "/api/posts"})
+	if got := strings.Count(w.log.String(), "\n"); got != n+1 {
+		t.Errorf("%d lines for one request", got-n)
+	}
+}
+
+func TestPanicTellsNothing(t *testing.T) {
+	w := sqliteWorld(t)
+	w.api.GET("/boom", func(echo.Context) error { panic("the password is hunter2") })
+	r := w.do(call{method: "GET", path: "/boom"})
+	r.wantProblem(500, "INTERNAL", "")
+	if strings.Contains(string(r.body), "hunter2") || strings.Contains(string(r.body), "goroutine") {
+		t.Errorf("answer tells too much: %s", r.body)
+	}
+	e := w.log.last(t)["error"].(map[string]any)
+	if !strings.Contains(e["message"].(string), "hunter2") || !strings.Contains(e["stack"].(string), "http_test.go") {
+		t.Errorf("log misses the cause: %v", e)
+	}
+	w.api.GET("/odd", func(echo.Context) error { return errors.New("pq: secret detail") })
+	r = w.do(call{method: "GET", path: "/odd"})
+	r.wantProblem(500, "INTERNAL", "")
+	if strings.Contains(string(r.body), "secret") {
+		t.Errorf("answer tells too much: %s", r.body)
+	}
+}
+
+func TestDatabaseAway(t *testing.T) {
+	wire := countStatements(t, dbtest.PostgresURL(t))
+	d, err := db.OpenPostgres(t.Context(), secrets.Secret(wire.url), 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.Close() })
+	w := newWorld(t, d)
+	post := w.tiktok(w.upload("upright.mp4"), nil)
+	files := w.stored().files
+	wire.cut()
+	for _, c := range []call{
+		{method: "GET", path: "/api/posts"}, {method: "POST", path: "/api/tiktok/upload", json: post},
+		{method: "POST", path: "/api/tiktok/upload", json: post, headers: keyed("k")},
+		{method: "POST", path: "/api/media", body: bytes.NewReader(fixture(t, "upright.mp4"))},
+	} {
+		r := w.do(c) // the key is cached
+		r.wantProblem(503, "UNAVAILABLE", "")
+		if r.header.Get("Retry-After") == "" {
+			t.Error("no Retry-After")
+		}
+	}
+	w.advance(5 * time.Second) // now the key has to be looked up
+	w.do(call{method: "GET", path: "/api/posts"}).wantProblem(503, "UNAVAILABLE", "")
+	if stored, err := os.ReadDir(w.dir); err != nil || len(stored) != files {
+		t.Errorf("%d files, want %d (%v)", len(stored), files, err)
+	}
+}
+
+func TestClientGone(t *testing.T) {
+	w := sqliteWorld(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	rec := httptest.NewRecorder()
+	w.api.ServeHTTP(rec, w.request(call{method: "GET", path: "/api/posts"}).WithContext(ctx))
+	if rec.Code == 200 {
+		t.Error("a client that closed its half reads a success")
+	}
+	if meta := w.log.last(t)["metadata"].(map[string]any); meta["status"] != 499.0 {
+		t.Errorf("status in the log = %v", meta["status"])
+	}
+}
+
+func TestAnswersAreNotSniffedNorCached(t *testing.T) {
+	w := sqliteWorld(t)
+	for _, path := range []string{"/api/posts", "/nosuch", "/livez"} {
+		h := w.do(call{method: "GET", path: path}).header
+		if h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Cache-Control") != "no-store" {
+			t.Errorf("%s: %v", path, h)
+		}
+	}
+}
+
+func TestHealth(t *testing.T) {
+	w := sqliteWorld(t)
+	var asked atomic.Int32
+	w.deps.Health = map[string]handlers.Check{
+		"database": w.db.Ping,
+		"redis":    func(context.Context) error { return errors.New("dial tcp: redis://user:hunter2@10.0.0.5") },
+		"tiktok":   func(context.Context) error { asked.Add(1); return nil },
+	}
+	w.deps.Ready = map[string]handlers.Check{
+		"database": w.db.Ping,
+		"worker":   func(context.Context) error { return handlers.Unhealthy("no worker is alive") },
+		"broken":   func(context.Context) error { panic("oops") },
+	}
+	w.api = handlers.New(w.deps)
+	get := func(path string) *reply { return w.do(call{method: "GET", path: path, noKey: true}) }
+
+	ok := get("/api/health/database").want(200).object()
+	if _, isNumber := ok["latency_ms"].(float64); ok["status"] != "ok" || !isNumber || ok["error"] != nil {
+		t.Errorf("database: %v", ok)
+	}
+	down := get("/api/health/redis").want(503)
+	if got := down.object(); got["status"] != "down" || got["error"] != "not reachable" || strings.Contains(string(down.body), "hunter2") {
+		t.Errorf("redis: %v", got)
+	}
+	if got := get("/api/health/instagram").want(503).object(); got["error"] != "not configured" {
+		t.Errorf("instagram: %v", got)
+	}
+	for range 10 {
+		get("/api/health/tiktok").want(200)
+	}
+	if n := asked.Load(); n != 1 {
+		t.Errorf("the platform was asked %d times", n)
+	}
+	get("/api/health/nosuch").wantProblem(404, "NOT_FOUND", "")
+
+	get("/livez").want(200)
+	ready := get("/readyz").want(503).object()["checks"].(map[string]any)
+	if ready["worker"].(map[string]any)["error"] != "no worker is alive" || ready["database"].(map[string]any)["status"] != "ok" ||
+		ready["broken"].(map[string]any)["status"] != "down" {
+		t.Errorf("readyz: %v", ready)
+	}
+	w.deps.Ready = nil
+	w.api = handlers.New(w.deps)
+	get("/readyz").want(200)
+}
+
+func TestHealthIsBoundedInTime(t *testing.T) {
+	w := sqliteWorld(t)
+	release := make(chan struct{})
+	var running atomic.Int32
+	w.deps.Health = map[string]handlers.Check{"redis": func(context.Context) error { running.Add(1); <-release; return nil }}
+	w.api = handlers.New(w.deps)
+	began := time.Now()
+	results := make(chan *reply)
+	for range 5 {
+		go func() { results <- w.do(call{method: "GET", path: "/api/health/redis", noKey: true}) }()
+	}
+	for range 5 {
+		if r := <-results; r.status != 503 || r.text("error") != "no answer in time" {
+			t.Errorf("%d %s", r.status, r.body)
+		}
+	}
+	if took := time.Since(began); took > 4*time.Second || running.Load() != 1 {
+		t.Errorf("took %s with %d checks at once", took, running.Load())
+	}
+	close(release)
+}
