@@ -35,14 +35,14 @@ func newAllInOne(c *core) *AllInOne {
 
 // Start starts all three. They are stopped in the other order, so that nothing
 // new comes in while running work ends.
-func (a *AllInOne) Start(context.Context) error {
+func (a *AllInOne) Start(ctx context.Context) error {
 	a.onStop("worker", waiting(a.worker.Stop))
 	if err := a.worker.Start(); err != nil {
 		return err
 	}
 	a.onStop("scheduler", waiting(a.scheduler.Stop))
 	a.scheduler.Start()
-	return a.http.start(&a.lifecycle)
+	return a.http.start(ctx, &a.lifecycle)
 }
 
 // Addr is where the api listens.

@@ -8,7 +8,9 @@ import (
 	"net/http"
 
 	"socialqueue/config"
+	"socialqueue/db"
 	"socialqueue/handlers"
+	"socialqueue/jobs"
 )
 
 // API is the process that apps and platforms talk to.
@@ -27,7 +29,10 @@ func NewAPI(ctx context.Context, cfg config.Config, opts Options) (*API, error) 
 }
 
 // Start begins to listen.
-func (a *API) Start(context.Context) error { return a.http.start(&a.lifecycle) }
+func (a *API) Start(ctx context.Context) error {
+	a.warnUnlessReady(ctx)
+	return a.http.start(ctx, &a.lifecycle)
+}
 
 // Addr is where the api listens.
 func (a *API) Addr() string { return a.http.addr() }
@@ -48,8 +53,18 @@ func (c *core) newHTTPServer() *httpServer {
 			"tiktok":    reachable(c.cfg.TikTokAPIURL),
 			"instagram": reachable(c.cfg.FacebookGraphURL),
 		},
-		Ready: map[string]handlers.Check{"servers": c.ready, "worker": c.workerAlive},
+		Ready: map[string]handlers.Check{"servers": c.shownReady, "worker": c.workerAlive},
 	}))}
+}
+
+// shownReady is ready with the reasons that an operator can do something about
+// in words that everybody may read.
+func (c *core) shownReady(ctx context.Context) error {
+	err := c.ready(ctx)
+	if errors.Is(err, db.ErrMigrationsMissing) || errors.Is(err, jobs.ErrEvicts) {
+		return handlers.Unhealthy(err.Error())
+	}
+	return err
 }
 
 func (c *core) workerAlive(context.Context) error {
@@ -83,8 +98,9 @@ func reachable(baseURL string) handlers.Check {
 	}
 }
 
-func (h *httpServer) start(l *lifecycle) error {
-	listener, err := net.Listen("tcp", h.cfg.HTTPAddr)
+func (h *httpServer) start(ctx context.Context, l *lifecycle) error {
+	var listen net.ListenConfig
+	listener, err := listen.Listen(ctx, "tcp", h.cfg.HTTPAddr)
 	if err != nil {
 		return fmt.Errorf("listen on HTTP_ADDR: %w", err)
 	}

@@ -163,6 +163,15 @@ func (c *core) ready(ctx context.Context) error {
 	return jobs.CheckNoEviction(ctx, c.redis)
 }
 
+// warnUnlessReady tells an operator at the start what /readyz will say.
+func (c *core) warnUnlessReady(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	if err := c.ready(ctx); err != nil {
+		c.log.WithError(err).Warn("not ready yet")
+	}
+}
+
 func (c *core) pingRedis(ctx context.Context) error {
 	if err := c.redis.Ping(ctx).Err(); err != nil {
 		return fmt.Errorf("reach redis: %w", err)

@@ -60,8 +60,9 @@ func answer(w http.ResponseWriter, code int, status string, err error) {
 	_ = json.NewEncoder(w).Encode(body) // the operator is gone; nobody is left to tell
 }
 
-func (o *opsServer) start(l *lifecycle) error {
-	listener, err := net.Listen("tcp", o.listenOn)
+func (o *opsServer) start(ctx context.Context, l *lifecycle) error {
+	var listen net.ListenConfig
+	listener, err := listen.Listen(ctx, "tcp", o.listenOn)
 	if err != nil {
 		return fmt.Errorf("listen on OPS_ADDR: %w", err)
 	}

@@ -23,6 +23,8 @@ const stopGrace = 5 * time.Second
 type Process interface {
 	Start(ctx context.Context) error
 	Stop(ctx context.Context) error
+	// Addr is where the process listens, once it was started.
+	Addr() string
 }
 
 // Run starts a process and stops it on SIGTERM, SIGINT or the end of ctx. It
@@ -30,16 +32,18 @@ type Process interface {
 func Run(ctx context.Context, p Process, shutdown time.Duration, log logrus.FieldLogger) error {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	err := p.Start(ctx)
-	if err == nil {
-		log.Info("started")
+	startErr := p.Start(ctx)
+	if startErr == nil {
+		log.WithField("addr", p.Addr()).Info("started")
 		<-ctx.Done()
 		log.Info("stopping")
+	} else {
+		startErr = fmt.Errorf("start: %w", startErr)
 	}
 	stop() // a second signal ends the process at once
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdown+stopGrace)
 	defer cancel()
-	return errors.Join(err, p.Stop(ctx))
+	return errors.Join(startErr, p.Stop(ctx))
 }
 
 // connectTimeout bounds how long a process tries to reach its servers when it
@@ -63,7 +67,7 @@ func Main(role config.Role, name string, build func(context.Context, config.Conf
 		return exitFailure
 	}
 	if err := Run(context.Background(), p, cfg.ShutdownTimeout, log); err != nil {
-		log.WithError(err).Error("did not end cleanly")
+		log.WithError(err).Error("ended with an error")
 		return exitFailure
 	}
 	log.Info("stopped")

@@ -36,8 +36,9 @@ func (c *core) newScheduler() *jobs.Scheduler {
 }
 
 // Start begins to tick.
-func (s *Scheduler) Start(context.Context) error {
-	if err := s.ops.start(&s.lifecycle); err != nil {
+func (s *Scheduler) Start(ctx context.Context) error {
+	s.warnUnlessReady(ctx)
+	if err := s.ops.start(ctx, &s.lifecycle); err != nil {
 		return err
 	}
 	s.onStop("scheduler", waiting(s.scheduler.Stop))

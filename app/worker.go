@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"errors"
 
 	"socialqueue/config"
 	"socialqueue/jobs"
@@ -36,10 +35,8 @@ func (c *core) newWorker() *jobs.Worker {
 
 // Start begins to work.
 func (w *Worker) Start(ctx context.Context) error {
-	if err := w.ready(ctx); err != nil && !errors.Is(err, context.Canceled) {
-		w.log.WithError(err).Warn("not ready yet")
-	}
-	if err := w.ops.start(&w.lifecycle); err != nil {
+	w.warnUnlessReady(ctx)
+	if err := w.ops.start(ctx, &w.lifecycle); err != nil {
 		return err
 	}
 	w.onStop("worker", waiting(w.worker.Stop))

@@ -91,13 +91,12 @@ func (d *DB) QueueDue(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// UnsentWithLateness lists posts that wait past their time and may not be late
-// without end, the most overdue first.
-func (d *DB) UnsentWithLateness(ctx context.Context, now time.Time, limit int) ([]models.Post, error) {
+// TooLate lists posts that wait although it is too late for them to begin.
+func (d *DB) TooLate(ctx context.Context, now time.Time, limit int) ([]models.Post, error) {
 	var posts []models.Post
 	err := d.orm.WithContext(ctx).
-		Where("max_lateness_ms IS NOT NULL AND status IN ('scheduled', 'queued') AND publish_at <= ? AND lease_until IS NULL", now).
-		Order("publish_at").Limit(limit).Find(&posts).Error
+		Where("miss_at IS NOT NULL AND status IN ('scheduled', 'queued') AND miss_at < ? AND lease_until IS NULL", now).
+		Order("miss_at").Limit(limit).Find(&posts).Error
 	if err != nil {
 		return nil, fmt.Errorf("list late posts: %w", err)
 	}
@@ -141,7 +140,7 @@ func (d *DB) Unattended(ctx context.Context, now time.Time, checkAfter time.Dura
 		Where("admission = 'admitted' AND run_at <= ?", now).
 		Where(`(lease_until < ? AND (enqueued_at IS NULL OR enqueued_at <= lease_until OR enqueued_at < ?))
 			OR (lease_until IS NULL AND (enqueued_at IS NULL OR (enqueued_at < ? AND run_at < ?)))`, now, seen, seen, seen).
-		Order("run_at").Limit(limit).Find(&posts).Error
+		Order("enqueued_at NULLS FIRST").Limit(limit).Find(&posts).Error
 	if err != nil {
 		return nil, fmt.Errorf("list unattended posts: %w", err)
 	}

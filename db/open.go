@@ -27,6 +27,9 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrStale: the row moved on under the caller. Stop, and send nothing.
 	ErrStale = errors.New("stale: another holder moved the row on")
+	// ErrNoSuchMove: the transition table does not allow the write. It is a
+	// mistake of the program; trying again does not help.
+	ErrNoSuchMove = errors.New("the transition table does not allow this move")
 )
 
 // Dialect names the database behind a DB.

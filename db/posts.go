@@ -211,12 +211,30 @@ func (d *DB) guarded(ctx context.Context, p *models.Post, event models.PostEvent
 }
 
 // mutable names the columns that change after a post was accepted.
+// The lease is not among them: the keeper of a running lease has written a
+// newer end of it than the run knows.
 var mutable = []string{
-	"publish_at", "source_url", "status", "step", "media_id", "admission", "run_at", "enqueued_at", "fence", "lease_until",
-	"lease_owner", "attempts", "unfinished_runs", "looks", "waiting_since", "deferred_until", "deferred_reason",
+	"publish_at", "miss_at", "source_url", "status", "step", "media_id", "admission", "run_at", "enqueued_at", "fence", "attempts", "unfinished_runs", "looks", "waiting_since", "deferred_until", "deferred_reason",
 	"publish_id", "container_id", "platform_post_id", "permalink", "error_code", "error_message", "started_at",
 	"published_at", "updated_at",
 }
 
 // IsStale reports whether err says that a row moved on.
 func IsStale(err error) bool { return errors.Is(err, ErrStale) }
+
+// unsettledLimit bounds how many of a lane's posts are compared.
+const unsettledLimit = 200
+
+// UnsettledInLane lists the newest posts of a lane, but for one, that are sent
+// or being sent and whose id at the platform is not known.
+func (d *DB) UnsettledInLane(ctx context.Context, lane, except string) ([]models.Post, error) {
+	var posts []models.Post
+	err := d.orm.WithContext(ctx).
+		Where("lane = ? AND id <> ? AND platform_post_id IS NULL AND status IN ?", lane, except,
+			[]models.Status{models.Publishing, models.Processing, models.Uncertain, models.Published}).
+		Order("id DESC").Limit(unsettledLimit).Find(&posts).Error
+	if err != nil {
+		return nil, fmt.Errorf("list unsettled posts of %s: %w", lane, err)
+	}
+	return posts, nil
+}

@@ -130,8 +130,12 @@ func TestClaim(t *testing.T) {
 func TestClaimRefuses(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		later := epoch.Add(time.Hour)
+		ahead := f.post(func(p *models.Post) { p.RunAt = &later })
+		var early *db.EarlyError
+		if _, err := f.Claim(t.Context(), ahead.ID, 0, "w", epoch, time.Minute); !errors.As(err, &early) || early.In != time.Hour {
+			t.Errorf("not due: err = %v, want EarlyError of an hour", err)
+		}
 		for name, change := range map[string]func(*models.Post){
-			"not due":  func(p *models.Post) { p.RunAt = &later },
 			"canceled": func(p *models.Post) { p.Status, p.Admission, p.RunAt = models.Canceled, "", nil },
 			"parked":   func(p *models.Post) { p.Admission = models.AdmissionParked },
 		} {

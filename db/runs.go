@@ -15,10 +15,19 @@ import (
 // seconds, so a task can arrive that early. The caller waits out the rest.
 const earliness = time.Second
 
+// EarlyError: a run was asked for before its time, by the clock of this process.
+type EarlyError struct {
+	// In is how long it still is.
+	In time.Duration
+}
+
+// Error tells how early it is.
+func (e *EarlyError) Error() string { return fmt.Sprintf("the run is due in %s only", e.In) }
+
 // Claim takes the next run of a post for owner until lease from now on. The
 // task that asks names the fence it was made for; if the row has another one,
-// or a live lease, or nothing due, the task is an old one and the answer is
-// ErrStale. On success the post carries a new fence, and one that was unsent
+// or a live lease, the task is an old one and the answer is ErrStale; one that
+// comes too soon gets an *EarlyError. On success the post carries a new fence, and one that was unsent
 // is publishing.
 func (d *DB) Claim(ctx context.Context, id string, fence int64, owner string, now time.Time, lease time.Duration) (*models.Post, error) {
 	var p models.Post
@@ -28,6 +37,9 @@ func (d *DB) Claim(ctx context.Context, id string, fence int64, owner string, no
 		// would turn the live task away as an old one.
 		if err := first(tx.Clauses(clause.Locking{Strength: clause.LockingStrengthUpdate}).Where("id = ?", id).Take(&p).Error, "post "+id); err != nil {
 			return err
+		}
+		if p.Fence == fence && p.RunAt != nil && p.RunAt.After(now.Add(earliness)) {
+			return &EarlyError{In: p.RunAt.Sub(now)}
 		}
 		from := p.Status
 		take(&p, owner, now, lease)
@@ -128,6 +140,8 @@ type RunWrite struct {
 	Post   *models.Post
 	From   models.Status
 	Events []models.PostEvent
+	// Release ends the run: the post's lease is written too.
+	Release bool
 	// TikTok and IGMedia are rows of the original guide to write along.
 	TikTok  *models.TikTokPost
 	IGMedia *models.IGMedia
@@ -137,12 +151,16 @@ type RunWrite struct {
 // row still has the status the run knows. ErrStale: another run took over.
 func (d *DB) WriteRun(ctx context.Context, w RunWrite) error {
 	if !models.CanMove(w.From, w.Post.Status) {
-		return fmt.Errorf("write post %s: no way leads from %s to %s", w.Post.ID, w.From, w.Post.Status)
+		return fmt.Errorf("write post %s, %s to %s: %w", w.Post.ID, w.From, w.Post.Status, ErrNoSuchMove)
+	}
+	columns := mutable
+	if w.Release {
+		columns = append([]string{"lease_until", "lease_owner"}, mutable...)
 	}
 	return d.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		res := tx.Model(&models.Post{}).
 			Where("id = ? AND status = ? AND fence = ?", w.Post.ID, w.From, w.Post.Fence).
-			Select(mutable).UpdateColumns(w.Post)
+			Select(columns).UpdateColumns(w.Post)
 		if res.Error != nil {
 			return fmt.Errorf("write post %s: %w", w.Post.ID, res.Error)
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/sirupsen/logrus"
 
+	"socialqueue/db"
 	"socialqueue/publish"
 )
 
@@ -140,7 +141,11 @@ func (w *Worker) runPost(ctx context.Context, t *asynq.Task) error {
 	case err != nil:
 		return fmt.Errorf("%w: %w", err, asynq.SkipRetry)
 	}
-	return w.runner.RunStep(ctx, task, w.drain)
+	err = w.runner.RunStep(ctx, task, w.drain)
+	if early, ok := errors.AsType[*db.EarlyError](err); ok {
+		return later(early.In, err)
+	}
+	return err
 }
 
 // asynqLog gives Asynq our log.

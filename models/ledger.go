@@ -25,6 +25,9 @@ const (
 	Intended LedgerState = "intended"
 	// Done: the platform said yes.
 	Done LedgerState = "done"
+	// Missing: a later look saw no effect. The call may be repeated where that is
+	// harmless, but it may also still arrive, so nothing new may be sent instead.
+	Missing LedgerState = "missing"
 	// Void: it is known that the call had no effect, or that its effect is gone
 	// for good.
 	Void LedgerState = "void"

@@ -61,6 +61,7 @@ const (
 	DeferredDailyCap    = "daily_cap"
 	DeferredRetry       = "retry"
 	DeferredReauthorize = "reauth_required"
+	DeferredTrouble     = "internal_trouble"
 )
 
 // Post is one item for one account. Every column below the line is written
@@ -99,6 +100,8 @@ type Post struct {
 	Attempts int
 	// UnfinishedRuns counts runs that began and never reported an end.
 	UnfinishedRuns int
+	// MissAt is when it is too late to begin; nil when it never is.
+	MissAt *time.Time
 	// Looks counts the polls since the platform got the post, for their spacing.
 	Looks int
 	// WaitingSince is when the platform got the post, or the answer got lost.
@@ -154,20 +157,26 @@ type UserTag struct {
 	Y        *float64 `json:"y,omitempty"`
 }
 
-// MaxLateness is how late the post may start; ok is false when it may start
-// at any time.
-func (p *Post) MaxLateness() (d time.Duration, ok bool) {
-	if p.MaxLatenessMs == nil {
-		return 0, false
+// SetPublishAt gives the post its time, and with it the time from which on it
+// would be too late.
+func (p *Post) SetPublishAt(at time.Time) {
+	p.PublishAt = at
+	if p.MaxLatenessMs != nil {
+		missAt := at.Add(p.MaxLateness())
+		p.MissAt = &missAt
 	}
-	return time.Duration(*p.MaxLatenessMs) * time.Millisecond, true
+}
+
+// MaxLateness is how late the post may start; 0 when it may start at any time.
+func (p *Post) MaxLateness() time.Duration {
+	if p.MaxLatenessMs == nil {
+		return 0
+	}
+	return time.Duration(*p.MaxLatenessMs) * time.Millisecond
 }
 
 // TooLate reports whether the post has missed its time at now.
-func (p *Post) TooLate(now time.Time) bool {
-	d, ok := p.MaxLateness()
-	return ok && now.After(p.PublishAt.Add(d))
-}
+func (p *Post) TooLate(now time.Time) bool { return p.MissAt != nil && now.After(*p.MissAt) }
 
 // AccountID is the account as the API names it: the Instagram account of an
 // Instagram post, the OAuth account of a TikTok post.

@@ -41,7 +41,7 @@ var moves = map[Status][]Status{
 	Queued:     {Scheduled, Publishing, Canceled, Missed, Failed},
 	Publishing: {Queued, Processing, Published, Delivered, Uncertain, Failed, Missed},
 	Processing: {Queued, Publishing, Published, Delivered, Uncertain, Failed},
-	Uncertain:  {Queued, Processing, Published, Delivered, Failed},
+	Uncertain:  {Queued, Publishing, Processing, Published, Delivered, Failed},
 	Failed:     {Queued}, // only by the app's own retry
 	Missed:     {Queued}, // likewise
 }

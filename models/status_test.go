@@ -14,7 +14,7 @@ func TestMoves(t *testing.T) {
 		Queued:     "scheduled publishing canceled missed failed",
 		Publishing: "queued processing published delivered uncertain failed missed",
 		Processing: "queued publishing published delivered uncertain failed",
-		Uncertain:  "queued processing published delivered failed",
+		Uncertain:  "queued publishing processing published delivered failed",
 		Failed:     "queued",
 		Missed:     "queued",
 	}

@@ -133,7 +133,7 @@ func (s *Service) newPost(r *Request, dest *db.Destination, lane string, now tim
 	p := &models.Post{
 		ID: models.NewID(), AppID: r.AppID, UserID: dest.UserID, Platform: r.Platform, OAuthAccountID: dest.OAuthAccountID,
 		InstagramAccountID: dest.InstagramAccountID, Kind: r.Kind, Content: r.Content, CorrelationID: r.CorrelationID,
-		Lane: lane, PublishAt: now, CreatedAt: now, UpdatedAt: now,
+		Lane: lane, CreatedAt: now, UpdatedAt: now,
 	}
 	if r.MediaID != "" {
 		p.MediaID = &r.MediaID
@@ -149,8 +149,9 @@ func (s *Service) newPost(r *Request, dest *db.Destination, lane string, now tim
 		ms := r.MaxLateness.Milliseconds()
 		p.MaxLatenessMs = &ms
 	}
+	p.SetPublishAt(now)
 	if r.PublishAt != nil && r.PublishAt.After(now) {
-		p.PublishAt = models.Time(*r.PublishAt)
+		p.SetPublishAt(models.Time(*r.PublishAt))
 	}
 	s.place(p, p.PublishAt, dest.LaneBusy, now)
 	return p, nil

@@ -27,7 +27,7 @@ func (s *Service) Reschedule(ctx context.Context, appID int64, id string, at tim
 	if at.Before(now) {
 		at = now
 	}
-	p.PublishAt = models.Time(at)
+	p.SetPublishAt(models.Time(at))
 	p.DeferredUntil, p.DeferredReason = nil, ""
 	p.UpdatedAt = now
 	s.place(p, p.PublishAt, 0, now)
@@ -106,7 +106,8 @@ func (s *Service) Retry(ctx context.Context, appID int64, id string) (*models.Po
 // revive clears what the earlier life of a post left in its row. Its timeline
 // and ledger stay.
 func revive(p *models.Post, now time.Time) {
-	p.PublishAt, p.UpdatedAt = now, now
+	p.SetPublishAt(now)
+	p.UpdatedAt = now
 	p.Attempts, p.UnfinishedRuns, p.Looks = 0, 0, 0
 	p.ErrorCode, p.ErrorMessage = "", ""
 	p.PublishID, p.ContainerID = nil, nil

@@ -2,6 +2,7 @@ package publish
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -28,6 +29,7 @@ type chunkSender struct {
 // it. After an answer that was lost, TikTok is asked where to go on.
 func (c *chunkSender) from(ctx context.Context, offset int64) error {
 	failures := 0
+	offset = c.received(offset, 0)
 	for offset < c.plan.Size {
 		next, err := c.one(ctx, offset)
 		if err == nil && next > offset {
@@ -61,8 +63,10 @@ func (c *chunkSender) one(ctx context.Context, offset int64) (int64, error) {
 		return 0, err
 	}
 	first, last := c.plan.Chunk(i)
+	var intent *models.LedgerEntry
 	if last == c.plan.Size-1 {
-		if err := c.intendLast(ctx); err != nil {
+		var err error
+		if intent, err = c.intendLast(ctx); err != nil {
 			return 0, err
 		}
 	}
@@ -72,7 +76,7 @@ func (c *chunkSender) one(ctx context.Context, offset int64) (int64, error) {
 	})
 	switch {
 	case err != nil:
-		return offset, err
+		return offset, c.refused(ctx, intent, err)
 	case progress.Complete:
 		return c.plan.Size, nil
 	default:
@@ -81,28 +85,39 @@ func (c *chunkSender) one(ctx context.Context, offset int64) (int64, error) {
 }
 
 // received reads TikTok's progress, of which it is not known whether it counts
-// the bytes or names the last one: both mean the same chunk boundary.
+// the bytes or names the last one: both mean the same chunk boundary. What is no
+// boundary counts as the one before; nothing said changes nothing.
 func (c *chunkSender) received(said, offset int64) int64 {
+	if said < 0 {
+		return offset
+	}
 	for _, n := range []int64{said, said + 1} {
-		if n == c.plan.Size {
-			return n
-		}
-		if _, ok := c.plan.ChunkAt(n); ok {
+		if _, ok := c.plan.ChunkAt(n); ok || n == c.plan.Size {
 			return n
 		}
 	}
-	return offset
+	i, _ := c.plan.ChunkAt(said)
+	first, _ := c.plan.Chunk(i)
+	return first
 }
 
-// intendLast notes once per upload that the chunk goes out which makes the
-// video live.
-func (c *chunkSender) intendLast(ctx context.Context) error {
+// intendLast notes that the chunk goes out which makes the video live. It
+// returns the entry if it is of this run.
+func (c *chunkSender) intendLast(ctx context.Context) (*models.LedgerEntry, error) {
 	opened := c.ledger.Latest(models.LedgerInit)
 	if last := c.ledger.Since(opened, models.LedgerLastChunk); last != nil && last.State == models.Intended {
-		return nil
+		return nil, nil
 	}
-	_, err := c.intend(ctx, models.LedgerLastChunk)
-	return err
+	return c.intend(ctx, models.LedgerLastChunk)
+}
+
+// refused settles the last chunk's entry if TikTok surely did not take it. An
+// earlier one whose answer was lost stays open.
+func (c *chunkSender) refused(ctx context.Context, intent *models.LedgerEntry, err error) error {
+	if intent == nil || platform.KindOf(err) == platform.Unknown {
+		return err
+	}
+	return errors.Join(err, c.settle(ctx, intent, models.Void))
 }
 
 // progress asks TikTok how much it has.

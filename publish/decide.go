@@ -22,9 +22,30 @@ const (
 	// reauthorizeWait is how often a post looks whether its account got a token;
 	// connecting again wakes it at once.
 	reauthorizeWait = time.Hour
+	// troubleWait is how soon a post is tried again after trouble of our own.
+	troubleWait = 10 * time.Second
 	// retryJitter spreads retries by up to this share.
 	retryJitter = 0.1
 )
+
+// isTrouble reports whether an error is our own, such as a database that is
+// away. It says nothing about the post.
+func isTrouble(err error) bool {
+	if _, ok := errors.AsType[*platform.Error](err); ok {
+		return false
+	}
+	var checks models.FieldErrors
+	var fetch *media.FetchError
+	return !errors.As(err, &checks) && !errors.As(err, &fetch) && !unusable(err) &&
+		!errors.Is(err, oauth.ErrReauthorize) && !errors.Is(err, oauth.ErrDisconnected)
+}
+
+// trouble leaves a post as it is and has it tried again soon, without using an
+// attempt.
+func (r *run) trouble(err error) outcome {
+	r.log.WithError(err).Error("trouble of our own; the post is tried again")
+	return outcome{status: r.stored, step: r.post.Step, in: troubleWait, reason: models.DeferredTrouble}
+}
 
 // decide turns the error of a step into what comes next. A post of which
 // something may be live is only ever looked at; one that surely is not may be
@@ -90,6 +111,18 @@ func (r *run) retry(err error) outcome {
 	return outcome{
 		status: r.waitingStatus(), step: r.post.Step, in: wait, reason: models.DeferredRetry, attempt: true,
 		message: fmt.Sprintf("attempt %d failed: %v", r.post.Attempts+1, err), code: codeOf(err), detail: err.Error(),
+	}
+}
+
+// again repeats a call that may be repeated, such as the bytes of an upload
+// that TikTok did not get, for a post that may be live: it is not queued, so it
+// is neither canceled nor missed. Without attempts left it is only looked at.
+func (r *run) again(status models.Status, step models.Step, message string) outcome {
+	if r.post.Attempts >= len(r.Timings.Retries) {
+		return r.uncertain(message)
+	}
+	return outcome{
+		status: status, step: step, in: r.Timings.Retries[r.post.Attempts], reason: models.DeferredRetry, attempt: true, message: message,
 	}
 }
 

@@ -58,10 +58,13 @@ func (r *run) instagram(ctx context.Context) (outcome, error) {
 		return r.instagramCreate(ctx)
 	}
 	r.post.ContainerID = container.ExternalID
-	if r.stored == models.Publishing && r.post.Step == models.StepTransfer {
-		return r.instagramTransfer(ctx, instagram.Container{ID: *container.ExternalID})
+	if r.stored == models.Published {
+		return r.instagramLive(ctx, r.ledger.Since(container, models.LedgerPublish)) // only its id is missing
 	}
-	return r.instagramFinish(ctx, container)
+	if r.stored == models.Publishing && r.post.Kind == models.Reel && r.post.Step == models.StepTransfer {
+		return r.instagramTransfer(ctx, container, offsetUnknown)
+	}
+	return r.instagramLook(ctx, container)
 }
 
 // instagramCreate makes a container if the account's quota has room.
@@ -97,7 +100,7 @@ func (r *run) instagramCreate(ctx context.Context) (outcome, error) {
 	if r.post.Kind == models.Image {
 		return r.sent(models.Processing, "Instagram fetches the picture"), nil
 	}
-	return r.instagramTransfer(ctx, container)
+	return r.instagramTransfer(ctx, entry, 0)
 }
 
 func (r *run) createContainer(ctx context.Context) (instagram.Container, error) {
@@ -119,123 +122,80 @@ func (r *run) createContainer(ctx context.Context) (instagram.Container, error) 
 	})
 }
 
-// instagramFinish asks how the container fares and publishes it when it is
-// ready, or finds out whether it was published.
-func (r *run) instagramFinish(ctx context.Context, container *models.LedgerEntry) (outcome, error) {
-	status, err := r.Instagram.ContainerStatus(ctx, r.token.Access, *container.ExternalID)
-	if err != nil && platform.KindOf(err) != platform.Transient && platform.KindOf(err) != platform.Gone {
-		return outcome{}, err
-	}
-	if err != nil {
-		status = instagram.ContainerStatus{State: instagram.StateUnreadable, Text: err.Error()}
-	}
-	if published := r.ledger.Since(container, models.LedgerPublish); published != nil && r.ledger.MayBeLive() {
-		return r.instagramSettle(ctx, published, status)
-	}
-	switch status.State {
-	case instagram.StateFinished:
-		return r.instagramPublish(ctx)
-	case instagram.StatePublished:
-		return r.instagramLive(ctx, nil)
-	case instagram.StateErrored:
-		return r.instagramErrored(ctx, status)
-	case instagram.StateExpired:
-		return r.renewContainer(ctx, "the container expired before it was published")
-	case instagram.StateInProgress:
-		return r.instagramWait(ctx, status)
-	default:
-		return r.instagramUnreadable(ctx, container, status)
-	}
-}
+// offsetUnknown has Instagram asked how many bytes of a reel it has.
+const offsetUnknown = -1
 
-func (r *run) instagramWait(ctx context.Context, status instagram.ContainerStatus) (outcome, error) {
-	if r.waited() > containerPatience {
-		return r.renewContainer(ctx, "Instagram did not finish the container in "+containerPatience.String())
-	}
-	return r.lookLater("Instagram: " + status.Text), nil
-}
-
-func (r *run) instagramUnreadable(ctx context.Context, container *models.LedgerEntry, status instagram.ContainerStatus) (outcome, error) {
-	switch {
-	case r.Now().After(container.CreatedAt.Add(containerLife)):
-		return r.renewContainer(ctx, "the container could not be read until it expired")
-	case r.waited() > unreadablePatience:
-		return r.instagramPublish(ctx)
-	}
-	return r.lookLater("the container cannot be read: " + status.Text), nil
-}
-
-// instagramErrored is for a container that Instagram could not make ready.
-func (r *run) instagramErrored(ctx context.Context, status instagram.ContainerStatus) (outcome, error) {
-	kind, code := instagram.ContainerErrorKind(status.Subcode)
-	err := &platform.Error{
-		Provider: platform.Instagram, Op: "instagram.container_status", Kind: kind, Code: code,
-		PlatformCode: fmt.Sprint(status.Subcode), Message: status.Text,
-	}
-	if kind == platform.Rejected {
-		if err := r.void(ctx, models.LedgerContainer); err != nil {
-			return outcome{}, err
-		}
-		return r.fail(code, err), nil
-	}
-	return r.renewContainer(ctx, err.Error())
-}
-
-// renewContainer gives the container up, of which it is known that it is not
-// live, and begins anew. It uses an attempt.
-func (r *run) renewContainer(ctx context.Context, why string) (outcome, error) {
-	if err := r.void(ctx, models.LedgerContainer); err != nil {
-		return outcome{}, err
-	}
-	r.post.Step = firstStep(r.post)
-	return r.anew(r.retry(&platform.Error{
-		Provider: platform.Instagram, Op: "instagram.container_status", Kind: platform.Transient, Code: platform.CodePublishFailed, Message: why,
-	})), nil
-}
-
-// instagramTransfer sends a reel's bytes, from where Instagram has them.
-func (r *run) instagramTransfer(ctx context.Context, container instagram.Container) (outcome, error) {
+// instagramTransfer sends a reel's bytes from offset on, or from where
+// Instagram has them.
+func (r *run) instagramTransfer(ctx context.Context, container *models.LedgerEntry, offset int64) (outcome, error) {
 	file, err := r.DB.MediaByID(ctx, *r.post.MediaID)
 	if err != nil {
 		return outcome{}, err
 	}
 	for try := 1; ; try++ {
-		done, err := r.uploadReel(ctx, container, file)
+		err := r.uploadReel(ctx, *container.ExternalID, file, offset)
 		switch {
-		case err == nil && done:
+		case err == nil:
 			return r.sent(models.Processing, "Instagram has the whole video and processes it"), nil
+		case errors.Is(err, errUnreadable):
+			return r.reelUnreadable(ctx, container, err)
 		case platform.KindOf(err) == platform.Gone:
 			return r.renewContainer(ctx, err.Error())
 		case !worthAsking(err) || try == uploadTries:
 			return outcome{}, err
 		}
+		offset = offsetUnknown
 		if err := r.pause(ctx, time.Duration(try)*time.Second); err != nil {
 			return outcome{}, err
 		}
 	}
 }
 
-// uploadReel asks how many bytes Instagram has and sends the rest.
-func (r *run) uploadReel(ctx context.Context, container instagram.Container, file *models.Media) (done bool, err error) {
+// errUnreadable: Instagram does not tell how a container stands.
+var errUnreadable = errors.New("the container cannot be read")
+
+// reelUnreadable waits for a container to be readable again, without using an
+// attempt, as long as it lives.
+func (r *run) reelUnreadable(ctx context.Context, container *models.LedgerEntry, err error) (outcome, error) {
+	if r.Now().After(container.CreatedAt.Add(containerLife)) {
+		return r.renewContainer(ctx, err.Error())
+	}
+	r.post.Looks++
+	return r.later(r.lookWait(), models.DeferredRetry, err.Error()), nil
+}
+
+// uploadReel sends the bytes that Instagram lacks.
+func (r *run) uploadReel(ctx context.Context, containerID string, file *models.Media, offset int64) error {
 	if err := r.stopping(ctx); err != nil {
-		return false, err
+		return err
 	}
-	status, err := r.Instagram.ContainerStatus(ctx, r.token.Access, container.ID)
-	if err != nil {
-		return false, err
-	}
-	switch status.State {
-	case instagram.StateErrored, instagram.StateExpired:
-		return false, &platform.Error{
-			Provider: platform.Instagram, Op: "instagram.upload", Kind: platform.Gone, Code: platform.CodeUploadFailed, Message: status.Text,
+	if offset == offsetUnknown {
+		var err error
+		if offset, err = r.reelOffset(ctx, containerID, file); err != nil || offset >= file.Bytes {
+			return err
 		}
-	case instagram.StateFinished, instagram.StatePublished:
-		return true, nil
-	}
-	if status.BytesTransferred >= file.Bytes {
-		return true, nil
 	}
 	ctx, cancel := r.untilDrain(ctx)
 	defer cancel()
-	return true, r.Instagram.UploadReel(ctx, r.token.Access, container, max(status.BytesTransferred, 0), file.Bytes, r.openFrom(ctx, file))
+	return r.Instagram.UploadReel(ctx, r.token.Access, instagram.Container{ID: containerID}, offset, file.Bytes, r.openFrom(ctx, file))
+}
+
+// reelOffset asks how many bytes Instagram has.
+func (r *run) reelOffset(ctx context.Context, containerID string, file *models.Media) (int64, error) {
+	status, err := r.readContainer(ctx, containerID)
+	if err != nil {
+		return 0, err
+	}
+	switch status.State {
+	case instagram.StateErrored, instagram.StateExpired:
+		return 0, &platform.Error{
+			Provider: platform.Instagram, Op: "instagram.upload", Kind: platform.Gone, Code: platform.CodeUploadFailed, Message: status.Text,
+		}
+	case instagram.StateFinished, instagram.StatePublished:
+		return file.Bytes, nil
+	case instagram.StateUnreadable:
+		return 0, fmt.Errorf("%w: %s", errUnreadable, status.Text)
+	default:
+		return max(status.BytesTransferred, 0), nil
+	}
 }

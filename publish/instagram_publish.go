@@ -2,7 +2,7 @@ package publish
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"io"
 	"time"
 
@@ -12,17 +12,17 @@ import (
 )
 
 const (
-	// publishMargin is how long a media_publish whose answer was lost may still
-	// be under way at Instagram. Only a container that is unpublished after it
-	// may be published again.
-	publishMargin = 15 * time.Second
-	// matchSlack forgives the clocks when a post is looked for by its time.
-	matchSlack = 2 * time.Minute
+	// matchSlack forgives the clocks when a post is looked for by its time, and
+	// matchSpan is how long after the call it may have gone live.
+	matchSlack = 10 * time.Second
+	matchSpan  = 10 * time.Minute
 	// recentMedia is how many of the account's newest posts are looked through.
 	recentMedia = 25
 	// notReadyLimit is how often media_publish may say "not ready" before the
 	// container is given up.
 	notReadyLimit = 10
+	// idPatience is how long the id of a live post is looked for.
+	idPatience = time.Hour
 )
 
 // instagramPublish makes the container live: the one call that cannot be taken
@@ -40,31 +40,79 @@ func (r *run) instagramPublish(ctx context.Context) (outcome, error) {
 		}
 		return r.instagramLive(ctx, entry)
 	}
-	if platform.KindOf(err) == platform.Unknown {
+	if unanswered(err) {
 		return r.sent(models.Uncertain, describe(err)), nil
+	}
+	return r.instagramRefused(ctx, entry, err)
+}
+
+// unanswered reports whether a call ended without a word of the platform about
+// it.
+func unanswered(err error) bool {
+	e, ok := errors.AsType[*platform.Error](err)
+	return !ok || e.Kind == platform.Unknown && e.PlatformCode == ""
+}
+
+// instagramRefused is for a media_publish that was answered with an error. Such
+// answers have been seen for posts that were live all the same, so the
+// container is read before anything is concluded.
+func (r *run) instagramRefused(ctx context.Context, entry *models.LedgerEntry, refusal error) (outcome, error) {
+	status, err := r.readContainer(ctx, *r.post.ContainerID)
+	if err != nil || status.State == instagram.StateUnreadable {
+		return r.sent(models.Uncertain, describe(refusal)), nil
+	}
+	if status.State == instagram.StatePublished {
+		return r.instagramLive(ctx, entry)
+	}
+	if platform.KindOf(refusal) == platform.Unknown {
+		return r.instagramRestricted(ctx, entry, refusal)
 	}
 	if err := r.settle(ctx, entry, models.Void); err != nil {
 		return outcome{}, err
 	}
-	return r.instagramRefused(ctx, err)
+	if status.State == instagram.StateErrored || status.State == instagram.StateExpired {
+		return r.instagramVerdict(ctx, r.ledger.Latest(models.LedgerContainer), status)
+	}
+	return r.afterRefusal(ctx, refusal)
 }
 
-// instagramRefused is for a media_publish that surely did nothing.
-func (r *run) instagramRefused(ctx context.Context, err error) (outcome, error) {
-	switch platform.KindOf(err) {
+// instagramRestricted is for an answer that leaves open whether the post went
+// live, of a container that says it did not: it is published again after the
+// pause that the answer asks for.
+func (r *run) instagramRestricted(ctx context.Context, entry *models.LedgerEntry, refusal error) (outcome, error) {
+	if err := r.settle(ctx, entry, models.Missing); err != nil {
+		return outcome{}, err
+	}
+	o := r.again(models.Processing, models.StepPublish, describe(refusal))
+	if e, ok := errors.AsType[*platform.Error](refusal); ok && o.attempt && e.RetryAfter > o.in {
+		o.in, o.reason = e.RetryAfter, models.DeferredRateLimit
+	}
+	return o, nil
+}
+
+// afterRefusal is for a media_publish that surely did nothing, of a container
+// that is not published.
+func (r *run) afterRefusal(ctx context.Context, refusal error) (outcome, error) {
+	switch platform.KindOf(refusal) {
 	case platform.NotReady:
 		if r.refusals() >= notReadyLimit {
-			return r.renewContainer(ctx, err.Error())
+			return r.giveUpContainer(ctx, refusal.Error())
 		}
-		return r.lookLater(err.Error()), nil
+		return r.lookLater(refusal.Error()), nil
 	case platform.Gone:
-		return r.renewContainer(ctx, err.Error())
+		return r.giveUpContainer(ctx, refusal.Error())
 	case platform.Rejected:
-		return r.fail(codeOf(err), err), nil
+		if r.mayStillArrive() {
+			return r.uncertain(refusal.Error()), nil
+		}
+		if err := r.void(ctx, models.LedgerPublish); err != nil {
+			return outcome{}, err
+		}
+		return r.fail(codeOf(refusal), refusal), nil
 	case platform.Transient:
-		return r.retry(err), nil
+		return r.again(models.Processing, models.StepPublish, refusal.Error()), nil
 	default:
-		return outcome{}, err
+		return outcome{}, refusal
 	}
 }
 
@@ -78,52 +126,6 @@ func (r *run) refusals() int {
 		}
 	}
 	return n
-}
-
-// instagramSettle finds out what became of a media_publish whose answer was
-// lost. It only reads.
-func (r *run) instagramSettle(ctx context.Context, published *models.LedgerEntry, status instagram.ContainerStatus) (outcome, error) {
-	if published.State == models.Done {
-		return r.instagramLive(ctx, published)
-	}
-	if status.State == instagram.StatePublished {
-		return r.instagramLive(ctx, published)
-	}
-	found, err := r.findMedia(ctx, published)
-	if err != nil {
-		return outcome{}, err
-	}
-	if found != nil {
-		return r.live(ctx, published, found)
-	}
-	if r.Now().Before(published.CreatedAt.Add(publishMargin)) {
-		return r.uncertain("the answer to media_publish was lost; the container says: " + status.Text), nil
-	}
-	switch status.State {
-	case instagram.StateFinished:
-		if err := r.void(ctx, models.LedgerPublish); err != nil {
-			return outcome{}, err
-		}
-		return r.anew(r.retry(&platform.Error{
-			Provider: platform.Instagram, Op: "instagram.publish", Kind: platform.Transient, Code: platform.CodePublishFailed,
-			Message: "media_publish did not get through: the container is still unpublished",
-		})), nil
-	case instagram.StateExpired, instagram.StateErrored:
-		if err := r.void(ctx, models.LedgerPublish, models.LedgerContainer); err != nil {
-			return outcome{}, err
-		}
-		return r.fail(platform.CodePublishFailed, fmt.Errorf("the container ended unpublished: %s", status.Text)), nil
-	}
-	return r.uncertain("the answer to media_publish was lost; the container says: " + status.Text), nil
-}
-
-// uncertain has the post looked at again.
-func (r *run) uncertain(message string) outcome {
-	o := r.lookLater(message)
-	if !o.last && models.CanMove(r.stored, models.Uncertain) {
-		o.status = models.Uncertain
-	}
-	return o
 }
 
 // instagramLive is for a container that is published. The entry of the call
@@ -140,17 +142,13 @@ func (r *run) instagramLive(ctx context.Context, published *models.LedgerEntry) 
 	if err != nil {
 		r.log.WithError(err).Info("could not look for the id of a live post")
 	}
-	if found != nil {
-		return r.live(ctx, published, found)
-	}
-	return r.live(ctx, published, nil)
+	return r.live(ctx, published, found)
 }
 
 // live concludes a post that is live. Without an id it is asked for again for a
 // while.
 func (r *run) live(ctx context.Context, published *models.LedgerEntry, media *instagram.Media) (outcome, error) {
-	now, p := r.Now(), r.post
-	if published != nil && published.State != models.Done {
+	if published != nil && (published.State != models.Done || media != nil && published.ExternalID == nil) {
 		if media != nil {
 			published.ExternalID = &media.ID
 		}
@@ -158,10 +156,11 @@ func (r *run) live(ctx context.Context, published *models.LedgerEntry, media *in
 			return outcome{}, err
 		}
 	}
+	now, p := r.Now(), r.post
 	if p.PublishedAt == nil {
 		p.PublishedAt, p.WaitingSince, p.Looks = &now, &now, 0
 	}
-	if media == nil && r.waited() < time.Hour {
+	if media == nil && r.waited() < idPatience {
 		return outcome{
 			status: models.Published, step: models.StepPublish, in: r.lookWait(), look: true,
 			message: "live on Instagram; its id is not known yet",
@@ -198,11 +197,16 @@ func (r *run) mediaRow(media *instagram.Media) *models.IGMedia {
 }
 
 // findMedia looks for the post among the account's newest by caption and time.
-// One that we know already is another post. More than one match is none: a
-// wrong id would be worse than a missing one.
+// One that we know already is another post. Where several could be meant, in
+// the account or among our own, it is none: a wrong id is worse than a missing
+// one.
 func (r *run) findMedia(ctx context.Context, published *models.LedgerEntry) (*instagram.Media, error) {
 	if published == nil {
 		return nil, nil
+	}
+	twins, err := r.hasTwins(ctx)
+	if err != nil || twins {
+		return nil, err
 	}
 	recent, err := r.Instagram.RecentMedia(ctx, r.token.Access, r.token.ProviderAccountID, recentMedia)
 	if err != nil {
@@ -219,10 +223,26 @@ func (r *run) findMedia(ctx context.Context, published *models.LedgerEntry) (*in
 	return match(recent, known, r.post.Content.Instagram.Caption, published.CreatedAt), nil
 }
 
+// hasTwins reports whether another post of the account with the same caption
+// lacks its id as well.
+func (r *run) hasTwins(ctx context.Context) (bool, error) {
+	others, err := r.DB.UnsettledInLane(ctx, r.post.Lane, r.post.ID)
+	if err != nil {
+		return false, err
+	}
+	for _, other := range others {
+		if other.Content.Instagram != nil && other.Content.Instagram.Caption == r.post.Content.Instagram.Caption {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
 func match(recent []instagram.Media, known map[string]bool, caption string, sentAt time.Time) *instagram.Media {
 	var found *instagram.Media
 	for i, m := range recent {
-		if known[m.ID] || m.Caption != caption || m.Timestamp.Before(sentAt.Add(-matchSlack)) {
+		early, late := m.Timestamp.Before(sentAt.Add(-matchSlack)), m.Timestamp.After(sentAt.Add(matchSpan))
+		if known[m.ID] || m.Caption != caption || early || late {
 			continue
 		}
 		if found != nil {

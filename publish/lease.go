@@ -34,7 +34,7 @@ func (s *Service) renew(ctx context.Context, id string, fence int64, lost contex
 			return
 		case <-every.C:
 		}
-		err := s.DB.Renew(ctx, id, fence, s.Now().Add(s.Timings.Lease))
+		err := s.renewOnce(ctx, id, fence)
 		if err == nil {
 			held = time.Now()
 			continue
@@ -44,6 +44,14 @@ func (s *Service) renew(ctx context.Context, id string, fence int64, lost contex
 			return
 		}
 	}
+}
+
+// renewOnce is bounded: a database that hangs must not keep the keeper from
+// noticing that the lease is over.
+func (s *Service) renewOnce(ctx context.Context, id string, fence int64) error {
+	ctx, cancel := context.WithTimeout(ctx, s.Timings.Lease/4)
+	defer cancel()
+	return s.DB.Renew(ctx, id, fence, s.Now().Add(s.Timings.Lease))
 }
 
 // pause waits, unless the process stops or the run loses its lease first.

@@ -211,7 +211,10 @@ func TestEarlyTaskDoesNothing(t *testing.T) {
 	p := w.accept(tiktokVideo, func(r *publish.Request) { r.PublishAt = &at })
 	w.tick()
 	task, _ := w.queue.take()
-	w.must(w.RunStep(w.ctx, task, w.drain))
+	var early *db.EarlyError
+	if err := w.RunStep(w.ctx, task, w.drain); !errors.As(err, &early) || early.In != time.Minute {
+		t.Errorf("err = %v, want EarlyError of a minute", err)
+	}
 	w.wantStatus(p, models.Scheduled)
 	w.wantLive(0)
 	p = w.settle(p)

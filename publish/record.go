@@ -3,6 +3,7 @@ package publish
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -23,7 +24,7 @@ const (
 func (r *run) write(ctx context.Context, message string, w db.RunWrite) error {
 	w.Post, w.From = r.post, r.stored
 	if r.post.Status != r.stored || message != "" {
-		e := models.PostEvent{PostID: r.post.ID, At: r.Now(), Type: models.EventNote, Fence: r.post.Fence, Message: message}
+		e := models.PostEvent{PostID: r.post.ID, At: r.Now(), Type: models.EventNote, Fence: r.post.Fence, Message: plain(message)}
 		if r.post.Status != r.stored {
 			e.Type, e.From, e.To = models.EventState, r.stored, r.post.Status
 		}
@@ -45,7 +46,7 @@ func (r *run) persist(ctx context.Context, write func(context.Context) error) er
 		try, cancel := context.WithTimeout(ctx, writeTimeout)
 		err := write(try)
 		cancel()
-		if err == nil || errors.Is(err, db.ErrStale) || time.Now().After(deadline) {
+		if err == nil || errors.Is(err, db.ErrStale) || errors.Is(err, db.ErrNoSuchMove) || time.Now().After(deadline) {
 			return err
 		}
 		r.log.WithError(err).Warn("could not write what the run found out; trying again")
@@ -58,11 +59,11 @@ func (r *run) persist(ctx context.Context, write func(context.Context) error) er
 func (r *run) record(c platform.Call) {
 	e := models.PostEvent{
 		PostID: r.post.ID, At: models.Time(c.Started), Type: models.EventCall, Op: c.Op, HTTPStatus: c.HTTPStatus,
-		PlatformCode: c.PlatformCode, LogID: c.LogID, DurationMs: c.Duration.Milliseconds(), Message: c.Detail, Fence: r.post.Fence,
+		PlatformCode: plain(c.PlatformCode), LogID: plain(c.LogID), DurationMs: c.Duration.Milliseconds(), Message: plain(c.Detail), Fence: r.post.Fence,
 	}
 	entry := r.log.WithFields(logrus.Fields{"action": c.Op, "duration": e.DurationMs, "http_status": c.HTTPStatus, "log_id": c.LogID})
 	if c.Err != nil {
-		e.Message = describe(c.Err)
+		e.Message = plain(describe(c.Err))
 		entry.WithError(c.Err).Info("platform call failed")
 	} else {
 		entry.Info("platform call")
@@ -72,6 +73,16 @@ func (r *run) record(c platform.Call) {
 	if err := r.DB.AddEvents(ctx, e); err != nil {
 		r.log.WithError(err).Warn("could not write a call into the timeline")
 	}
+}
+
+// maxMessage bounds what is kept of a platform's text, in bytes.
+const maxMessage = 2000
+
+// plain makes a foreign text one that every database keeps: short, valid UTF-8,
+// without NUL.
+func plain(s string) string {
+	s = strings.ReplaceAll(s, "\x00", "")
+	return strings.ToValidUTF8(s[:min(len(s), maxMessage)], "")
 }
 
 // describe says what an error means for the post.

@@ -96,6 +96,8 @@ func (r *run) do(ctx context.Context) (outcome, error) {
 		return outcome{}, errLostLease
 	case errors.Is(err, errDraining), cause != nil:
 		return r.handBack(), nil
+	case isTrouble(err):
+		return r.trouble(err), nil
 	}
 	return r.decide(ctx, err), nil
 }
@@ -130,11 +132,12 @@ func (r *run) quarantine() (outcome, bool) {
 		return outcome{}, false
 	}
 	why := fmt.Sprintf("%d runs of this post ended without a word; it is set aside", maxUnfinishedRuns)
-	if r.ledger.MayBeLive() && models.CanMove(r.stored, models.Uncertain) {
-		return outcome{status: models.Uncertain, last: true, message: why}, true
-	}
-	if !models.CanMove(r.stored, models.Failed) {
-		return outcome{status: r.stored, last: true, message: why}, true
+	if r.ledger.MayBeLive() {
+		o := outcome{status: r.stored, step: models.StepPublish, in: lateLook, message: why}
+		if models.CanMove(r.stored, models.Uncertain) {
+			o.status = models.Uncertain
+		}
+		return o, true
 	}
 	return outcome{status: models.Failed, last: true, message: why, code: platform.CodePublishFailed, detail: why}, true
 }
@@ -157,6 +160,7 @@ func (r *run) conclude(ctx context.Context, o outcome, err error) error {
 		o.message = "" // the look itself is in the timeline
 	}
 	r.apply(o)
+	o.rows.Release = true
 	if err := r.write(ctx, o.message, o.rows); err != nil {
 		if errors.Is(err, db.ErrStale) {
 			r.log.Warn("another run took the post over; this one wrote nothing")
@@ -187,7 +191,7 @@ func (r *run) apply(o outcome) {
 		p.Looks++
 	}
 	if o.code != "" {
-		p.ErrorCode, p.ErrorMessage = string(o.code), o.detail
+		p.ErrorCode, p.ErrorMessage = string(o.code), plain(o.detail)
 	} else if !o.attempt && o.status != models.Uncertain {
 		p.ErrorCode, p.ErrorMessage = "", ""
 	}

@@ -38,14 +38,11 @@ func (s *Service) Sweep(ctx context.Context) error {
 // scheduler.
 func (s *Service) MissLate(ctx context.Context) error {
 	now := s.Now()
-	posts, err := s.DB.UnsentWithLateness(ctx, now, tickBatch)
+	posts, err := s.DB.TooLate(ctx, now, tickBatch)
 	if err != nil {
 		return err
 	}
 	for i := range posts {
-		if !posts[i].TooLate(now) {
-			continue
-		}
 		if err := s.miss(ctx, &posts[i], now); err != nil {
 			return err
 		}
@@ -67,8 +64,7 @@ func (s *Service) miss(ctx context.Context, p *models.Post, now time.Time) error
 }
 
 func tooLate(p *models.Post) string {
-	late, _ := p.MaxLateness()
-	return fmt.Sprintf("not started within max_lateness (%s)", late)
+	return fmt.Sprintf("not started within max_lateness (%s)", p.MaxLateness())
 }
 
 // refill enqueues everything that should be in Asynq, after Redis lost it.

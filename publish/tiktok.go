@@ -21,8 +21,8 @@ const (
 	// side of it.
 	uploadURLLife   = time.Hour
 	uploadURLMargin = 5 * time.Minute
-	// arrivalMargin is how long after the last chunk was sent TikTok may still
-	// count bytes that were on the wire.
+	// arrivalMargin is how long TikTok gets to count the bytes of a last chunk
+	// before it is sent again.
 	arrivalMargin = 10 * time.Second
 	// idWindow is how long a public video is asked for its id: moderation takes
 	// a minute, sometimes hours.
@@ -121,7 +121,7 @@ func (r *run) tiktokResume(ctx context.Context, file *models.Media, opened model
 		return r.tiktokVerdict(ctx, status)
 	}
 	if r.Now().After(opened.CreatedAt.Add(uploadURLLife - uploadURLMargin)) {
-		return r.tiktokExpired(ctx, file, opened)
+		return r.tiktokExpired(ctx, &opened)
 	}
 	url, err := r.Keys.Open(opened.SealedURL, uploadURLRow(r.post.ID))
 	if err != nil {
@@ -134,17 +134,27 @@ func (r *run) tiktokResume(ctx context.Context, file *models.Media, opened model
 	return r.tiktokSend(ctx, file, url, plan, status.UploadedBytes)
 }
 
-// tiktokExpired is for an upload that can take no more bytes and lacks some. If
-// the last chunk was never sent, or the URL is surely dead, it can never go live.
-func (r *run) tiktokExpired(ctx context.Context, file *models.Media, opened models.LedgerEntry) (outcome, error) {
-	last := r.ledger.Since(&opened, models.LedgerLastChunk)
-	if last != nil && r.Now().Before(opened.CreatedAt.Add(uploadURLLife+uploadURLMargin)) {
-		return r.lookLater("the upload expired while its last chunk was under way; looking until it is surely dead"), nil
+// dead reports whether an upload can take no more bytes, whoever still sends
+// some.
+func (r *run) dead(opened *models.LedgerEntry) bool {
+	return r.Now().After(opened.CreatedAt.Add(uploadURLLife + uploadURLMargin))
+}
+
+// tiktokExpired is for an upload that lacks bytes and is about to take no more,
+// or takes none already. A new one is opened when nobody can complete the old
+// one: its last chunk was surely never taken, or its URL is surely dead.
+func (r *run) tiktokExpired(ctx context.Context, opened *models.LedgerEntry) (outcome, error) {
+	if r.ledger.MayBeLive() && !r.dead(opened) {
+		return r.lookLater("the upload expires while its last chunk may be under way; looking until it is surely dead"), nil
 	}
 	if err := r.void(ctx, models.LedgerLastChunk, models.LedgerInit); err != nil {
 		return outcome{}, err
 	}
-	return r.tiktokOpen(ctx, file)
+	r.post.Step = models.StepTransfer
+	return r.anew(r.retry(&platform.Error{
+		Provider: platform.TikTok, Op: "tiktok.status", Kind: platform.Transient, Code: platform.CodeUploadFailed,
+		Message: "the upload expired before TikTok had the whole video",
+	})), nil
 }
 
 // creatorAllows checks the post against what the creator's account allows now
@@ -184,7 +194,7 @@ func (r *run) tiktokSend(ctx context.Context, file *models.Media, url secrets.Se
 	err := send.from(ctx, offset)
 	switch {
 	case err == nil:
-		return r.tiktokSent(ctx)
+		return r.tiktokSent(ctx, "TikTok has the whole video and processes it")
 	case platform.KindOf(err) == platform.Gone:
 		return r.tiktokGone(ctx, err)
 	default:
@@ -193,13 +203,13 @@ func (r *run) tiktokSend(ctx context.Context, file *models.Media, url secrets.Se
 }
 
 // tiktokSent is for when TikTok has every byte.
-func (r *run) tiktokSent(ctx context.Context) (outcome, error) {
-	if last := r.ledger.Latest(models.LedgerLastChunk); last != nil && last.State == models.Intended {
+func (r *run) tiktokSent(ctx context.Context, message string) (outcome, error) {
+	if last := r.ledger.Latest(models.LedgerLastChunk); last != nil && last.State != models.Done {
 		if err := r.settle(ctx, last, models.Done); err != nil {
 			return outcome{}, err
 		}
 	}
-	return r.sent(models.Processing, "TikTok has the whole video and processes it"), nil
+	return r.sent(models.Processing, message), nil
 }
 
 // tiktokGone is for an upload_url that TikTok knows no more. If its last chunk
@@ -222,46 +232,49 @@ func (r *run) tiktokLook(ctx context.Context) (outcome, error) {
 
 // tiktokVerdict turns TikTok's account of the video into what comes next.
 func (r *run) tiktokVerdict(ctx context.Context, status tiktok.Status) (outcome, error) {
-	switch status.State {
-	case tiktok.StateComplete:
+	switch {
+	case status.State == tiktok.StateComplete:
 		return r.tiktokLive(ctx, status)
-	case tiktok.StateInbox:
+	case r.stored == models.Published: // TikTok said so before: it only looks for its id
+		return r.lookLater("TikTok says " + status.Raw), nil
+	case status.State == tiktok.StateInbox:
 		return outcome{status: models.Delivered, last: true, message: "in the creator's TikTok inbox"}, nil
-	case tiktok.StateFailed:
+	case status.State == tiktok.StateFailed:
 		return r.tiktokFailed(ctx, status)
 	}
 	last := r.ledger.Latest(models.LedgerLastChunk)
-	if last != nil && last.State == models.Intended {
-		return r.tiktokArrival(ctx, status, last)
+	if last != nil && last.State == models.Done {
+		return r.lookLater("TikTok says " + status.Raw), nil
 	}
-	if r.stored == models.Publishing {
-		return r.tiktokSent(ctx)
-	}
-	return r.lookLater(fmt.Sprintf("TikTok says %s", status.Raw)), nil
+	return r.tiktokArrival(ctx, status, last)
 }
 
-// tiktokArrival finds out whether a last chunk arrived whose answer was lost.
+// tiktokArrival finds out whether TikTok has every byte, when the answer to the
+// last chunk was lost.
 func (r *run) tiktokArrival(ctx context.Context, status tiktok.Status, last *models.LedgerEntry) (outcome, error) {
 	file, err := r.DB.MediaByID(ctx, *r.post.MediaID)
 	if err != nil {
 		return outcome{}, err
 	}
 	if status.UploadedBytes >= file.Bytes {
-		if err := r.settle(ctx, last, models.Done); err != nil {
-			return outcome{}, err
-		}
-		return r.sent(models.Processing, "the last chunk had arrived; TikTok processes the video"), nil
+		return r.tiktokSent(ctx, "TikTok has the whole video after all and processes it")
 	}
-	if r.Now().Before(last.CreatedAt.Add(arrivalMargin)) || r.stored == models.Publishing {
-		return r.lookLater(fmt.Sprintf("TikTok has %d of %d bytes; the last chunk may still arrive", status.UploadedBytes, file.Bytes)), nil
+	opened := r.ledger.Latest(models.LedgerInit)
+	if r.Now().After(opened.CreatedAt.Add(uploadURLLife - uploadURLMargin)) {
+		return r.tiktokExpired(ctx, opened)
 	}
-	if err := r.settle(ctx, last, models.Void); err != nil {
+	why := fmt.Sprintf("TikTok has %d of %d bytes", status.UploadedBytes, file.Bytes)
+	if last == nil || last.State == models.Void {
+		return r.again(models.Publishing, models.StepTransfer, why+"; the upload goes on"), nil
+	}
+	if last.State == models.Intended && r.Now().Before(last.CreatedAt.Add(arrivalMargin)) {
+		return r.uncertain(why + "; the last chunk may still arrive"), nil
+	}
+	if err := r.settle(ctx, last, models.Missing); err != nil {
 		return outcome{}, err
 	}
-	return outcome{
-		status: models.Queued, step: models.StepTransfer,
-		message: fmt.Sprintf("the last chunk did not arrive (TikTok has %d of %d bytes); the upload goes on", status.UploadedBytes, file.Bytes),
-	}, nil
+	// The same upload goes on, which does no harm should the chunk arrive late.
+	return r.again(models.Publishing, models.StepTransfer, why+"; the last chunk is sent again"), nil
 }
 
 // tiktokFailed is for a video that TikTok took and then refused: it is not live
@@ -273,7 +286,7 @@ func (r *run) tiktokFailed(ctx context.Context, status tiktok.Status) (outcome, 
 	kind, code := tiktok.FailReasonKind(status.FailReason)
 	err := &platform.Error{
 		Provider: platform.TikTok, Op: "tiktok.status", Kind: kind, Code: code, PlatformCode: status.FailReason,
-		Message: "TikTok could not publish the video",
+		Message: "TikTok could not publish the video", RetryAfter: tiktok.CapWait,
 	}
 	r.post.Step = models.StepTransfer
 	o := r.fail(code, err)

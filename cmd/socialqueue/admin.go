@@ -39,6 +39,16 @@ func withDB(ctx context.Context, role config.Role, fn func(config.Config, *db.DB
 	return errors.Join(fn(cfg, d), d.Close())
 }
 
+// withMigratedDB is withDB for commands that need today's schema.
+func withMigratedDB(ctx context.Context, role config.Role, fn func(config.Config, *db.DB) error) error {
+	return withDB(ctx, role, func(cfg config.Config, d *db.DB) error {
+		if err := d.CheckMigrated(ctx); err != nil {
+			return err
+		}
+		return fn(cfg, d)
+	})
+}
+
 // printJSON writes one line that scripts can read.
 func printJSON(out io.Writer, v any) error {
 	if err := json.NewEncoder(out).Encode(v); err != nil {
@@ -66,14 +76,16 @@ func migrateCmd() *cobra.Command {
 }
 
 func appCmd() *cobra.Command {
-	cmd := &cobra.Command{Use: "app", Short: "Manage apps, the tenants of this installation"}
 	var name string
 	create := &cobra.Command{
 		Use:   "create --name NAME",
 		Short: "Make an app and show its API key, this one time",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return withDB(cmd.Context(), config.CLI, func(_ config.Config, d *db.DB) error {
+			if strings.TrimSpace(name) == "" {
+				return errors.New("--name is empty; give the app a name for people")
+			}
+			return withMigratedDB(cmd.Context(), config.CLI, func(_ config.Config, d *db.DB) error {
 				id, key, err := app.CreateApp(cmd.Context(), d, name)
 				if err != nil {
 					return err
@@ -84,8 +96,7 @@ func appCmd() *cobra.Command {
 	}
 	create.Flags().StringVar(&name, "name", "", "a name for people")
 	_ = create.MarkFlagRequired("name")
-	cmd.AddCommand(create)
-	return cmd
+	return group("app", "Manage apps, the tenants of this installation", create)
 }
 
 type createdApp struct {
@@ -94,14 +105,13 @@ type createdApp struct {
 }
 
 func keyCmd() *cobra.Command {
-	cmd := &cobra.Command{Use: "key", Short: "Manage API keys"}
 	var appID int64
 	create := &cobra.Command{
 		Use:   "create --app ID",
 		Short: "Make a further API key and show it, this one time",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return withDB(cmd.Context(), config.CLI, func(_ config.Config, d *db.DB) error {
+			return withMigratedDB(cmd.Context(), config.CLI, func(_ config.Config, d *db.DB) error {
 				key, err := app.CreateKey(cmd.Context(), d, appID)
 				if err != nil {
 					return err
@@ -117,20 +127,22 @@ func keyCmd() *cobra.Command {
 		Short: "End an API key, named by the part between its underscores",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return withDB(cmd.Context(), config.CLI, func(_ config.Config, d *db.DB) error {
-				return d.RevokeKey(cmd.Context(), args[0], models.Time(time.Now()))
+			return withMigratedDB(cmd.Context(), config.CLI, func(_ config.Config, d *db.DB) error {
+				if err := d.RevokeKey(cmd.Context(), args[0], models.Time(time.Now())); err != nil {
+					return err
+				}
+				fmt.Fprintf(cmd.OutOrStdout(), "key %s is revoked; running processes notice within seconds\n", args[0])
+				return nil
 			})
 		},
 	}
-	cmd.AddCommand(create, revoke)
-	return cmd
+	return group("key", "Manage API keys", create, revoke)
 }
 
 // maxTokenInput bounds what is read as a token.
 const maxTokenInput = 64 << 10
 
 func accountCmd() *cobra.Command {
-	cmd := &cobra.Command{Use: "account", Short: "Manage connected accounts"}
 	var in oauth.Import
 	var platform, expiresAt string
 	imp := &cobra.Command{
@@ -148,7 +160,7 @@ whose token is that of its Facebook Page.`,
 			if err := readTokens(cmd.InOrStdin(), expiresAt, &in); err != nil {
 				return err
 			}
-			return withDB(cmd.Context(), config.CLITokens, func(cfg config.Config, d *db.DB) error {
+			return withMigratedDB(cmd.Context(), config.CLITokens, func(cfg config.Config, d *db.DB) error {
 				now := func() time.Time { return models.Time(time.Now()) }
 				id, err := oauth.NewTokens(d, cfg.Keyring, now).Import(cmd.Context(), in)
 				if err != nil {
@@ -169,8 +181,7 @@ whose token is that of its Facebook Page.`,
 	for _, name := range []string{"app", "user", "platform", "id"} {
 		_ = imp.MarkFlagRequired(name)
 	}
-	cmd.AddCommand(imp)
-	return cmd
+	return group("account", "Manage connected accounts", imp)
 }
 
 func readTokens(from io.Reader, expiresAt string, in *oauth.Import) error {

@@ -18,7 +18,7 @@ type client struct {
 	key secrets.Secret
 }
 
-func (s *stage) newClient() client { return client{url: s.url(), key: s.key} }
+func (s *stage) newClient() client { return client{url: s.url(), key: s.cast.key()} }
 
 // post is what the demo reads of a post.
 type post struct {

@@ -82,13 +82,13 @@ func (s *stage) perform(ctx context.Context, out io.Writer) error {
 	}
 	fmt.Fprintf(out, "  uploaded a picture of %d bytes: media %s\n", len(sample.Picture), picture)
 	tt, err := c.publish(ctx, "/api/tiktok/upload", map[string]any{
-		"account_id": s.tiktok, "media_id": video, "title": "Posted once, on time #socialqueue", "privacy_level": "PUBLIC_TO_EVERYONE",
+		"account_id": s.cast.TikTokID, "media_id": video, "title": "Posted once, on time #socialqueue", "privacy_level": "PUBLIC_TO_EVERYONE",
 	})
 	if err != nil {
 		return err
 	}
 	ig, err := c.publish(ctx, "/api/instagram/publish", map[string]any{
-		"account_id": s.insta, "media_id": picture, "media_type": "IMAGE", "caption": "Never lost, never doubled",
+		"account_id": s.cast.InstagramID, "media_id": picture, "media_type": "IMAGE", "caption": "Never lost, never doubled",
 	})
 	if err != nil {
 		return err
@@ -154,6 +154,7 @@ func (s *stage) applaud(out io.Writer, posts []post) error {
 	for _, p := range posts {
 		fmt.Fprintf(out, "  %-9s  %s\n", p.Platform, p.Permalink)
 	}
+	fmt.Fprintln(out, "\n  The platforms are simulated: the links end with this demo. `make dev` keeps them.")
 	live := len(s.sim.LivePosts())
 	fmt.Fprintf(out, "\n  accepted: %d   live: %d   lost: %d   doubled: %d\n", len(posts), live, max(len(posts)-live, 0), max(live-len(posts), 0))
 	if live != len(posts) {

@@ -40,7 +40,7 @@ func runDev(ctx context.Context, out io.Writer, dir, sandboxAddr string) error {
 		return err
 	}
 	log := observe.NewLogger("dev", orDefault(env["LOG_LEVEL"], "info"), orDefault(env["LOG_FORMAT"], "text"), os.Stderr)
-	s, err := raise(ctx, stageOptions{env: env, dir: dir, sandboxAddr: sandboxAddr, log: log})
+	s, err := raise(ctx, stageOptions{env: env, dir: dir, sandboxAddr: sandboxAddr, log: log, kept: filepath.Join(dir, "dev.json")})
 	if err != nil {
 		return err
 	}
@@ -63,12 +63,14 @@ func devEnv(dir string) (map[string]string, error) {
 		return nil, fmt.Errorf("find the data folder: %w", err)
 	}
 	defaults := map[string]string{
+		"HTTP_ADDR":                 "127.0.0.1:3000",
 		"MEDIA_BUCKET_URL":          "file://" + filepath.ToSlash(abs) + "/media?create_dir=true",
 		"MEDIA_ALLOW_PRIVATE_HOSTS": "true",
 	}
 	for name, value := range defaults {
 		env[name] = orDefault(env[name], value)
 	}
+	env["PUBLIC_URL"] = orDefault(env["PUBLIC_URL"], localURL(env["HTTP_ADDR"]))
 	if env["TOKEN_ENCRYPTION_KEY"] == "" && env["TOKEN_ENCRYPTION_KEY_FILE"] == "" {
 		env["TOKEN_ENCRYPTION_KEY"], err = keptKey(filepath.Join(abs, "token.key"))
 	}
@@ -103,12 +105,12 @@ func (s *stage) greet(out io.Writer) {
 	fmt.Fprintf(out, "\nsocialqueue dev: everything in one process, %s. Not for production.\n\n", where)
 	fmt.Fprintf(out, "  api                 %s\n", s.url())
 	fmt.Fprintf(out, "  feeds               %s/\n", s.sim.URL())
-	fmt.Fprintf(out, "  API key             %s\n", s.key.Reveal())
-	fmt.Fprintf(out, "  user                %d\n", s.userID)
-	fmt.Fprintf(out, "  TikTok account      %d\n", s.tiktok)
-	fmt.Fprintf(out, "  Instagram account   %d\n\n", s.insta)
+	fmt.Fprintf(out, "  API key             %s\n", s.cast.APIKey)
+	fmt.Fprintf(out, "  user                %d\n", s.cast.UserID)
+	fmt.Fprintf(out, "  TikTok account      %d\n", s.cast.TikTokID)
+	fmt.Fprintf(out, "  Instagram account   %d\n\n", s.cast.InstagramID)
 	fmt.Fprintf(out, "Try:\n")
-	fmt.Fprintf(out, "  curl -H 'Authorization: Bearer %s' --data-binary @video.mp4 -H 'Content-Type: video/mp4' %s/api/media\n\n", s.key.Reveal(), s.url())
+	fmt.Fprintf(out, "  curl -H 'Authorization: Bearer %s' --data-binary @video.mp4 -H 'Content-Type: video/mp4' %s/api/media\n\n", s.cast.APIKey, s.url())
 }
 
 func orDefault(value, fallback string) string {

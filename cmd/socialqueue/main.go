@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -17,6 +19,9 @@ func main() {
 	defer stop()
 	if err := root().ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "socialqueue:", err)
+		if strings.Contains(err.Error(), "flag") || strings.Contains(err.Error(), "arg(s)") {
+			fmt.Fprintln(os.Stderr, "See socialqueue COMMAND --help.")
+		}
 		stop()
 		os.Exit(1)
 	}
@@ -26,9 +31,33 @@ func root() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:           "socialqueue",
 		Short:         "A self-hosted posting queue for TikTok and Instagram",
+		Version:       version(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
 	cmd.AddCommand(demoCmd(), devCmd(), sandboxCmd(), migrateCmd(), appCmd(), keyCmd(), accountCmd())
 	return cmd
+}
+
+// group makes a command that only has commands under it.
+func group(name, short string, commands ...*cobra.Command) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: name, Short: short,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return fmt.Errorf("%s has no command %q; see socialqueue %s --help", name, args[0], name)
+			}
+			return cmd.Help()
+		},
+	}
+	cmd.AddCommand(commands...)
+	return cmd
+}
+
+// version is what the Go toolchain noted when it built the program.
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
 }

@@ -13,26 +13,17 @@ import (
 
 	"socialqueue/app"
 	"socialqueue/config"
-	"socialqueue/models"
-	"socialqueue/oauth"
 	"socialqueue/observe"
 	"socialqueue/publish"
 	"socialqueue/sandbox"
-	"socialqueue/secrets"
 )
-
-// demoTokenLife is how long the demo accounts stay connected.
-const demoTokenLife = 365 * 24 * time.Hour
 
 // stage is the system with the simulated platforms behind it.
 type stage struct {
 	sim    *sandbox.Server
 	system *app.AllInOne
 	cfg    config.Config
-	key    secrets.Secret
-	tiktok int64
-	insta  int64
-	userID int64
+	cast   cast
 }
 
 // stageOptions say where a stage lives and how it is seen.
@@ -42,17 +33,20 @@ type stageOptions struct {
 	sandboxAddr string
 	log         *logrus.Logger
 	timings     *publish.Timings
+	// kept is the file that remembers the demo accounts over restarts; empty:
+	// nothing is remembered.
+	kept string
 }
 
 // raise builds and starts a stage.
 func raise(ctx context.Context, o stageOptions) (*stage, error) {
 	s := &stage{sim: sandbox.New(sandbox.Options{})}
 	if err := s.sim.Start(o.sandboxAddr); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w (another --sandbox-addr may be free)", err)
 	}
 	err := s.start(ctx, o)
 	if err == nil {
-		err = s.connect(ctx)
+		err = s.connect(ctx, o.kept)
 	}
 	if err != nil {
 		return nil, errors.Join(err, s.strike(ctx))
@@ -101,37 +95,6 @@ func printSandboxSettings(out io.Writer, sim *sandbox.Server) {
 	}
 }
 
-// connect makes an app and connects one demo account of each platform.
-func (s *stage) connect(ctx context.Context) error {
-	appID, key, err := s.system.CreateApp(ctx, "demo")
-	if err != nil {
-		return err
-	}
-	s.key = key
-	if s.userID, err = s.newClient().createUser(ctx); err != nil {
-		return err
-	}
-	expires := s.sim.Now().Add(demoTokenLife)
-	tt := s.sim.AddTikTokAccount(sandbox.TikTokAccount{
-		OpenID: "-000SimCafe-" + models.NewID()[24:], Username: "simcafe", Nickname: "Sim Cafe", ExpiresAt: expires,
-	})
-	ig := s.sim.AddInstagramAccount(sandbox.InstagramAccount{
-		IGID: fmt.Sprint(17841400000000000 + time.Now().UnixNano()%1e9), Username: "simbakery", Name: "Sim Bakery",
-	})
-	s.tiktok, err = s.system.Accounts().Import(ctx, oauth.Import{
-		AppID: appID, UserID: s.userID, Platform: models.TikTok, ProviderAccountID: tt.OpenID, Username: tt.Username,
-		Access: secrets.Secret(tt.AccessToken), ExpiresAt: &expires,
-	})
-	if err != nil {
-		return err
-	}
-	s.insta, err = s.system.Accounts().Import(ctx, oauth.Import{
-		AppID: appID, UserID: s.userID, Platform: models.Instagram, ProviderAccountID: ig.IGID, Username: ig.Username,
-		Access: secrets.Secret(ig.PageToken),
-	})
-	return err
-}
-
 // strike takes the stage down.
 func (s *stage) strike(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
@@ -144,8 +107,11 @@ func (s *stage) strike(ctx context.Context) error {
 }
 
 // url is where the api listens, as this machine reaches it.
-func (s *stage) url() string {
-	_, port, _ := net.SplitHostPort(s.system.Addr())
+func (s *stage) url() string { return localURL(s.system.Addr()) }
+
+// localURL is the address of a listener as this machine reaches it.
+func localURL(addr string) string {
+	_, port, _ := net.SplitHostPort(addr)
 	return "http://" + net.JoinHostPort("127.0.0.1", port)
 }
 

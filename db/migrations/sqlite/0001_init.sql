@@ -138,6 +138,7 @@ CREATE TABLE posts (
     attempts             INT          NOT NULL DEFAULT 0,
     unfinished_runs      INT          NOT NULL DEFAULT 0,
     looks                INT          NOT NULL DEFAULT 0,
+    miss_at              TIMESTAMP,
     waiting_since        TIMESTAMP,
     deferred_until       TIMESTAMP,
     deferred_reason      VARCHAR(50)  NOT NULL DEFAULT '',
@@ -155,9 +156,9 @@ CREATE TABLE posts (
 CREATE INDEX posts_waiting ON posts (run_at, id) WHERE admission = 'waiting';
 CREATE INDEX posts_parked ON posts (lane, run_at, id) WHERE admission = 'parked';
 CREATE INDEX posts_admitted_lane ON posts (lane) WHERE admission = 'admitted';
-CREATE INDEX posts_admitted_due ON posts (run_at) WHERE admission = 'admitted';
+CREATE INDEX posts_admitted_seen ON posts (enqueued_at) WHERE admission = 'admitted';
 CREATE INDEX posts_scheduled ON posts (run_at) WHERE status = 'scheduled';
-CREATE INDEX posts_lateness ON posts (publish_at) WHERE max_lateness_ms IS NOT NULL AND status IN ('scheduled', 'queued');
+CREATE INDEX posts_miss ON posts (miss_at) WHERE miss_at IS NOT NULL AND status IN ('scheduled', 'queued');
 -- What the API lists and looks up.
 CREATE INDEX posts_app ON posts (app_id, id);
 CREATE INDEX posts_app_status ON posts (app_id, status, id);

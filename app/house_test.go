@@ -1,0 +1,198 @@
+package app_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// module is what the import paths of this project begin with.
+const module = "socialqueue"
+
+// floors is the house, from the roof down. A package may import what stands on
+// a floor below its own: nothing above it, and none of its neighbours.
+var floors = [][]string{
+	{"cmd/api", "cmd/worker", "cmd/scheduler", "cmd/socialqueue"},
+	{"app"},
+	{"handlers", "jobs"},
+	{"publish"},
+	{"oauth"},
+	{"db", "media", "platform/tiktok", "platform/instagram", "observe", "config", "apikey"},
+	{"platform/wire"},
+	{"platform"},
+	{"models", "secrets"},
+	{"sandbox", "sandbox/sample"},
+}
+
+// wall is an import that is forbidden although its floors would allow it, or
+// that deserves a better reason than its floors.
+type wall struct {
+	from, to func(pkg string) bool
+	why      string
+}
+
+var walls = []wall{
+	{in("models"), anything, "models imports nothing of ours"},
+	{in("sandbox"), anything, "the sandbox is the platforms' side and imports nothing of ours"},
+	{in("handlers"), in("platform/tiktok", "platform/instagram", "platform/wire"), "handlers call use cases, never a platform client"},
+	{in("platform"), in("db"), "platform and db do not know each other"},
+	{in("db"), in("platform"), "platform and db do not know each other"},
+	{notIn("cmd"), in("app"), "only cmd and tests import app"},
+	{notIn("cmd", "app"), in("sandbox"), "only cmd, app and tests run the sandbox"},
+	{anything, in("cmd"), "nothing imports cmd"},
+	{anything, helper, "only tests import the helpers of tests"},
+}
+
+// helper reports whether pkg is there for tests. Such packages stand on no
+// floor and may import what they like.
+func helper(pkg string) bool { return in("db/dbtest", "jobs/redistest", "test")(pkg) }
+
+// bagNames say nothing about what is in the package.
+var bagNames = []string{"util", "utils", "common", "helper", "helpers", "misc", "shared"}
+
+// imported is one package as go list shows it; Imports are without those of its
+// tests.
+type imported struct {
+	ImportPath string
+	Name       string
+	Imports    []string
+}
+
+// TestImportsPointDownwards holds the packages to the floors and walls above.
+func TestImportsPointDownwards(t *testing.T) {
+	for _, complaint := range complaints(listPackages(t)) {
+		t.Error(complaint)
+	}
+}
+
+// TestHouseRules breaks each rule once, so that a rule that stopped looking shows.
+func TestHouseRules(t *testing.T) {
+	for _, c := range []struct{ name, from, to, want string }{
+		{"upwards", "db", "publish", "db imports publish, which stands above it"},
+		{"neighbour", "handlers", "jobs", "handlers imports jobs, its neighbour on the same floor"},
+		{"models", "models", "secrets", "models imports secrets: models imports nothing of ours"},
+		{"sandbox", "sandbox", "models", "sandbox imports models: the sandbox is the platforms' side and imports nothing of ours"},
+		{"sandbox's parts", "sandbox", "sandbox/sample", "sandbox imports sandbox/sample: the sandbox is the platforms' side and imports nothing of ours"},
+		{"client", "handlers", "platform/tiktok", "handlers imports platform/tiktok: handlers call use cases, never a platform client"},
+		{"platform to db", "platform/wire", "db", "platform/wire imports db: platform and db do not know each other"},
+		{"db to platform", "db", "platform", "db imports platform: platform and db do not know each other"},
+		{"app", "jobs", "app", "jobs imports app: only cmd and tests import app"},
+		{"sandbox in production", "publish", "sandbox", "publish imports sandbox: only cmd, app and tests run the sandbox"},
+		{"cmd", "app", "cmd/api", "app imports cmd/api: nothing imports cmd"},
+		{"test helper", "jobs", "jobs/redistest", "jobs imports jobs/redistest: only tests import the helpers of tests"},
+		{"no floor", "lost", "models", "lost stands on no floor: give it a place in app/house_test.go"},
+		{"bag", "jobs/utils", "models", "jobs/utils has a name that says nothing: name the package for what it does"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			pkgs := []imported{{ImportPath: module + "/" + c.from, Name: c.from[strings.LastIndex(c.from, "/")+1:], Imports: []string{"fmt", module + "/" + c.to}}}
+			if got := complaints(pkgs); !slices.Contains(got, c.want) {
+				t.Errorf("complaints = %q, want among them %q", got, c.want)
+			}
+		})
+	}
+	if got := complaints([]imported{{ImportPath: module + "/publish", Name: "publish", Imports: []string{"context", module + "/db"}}}); len(got) != 0 {
+		t.Errorf("complaints about an import downwards: %q", got)
+	}
+}
+
+// complaints lists what breaks the rules.
+func complaints(pkgs []imported) []string {
+	var all []string
+	for _, p := range pkgs {
+		from := inModule(p.ImportPath)
+		if slices.Contains(bagNames, p.Name) || slices.Contains(bagNames, from[strings.LastIndex(from, "/")+1:]) {
+			all = append(all, from+" has a name that says nothing: name the package for what it does")
+		}
+		if helper(from) {
+			continue
+		}
+		if floorOf(from) < 0 {
+			all = append(all, from+" stands on no floor: give it a place in app/house_test.go")
+			continue
+		}
+		for _, path := range p.Imports {
+			if !strings.HasPrefix(path, module+"/") {
+				continue
+			}
+			if why := broken(from, inModule(path)); why != "" {
+				all = append(all, from+" imports "+inModule(path)+why)
+			}
+		}
+	}
+	return all
+}
+
+// broken says which rule an import breaks; it is empty if none.
+func broken(from, to string) string {
+	for _, w := range walls {
+		if w.from(from) && w.to(to) {
+			return ": " + w.why
+		}
+	}
+	switch above, below := floorOf(from), floorOf(to); {
+	case below < 0:
+		return ", which stands on no floor"
+	case below < above:
+		return ", which stands above it"
+	case below == above:
+		return ", its neighbour on the same floor"
+	}
+	return ""
+}
+
+func floorOf(pkg string) int {
+	return slices.IndexFunc(floors, func(floor []string) bool { return slices.Contains(floor, pkg) })
+}
+
+// listPackages asks the go command for every package of the module.
+func listPackages(t *testing.T) []imported {
+	t.Helper()
+	list := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Name,Imports", module+"/...")
+	var stderr bytes.Buffer
+	list.Stderr = &stderr
+	out, err := list.Output()
+	if err != nil {
+		t.Fatalf("%v: %v\n%s", list, err, stderr.Bytes())
+	}
+	var pkgs []imported
+	for dec := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p imported
+		err := dec.Decode(&p)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatalf("read the answer of %v: %v", list, err)
+		}
+		pkgs = append(pkgs, p)
+	}
+	for _, floor := range floors {
+		for _, pkg := range floor {
+			if !slices.ContainsFunc(pkgs, func(p imported) bool { return inModule(p.ImportPath) == pkg }) {
+				t.Errorf("%s has a floor, but there is no such package", pkg)
+			}
+		}
+	}
+	return pkgs
+}
+
+func inModule(path string) string { return strings.TrimPrefix(path, module+"/") }
+
+// in matches the packages and what is below them in the tree.
+func in(folders ...string) func(string) bool {
+	return func(pkg string) bool {
+		return slices.ContainsFunc(folders, func(f string) bool { return pkg == f || strings.HasPrefix(pkg, f+"/") })
+	}
+}
+
+func notIn(folders ...string) func(string) bool {
+	inside := in(folders...)
+	return func(pkg string) bool { return !inside(pkg) }
+}
+
+func anything(string) bool { return true }
