@@ -63,6 +63,9 @@ func TestCrash(t *testing.T) {
 		default:
 			s.killAt(t, all[(round-round/3-round/8)%len(all)])
 		}
+		if round%25 == 24 {
+			fmt.Printf("crash: %d of %d rounds, %d posts accepted, %d live\n", round+1, rounds, len(s.posts), len(s.sim.LivePosts()))
+		}
 		s.sim.Script(sandbox.Fault{Op: sending[round%len(sending)], Mode: sandbox.ModeReset, After: true})
 	}
 	s.await(t, endTimeout)
