@@ -14,9 +14,10 @@ import (
 	"socialqueue/platform"
 )
 
-// maxUnfinishedRuns ends a post whose runs keep dying without a word, such as
-// one that kills its worker.
-const maxUnfinishedRuns = 5
+// maxUnfinishedRuns sets a post aside whose runs keep dying without a word, such
+// as one that kills its worker. A lease lies between two of them, so this is
+// minutes of dying workers.
+const maxUnfinishedRuns = 8
 
 var (
 	// errDraining: the process stops. The run hands its post back at once, with
@@ -133,7 +134,7 @@ func (r *run) quarantine() (outcome, bool) {
 	}
 	why := fmt.Sprintf("%d runs of this post ended without a word; it is set aside", maxUnfinishedRuns)
 	if r.ledger.MayBeLive() {
-		o := outcome{status: r.stored, step: models.StepPublish, in: lateLook, message: why}
+		o := outcome{status: r.stored, step: models.StepPublish, in: slowLook, message: why}
 		if models.CanMove(r.stored, models.Uncertain) {
 			o.status = models.Uncertain
 		}

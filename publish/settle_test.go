@@ -324,7 +324,7 @@ func TestQuarantine(t *testing.T) {
 				w.wire.at, w.wire.after = 2, true // the chunk went out, the answer was not read
 				w.step()
 			}
-			for range 12 {
+			for range 18 {
 				w.wire.at, w.wire.after = 0, false // every run dies at its first call
 				w.step()
 				w.clock.advance(30 * time.Second)
@@ -339,7 +339,7 @@ func TestQuarantine(t *testing.T) {
 				t.Errorf("status %s, want %s: %s", got.Status, want, w.story(p))
 			}
 			if sent {
-				w.wantStatus(w.settle(p), models.Published) // the looks go on, a day apart
+				w.wantStatus(w.settle(p), models.Published) // the looks go on, an hour apart
 				w.wantLive(1)
 			}
 		})

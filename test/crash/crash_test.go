@@ -133,15 +133,15 @@ func (s *system) report(t *testing.T, rounds int) {
 		switch n := live[p.caption]; {
 		case n == 0:
 			lost++
-			t.Errorf("post %s (%s) is not live: %s", p.id, p.caption, s.statusOf(t, p.id))
+			t.Errorf("post %s (%s) is not live: %s\n%s", p.id, p.caption, s.statusOf(t, p.id), s.story(t, p.id))
 		case n > 1:
 			doubled++
-			t.Errorf("post %s (%s) is live %d times", p.id, p.caption, n)
+			t.Errorf("post %s (%s) is live %d times\n%s", p.id, p.caption, n, s.story(t, p.id))
 		default:
 			once++
 		}
 		if status := s.statusOf(t, p.id); live[p.caption] == 1 && status != "published" {
-			t.Errorf("post %s is live, and its row says %s", p.id, status)
+			t.Errorf("post %s is live, and its row says %s\n%s", p.id, status, s.story(t, p.id))
 		}
 	}
 	waits := s.recoveries(t)

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -280,6 +281,27 @@ func (s *system) statusOf(t *testing.T, id string) string {
 		t.Error(err)
 	}
 	return status
+}
+
+// story tells a post's life, for failures.
+func (s *system) story(t *testing.T, id string) string {
+	t.Helper()
+	rows, err := s.rows.Query(`SELECT at, fence, from_status, to_status, op, http_status, message FROM post_events WHERE post_id = $1 ORDER BY id`, id)
+	if err != nil {
+		return err.Error()
+	}
+	defer rows.Close()
+	var b strings.Builder
+	for rows.Next() {
+		var at time.Time
+		var fence, status int
+		var from, to, op, message string
+		if err := rows.Scan(&at, &fence, &from, &to, &op, &status, &message); err != nil {
+			return err.Error()
+		}
+		fmt.Fprintf(&b, "  %s fence %d %s>%s %s %d %s\n", at.Format("15:04:05.000"), fence, from, to, op, status, message)
+	}
+	return b.String()
 }
 
 // await waits until every post has ended.
