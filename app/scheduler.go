@@ -32,6 +32,7 @@ func (c *core) newScheduler() *jobs.Scheduler {
 		jobs.Tick{Name: "sweep", Every: time.Second, Do: c.posts.Sweep},
 		jobs.Tick{Name: "late", Every: time.Second, Do: c.posts.MissLate},
 		jobs.Tick{Name: "clean-up", Every: 10 * time.Minute, Do: c.posts.CleanUp},
+		jobs.Tick{Name: "orphans", Every: 24 * time.Hour, Do: c.posts.RemoveOrphans},
 	)
 }
 

@@ -137,7 +137,7 @@ func (d *DB) Unattended(ctx context.Context, now time.Time, checkAfter time.Dura
 	seen := now.Add(-checkAfter)
 	var posts []models.Post
 	err := d.orm.WithContext(ctx).
-		Where("admission = 'admitted' AND run_at <= ?", now).
+		Where("admission = 'admitted' AND fence >= 0 AND run_at <= ?", now). // as the index has it
 		Where(`(lease_until < ? AND (enqueued_at IS NULL OR enqueued_at <= lease_until OR enqueued_at < ?))
 			OR (lease_until IS NULL AND (enqueued_at IS NULL OR (enqueued_at < ? AND run_at < ?)))`, now, seen, seen, seen).
 		Order("enqueued_at NULLS FIRST").Limit(limit).Find(&posts).Error

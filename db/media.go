@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"gorm.io/gorm"
@@ -89,4 +90,14 @@ func (d *DB) KnownIGMedia(ctx context.Context, ids []string) (map[string]bool, e
 		known[row.IGID] = true
 	}
 	return known, nil
+}
+
+// WithoutRow tells which of these keys of files have no row.
+func (d *DB) WithoutRow(ctx context.Context, keys []string) ([]string, error) {
+	var known []string
+	if err := d.orm.WithContext(ctx).Model(&models.Media{}).Where("id IN ?", keys).Pluck("id", &known).Error; err != nil {
+		return nil, fmt.Errorf("look up files: %w", err)
+	}
+	missing := slices.Clone(keys)
+	return slices.DeleteFunc(missing, func(key string) bool { return slices.Contains(known, key) }), nil
 }

@@ -40,8 +40,10 @@ type destinationRow struct {
 const destinationMedia = `m.id AS media_row_id, COALESCE(m.bytes, 0) AS bytes, COALESCE(m.content_type, '') AS content_type,
 	COALESCE(m.sha256, '') AS sha256, COALESCE(m.duration_ms, 0) AS duration_ms, COALESCE(m.width, 0) AS width, COALESCE(m.height, 0) AS height`
 
-const laneBusy = `(SELECT COUNT(*) FROM posts p WHERE p.lane = @lane AND p.admission = 'admitted'
-	AND p.status IN ('scheduled', 'queued', 'publishing') AND p.run_at <= @now) AS lane_busy`
+// The order in laneBusy keeps Postgres on the lane's own index of admitted
+// posts, also while its statistics know the table as small.
+const laneBusy = `(SELECT COUNT(*) FROM (SELECT 1 FROM posts p WHERE p.lane = @lane AND p.admission = 'admitted'
+	AND p.status IN ('scheduled', 'queued', 'publishing') AND p.run_at <= @now ORDER BY p.run_at) busy) AS lane_busy`
 
 // Destination reads an app's account, one of its files and the state of the
 // account's lane in one question. It returns ErrNotFound if the app has no such

@@ -131,8 +131,10 @@ func TestDatabaseAway(t *testing.T) {
 	}
 	w.advance(5 * time.Second) // now the key has to be looked up
 	w.do(call{method: "GET", path: "/api/posts"}).wantProblem(503, "UNAVAILABLE", "")
-	if stored, err := os.ReadDir(w.dir); err != nil || len(stored) != files {
-		t.Errorf("%d files, want %d (%v)", len(stored), files, err)
+	// Nobody can tell whether the upload's row was committed, so its file stays
+	// until the scheduler sees that it has none.
+	if stored, err := os.ReadDir(w.dir); err != nil || len(stored) > files+1 {
+		t.Errorf("%d files, want %d at most (%v)", len(stored), files+1, err)
 	}
 }
 

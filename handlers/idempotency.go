@@ -30,7 +30,8 @@ const (
 	releaseTime = 5 * time.Second
 )
 
-// answer is the answer to a creating request.
+// answer is the answer to a creating request. It is sent with a newline after
+// its body, as all answers are, and stored without.
 type answer struct {
 	status int
 	body   []byte
@@ -41,7 +42,7 @@ func (ans *answer) write(c echo.Context) error {
 	if ans.postID != nil {
 		c.Response().Header().Set(echo.HeaderLocation, "/api/posts/"+*ans.postID)
 	}
-	return c.Blob(ans.status, echo.MIMEApplicationJSON, ans.body)
+	return c.Blob(ans.status, echo.MIMEApplicationJSON, append(ans.body, '\n'))
 }
 
 // claim is a request's hold on its idempotency key.

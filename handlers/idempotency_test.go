@@ -70,6 +70,9 @@ func TestReplay(t *testing.T) {
 				if first.status/100 != 2 {
 					t.Fatalf("%d: %s", first.status, first.body)
 				}
+				if !bytes.HasSuffix(first.body, []byte("}\n")) {
+					t.Errorf("the answer does not end with a newline: %q", first.body)
+				}
 				if first.header.Get("Idempotent-Replayed") != "" {
 					t.Error("the first answer says that it is a replay")
 				}

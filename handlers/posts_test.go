@@ -62,7 +62,7 @@ func TestPostIsShownAsPromised(t *testing.T) {
 		if len(id) != 36 || id[14] != '7' {
 			t.Errorf("%q is no UUIDv7", id)
 		}
-		if again := w.do(call{method: "GET", path: "/api/posts/" + strings.ToUpper(id)}).want(200); string(again.body) != string(r.body)+"\n" {
+		if again := w.do(call{method: "GET", path: "/api/posts/" + strings.ToUpper(id)}).want(200); string(again.body) != string(r.body) {
 			t.Errorf("read back as %s, was %s", again.body, r.body)
 		}
 		stored, err := w.db.PostByID(t.Context(), id)

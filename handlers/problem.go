@@ -102,7 +102,7 @@ func (p *problem) body(correlationID string) []byte {
 	if err != nil {
 		panic(err) // strings and numbers always encode
 	}
-	return body
+	return append(body, '\n')
 }
 
 // problemOf maps every error there is. What it does not know is a 500 that

@@ -20,7 +20,7 @@ type postView struct {
 	Permalink      *string         `json:"permalink"`
 	Error          *errorView      `json:"error"`
 	DeferredUntil  *string         `json:"deferred_until"`
-	DeferredReason *string         `json:"deferred_reason"`
+	DeferredReason *string         `json:"deferred_reason"` // see deferredReason
 	Attempts       int             `json:"attempts"`
 	PublishAt      string          `json:"publish_at"`
 	CreatedAt      string          `json:"created_at"`
@@ -51,8 +51,19 @@ func viewError(p *models.Post) *errorView {
 	return &errorView{Code: p.ErrorCode, Message: p.ErrorMessage}
 }
 
-// deferredReason says why a post waits. That its account is busy is not
-// written down: it follows from where the post waits.
+// deferredReason says why a post waits; deferred_until says how long, if that
+// is known. It is null for a post that waits for nothing but its own time, or
+// one of:
+//
+//   - account_busy: earlier posts of the same account go first. It is not
+//     written down: it follows from where the post waits.
+//   - rate_limited: the platform takes no more calls for the moment.
+//   - daily_cap: the account, or the app, has used up its posts of the day.
+//   - retry: the last try failed, or the outcome is looked at again later.
+//   - reauth_required: the platform refused the account's token; the account
+//     must be connected again.
+//   - internal_trouble: something of ours failed; nothing happened at the
+//     platform, and it is no attempt.
 func deferredReason(p *models.Post, now time.Time) *string {
 	reason := p.DeferredReason
 	if reason == "" && p.Admission == models.AdmissionParked && p.RunAt != nil && !p.RunAt.After(now) {
@@ -123,20 +134,28 @@ func viewEvents(p *models.Post, events []models.PostEvent) []eventView {
 	return views
 }
 
-// acceptedAs is the state in which a post began. A later change of its time is
-// an entry of its own, so the first change tells where it came from.
+// acceptedAs is the state in which a post began. The first change tells where
+// it came from, except that a scheduled post becomes queued without an entry
+// when its time comes: then its time tells, unless that was changed since.
 func acceptedAs(p *models.Post, events []models.PostEvent) models.Status {
+	first, moved := models.Status(""), false
 	for _, e := range events {
 		if e.Type != models.EventState {
 			continue
 		}
-		if e.From == models.Scheduled || (e.From == models.Queued && e.To == models.Scheduled) {
-			return e.From
+		if first == "" {
+			first = e.From
 		}
-		break
+		moved = moved || changesTime(e)
 	}
-	if p.PublishAt.After(p.CreatedAt) {
+	if first == models.Scheduled || (!moved && p.PublishAt.After(p.CreatedAt)) {
 		return models.Scheduled
 	}
 	return models.Queued
+}
+
+// changesTime reports whether an entry tells of a reschedule or a retry: only
+// the app moves a post from unsent to unsent, or back from its end.
+func changesTime(e models.PostEvent) bool {
+	return e.To.Unsent() && (e.From.Unsent() || e.From.Ended())
 }

@@ -275,6 +275,9 @@ func (r *reply) wantProblem(status int, code, field string) {
 		Errors                    []models.FieldError
 		CorrelationID             string `json:"correlation_id"`
 	}
+	if !bytes.HasSuffix(r.body, []byte("}\n")) {
+		r.t.Errorf("the answer does not end with a newline: %q", r.body)
+	}
 	if err := json.Unmarshal(r.body, &p); err != nil {
 		r.t.Fatal(err)
 	}

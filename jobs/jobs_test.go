@@ -121,7 +121,7 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-// TestSecondEnqueueIsSuccess: the same run asked for twice is one task (P2).
+// TestSecondEnqueueIsSuccess: the same run asked for twice is one task.
 func TestSecondEnqueueIsSuccess(t *testing.T) {
 	q := NewQueue(newClient(t))
 	task := newTask()
@@ -136,7 +136,7 @@ func TestSecondEnqueueIsSuccess(t *testing.T) {
 }
 
 // TestLostAnswerOfEnqueue loses the answer of a real Redis: go-redis sends the
-// script again and Asynq answers with a conflict for a task that is in (P2).
+// script again and Asynq answers with a conflict for a task that is in.
 func TestLostAnswerOfEnqueue(t *testing.T) {
 	settings := redistest.Settings(t)
 	proxy := redistest.NewProxy(t, settings.Addrs[0])
@@ -158,7 +158,7 @@ func TestLostAnswerOfEnqueue(t *testing.T) {
 
 // TestEndOfTaskSurvivesAnOutage cuts the way to Redis while a task ends. With
 // the hook the end arrives as soon as the way is back; without it the task
-// stays active and would run again after its lease (P1).
+// stays active and would run again after its lease.
 func TestEndOfTaskSurvivesAnOutage(t *testing.T) {
 	for _, hooked := range []bool{true, false} {
 		t.Run(fmt.Sprintf("hook %v", hooked), func(t *testing.T) {
@@ -205,7 +205,7 @@ func TestEndOfTaskSurvivesAnOutage(t *testing.T) {
 }
 
 // TestPuttingOffNeverEndsATask: Asynq archives a task on its last attempt, even
-// one that only waits; there is no last attempt (P4).
+// one that only waits; there is no last attempt.
 func TestPuttingOffNeverEndsATask(t *testing.T) {
 	client := newClient(t)
 	q := NewQueue(client)
@@ -228,7 +228,7 @@ func TestPuttingOffNeverEndsATask(t *testing.T) {
 	eventually(t, 5*time.Second, "the task ends", func() bool { return stateOf(t, q, task) == publish.TaskMissing })
 }
 
-// TestPolicy: what counts as a failure, and when a task comes back (P4, P5).
+// TestPolicy: what counts as a failure, and when a task comes back.
 func TestPolicy(t *testing.T) {
 	trouble := errors.New("database is away")
 	for name, tc := range map[string]struct {
@@ -262,7 +262,7 @@ func (panicking) Error() string { return "panicking" }
 func (panicking) As(any) bool { panic("boom") }
 
 // TestPanicInAHookEndsNothing: Asynq calls the hooks on goroutines of its own,
-// where a panic would end the process (P14).
+// where a panic would end the process.
 func TestPanicInAHookEndsNothing(t *testing.T) {
 	client := newClient(t)
 	q := NewQueue(client)
@@ -284,7 +284,7 @@ func TestPanicInAHookEndsNothing(t *testing.T) {
 }
 
 // TestSharedClientOutlivesTheWorker: Asynq dies of a client that is closed
-// under it, so the worker stops first and leaves the client open (P15).
+// under it, so the worker stops first and leaves the client open.
 func TestSharedClientOutlivesTheWorker(t *testing.T) {
 	client := newClient(t)
 	worker := startWorker(t, client, WorkerOptions{}, func(context.Context, publish.Task, <-chan struct{}) error { return nil })
@@ -296,7 +296,7 @@ func TestSharedClientOutlivesTheWorker(t *testing.T) {
 }
 
 // TestDrainHandsWorkBackAtOnce: a running job hears of the stop at once, not
-// after the time-out (P16).
+// after the time-out.
 func TestDrainHandsWorkBackAtOnce(t *testing.T) {
 	client := newClient(t)
 	q := NewQueue(client)
@@ -321,7 +321,7 @@ func TestDrainHandsWorkBackAtOnce(t *testing.T) {
 }
 
 // TestSlotIsHeldUntilTheJobReturns: Asynq gives a slot away when a job's context
-// ends, though the job may still be busy (P7).
+// ends, though the job may still be busy.
 func TestSlotIsHeldUntilTheJobReturns(t *testing.T) {
 	client := newClient(t)
 	q := NewQueue(client)
@@ -354,7 +354,7 @@ func TestSlotIsHeldUntilTheJobReturns(t *testing.T) {
 	close(release)
 }
 
-// TestUnknownTaskWaits: a task of a newer program is put off, not failed (P21).
+// TestUnknownTaskWaits: a task of a newer program is put off, not failed.
 func TestUnknownTaskWaits(t *testing.T) {
 	client := newClient(t)
 	q := NewQueue(client)
@@ -397,7 +397,7 @@ func TestBrokenPayloadEnds(t *testing.T) {
 	}
 }
 
-// TestPayloadIsIDs: payloads stay small and hold nothing but ids (P18).
+// TestPayloadIsIDs: payloads stay small and hold nothing but ids.
 func TestPayloadIsIDs(t *testing.T) {
 	task, err := encode(newTask())
 	if err != nil {
@@ -420,7 +420,7 @@ func TestPayloadIsIDs(t *testing.T) {
 }
 
 // TestDeadTaskIsSeen: an archived task keeps its id, so the sweep has to know
-// (P9).
+//.
 func TestDeadTaskIsSeen(t *testing.T) {
 	q := NewQueue(newClient(t))
 	task := newTask()

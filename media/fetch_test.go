@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -184,6 +186,23 @@ func TestFetchErrors(t *testing.T) {
 				t.Errorf("the error shows the URL: %v", err)
 			}
 		})
+	}
+}
+
+// TestFetchErrorHidesOurSide: the error of a broken connection names the reason
+// and none of our own addresses.
+func TestFetchErrorHidesOurSide(t *testing.T) {
+	err := second(fetch(t, guarded(FetchOptions{}), serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		_ = conn.(*net.TCPConn).SetLinger(0) // closes with a reset
+		conn.Close()
+	})))
+	if !errors.Is(err, syscall.ECONNRESET) || strings.Contains(err.Error(), "->") {
+		t.Errorf("err = %v", err)
 	}
 }
 

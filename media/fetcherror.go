@@ -44,6 +44,9 @@ func fetchError(host string, status int, err error) error {
 	if dns, ok := errors.AsType[*net.DNSError](err); ok && dns.IsNotFound {
 		err = errNoHost
 	}
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Source != nil {
+		err = op.Err // without the addresses of our own network
+	}
 	return &FetchError{Host: host, Permanent: isPermanent(status, err), Status: status, Err: err}
 }
 

@@ -3,6 +3,7 @@ package media
 import (
 	"bufio"
 	"encoding/binary"
+	"errors"
 	"io"
 )
 
@@ -80,7 +81,7 @@ func nextMarker(r *bufio.Reader) (byte, error) {
 func skipTo(r *bufio.Reader, b byte) error {
 	for {
 		_, err := r.ReadSlice(b)
-		if err != bufio.ErrBufferFull {
+		if !errors.Is(err, bufio.ErrBufferFull) {
 			return err
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"time"
 
 	"gocloud.dev/blob"
 	"gocloud.dev/gcerrors"
@@ -167,4 +168,25 @@ func bucketError(op, key string, err error) error {
 		return fmt.Errorf("%s media %s: %w", op, key, ErrNotFound)
 	}
 	return fmt.Errorf("%s media %s: %w", op, key, err)
+}
+
+// EachOlder calls fn with the key of every file that was last changed before
+// the given time, until fn returns an error.
+func (s *Store) EachOlder(ctx context.Context, before time.Time, fn func(key string) error) error {
+	files := s.bucket.List(nil)
+	for {
+		file, err := files.Next(ctx)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("list files: %w", err)
+		}
+		if file.IsDir || !file.ModTime.Before(before) {
+			continue
+		}
+		if err := fn(file.Key); err != nil {
+			return err
+		}
+	}
 }

@@ -135,7 +135,7 @@ func (p *webmProbe) element(r *bufio.Reader, id uint32, n int64) error {
 	if err != nil {
 		return err
 	}
-	ok := true
+	var ok bool
 	if id == idInfo {
 		ok = eachChild(b, p.infoChild)
 	} else {

@@ -94,6 +94,40 @@ func (s *Service) CleanUp(ctx context.Context) error {
 	return nil
 }
 
+// orphanLife is how old a file without a row is before it goes: older than any
+// upload can be under way.
+const orphanLife = 48 * time.Hour
+
+// RemoveOrphans removes files that have no row: those of uploads that were cut
+// off by a crash after the file was stored. It is one tick of the scheduler, a
+// rare one, for it lists the whole bucket.
+func (s *Service) RemoveOrphans(ctx context.Context) error {
+	var keys []string
+	flush := func() error {
+		orphans, err := s.DB.WithoutRow(ctx, keys)
+		if err != nil {
+			return err
+		}
+		keys = keys[:0]
+		for _, key := range orphans {
+			if err := s.Store.Delete(ctx, key); err != nil {
+				return fmt.Errorf("remove orphan %s: %w", key, err)
+			}
+		}
+		return nil
+	}
+	err := s.Store.EachOlder(ctx, s.Now().Add(-orphanLife), func(key string) error {
+		if keys = append(keys, key); len(keys) < cleanupBatch {
+			return nil
+		}
+		return flush()
+	})
+	if err != nil {
+		return err
+	}
+	return flush()
+}
+
 // removeUnused removes the row first: a file without a row is waste, a row
 // without its file would be a post that fails.
 func (s *Service) removeUnused(ctx context.Context, id string, before time.Time) error {

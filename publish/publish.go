@@ -93,7 +93,7 @@ type Timings struct {
 }
 
 // DefaultTimings are those of production. The looks follow the advice for
-// status/fetch: 5 s, 10 s, 20 s ... up to 5 min (platform notes, 2026-11-22).
+// status/fetch: 5 s, 10 s, 20 s ... up to 5 min (TikTok, Content Posting API, Get Post Status).
 func DefaultTimings() Timings {
 	return Timings{
 		Lease:      20 * time.Second,

@@ -1,6 +1,7 @@
 package publish_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net/http"
@@ -463,6 +464,30 @@ func TestCleanUp(t *testing.T) {
 			t.Error("an ended post still names a file that is gone")
 		}
 	})
+}
+
+// TestRemoveOrphans: a file whose row was never written goes, after a while.
+func TestRemoveOrphans(t *testing.T) {
+	w := sqliteWorld(t)
+	orphan := models.NewID()
+	_, err := w.store.Save(w.ctx, orphan, bytes.NewReader(sample.Picture))
+	w.must(err)
+	w.clock.now = time.Now()
+	w.must(w.RemoveOrphans(w.ctx))
+	w.wantInStore(orphan, true)
+	w.clock.advance(3 * 24 * time.Hour)
+	w.must(w.RemoveOrphans(w.ctx))
+	w.wantInStore(orphan, false)
+	w.wantInStore(w.video, true)
+}
+
+func (w *world) wantInStore(id string, want bool) {
+	w.t.Helper()
+	got, err := w.store.Exists(w.ctx, id)
+	w.must(err)
+	if got != want {
+		w.t.Errorf("file %s in store: %v, want %v", id, got, want)
+	}
 }
 
 func (w *world) wantFile(id string, want bool) {

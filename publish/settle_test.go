@@ -14,7 +14,7 @@ import (
 )
 
 // TestInstagramOddities: what Instagram is known to answer around
-// media_publish, and what must be live afterwards (instagram notes, 2.5 and 6).
+// media_publish, and what must be live afterwards (seen in the field, 2026).
 func TestInstagramOddities(t *testing.T) {
 	for name, tc := range map[string]struct {
 		faults []sandbox.Fault

@@ -141,6 +141,9 @@ type cutter struct {
 	after  bool
 	calls  int
 	onCall func(*http.Request)
+	// intercept may answer a request in the platform's stead, or lose it; with
+	// neither answer nor error the request goes on.
+	intercept func(*http.Request) (*http.Response, error)
 }
 
 type powerCut struct{}
@@ -153,13 +156,18 @@ func (c *cutter) RoundTrip(r *http.Request) (*http.Response, error) {
 	cut := c.at == 0
 	c.at--
 	c.calls++
-	after, onCall := c.after, c.onCall
+	after, onCall, intercept := c.after, c.onCall, c.intercept
 	c.mu.Unlock()
 	if onCall != nil {
 		onCall(r)
 	}
 	if cut && !after {
 		panic(powerCut{})
+	}
+	if intercept != nil {
+		if resp, err := intercept(r); resp != nil || err != nil {
+			return resp, err
+		}
 	}
 	resp, err := http.DefaultTransport.RoundTrip(r)
 	if cut {
@@ -169,6 +177,12 @@ func (c *cutter) RoundTrip(r *http.Request) (*http.Response, error) {
 		panic(powerCut{})
 	}
 	return resp, err
+}
+
+func (c *cutter) interceptWith(f func(*http.Request) (*http.Response, error)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.intercept = f
 }
 
 // world is the system under test with the platforms around it, driven by hand.
@@ -193,6 +207,9 @@ type world struct {
 	video   string
 	picture string
 	drain   chan struct{}
+	// onNow, if set, is called whenever the service asks for the time: a place to
+	// end the world between two calls.
+	onNow func()
 }
 
 const testKey = "0123456789abcdef0123456789abcdef"
@@ -258,8 +275,15 @@ func (w *world) build() {
 	w.Service = publish.New(publish.Deps{
 		DB: w.db, Queue: w.queue, Tokens: w.tokens, Keys: keys, Store: store, Links: links,
 		Fetcher: media.NewFetcher(media.FetchOptions{AllowPrivate: true}), TikTok: tt, Instagram: ig,
-		Log: log, Now: w.clock.Now, Timings: publish.DefaultTimings(), Owner: "test",
+		Log: log, Now: w.now, Timings: publish.DefaultTimings(), Owner: "test",
 	})
+}
+
+func (w *world) now() time.Time {
+	if w.onNow != nil {
+		w.onNow()
+	}
+	return w.clock.Now()
 }
 
 func (w *world) connect() {
@@ -387,14 +411,37 @@ func (w *world) settle(p *models.Post) *models.Post {
 		if got.Status.Ended() && got.Admission == models.AdmissionNone {
 			return got
 		}
-		if got.Admission == models.AdmissionWaiting && got.RunAt.After(w.clock.Now()) {
-			w.clock.advance(got.RunAt.Sub(w.clock.Now()))
-			w.tick()
-		}
-		w.step()
+		w.moveTo(got)
 	}
 	w.t.Fatalf("the post did not end: %s", w.story(p))
 	return nil
+}
+
+// until runs the world until the post is as wanted.
+func (w *world) until(p *models.Post, what string, reached func(*models.Post) bool) *models.Post {
+	w.t.Helper()
+	for range 200 {
+		got := w.post(p)
+		if reached(got) {
+			return got
+		}
+		if got.Status.Ended() && got.Admission == models.AdmissionNone {
+			break
+		}
+		w.moveTo(got)
+	}
+	w.t.Fatalf("the post never was %s: %s", what, w.story(p))
+	return nil
+}
+
+// moveTo runs what is due next, and if that is a long way off goes there first.
+func (w *world) moveTo(p *models.Post) {
+	w.t.Helper()
+	if p.Admission == models.AdmissionWaiting && p.RunAt.After(w.clock.Now()) {
+		w.clock.advance(p.RunAt.Sub(w.clock.Now()))
+		w.tick()
+	}
+	w.step()
 }
 
 // story tells a post's life, for failures.

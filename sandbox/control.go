@@ -5,12 +5,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"strings"
 	"time"
 )
 
 // routeControl adds the control API: what the Go methods do, for a child process or curl (see the package comment).
 func (s *Server) routeControl(mux *http.ServeMux) {
+	mux.HandleFunc("GET /_sandbox", getIndex)
+	mux.HandleFunc("GET /_sandbox/", getIndex)
 	mux.HandleFunc("GET /_sandbox/faults", s.getFaults)
 	mux.HandleFunc("POST /_sandbox/faults", s.postFaults)
 	mux.HandleFunc("DELETE /_sandbox/faults", s.deleteFaults)
@@ -22,6 +26,39 @@ func (s *Server) routeControl(mux *http.ServeMux) {
 	mux.HandleFunc("POST /_sandbox/accounts/instagram", s.postInstagramAccount)
 }
 
+// The bodies that the control API takes, for its index and for a request that has none.
+const (
+	wantFaults    = `{"op":"tiktok.init","mode":"error","code":"internal_error","times":2}, or a list of them`
+	wantAdvance   = `{"duration":"2h"}`
+	wantTikTok    = `{"open_id":"-000Sim","username":"simcafe","private":true}, or {} for made-up values`
+	wantInstagram = `{"ig_id":"17841400000000001","username":"bakery"}, or {} for made-up values`
+)
+
+const controlIndex = `The control API of the simulated platforms.
+
+GET    /_sandbox/live                 every live post
+GET    /_sandbox/drafts               videos in a TikTok inbox, not live
+GET    /_sandbox/calls?op=            calls seen, and how many of each operation; op is optional
+GET    /_sandbox/faults               faults still to come
+POST   /_sandbox/faults               ` + wantFaults + `
+DELETE /_sandbox/faults               forget them
+POST   /_sandbox/advance              ` + wantAdvance + `: set the clock forward
+POST   /_sandbox/accounts/tiktok      ` + wantTikTok + `
+POST   /_sandbox/accounts/instagram   ` + wantInstagram + `
+
+An account's answer holds its tokens. A wrong operation or mode is answered with those there are.
+The feed of both platforms is at /.
+`
+
+// getIndex tells what the control API has, at its root and wherever it has nothing.
+func getIndex(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	if strings.TrimRight(r.URL.Path, "/") != "/_sandbox" {
+		w.WriteHeader(http.StatusNotFound)
+	}
+	_, _ = io.WriteString(w, controlIndex)
+}
+
 func writeJSON(w http.ResponseWriter, status int, v any) {
 	rep := jsonReply(status, v)
 	writeHead(w, rep)
@@ -29,10 +66,14 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 }
 
 // readControl decodes a control request. Unlike the platforms it refuses unknown fields: a typo in a script must show.
-func readControl(w http.ResponseWriter, r *http.Request, v any) bool {
+func readControl(w http.ResponseWriter, r *http.Request, v any, wanted string) bool {
 	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequestBody))
 	dec.DisallowUnknownFields()
-	if err := dec.Decode(v); err != nil {
+	err := dec.Decode(v)
+	if errors.Is(err, io.EOF) {
+		err = errors.New("the body is empty: send " + wanted)
+	}
+	if err != nil {
 		controlError(w, err)
 		return false
 	}
@@ -94,7 +135,7 @@ func (s *Server) getFaults(w http.ResponseWriter, _ *http.Request) {
 
 func (s *Server) postFaults(w http.ResponseWriter, r *http.Request) {
 	var list wireFaults
-	if !readControl(w, r, &list) {
+	if !readControl(w, r, &list, wantFaults) {
 		return
 	}
 	faults, err := list.faults()
@@ -115,10 +156,13 @@ func (s *Server) postAdvance(w http.ResponseWriter, r *http.Request) {
 	var in struct {
 		Duration string `json:"duration"`
 	}
-	if !readControl(w, r, &in) {
+	if !readControl(w, r, &in, wantAdvance) {
 		return
 	}
 	d, err := time.ParseDuration(in.Duration)
+	if in.Duration == "" {
+		err = errors.New("the duration is missing: send " + wantAdvance)
+	}
 	if err == nil && d < 0 {
 		err = errors.New("the clock does not run backwards")
 	}
@@ -151,14 +195,14 @@ func (s *Server) getCalls(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) postTikTokAccount(w http.ResponseWriter, r *http.Request) {
 	var a TikTokAccount
-	if readControl(w, r, &a) {
+	if readControl(w, r, &a, wantTikTok) {
 		writeJSON(w, http.StatusOK, s.AddTikTokAccount(a))
 	}
 }
 
 func (s *Server) postInstagramAccount(w http.ResponseWriter, r *http.Request) {
 	var a InstagramAccount
-	if readControl(w, r, &a) {
+	if readControl(w, r, &a, wantInstagram) {
 		writeJSON(w, http.StatusOK, s.AddInstagramAccount(a))
 	}
 }

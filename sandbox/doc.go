@@ -2,9 +2,9 @@
 // a count of what went live and a page that shows it. Developers post against it before they have an audited app;
 // tests use it as the counterpart that keeps state and answers "how many posts are there now?".
 //
-// It is written from the platform notes (platforms/tiktok.md and platforms/instagram.md; comments name the section),
-// not from what a client happens to send, and it takes the strict reading wherever they leave a choice. It knows no
-// other package of this module.
+// It is written from the platforms' public pages and from real answers that others published, not from what a client
+// happens to send, and it takes the strict reading wherever they leave a choice. Comments name the page; the packages
+// platform/tiktok and platform/instagram list the addresses. It knows no other package of this module.
 //
 // One host serves everything:
 //
@@ -27,7 +27,7 @@
 //
 // # Control API
 //
-// What the Go methods do, for another process. A mistake in a request answers 400 {"error":"..."}.
+// What the Go methods do, for another process; GET /_sandbox/ lists it. A mistake in a request answers 400 {"error":"..."}.
 //
 //	curl -X POST   $S/_sandbox/faults -d '{"op":"tiktok.init","mode":"error","code":"internal_error","times":2}'
 //	curl -X POST   $S/_sandbox/faults -d '[{"op":"instagram.publish","mode":"slow","delay":"3s"}]'

@@ -90,7 +90,7 @@ func (f Fault) Validate() error {
 			return fmt.Errorf("fault: %q is no call: use mode fail or stuck", f.Op)
 		}
 	default:
-		return fmt.Errorf("fault: unknown mode %q", f.Mode)
+		return fmt.Errorf("fault: unknown mode %q (known: error, status, rate_limit, reset, hang, slow, truncate, partial, fail, stuck)", f.Mode)
 	}
 	return f.validateCode()
 }

@@ -187,6 +187,34 @@ func TestControlAPI(t *testing.T) {
 	w.control("GET", "drafts", "", 200, &live)
 }
 
+func TestControlAPIHelps(t *testing.T) {
+	w := newWorld(t, sandbox.Options{})
+	for path, status := range map[string]int{"": 200, "nothing": 404} {
+		index := w.mustDo(w.request("GET", w.URL()+"/_sandbox/"+path, ""))
+		if index.status != status || !strings.HasPrefix(index.header.Get("Content-Type"), "text/plain") || !bytes.Contains(index.body, []byte("POST   /_sandbox/advance ")) {
+			t.Errorf("%q: %d %s", path, index.status, index.body)
+		}
+	}
+	for path, wanted := range map[string]string{
+		"faults": `"op"`, "advance": `"duration"`, "accounts/tiktok": `"open_id"`, "accounts/instagram": `"ig_id"`,
+	} {
+		var a struct{ Error string }
+		w.control("POST", path, "", 400, &a)
+		if !strings.Contains(a.Error, "the body is empty: send {") || !strings.Contains(a.Error, wanted) {
+			t.Errorf("%s: %s", path, a.Error)
+		}
+	}
+	var a struct{ Error string }
+	w.control("POST", "advance", "{}", 400, &a)
+	if !strings.Contains(a.Error, `{"duration":"2h"}`) {
+		t.Error(a.Error)
+	}
+	w.control("POST", "faults", `{"op":"tiktok.init","mode":"sulk"}`, 400, &a)
+	if !strings.Contains(a.Error, "truncate") {
+		t.Error(a.Error)
+	}
+}
+
 func TestFeedShowsWhatIsLive(t *testing.T) {
 	media := mediaHost(t, map[string][]byte{"/ok.jpg": jpegOf(640, 640)})
 	w := newWorld(t, sandbox.Options{})
@@ -205,6 +233,12 @@ func TestFeedShowsWhatIsLive(t *testing.T) {
 	}
 	if !bytes.Contains(page.body, []byte("&lt;b&gt;bold")) || !bytes.Contains(page.body, []byte("<video controls")) {
 		t.Error("caption or video")
+	}
+	if !bytes.Contains(page.body, []byte(`<article style="order: 0">`)) || !bytes.Contains(page.body, []byte(`<article style="order: 1">`)) {
+		t.Error("the order of both platforms' posts")
+	}
+	if !bytes.Contains(page.body, []byte("1.0 kB")) {
+		t.Error("the size of the video")
 	}
 	part := w.mustDo(w.request("GET", w.LivePosts()[0].Media[0].URL, "", "Range", "bytes=0-9"))
 	if part.status != http.StatusPartialContent || !bytes.Equal(part.body, video[:10]) || part.header.Get("Content-Type") != "video/mp4" {

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/dustin/go-humanize"
 )
 
 // feedLength is how many posts each column of the feed shows.
@@ -16,8 +18,12 @@ const feedLength = 50
 var feedHTML string
 
 var feedTemplate = template.Must(template.New("feed").Funcs(template.FuncMap{
-	"isVideo": func(t string) bool { return strings.HasPrefix(t, "video/") },
+	"isVideo":  func(t string) bool { return strings.HasPrefix(t, "video/") },
+	"platform": func(name string) string { return platformTitles[name] },
+	"size":     func(n int64) string { return humanize.Bytes(uint64(max(n, 0))) },
 }).Parse(feedHTML))
+
+var platformTitles = map[string]string{TikTok: "TikTok", Instagram: "Instagram"}
 
 type feedPage struct {
 	Single  bool // one post, behind its permalink
@@ -28,7 +34,12 @@ type feedPage struct {
 
 type feedColumn struct {
 	Title string
-	Posts []LivePost // newest first
+	Posts []feedPost // newest first
+}
+
+type feedPost struct {
+	LivePost
+	Order int // its place among the posts of both platforms, for screens with one column
 }
 
 // routeFeed adds the page, the permalinks and the bytes behind them.
@@ -54,11 +65,11 @@ func (s *Server) getFeed(w http.ResponseWriter, _ *http.Request) {
 	posts := s.LivePosts()
 	slices.Reverse(posts)
 	page := feedPage{Now: s.Now(), Total: len(posts)}
-	for _, c := range []struct{ platform, title string }{{TikTok, "TikTok"}, {Instagram, "Instagram"}} {
-		column := feedColumn{Title: c.title}
-		for _, p := range posts {
-			if p.Platform == c.platform && len(column.Posts) < feedLength {
-				column.Posts = append(column.Posts, p)
+	for _, platform := range []string{TikTok, Instagram} {
+		column := feedColumn{Title: platformTitles[platform]}
+		for i, p := range posts {
+			if p.Platform == platform && len(column.Posts) < feedLength {
+				column.Posts = append(column.Posts, feedPost{LivePost: p, Order: i})
 			}
 		}
 		page.Columns = append(page.Columns, column)
@@ -74,7 +85,7 @@ func (s *Server) getPermalink(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	renderFeed(w, feedPage{Single: true, Now: s.Now(), Total: len(posts),
-		Columns: []feedColumn{{Title: "@" + posts[i].Username, Posts: posts[i : i+1]}}})
+		Columns: []feedColumn{{Title: "@" + posts[i].Username, Posts: []feedPost{{LivePost: posts[i]}}}}})
 }
 
 func renderFeed(w http.ResponseWriter, page feedPage) {

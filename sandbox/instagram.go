@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// instagram is the simulated Graph API for Instagram publishing with Facebook Login (instagram.md 2 and 3).
+// instagram is the simulated Graph API for Instagram publishing with Facebook Login.
 type instagram struct {
 	s *Server
 
@@ -177,7 +177,7 @@ func (ig *instagram) checkToken(token string, now time.Time) (*graphToken, *grap
 	return t, nil
 }
 
-// checkProof verifies appsecret_proof against the token of this very call (instagram.md 1.1).
+// checkProof verifies appsecret_proof against the token of this very call (Secure Requests).
 func (ig *instagram) checkProof(token, proof string) *graphError {
 	if proof == "" {
 		if ig.s.opts.ProofOptional {
@@ -193,7 +193,7 @@ func (ig *instagram) checkProof(token, proof string) *graphError {
 	return nil
 }
 
-// graphVersions are the versions known in November 2026 with the day each stops working (instagram.md 0).
+// graphVersions are the versions known in November 2026 with the day each stops working (Graph API, Versions).
 var graphVersions = []struct {
 	name  string
 	until string // "" for not set
@@ -230,7 +230,7 @@ func versionNumber(v string) int {
 	return n
 }
 
-// readParams merges the query with a form or JSON body; Graph takes parameters in any of them (instagram.md 2.1).
+// readParams merges the query with a form or JSON body; Graph takes parameters in any of them.
 func readParams(r *http.Request) (url.Values, error) {
 	params := r.URL.Query()
 	body, err := readBody(r)

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-const facebookTokenLife = 60 * day // a long-lived user token (instagram.md 1.1)
+const facebookTokenLife = 60 * day // a long-lived user token (Facebook Login, manual flow)
 
 // InstagramAccount is a professional account behind a Facebook Page.
 type InstagramAccount struct {
@@ -101,7 +101,7 @@ func (ig *instagram) grant(token string, a InstagramAccount, expiresAt time.Time
 	t.scopes, t.expiresAt = slices.Clone(a.Scopes), expiresAt
 }
 
-// readAccount answers GET /{ig-id} (instagram.md 5.3).
+// readAccount answers GET /{ig-id}.
 func (ig *instagram) readAccount(c *graphCall) reply {
 	ig.mu.Lock()
 	defer ig.mu.Unlock()
@@ -113,7 +113,7 @@ func (ig *instagram) readAccount(c *graphCall) reply {
 	})
 }
 
-// quota answers content_publishing_limit (instagram.md 2.6). quota_usage may lag behind what media_publish enforces.
+// quota answers content_publishing_limit. quota_usage may lag behind what media_publish enforces.
 func (ig *instagram) quota(c *graphCall) reply {
 	ig.mu.Lock()
 	defer ig.mu.Unlock()

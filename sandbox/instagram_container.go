@@ -4,7 +4,7 @@ import (
 	"time"
 )
 
-const containerLife = day // instagram.md 2.4
+const containerLife = day // IG Container reference
 
 // The status_code values of a container.
 const (
@@ -103,7 +103,7 @@ func (n *igContainer) delay(d *Delays) time.Duration {
 	return d.InstagramImage
 }
 
-// readContainer answers GET /{container}. The status sentence is what Meta sends in practice (instagram.md 2.4).
+// readContainer answers GET /{container}. The status sentence is what Meta sends in practice.
 func (ig *instagram) readContainer(c *graphCall) reply {
 	ig.mu.Lock()
 	defer ig.mu.Unlock()
@@ -137,7 +137,7 @@ func (n *igContainer) sentence(state string) string {
 	return "Error: Media upload has failed with error code " + code
 }
 
-// videoStatus reports how far a resumable upload has come (instagram.md 2.3).
+// videoStatus reports how far a resumable upload has come (Resumable Uploads).
 func (n *igContainer) videoStatus(state string) any {
 	if !n.resumable {
 		return nil

@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	maxImageBytes = 8 << 20 // instagram.md 3.3: 8 MiB
+	maxImageBytes = 8 << 20 // Error Codes, 36000: 8 MiB
 	maxReelBytes  = 300 << 20
 	maxStoryBytes = 100 << 20
 	minImageWidth = 320
@@ -68,7 +68,7 @@ func (ig *instagram) openContainer(c *graphCall, n *igContainer) reply {
 		ig.arrive(n, c.now)
 	}
 	if n.kind == kindStory {
-		n.caption = "" // ignored on stories (instagram.md 2.2)
+		n.caption = "" // ignored on stories
 	}
 	ig.containers[n.id] = n
 	return ig.ok(c, answer)
@@ -115,7 +115,7 @@ func (ig *instagram) fetchImages(c *graphCall, n *igContainer) *graphError {
 	return e
 }
 
-// fetchImage downloads an image for real and holds it against instagram.md 2.7.
+// fetchImage downloads an image for real and holds it against the image rules of IG User Media, 2026-03.
 func (ig *instagram) fetchImage(rawURL string, checkShape bool) (*blob, *graphError) {
 	unfetched := &graphError{Code: 9004, Subcode: 2207052}
 	if _, ok := parseMediaURL(rawURL); !ok || !isASCII(rawURL) {

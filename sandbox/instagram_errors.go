@@ -7,7 +7,7 @@ import (
 	"strconv"
 )
 
-// graphError is the error object of the Graph API (instagram.md 3.1).
+// graphError is the error object of the Graph API (Handling Errors).
 type graphError struct {
 	Message   string `json:"message"`
 	Type      string `json:"type"`
@@ -27,7 +27,8 @@ type graphText struct {
 	transient bool
 }
 
-// graphTexts are the messages of instagram.md 2.5, 3.2 and 3.3, real ones where they differ from the page.
+// graphTexts are the messages of Error Codes, 2026-06-02, and of Handling Errors; real ones where they differ from the
+// page.
 var graphTexts = map[[2]int]graphText{
 	{1, 0}:   {message: "An unknown error occurred", status: 500, transient: true},
 	{2, 0}:   {message: "Service temporarily unavailable", status: 500, transient: true},
@@ -139,7 +140,7 @@ func (g *graphFace) refuse(x *exchange, f Fault) reply {
 	return g.ig.failWith(x, f.Status, e)
 }
 
-// finish adds the usage and version headers every Graph answer carries (instagram.md 0 and 3.4).
+// finish adds the usage and version headers every Graph answer carries (Rate Limits, Versions).
 func (g *graphFace) finish(x *exchange, rep *reply) {
 	if rep.header == nil {
 		rep.header = http.Header{}

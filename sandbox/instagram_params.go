@@ -35,7 +35,7 @@ func mergeMultipart(params url.Values, body []byte, boundary string) error {
 	r := multipart.NewReader(bytes.NewReader(body), boundary)
 	for {
 		part, err := r.NextPart()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
@@ -49,7 +49,7 @@ func mergeMultipart(params url.Values, body []byte, boundary string) error {
 	}
 }
 
-// igKind is one column of the parameter table (instagram.md 2.2).
+// igKind is one column of the parameter table (IG User Media, 2026-03).
 type igKind struct {
 	name      string // as in LivePost.Kind
 	mediaType string // of the published media
@@ -153,7 +153,7 @@ var (
 	mention = regexp.MustCompile(`(?:^|[^\p{L}\p{N}_.])@[\w.]+`)
 )
 
-// checkCaption: 2200 characters, 30 hashtags, 20 mentions (instagram.md 2.2).
+// checkCaption: 2200 characters, 30 hashtags, 20 mentions (IG User Media, 2026-03).
 func checkCaption(p url.Values) *graphError {
 	c := p.Get("caption")
 	if utf8.RuneCountInString(c) > 2200 || len(hashtag.FindAllString(c, -1)) > 30 || len(mention.FindAllString(c, -1)) > 20 {

@@ -14,7 +14,7 @@ type igMedia struct {
 }
 
 // publish answers media_publish. It is the one call that makes a post, and it makes at most one per container
-// whatever DoublePublish says about the second call (instagram.md 2.5).
+// whatever DoublePublish says about the second call.
 func (ig *instagram) publish(c *graphCall) reply {
 	ig.mu.Lock()
 	defer ig.mu.Unlock()
@@ -88,7 +88,7 @@ func (ig *instagram) goLive(n *igContainer, now time.Time) {
 		ID: m.id, ContainerID: n.id, Caption: n.caption, Permalink: m.path(), At: now}, files...)
 }
 
-// path is the permalink without the host. The code in it is not the media id (instagram.md 2.8).
+// path is the permalink without the host. The code in it is not the media id (seen in the field, 2026).
 func (m *igMedia) path() string {
 	switch m.container.kind {
 	case kindReel:

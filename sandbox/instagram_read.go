@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	graphTime    = "2006-01-02T15:04:05-0700" // no colon in the offset (instagram.md 5.1)
+	graphTime    = "2006-01-02T15:04:05-0700" // no colon in the offset, as Graph prints it
 	defaultPage  = 25
 	maxMediaPage = 100
 )

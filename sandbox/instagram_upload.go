@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// serveUpload is rupload.facebook.com: POST /ig-api-upload/{version}/{container} (instagram.md 2.3).
+// serveUpload is rupload.facebook.com: POST /ig-api-upload/{version}/{container} (Resumable Uploads).
 func (ig *instagram) serveUpload(w http.ResponseWriter, r *http.Request) {
 	x := ig.s.newExchange(r)
 	x.op, x.logID = OpInstagramUpload, ig.s.ids.trace()

@@ -17,9 +17,9 @@ type Options struct {
 
 	// TikTokClientKey and TikTokClientSecret are the app's credentials at TikTok.
 	TikTokClientKey, TikTokClientSecret string
-	// Unaudited makes the TikTok app one that has not passed the audit (tiktok.md 2.10): private accounts, SELF_ONLY.
+	// Unaudited makes the TikTok app one that has not passed the audit: private accounts, SELF_ONLY.
 	Unaudited bool
-	// LenientChunks takes the wider reading of "5 MB" and "64 MB" (tiktok.md 2.6).
+	// LenientChunks takes the wider reading of "5 MB" and "64 MB": 2^20 bytes to the MB, or 10^6.
 	LenientChunks bool
 	// UploadBaseURL replaces the scheme and host of upload_url, to have uploads on a second host name.
 	UploadBaseURL string
@@ -31,7 +31,7 @@ type Options struct {
 	FacebookAppID, FacebookAppSecret string
 	// ProofOptional switches off "Require App Secret". A proof that is sent must be right all the same.
 	ProofOptional bool
-	// DoublePublish selects the answer to a second media_publish of one container (instagram.md 2.5).
+	// DoublePublish selects the answer to a second media_publish of one container.
 	DoublePublish DoublePublish
 
 	// NoPrivateFetch refuses to fetch media from loopback and private addresses, as the real platforms do.
@@ -45,15 +45,15 @@ type Options struct {
 
 // Limits are the budgets of both platforms; zero means unlimited.
 type Limits struct {
-	TikTokInit           int // video/init per minute and token (tiktok.md 2.11)
+	TikTokInit           int // video/init per minute and token
 	TikTokInbox          int // inbox/video/init per minute and token
 	TikTokCreatorInfo    int // creator_info per minute and token
 	TikTokStatus         int // status/fetch per minute and token
 	TikTokActiveCreators int // accounts that may start a direct post in 24 h, per app
 	TikTokPendingShares  int // inbox shares pending in 24 h, per account
 
-	InstagramCalls      int // Graph calls per account in 24 h (instagram.md 3.4)
-	InstagramContainers int // containers per account in 24 h (instagram.md 2.6)
+	InstagramCalls      int // Graph calls per account in 24 h (Rate Limits)
+	InstagramContainers int // containers per account in 24 h (IG User Media)
 }
 
 // DefaultLimits are the documented budgets. The Instagram call budget is that of an account with ten impressions a day.
@@ -71,7 +71,7 @@ type Delays struct {
 	InstagramImage    time.Duration // from the container to FINISHED
 	InstagramVideo    time.Duration // from the last byte to FINISHED
 	InstagramPolls    int           // at least this many reads answer IN_PROGRESS
-	InstagramQuotaLag time.Duration // how long quota_usage misses a post (instagram.md 2.6)
+	InstagramQuotaLag time.Duration // how long quota_usage misses a post (minutes, seen in the field, 2026-09)
 	InstagramMediaLag time.Duration // how long /{ig-id}/media misses a post
 }
 
@@ -87,7 +87,7 @@ func DefaultDelays() *Delays {
 // known, so each candidate can be chosen. None of them makes a second post.
 type DoublePublish string
 
-// The candidate answers of instagram.md 2.5.
+// The candidate answers.
 const (
 	DoubleNotFound DoublePublish = "a" // 400 24/2207006, the default
 	DoubleNotReady DoublePublish = "b" // 400 9007/2207027

@@ -90,7 +90,7 @@ func (s *Server) Start(addr string) error {
 	if s.dataDirErr != nil {
 		return fmt.Errorf("sandbox data directory: %w", s.dataDirErr)
 	}
-	ln, err := net.Listen("tcp", addr)
+	ln, err := new(net.ListenConfig).Listen(s.ctx, "tcp", addr)
 	if err != nil {
 		return fmt.Errorf("sandbox: %w", err)
 	}

@@ -18,10 +18,10 @@ func sniff(head []byte) string {
 	return ""
 }
 
-// isTikTokVideo: MP4, MOV or WebM (tiktok.md 2.11).
+// isTikTokVideo: MP4, MOV or WebM (Media Transfer Guide).
 func isTikTokVideo(mime string) bool {
 	return mime == "video/mp4" || mime == "video/quicktime" || mime == "video/webm"
 }
 
-// isInstagramVideo: MP4 or MOV (instagram.md 2.7).
+// isInstagramVideo: MP4 or MOV (IG User Media, 2026-03).
 func isInstagramVideo(mime string) bool { return mime == "video/mp4" || mime == "video/quicktime" }

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// tiktok is the simulated Content Posting API (tiktok.md section 2).
+// tiktok is the simulated Content Posting API.
 type tiktok struct {
 	s *Server
 
@@ -66,7 +66,7 @@ func (t *tiktok) serveAPI(w http.ResponseWriter, r *http.Request) {
 	t.s.perform(w, x, t, func(x *exchange) reply { return t.call(x, ep) })
 }
 
-// unsupportedPath is the gateway's text, which a client also meets when it forgets the trailing slash (tiktok.md 0).
+// unsupportedPath is the gateway's text, which a client also meets when it forgets the trailing slash.
 func unsupportedPath() reply {
 	rep := textReply(http.StatusNotFound, "text/plain; charset=utf-8", "Unsupported path(Janus)")
 	rep.header["X-Janus-Info"] = []string{"sandbox"}

@@ -8,12 +8,12 @@ import (
 )
 
 const (
-	tiktokTokenLife = 2 * time.Hour // tiktok.md 1.4, the profile of autumn 2026
+	tiktokTokenLife = 2 * time.Hour // Manage User Access Tokens, 2026-11-02; 24 h until autumn 2026
 	day             = 24 * time.Hour
-	unauditedUsers  = 5 // posting users of an unaudited client per 24 h (tiktok.md 2.11)
+	unauditedUsers  = 5 // posting users of an unaudited client per 24 h (Content Sharing Guidelines)
 )
 
-// The privacy levels of tiktok.md 2.2.
+// The privacy levels.
 const (
 	privacyPublic    = "PUBLIC_TO_EVERYONE"
 	privacyFriends   = "MUTUAL_FOLLOW_FRIENDS"
@@ -91,7 +91,7 @@ func (a *tiktokAccount) hasScope(oneOf []string) bool {
 	return slices.ContainsFunc(oneOf, func(s string) bool { return slices.Contains(a.Scopes, s) })
 }
 
-// privacyOptions follow from the account's type (tiktok.md 2.2).
+// privacyOptions follow from the account's type (Query Creator Info).
 func (a *tiktokAccount) privacyOptions() []string {
 	if a.Private {
 		return []string{privacyFollowers, privacyFriends, privacySelf}
@@ -135,7 +135,7 @@ func (t *tiktok) creatorsFull(now time.Time) bool {
 	return len(t.creators) >= limit
 }
 
-// creatorInfo answers creator_info/query; a blocked account gets HTTP 200 with the blocking code (tiktok.md 2.2).
+// creatorInfo answers creator_info/query; a blocked account gets HTTP 200 with the blocking code.
 func (t *tiktok) creatorInfo(x *exchange, acc *tiktokAccount) reply {
 	if code := t.blocked(acc, x.now); code != "" {
 		return t.failWith(x, http.StatusOK, code, "")

@@ -5,7 +5,8 @@ import (
 	"math"
 )
 
-// The bounds of tiktok.md 2.6: the range both readings of "MB" allow, and the wider one of the lenient mode.
+// The bounds of the Media Transfer Guide, 2026-09-11, which does not say what a "MB" is: the range both readings allow,
+// and the wider one of the lenient mode.
 const (
 	maxVideoSize     = 4_000_000_000
 	maxLastChunk     = 128_000_000

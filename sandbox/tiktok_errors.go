@@ -2,7 +2,7 @@ package sandbox
 
 import "net/http"
 
-// tiktokEnvelope is the shape of every answer outside OAuth and uploads (tiktok.md 2.1).
+// tiktokEnvelope is the shape of every answer outside OAuth and uploads.
 type tiktokEnvelope struct {
 	Data  any         `json:"data"`
 	Error tiktokError `json:"error"`
@@ -14,7 +14,7 @@ type tiktokError struct {
 	LogID   string `json:"log_id"`
 }
 
-// tiktokStatuses maps error codes to HTTP statuses (tiktok.md 2.10).
+// tiktokStatuses maps error codes to HTTP statuses, by the error tables of the Content Posting API, 2026-09-11.
 var tiktokStatuses = map[string]int{
 	"invalid_param":            http.StatusBadRequest,
 	"invalid_params":           http.StatusBadRequest,
@@ -39,7 +39,7 @@ var tiktokStatuses = map[string]int{
 
 const guidelines = "Please review our integration guidelines at https://developers.tiktok.com/doc/content-sharing-guidelines/"
 
-// tiktokMessages are the known texts. TikTok answers nearly every 403 with the same generic sentence (tiktok.md 2.1).
+// tiktokMessages are the known texts. TikTok answers nearly every 403 with the same generic sentence.
 var tiktokMessages = map[string]string{
 	"access_token_invalid":     "The access token is invalid or not found in the request.",
 	"scope_not_authorized":     "The user did not authorize the scope required for completing this request.",

@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	maxTitle      = 2200 // UTF-16 code units (tiktok.md 2.3)
+	maxTitle      = 2200 // UTF-16 code units (Direct Post reference, 2026-09-11)
 	uploadURLLife = time.Hour
 	sourceUpload  = "FILE_UPLOAD"
 	sourcePull    = "PULL_FROM_URL"
@@ -66,7 +66,7 @@ func (t *tiktok) initDirect(x *exchange, acc *tiktokAccount) reply {
 	return t.begin(x, p, in.SourceInfo)
 }
 
-// initInbox takes no post_info: the user completes the draft in the app (tiktok.md 2.4).
+// initInbox takes no post_info: the user completes the draft in the app (Upload Video reference).
 func (t *tiktok) initInbox(x *exchange, acc *tiktokAccount) reply {
 	var in struct {
 		SourceInfo *tiktokSourceInfo `json:"source_info"`
@@ -127,7 +127,7 @@ func (t *tiktok) checkSource(src *tiktokSourceInfo) *refusal {
 		return invalid("video_size, chunk_size and total_chunk_count are required")
 	}
 	if err := src.plan().check(t.s.opts.LenientChunks); err != nil {
-		return &refusal{"invalid_params", err.Error()} // spelled so in real answers (tiktok.md 2.6)
+		return &refusal{"invalid_params", err.Error()} // spelled so in real answers (seen in the field, 2026-08)
 	}
 	return nil
 }

@@ -9,7 +9,8 @@ import (
 	"socialqueue/sandbox"
 )
 
-// The vectors of tiktok.md 2.6: the plans a client makes, and what the real API refuses.
+// The plans a client makes, and those that the real API refuses (Media Transfer Guide, 2026-09-11; seen in the field,
+// 2026-08).
 func TestChunkPlans(t *testing.T) {
 	const countMsg, sizeMsg, videoMsg = "The total chunk count is invalid", "The chunk size is invalid", "The video size is invalid"
 	w := newWorld(t, sandbox.Options{Limits: noLimits})

@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// checkPullURL: https on a domain name under a verified property (tiktok.md 2.8); loopback stands in for both when
-// private fetches are allowed.
+// checkPullURL: https on a domain name under a verified property (Media Transfer Guide); loopback stands in for both
+// when private fetches are allowed.
 func (t *tiktok) checkPullURL(raw string) *refusal {
 	u, ok := parseMediaURL(raw)
 	if !ok {
@@ -66,7 +66,7 @@ func (t *tiktok) startPull(p *tiktokPublish, rawURL string) {
 	}()
 }
 
-// cancel stops a download that is under way (tiktok.md 2.8).
+// cancel stops a download that is under way (Media Transfer Guide).
 func (t *tiktok) cancel(x *exchange, acc *tiktokAccount) reply {
 	p, no := t.find(x, acc)
 	if no != nil {

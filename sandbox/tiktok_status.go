@@ -43,7 +43,7 @@ func (p *tiktokPublish) abandoned(now time.Time) bool {
 }
 
 // take notes that the whole file has arrived and decides what processing will find. The finding shows only after
-// the processing delay: an accepted upload is not a published one (tiktok.md 2.9).
+// the processing delay: an accepted upload is not a published one.
 func (t *tiktok) take(p *tiktokPublish, now time.Time) {
 	p.takenAt = now
 	p.blob.finish()
@@ -129,7 +129,7 @@ func (t *tiktok) settleAll() {
 	}
 }
 
-// tiktokStatus is the data of status/fetch; empty fields are left out, ids are bare numbers (tiktok.md 2.9).
+// tiktokStatus is the data of status/fetch; empty fields are left out, ids are bare numbers (Get Post Status).
 type tiktokStatus struct {
 	Status     string  `json:"status"`
 	FailReason string  `json:"fail_reason,omitempty"`

@@ -7,7 +7,7 @@ import (
 	"strconv"
 )
 
-// serveUpload is the host behind upload_url: bare statuses, no envelope, the URL is the credential (tiktok.md 2.7).
+// serveUpload is the host behind upload_url: bare statuses, no envelope, the URL is the credential.
 func (t *tiktok) serveUpload(w http.ResponseWriter, r *http.Request) {
 	x := t.s.newExchange(r)
 	x.op, x.logID = OpTikTokChunk, t.s.ids.logID(x.now)
@@ -100,7 +100,7 @@ func parseContentRange(h string) (first, last, total int64, ok bool) {
 }
 
 // uploadReply is a bare status with the progress header. Its number is the count of bytes taken: which of count and
-// last index TikTok means is not known (tiktok.md 2.7).
+// last index TikTok means is not known: its page does not say.
 func (t *tiktok) uploadReply(p *tiktokPublish, status int, why string) reply {
 	rep := textReply(status, "text/plain; charset=utf-8", why)
 	if p != nil {

@@ -6,6 +6,26 @@
 // only the caller's ledger knows what may be sent twice; every error is a
 // *platform.Error whose Kind says so. No secret is ever in an error or in a
 // recorded call.
+//
+// # Sources
+//
+// Comments name pages below https://developers.facebook.com/ by their title:
+//
+//   - Content Publishing, 2026-03: documentation/instagram-platform/content-publishing
+//   - Resumable Uploads, 2026-03-15: .../content-publishing/resumable-uploads
+//   - IG User Media, 2026-03: documentation/instagram-platform/instagram-graph-api/reference/ig-user/media
+//   - Media Publish, Content Publishing Limit: .../reference/ig-user/media_publish, .../content_publishing_limit
+//   - IG Container: .../reference/ig-container
+//   - Error Codes, 2026-06-02: .../reference/error-codes
+//   - Handling Errors: docs/graph-api/guides/error-handling
+//   - Rate Limits: docs/graph-api/overview/rate-limiting
+//   - Versions: docs/graph-api/changelog/versions
+//   - Secure Requests: docs/graph-api/guides/secure-requests
+//   - Facebook Login, manual flow: docs/facebook-login/guides/advanced/manual-flow
+//
+// The date is the day of the page's last change, where it is known; all were
+// read on 2026-11-22. What others met in their own use of the API and published
+// is "seen in the field".
 package instagram
 
 import (
@@ -27,11 +47,12 @@ import (
 )
 
 const (
-	// DefaultGraphURL and DefaultUploadURL are Meta's own hosts.
-	DefaultGraphURL  = "https://graph.facebook.com"
+	// DefaultGraphURL is Meta's API.
+	DefaultGraphURL = "https://graph.facebook.com"
+	// DefaultUploadURL is the host that takes the bytes of reels.
 	DefaultUploadURL = "https://rupload.facebook.com"
 	// DefaultVersion is the API version that this client was written for, usable
-	// until 2028-07-29 (instagram.md 0; O9).
+	// until 2028-07-29 (Graph API, Versions).
 	DefaultVersion = "v25.0"
 )
 
@@ -115,7 +136,7 @@ func parseMeta(setting, raw string) (string, error) {
 }
 
 // proof is the appsecret_proof of a token: the lower-case hex HMAC-SHA256 of
-// the token, keyed with the app secret (instagram.md 1.1; O14).
+// the token, keyed with the app secret (Secure Requests).
 func (c *Client) proof(token secrets.Secret) string {
 	mac := hmac.New(sha256.New, []byte(c.appSecret.Reveal()))
 	mac.Write([]byte(token.Reveal()))
@@ -163,13 +184,13 @@ func (c *Client) exchange(ctx context.Context, x *exchange, token secrets.Secret
 	if err != nil {
 		return err
 	}
-	defer resp.Body.Close() //nolint:errcheck // nothing is left to lose
+	defer resp.Body.Close()
 	return x.decode(resp, read)
 }
 
 // newRequest builds a graph call. The token goes into a header, never into the
 // URL; parameters of a POST go into a form body, which also keeps a caption's
-// "#" whole (instagram.md 2.1).
+// "#" whole.
 func (c *Client) newRequest(ctx context.Context, token secrets.Secret, method string, path []string, params url.Values) (*http.Request, error) {
 	target, err := join(c.graph, append([]string{c.version}, path...))
 	if err != nil {
@@ -214,7 +235,7 @@ func (c *Client) send(x *exchange, req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	x.LogID = x.Hide.Text(resp.Header.Get("x-fb-trace-id"))
-	// A retired version is served by another one without a word (O9).
+	// A retired version is served by another one without a word (Versions).
 	if served := resp.Header.Get("facebook-api-version"); served != "" && served != c.version {
 		x.add("asked for " + c.version + ", served by " + x.Hide.Text(served))
 	}

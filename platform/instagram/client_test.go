@@ -305,8 +305,8 @@ func TestNewChecksItsConfig(t *testing.T) {
 	}
 }
 
-// TestGraphCallShape holds every graph call to the rules of instagram.md 1.1
-// and 2.1: version in the path, token in the header only, proof always.
+// TestGraphCallShape holds every graph call to the rules: version in the
+// path, token in the header only, proof always.
 func TestGraphCallShape(t *testing.T) {
 	mac := hmac.New(sha256.New, []byte(testSecret.Reveal()))
 	mac.Write([]byte(testToken.Reveal()))

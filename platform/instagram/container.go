@@ -19,7 +19,7 @@ const (
 	opContainerStatus = "instagram.container_status"
 )
 
-// Image is one feed image (O2, 2026-03).
+// Image is one feed image (IG User Media, 2026-03).
 type Image struct {
 	// URL is fetched by Meta while the container is in progress: a public JPEG.
 	// It may be a signed link, so it is kept out of errors and records.
@@ -45,8 +45,8 @@ type Container struct {
 	UploadURL string
 }
 
-// CreateImage makes the container of an image (O1, O2; 400 containers per
-// account in 24 h). A container is harmless until it is published and is gone
+// CreateImage makes the container of an image (400 containers per account in
+// 24 h). A container is harmless until it is published and is gone
 // after 24 h, so after kind Unknown another one may be made.
 func (c *Client) CreateImage(ctx context.Context, token secrets.Secret, igID string, image Image) (containerID string, err error) {
 	form := url.Values{"image_url": {image.URL.Reveal()}}
@@ -81,7 +81,8 @@ func setText(form url.Values, name, value string) {
 }
 
 // setPeople writes collaborators and tags as JSON. A leading "@" makes Meta
-// refuse the whole post with 110/2207018 (postiz PR 1966), so it is taken off.
+// refuse the whole post with 110/2207018 (gitroomhq/postiz-app PR 1966), so it
+// is taken off.
 func setPeople(form url.Values, collaborators []string, tags []UserTag) {
 	if len(collaborators) > 0 {
 		names := make([]string, len(collaborators))
@@ -155,9 +156,9 @@ type ContainerStatus struct {
 	BytesTransferred int64
 }
 
-// ContainerStatus asks how a container fares (O3). During outages of Meta's
-// reads (100/33, instagram.md 6.1) it fails as Transient though the container
-// is well.
+// ContainerStatus asks how a container fares. During outages of Meta's
+// reads (100/33, seen in the field, 2026-08) it fails as Transient though the
+// container is well.
 func (c *Client) ContainerStatus(ctx context.Context, token secrets.Secret, containerID string) (ContainerStatus, error) {
 	s := ContainerStatus{BytesTransferred: -1}
 	query := url.Values{"fields": {"id,status_code,status,video_status"}}
@@ -197,8 +198,8 @@ var stateCodes = map[string]State{
 	"PUBLISHED":   StatePublished,
 }
 
-// stateWords are how the sentence begins (instagram.md 2.4), for answers that
-// lack status_code (trypost PR 351).
+// stateWords are how the sentence begins, for answers that lack status_code
+// (trypostit/trypost PR 351).
 var stateWords = map[string]State{
 	"in progress": StateInProgress,
 	"finished":    StateFinished,
@@ -232,7 +233,7 @@ func subcodeIn(text string) int {
 	return n
 }
 
-// transferred reads video_status.uploading_phase.bytes_transferred (O5).
+// transferred reads video_status.uploading_phase.bytes_transferred.
 func transferred(video json.RawMessage) int64 {
 	var v struct {
 		Uploading struct {

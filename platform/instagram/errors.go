@@ -13,11 +13,11 @@ import (
 	"socialqueue/platform/wire"
 )
 
-// blockWait: a block for policy or spam lasts hours (instagram.md 2.5 and 3.2).
+// blockWait: a block for policy or spam lasts hours (seen in the field, 2026).
 const blockWait = 6 * time.Hour
 
-// advice is what the notes say about an error code, before the call that met it
-// is looked at.
+// advice is what is known about an error code, before the call that met it is
+// looked at.
 type advice uint8
 
 const (
@@ -56,7 +56,7 @@ const (
 type errorKey struct{ code, subcode int64 }
 
 // subcodes is the table of subcodes that mean the same under every code
-// (instagram.md 3.3; O4 of 2026-06-02, and field reports).
+// (Error Codes, 2026-06-02, and seen in the field).
 var subcodes = map[int64]advice{
 	2207001: adviseTrouble, // server error
 	2207003: adviseAgain,   // took too long to download the media
@@ -79,7 +79,7 @@ var subcodes = map[int64]advice{
 	2207040: adviseStop,    // too many tags
 	2207042: adviseQuota,   // maximum number of posts reached
 	2207050: adviseStop,    // account restricted
-	2207051: adviseLook,    // activity restricted; the post may be live (postiz PR 1681)
+	2207051: adviseLook,    // activity restricted; the post may be live (gitroomhq/postiz-app PR 1681)
 	2207052: adviseAgain,   // media could not be fetched; comes in waves for good links
 	2207053: adviseAgain,   // unknown upload error
 	2207057: adviseStop,    // thumbnail offset out of range
@@ -94,7 +94,7 @@ var subcodes = map[int64]advice{
 }
 
 // codes is the table of codes, and of subcodes that mean something under their
-// code only (instagram.md 3.2 and 3.3; O7, O4, N9).
+// code only (Handling Errors; Error Codes, 2026-06-02).
 var codes = map[errorKey]advice{
 	{190, 0}:   adviseReconnect,
 	{190, 463}: adviseExpired,
@@ -203,7 +203,7 @@ func (a advice) verdict(op string, class wire.Class) (v wire.Verdict, ok bool) {
 }
 
 // judge says what an understood error answer means: by subcode, then code, then
-// is_transient, then HTTP status, which is weak (instagram.md 3.1; O7).
+// is_transient, then HTTP status, which is weak.
 func judge(op string, class wire.Class, status int, e graphError, h http.Header) wire.Verdict {
 	v, ok := adviceFor(e.code, e.subcode).verdict(op, class)
 	switch {
@@ -228,9 +228,8 @@ func judge(op string, class wire.Class, status int, e graphError, h http.Header)
 // ContainerErrorKind says what may be done about a container whose state is
 // StateErrored, by the subcode in its text (0 for none). Such a container can
 // not go live. Gone: a new one may pass, which also holds for a subcode that
-// nobody knows, as the same file often passes the next time (instagram.md 2.3
-// and 6). Rejected: a new one would fail as well. RateLimited: a new one may
-// pass hours later.
+// nobody knows, as the same file often passes the next time. Rejected: a new one
+// would fail as well. RateLimited: a new one may pass hours later.
 func ContainerErrorKind(subcode int) (platform.Kind, platform.Code) {
 	switch a := subcodes[int64(subcode)]; a {
 	case adviseStop:
@@ -243,7 +242,7 @@ func ContainerErrorKind(subcode int) (platform.Kind, platform.Code) {
 	}
 }
 
-// graphError is Meta's error shape (instagram.md 3.1; O7, O4).
+// graphError is Meta's error shape (Handling Errors).
 type graphError struct {
 	present        bool
 	code, subcode  int64

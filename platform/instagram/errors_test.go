@@ -31,7 +31,7 @@ var (
 	gone       = outcome{platform.Gone, platform.CodePublishFailed, 0}
 )
 
-// errorCases is the whole of instagram.md 3.2 and 3.3: how a read, a
+// errorCases is every error that is documented or was seen: how a read, a
 // create_container and a media_publish must take each error.
 var errorCases = []struct {
 	status                int

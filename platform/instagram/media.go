@@ -31,7 +31,7 @@ type Media struct {
 	Timestamp time.Time
 }
 
-// Media reads one post (O1). It may be unreadable (100/33, Transient) while the
+// Media reads one post. It may be unreadable (100/33, Transient) while the
 // post is well: its id and permalink are best effort.
 func (c *Client) Media(ctx context.Context, token secrets.Secret, mediaID string) (Media, error) {
 	var m Media
@@ -42,8 +42,8 @@ func (c *Client) Media(ctx context.Context, token secrets.Secret, mediaID string
 	return m, err
 }
 
-// RecentMedia lists the account's newest posts, newest first, without stories
-// (instagram.md 5.1); limit is 1 to 100. An answer without a list is an error:
+// RecentMedia lists the account's newest posts, newest first, without stories;
+// limit is 1 to 100. An answer without a list is an error:
 // it must not read as "nothing is live".
 func (c *Client) RecentMedia(ctx context.Context, token secrets.Secret, igID string, limit int) ([]Media, error) {
 	query := url.Values{
@@ -101,8 +101,7 @@ func parseMedia(body []byte) (Media, error) {
 	}, nil
 }
 
-// parseTime reads 2026-08-01T09:30:00+0000: no colon in the offset
-// (instagram.md 5.1).
+// parseTime reads 2026-08-01T09:30:00+0000: no colon in the offset.
 func parseTime(s string) time.Time {
 	for _, layout := range []string{"2006-01-02T15:04:05-0700", time.RFC3339} {
 		if t, err := time.Parse(layout, s); err == nil {

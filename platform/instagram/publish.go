@@ -11,10 +11,10 @@ import (
 
 const opPublish = "instagram.publish"
 
-// Publish makes a finished container live (O15). It is the one call that can
+// Publish makes a finished container live. It is the one call that can
 // post twice, so it runs at most once per decision: after kind Unknown read the
 // container, StatePublished means that it worked. What Meta answers to a second
-// publish of one container is not known (instagram.md 2.5).
+// publish of one container is not documented.
 //
 // Kind NotReady asks for the same container after 2 to 30 s, also when Meta
 // says that it does not exist, because a lagging replica says so; when that

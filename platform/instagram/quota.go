@@ -15,13 +15,14 @@ import (
 const opQuota = "instagram.quota"
 
 // Quota is how many posts the account made in the rolling window. Used lags by
-// minutes (N3), so the caller keeps a count of its own beside it.
+// minutes (seen in the field, 2026-09), so the caller keeps a count of its own
+// beside it.
 type Quota struct {
 	Used, Total int
 	Window      time.Duration
 }
 
-// Quota asks for the account's publishing limit (instagram.md 2.6): 50 or 100
+// Quota asks for the account's publishing limit: 50 or 100
 // in 24 h, by page and by account, so the answer's own total counts.
 func (c *Client) Quota(ctx context.Context, token secrets.Secret, igID string) (Quota, error) {
 	var q Quota

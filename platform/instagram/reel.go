@@ -17,7 +17,7 @@ import (
 
 const opUpload = "instagram.upload"
 
-// Reel is one video post; its bytes are uploaded, not fetched (O2, O5).
+// Reel is one video post; its bytes are uploaded, not fetched.
 type Reel struct {
 	Caption, LocationID string
 	// ShareToFeed asks for the feed too, which is not guaranteed; nil leaves it
@@ -31,8 +31,8 @@ type Reel struct {
 	UserTags []UserTag
 }
 
-// CreateReel makes the container of a reel for a resumable upload (O5,
-// 2026-03-15). A container is harmless until it is published.
+// CreateReel makes the container of a reel for a resumable upload (Resumable
+// Uploads, 2026-03-15). A container is harmless until it is published.
 func (c *Client) CreateReel(ctx context.Context, token secrets.Secret, igID string, reel Reel) (Container, error) {
 	form := url.Values{"media_type": {"REELS"}, "upload_type": {"resumable"}}
 	setText(form, "caption", reel.Caption)
@@ -64,12 +64,12 @@ func (c *Client) uploadURL(containerID string) (string, error) {
 }
 
 // UploadReel sends the file's bytes from offset to its end; open gives them
-// afresh at each call (O5). The target is built from the container's id.
+// afresh at each call. The target is built from the container's id.
 //
 // Kind Unknown means that some bytes may have arrived: read BytesTransferred
 // and go on from there. Kind Gone means that Meta gave the container up; the
 // same file often passes on a new one, whatever "retriable" says
-// (instagram.md 2.3).
+// (seen in the field, 2026).
 func (c *Client) UploadReel(ctx context.Context, token secrets.Secret, container Container, offset, size int64, open func(offset int64) (io.ReadCloser, error)) error {
 	x := c.begin(opUpload, wire.Uploading, token)
 	x.add(fmt.Sprintf("bytes %d-%d/%d", offset, size-1, size))
@@ -97,11 +97,11 @@ func (c *Client) uploadReel(ctx context.Context, x *exchange, token secrets.Secr
 	if err != nil {
 		return err
 	}
-	defer resp.Body.Close() //nolint:errcheck // nothing is left to lose
+	defer resp.Body.Close()
 	return x.decodeUpload(resp)
 }
 
-// newUploadRequest builds the upload; rupload wants the scheme OAuth (O5).
+// newUploadRequest builds the upload; rupload wants the scheme OAuth.
 func newUploadRequest(ctx context.Context, token secrets.Secret, target string, offset, size int64, open func(offset int64) (io.ReadCloser, error)) (*http.Request, error) {
 	body := func() (io.ReadCloser, error) {
 		r, err := open(offset)
@@ -126,8 +126,8 @@ func newUploadRequest(ctx context.Context, token secrets.Secret, target string, 
 	return req, nil
 }
 
-// uploadTypes is the table of rupload's debug_info.type (O5; sources
-// 65939076928, 58089527441, 60530321745).
+// uploadTypes is the table of rupload's debug_info.type (Resumable Uploads,
+// 2026-03-15, and seen in the field).
 var uploadTypes = map[string]wire.Verdict{
 	"ProcessingFailedError": {Kind: platform.Gone, Code: platform.CodeUploadFailed},
 	"NotAuthorizedError":    reconnect,

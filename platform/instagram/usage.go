@@ -10,7 +10,7 @@ import (
 
 const (
 	// blindWait: without an estimate wait an hour, because calling while
-	// throttled lengthens the block (instagram.md 3.4; O8, MX, N1).
+	// throttled lengthens the block (Rate Limits).
 	blindWait = time.Hour
 	// maxWait bounds a wait that an answer names: limits count over 24 h.
 	maxWait = 24 * time.Hour
@@ -32,7 +32,7 @@ type usageCounters struct {
 }
 
 // usageOf reads X-App-Usage and X-Business-Use-Case-Usage. In the second, the
-// value of each id is a list (instagram.md 3.4; O8).
+// value of each id is a list (Rate Limits).
 func usageOf(h http.Header) usage {
 	var u usage
 	var app usageCounters

@@ -6,6 +6,22 @@
 // only the caller's ledger knows what may be sent twice; every error is a
 // *platform.Error whose Kind says so. No secret is ever in an error or in a
 // recorded call.
+//
+// # Sources
+//
+// Comments name pages below https://developers.tiktok.com/doc/ by their title:
+//
+//   - Direct Post reference, 2026-09-11: content-posting-api-reference-direct-post
+//   - Upload Video reference: content-posting-api-reference-upload-video
+//   - Media Transfer Guide, 2026-09-11: content-posting-api-media-transfer-guide
+//   - Query Creator Info: content-posting-api-reference-query-creator-info
+//   - Get Post Status: content-posting-api-reference-get-video-status
+//   - Content Sharing Guidelines, 2026-09-11: content-sharing-guidelines
+//   - Manage User Access Tokens, 2026-11-02: oauth-user-access-token-management
+//
+// The date is the day of the page's last change, where it tells one; all were
+// read on 2026-11-22. What others met in their own use of the API and published
+// is "seen in the field".
 package tiktok
 
 import (
@@ -135,12 +151,12 @@ func (c *Client) exchange(ctx context.Context, x *exchange, token secrets.Secret
 	if err != nil {
 		return err
 	}
-	defer resp.Body.Close() //nolint:errcheck // nothing is left to lose
+	defer resp.Body.Close()
 	return x.decode(resp, read)
 }
 
 // newRequest builds a call. Every path ends in "/": without it the gateway
-// answers 404 "Unsupported path(Janus)" (arctic #251).
+// answers 404 "Unsupported path(Janus)" (pilcrowonpaper/arctic issue 251).
 func (c *Client) newRequest(ctx context.Context, token secrets.Secret, path string, in any) (*http.Request, error) {
 	var body []byte
 	if in != nil {

@@ -14,7 +14,7 @@ import (
 const opCreatorInfo = "tiktok.creator_info"
 
 // CreatorInfo is what the account allows at this moment. It changes: ask again
-// just before each InitVideo (D4, 2026-09-11).
+// just before each InitVideo (Content Sharing Guidelines, 2026-09-11).
 type CreatorInfo struct {
 	Username, Nickname string
 	// PrivacyLevels are the only ones that a post may name.
@@ -24,8 +24,8 @@ type CreatorInfo struct {
 	MaxVideoDuration time.Duration
 }
 
-// CreatorInfo asks what the account allows (D6, creator_info/query; 20 a minute
-// per token). An account that may not post now, such as one at its daily cap,
+// CreatorInfo asks what the account allows (creator_info/query; 20 a minute per
+// token). An account that may not post now, such as one at its daily cap,
 // is an error although TikTok answers HTTP 200: do not init after it.
 func (c *Client) CreatorInfo(ctx context.Context, token secrets.Secret) (CreatorInfo, error) {
 	x := c.begin(opCreatorInfo, wire.Reading)

@@ -14,13 +14,13 @@ import (
 )
 
 const (
-	// minuteWait: limits count per sliding minute, so 60 s clear them (D1 and
-	// D6, 2026-09-11; no Retry-After is documented).
+	// minuteWait: limits count per sliding minute, so 60 s clear them (Direct
+	// Post reference, 2026-09-11; no Retry-After is documented).
 	minuteWait = time.Minute
 	// CapWait is the step in which a cap of a day is looked at again. The caps on
 	// posts per creator, pending shares and active creators count over a window
 	// of 24 h whose start nobody tells, so the next slot may open at any time in
-	// it (D4, 2026-09-11).
+	// it (Content Sharing Guidelines, 2026-09-11).
 	CapWait = time.Hour
 	// maxWait bounds a wait that an answer names.
 	maxWait = 24 * time.Hour
@@ -39,9 +39,9 @@ var (
 	trouble = wire.Verdict{}
 )
 
-// verdicts is the one table of error codes (D1 to D6 of 2026-09-11, R9, R14).
-// The codes of caps and bans come with HTTP 403 from an init and with HTTP 200
-// from creator_info; the code decides, not the status.
+// verdicts is the one table of error codes, from all pages of the package
+// comment. The codes of caps and bans come with HTTP 403 from an init and with
+// HTTP 200 from creator_info; the code decides, not the status.
 var verdicts = map[string]wire.Verdict{
 	"invalid_param":            refused, // as the posting pages spell it
 	"invalid_params":           refused, // as real answers spell it
@@ -54,7 +54,7 @@ var verdicts = map[string]wire.Verdict{
 	"token_not_authorized_for_specified_publish_id": noScope,
 
 	"access_token_invalid":    {Kind: platform.AuthExpired, Code: platform.CodeTokenExpired},
-	"scope_not_authorized":    noScope, // needs new consent; the account's other scopes still work (R10)
+	"scope_not_authorized":    noScope, // needs new consent; the other scopes still work (seen in the field, 2026-09)
 	"scope_permission_missed": noScope,
 
 	"spam_risk_too_many_posts":         capped,
@@ -73,7 +73,7 @@ var verdicts = map[string]wire.Verdict{
 }
 
 // statusVerdicts differ from the table: status/fetch has one parameter, and a
-// bad publish_id was also seen as invalid_params (source id 19705430981).
+// bad publish_id was also seen in the field as invalid_params.
 var statusVerdicts = map[string]wire.Verdict{
 	"invalid_param":  verdicts["invalid_publish_id"],
 	"invalid_params": verdicts["invalid_publish_id"],
@@ -116,7 +116,7 @@ const codeOK = "ok"
 var errNoEnvelope = errors.New("the answer is not TikTok's JSON")
 
 // parseEnvelope reads an answer. Field tables call the log id logid, samples
-// and real answers log_id (tiktok.md 2.1). An error that is a bare string, as
+// and real answers log_id. An error that is a bare string, as
 // OAuth sends it, still gives a code.
 func parseEnvelope(body []byte) (envelope, error) {
 	var raw struct {
@@ -166,7 +166,7 @@ func (x *exchange) note(e envelope) {
 }
 
 // decode reads an answer: data for read when the code is "ok", else the typed
-// error. The code counts on HTTP 200 too (tiktok.md 2.1).
+// error. The code counts on HTTP 200 too.
 func (x *exchange) decode(resp *http.Response, read func(json.RawMessage) error) error {
 	body, err := wire.ReadBody(resp)
 	var e envelope
@@ -207,7 +207,7 @@ func (x *exchange) unread(resp *http.Response) wire.Verdict {
 	return x.Class.Lost()
 }
 
-// waitOf gives the wait of a rate limit. TikTok documents no Retry-After (R14);
+// waitOf gives the wait of a rate limit. TikTok documents no Retry-After;
 // one that comes all the same can only lengthen the wait.
 func waitOf(v wire.Verdict, resp *http.Response) time.Duration {
 	if v.Kind != platform.RateLimited {

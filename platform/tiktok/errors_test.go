@@ -10,8 +10,8 @@ import (
 	"socialqueue/platform"
 )
 
-// TestVerdicts holds the whole table of tiktok.md 2.10 against the client, for
-// a read and for an init.
+// TestVerdicts holds every error code that TikTok documents against the client,
+// for a read and for an init.
 func TestVerdicts(t *testing.T) {
 	const (
 		rejected  = platform.Rejected

@@ -9,7 +9,7 @@ import (
 const (
 	// maxWhole is the largest file sent in one chunk, chunkSize the chunk of
 	// larger ones. Both hold whether TikTok counts a MB as 10^6 or 2^20 bytes
-	// (tiktok.md 2.6; D2, 2026-09-11).
+	// (Media Transfer Guide, 2026-09-11).
 	maxWhole  = 64_000_000
 	chunkSize = 10_000_000
 	// MaxVideoSize is the largest file that can be planned.
@@ -24,9 +24,9 @@ type Plan struct {
 }
 
 // PlanUpload plans the upload of size bytes. One chunk has chunk_size equal to
-// the file's size: since August 2026 TikTok refuses any other (R8 incident of
-// 2026-08-23, post-for-me #327). An empty file, or one over MaxVideoSize, is a
-// Rejected error.
+// the file's size: since August 2026 TikTok refuses any other (seen in the
+// field, 2026-08; DayMoonDevelopment/post-for-me issue 327). An empty file, or
+// one over MaxVideoSize, is a Rejected error.
 func PlanUpload(size int64) (Plan, error) {
 	switch {
 	case size <= 0 || size > MaxVideoSize:

@@ -6,7 +6,8 @@ import (
 	"socialqueue/platform"
 )
 
-// The vectors of tiktok.md 2.6.
+// Sizes around every bound of the Media Transfer Guide, 2026-09-11, its own
+// example, and one that failed in the field, 2026-08.
 func TestPlanUpload(t *testing.T) {
 	for _, tt := range []struct {
 		size, chunk int64

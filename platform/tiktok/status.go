@@ -42,8 +42,8 @@ func (s State) String() string {
 // Final reports whether the state will not change any more.
 func (s State) Final() bool { return s != StateProcessing }
 
-// states is the table of tiktok.md 2.9 (D6). PROCESSING_UPLOAD also stands
-// while the video is processed after its last byte.
+// states is the table of Get Post Status. PROCESSING_UPLOAD also stands while
+// the video is processed after its last byte.
 var states = map[string]State{
 	"PROCESSING_UPLOAD":   StateProcessing,
 	"PROCESSING_DOWNLOAD": StateProcessing,
@@ -66,8 +66,8 @@ type Status struct {
 	PostIDs []string
 }
 
-// Status asks how a post fares (D6, status/fetch; 30 a minute per token). Store
-// a final state at once: how long a publish_id can be asked is not documented.
+// Status asks how a post fares (status/fetch; 30 a minute per token). Store a
+// final state at once: how long a publish_id can be asked is not documented.
 func (c *Client) Status(ctx context.Context, token secrets.Secret, publishID string) (Status, error) {
 	in := struct {
 		PublishID string `json:"publish_id"`
@@ -88,7 +88,7 @@ func parseStatus(data json.RawMessage) (Status, error) {
 		Status     wire.Scalar     `json:"status"`
 		FailReason wire.Scalar     `json:"fail_reason"`
 		Uploaded   wire.Scalar     `json:"uploaded_bytes"`
-		IDs        json.RawMessage `json:"publicaly_available_post_id"` // sic (D6)
+		IDs        json.RawMessage `json:"publicaly_available_post_id"` // spelled so
 		IDsSpelled json.RawMessage `json:"publicly_available_post_id"`
 	}
 	if err := unmarshalData(data, &d); err != nil {
@@ -108,7 +108,7 @@ func parseStatus(data json.RawMessage) (Status, error) {
 }
 
 // postIDs reads ids from a list or a scalar of numbers or strings. They exceed
-// 2^53, so they never pass through a float (tiktok.md 2.9 and 5, row 5).
+// 2^53, so they never pass through a float.
 func postIDs(raw json.RawMessage) []string {
 	var list []wire.Scalar
 	if json.Unmarshal(raw, &list) != nil {
@@ -134,8 +134,8 @@ func isID(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r < '0' || r > '9' })
 }
 
-// failReasons is the table of tiktok.md 2.9 (D6, R1, R9). A failed post is not
-// live, so Transient stands for "once more, with a new init".
+// failReasons is the table of Get Post Status. A failed post is not live, so
+// Transient stands for "once more, with a new init".
 var failReasons = map[string]wire.Verdict{
 	"file_format_check_failed":  refused,
 	"duration_check_failed":     refused,
@@ -168,8 +168,8 @@ func FailReasonKind(reason string) (platform.Kind, platform.Code) {
 	return v.Kind, v.Code
 }
 
-// Permalink gives the public address of a video (tiktok.md 2.9). It is empty
-// when the name or the id is missing.
+// Permalink gives the public address of a video. It is empty when the
+// name or the id is missing.
 func Permalink(username, id string) string {
 	username = strings.TrimPrefix(username, "@")
 	if username == "" || id == "" {

@@ -33,7 +33,7 @@ type Progress struct {
 }
 
 // PutChunk sends one chunk; open gives its bytes, from First to Last, afresh at
-// each call (D2, 2026-09-11). Chunks go in order, one at a time.
+// each call. Chunks go in order, one at a time.
 //
 // A chunk that TikTok does not expect now (416) is no error: Progress tells
 // what it has. Kind Unknown means that the bytes may have arrived: read the
@@ -70,13 +70,14 @@ func (c *Client) putChunk(ctx context.Context, x *exchange, link secrets.Secret,
 	if err != nil {
 		return none, err
 	}
-	defer resp.Body.Close() //nolint:errcheck // nothing is left to lose
+	defer resp.Body.Close()
 	return x.progress(resp, chunk)
 }
 
 // newChunkRequest builds the PUT. Length and GetBody are set by hand, since
 // net/http would else send chunked encoding, which TikTok refuses. There is no
-// Authorization header: the URL is the credential (D1).
+// Authorization header: the URL is the credential (Media Transfer Guide,
+// 2026-09-11).
 func newChunkRequest(ctx context.Context, target *url.URL, chunk Chunk, size int64, open func() (io.ReadCloser, error)) (*http.Request, error) {
 	body := func() (io.ReadCloser, error) {
 		r, err := open()
@@ -99,8 +100,8 @@ func newChunkRequest(ctx context.Context, target *url.URL, chunk Chunk, size int
 	return req, nil
 }
 
-// uploadURL allows TikTok's own hosts over https on port 443 (five are known,
-// tiktok.md 2.7), and next to a sandbox the hosts it was configured with.
+// uploadURL allows TikTok's own hosts over https on port 443 (five are known),
+// and next to a sandbox the hosts it was configured with.
 func (c *Client) uploadURL(x *exchange, link secrets.Secret) (*url.URL, error) {
 	u, err := url.Parse(link.Reveal())
 	if err != nil || u.Host == "" {
@@ -117,7 +118,7 @@ func (c *Client) uploadURL(x *exchange, link secrets.Secret) (*url.URL, error) {
 	return nil, x.Fail(badUpload, "", fmt.Errorf("upload_url names a host that is not allowed: %s", x.Hide.Text(u.Host)))
 }
 
-// progress reads the answer to a PUT, which has no envelope (tiktok.md 2.7).
+// progress reads the answer to a PUT, which has no envelope.
 func (x *exchange) progress(resp *http.Response, chunk Chunk) (Progress, error) {
 	p := Progress{Received: received(resp.Header.Get("Content-Range"), chunk.Total)}
 	body, _ := wire.ReadBody(resp) // the status says it all; a body only adds a text
@@ -125,7 +126,7 @@ func (x *exchange) progress(resp *http.Response, chunk Chunk) (Progress, error) 
 	switch resp.StatusCode {
 	case http.StatusCreated:
 		return Progress{Complete: true, Received: chunk.Total}, nil
-	case http.StatusOK: // not documented; Postiz accepts it
+	case http.StatusOK: // not documented; others report it
 		if last {
 			return Progress{Complete: true, Received: chunk.Total}, nil
 		}
@@ -143,7 +144,8 @@ func (x *exchange) progress(resp *http.Response, chunk Chunk) (Progress, error) 
 	return Progress{Received: -1}, x.Fail(v, e.message, nil)
 }
 
-// chunkVerdicts is the table of tiktok.md 2.7 for answers that take no bytes.
+// chunkVerdicts is the Media Transfer Guide's table (2026-09-11) of answers that
+// take no bytes.
 var chunkVerdicts = map[int]wire.Verdict{
 	http.StatusBadRequest:      badUpload,  // malformed headers or length: ours
 	http.StatusForbidden:       goneUpload, // upload_url expired
@@ -167,7 +169,7 @@ var contentRange = regexp.MustCompile(`^(?:bytes )?0-([0-9]{1,18})/([0-9]{1,18})
 
 // received reads the progress header, "bytes 0-{UPLOADED_BYTES}/{TOTAL}". The
 // page does not say whether that number counts bytes or is the last byte's
-// index (tiktok.md 2.7), so it is read as whichever falls on a boundary of the
+// index, so it is read as whichever falls on a boundary of the
 // plan; when neither does, as the smaller one.
 func received(header string, total int64) int64 {
 	m := contentRange.FindStringSubmatch(strings.TrimSpace(header))

@@ -12,7 +12,8 @@ import (
 
 const opInit = "tiktok.init"
 
-// VideoPost is what the user chose for a direct post (D1, 2026-09-11).
+// VideoPost is what the user chose for a direct post (Direct Post reference,
+// 2026-09-11).
 type VideoPost struct {
 	// Title is the caption, at most 2200 UTF-16 code units.
 	Title string
@@ -39,7 +40,7 @@ type initRequest struct {
 }
 
 // postInfo sends the brand toggles always: the page requires them although its
-// samples leave them out (D1).
+// samples leave them out.
 type postInfo struct {
 	Title          string `json:"title"`
 	Privacy        string `json:"privacy_level"`
@@ -59,13 +60,13 @@ type sourceInfo struct {
 	Count  int    `json:"total_chunk_count"`
 }
 
-// InitVideo starts a direct post by FILE_UPLOAD (D1; 6 a minute per token).
+// InitVideo starts a direct post by FILE_UPLOAD (6 a minute per token).
 // Nothing can go live before all bytes are in, so a lost answer (kind Unknown)
 // leaves nothing behind but a publish_id that nobody knows.
 func (c *Client) InitVideo(ctx context.Context, token secrets.Secret, post VideoPost, plan Plan) (Upload, error) {
 	x := c.begin(opInit, wire.Creating)
 	x.Hide.Secret(token.Reveal())
-	x.Detail = fmt.Sprintf("%d bytes in %d chunks", plan.Size, plan.Count)
+	x.Detail = planned(plan)
 	var up Upload
 	err := c.initVideo(ctx, x, token, post, plan, &up)
 	return up, x.Finish(ctx, err)
@@ -96,6 +97,13 @@ func (c *Client) initVideo(ctx context.Context, x *exchange, token secrets.Secre
 		*up = got
 		return nil
 	})
+}
+
+func planned(p Plan) string {
+	if p.Count == 1 {
+		return fmt.Sprintf("%d bytes in 1 chunk", p.Size)
+	}
+	return fmt.Sprintf("%d bytes in %d chunks", p.Size, p.Count)
 }
 
 func parseUpload(data json.RawMessage) (Upload, error) {

@@ -77,6 +77,15 @@ func TestInitVideo(t *testing.T) {
 	}
 }
 
+func TestInitVideoTellsOneChunk(t *testing.T) {
+	ctx, c, calls := serve(t, answer(500, "{}"))
+	plan, _ := PlanUpload(100)
+	_, _ = c.InitVideo(ctx, testToken, VideoPost{}, plan)
+	if call := (*calls)[0]; call.Detail != "100 bytes in 1 chunk" {
+		t.Errorf("recorded %+v", call)
+	}
+}
+
 func TestInitVideoRefusesABadPlan(t *testing.T) {
 	ctx, c, calls := serve(t, func(http.ResponseWriter, *http.Request) { t.Error("a request came") })
 	_, err := c.InitVideo(ctx, testToken, VideoPost{}, Plan{})

@@ -95,8 +95,14 @@ func (r *Redactor) Text(s string) string {
 	return s
 }
 
-// Err takes the URL off an error of net/http, leaving its host, and hides
-// whatever secret is left in it.
+// ownSide finds what net says of our side of a connection: both its sockets,
+// and the resolver that was asked. The reason of the failure stands behind it.
+var ownSide = regexp.MustCompile(`\b(\w+) (?:tcp|udp)[46]? \S+->\S+: (?:(?:read|write|sendto|recvfrom): )?|(\blookup \S+) on [^\s]+: `)
+
+func withoutOwnSide(s string) string { return ownSide.ReplaceAllString(s, "$1$2: ") }
+
+// Err takes the URL off an error of net/http, leaving its host, takes our own
+// addresses off and hides whatever secret is left.
 func (r *Redactor) Err(err error) error {
 	if err == nil {
 		return nil
@@ -108,7 +114,7 @@ func (r *Redactor) Err(err error) error {
 			text = u.Host + ": " + text
 		}
 	}
-	return &cleanError{text: r.clean(text), cause: cause}
+	return &cleanError{text: r.clean(withoutOwnSide(text)), cause: cause}
 }
 
 // cleanError shows a cleaned text. It answers errors.Is and errors.As for its

@@ -6,7 +6,9 @@ import (
 	"io"
 	"net"
 	"net/url"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -43,6 +45,22 @@ func TestRedactor(t *testing.T) {
 	}
 }
 
+func TestWithoutOwnSide(t *testing.T) {
+	for in, want := range map[string]string{
+		"read answer: read tcp 127.0.0.1:57364->127.0.0.1:80: read: connection reset by peer": "read answer: read: connection reset by peer",
+		"readfrom tcp [::1]:57364->[::1]:80: write tcp [::1]:57364->[::1]:80: broken pipe":    "readfrom: write: broken pipe",
+		"read tcp 10.0.0.7:1->192.0.2.1:443: i/o timeout":                                     "read: i/o timeout",
+		"dial tcp 192.0.2.1:443: connect: connection refused":                                 "dial tcp 192.0.2.1:443: connect: connection refused",
+		"dial tcp: lookup a.test on 10.0.0.2:53: no such host":                                "dial tcp: lookup a.test: no such host",
+		"lookup a.test on 10.0.0.2:53: read udp 10.0.0.7:1->10.0.0.2:53: i/o timeout":         "lookup a.test: read: i/o timeout",
+		"lookup a.test: no such host":                                                         "lookup a.test: no such host",
+	} {
+		if got := withoutOwnSide(in); got != want {
+			t.Errorf("%q: got %q, want %q", in, got, want)
+		}
+	}
+}
+
 func TestRedactorErr(t *testing.T) {
 	var r Redactor
 	if r.Err(nil) != nil {
@@ -55,6 +73,14 @@ func TestRedactorErr(t *testing.T) {
 	}
 	if _, ok := errors.AsType[*net.OpError](r.Err(&net.OpError{Op: "read", Err: io.EOF})); !ok {
 		t.Error("the cause cannot be asked for")
+	}
+	reset := &net.OpError{
+		Op: "read", Net: "tcp", Source: &net.TCPAddr{IP: net.IPv4(10, 0, 0, 7), Port: 57364},
+		Addr: &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 443}, Err: os.NewSyscallError("read", syscall.ECONNRESET),
+	}
+	err = r.Err(&url.Error{Op: "Put", URL: "https://api.test/path", Err: reset})
+	if err.Error() != "api.test: read: connection reset by peer" || !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("got %v", err)
 	}
 	err = r.Err(&url.Error{Op: "Get", URL: "https://api.test/path?t=act.abcdefghijklmnopqrstuvwxyz", Err: io.EOF})
 	if err.Error() != "api.test: EOF" || !errors.Is(err, io.EOF) {

@@ -66,4 +66,3 @@ func firstAfter(events []event, at time.Time, op string) event {
 	}
 	return event{}
 }
-

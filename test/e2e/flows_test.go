@@ -198,7 +198,11 @@ func multipartVideo(t *testing.T, a account) (contentType string, body []byte) {
 
 func serveFile(t *testing.T, contentType string, file []byte) (url string) {
 	t.Helper()
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Has("gone") {
+			http.Error(w, "gone", http.StatusForbidden)
+			return
+		}
 		w.Header().Set("Content-Type", contentType)
 		_, _ = w.Write(file)
 	}))

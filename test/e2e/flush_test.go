@@ -23,10 +23,10 @@ func TestRedisEmptied(t *testing.T) {
 	for i := range running {
 		a := w.tiktokAccount()
 		first = append(first, order{a, video(a, clip, fmt.Sprintf("running %d", i))})
-		// They wait behind it for their turn.
-		for k := range waiting / 2 / running {
-			rest = append(rest, order{a, video(a, clip, fmt.Sprintf("backlog %d.%d", i, k))})
-		}
+	}
+	for i := range waiting / 2 { // behind those, for their turn
+		a := first[i%running].account
+		rest = append(rest, order{a, video(a, clip, fmt.Sprintf("backlog %d", i))})
 	}
 	at := time.Now().Add(6 * time.Second)
 	for i := range waiting / 2 / 10 {

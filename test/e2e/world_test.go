@@ -48,8 +48,8 @@ type world struct {
 	db    *db.DB
 	ring  *secrets.Keyring
 	redis redis.UniversalClient
-	logs *logLines
-	http *http.Client
+	logs  *logLines
+	http  *http.Client
 
 	api    *app.API
 	appID  int64
@@ -166,7 +166,7 @@ func (w *world) options(service string) app.Options {
 }
 
 func (w *world) logger(service string) *logrus.Logger {
-	return observe.NewLogger(service, "debug", "json", w.logs)
+	return observe.NewLogger(service, "trace", "json", w.logs)
 }
 
 func (w *world) startAPI() {
@@ -300,4 +300,3 @@ func (l *logLines) troubles() string {
 	}
 	return strings.Join(found, "")
 }
-
