@@ -128,6 +128,15 @@ func (d *DB) Ping(ctx context.Context) error {
 	return nil
 }
 
+// translate gives GORM's name to an error of the database, where GORM does not
+// do so itself: for queries in SQL.
+func (d *DB) translate(err error) error {
+	if translator, ok := d.orm.Dialector.(gorm.ErrorTranslator); ok && err != nil {
+		return translator.Translate(err)
+	}
+	return err
+}
+
 // first turns GORM's way of saying "no row" into ours.
 func first(err error, what string) error {
 	switch {

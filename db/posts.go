@@ -2,9 +2,9 @@ package db
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"time"
 
 	"gorm.io/gorm"
 
@@ -19,15 +19,12 @@ type Destination struct {
 	Status             models.AccountStatus
 	// Media is nil if the app has no such file.
 	Media *models.Media
-	// LaneBusy counts the posts of the lane that are in Asynq and due.
-	LaneBusy int
 }
 
 type destinationRow struct {
 	UserID         int64
 	OAuthAccountID int64 `gorm:"column:oauth_account_id"`
 	Status         models.AccountStatus
-	LaneBusy       int
 	MediaRowID     *string
 	Bytes          int64
 	ContentType    string
@@ -40,28 +37,22 @@ type destinationRow struct {
 const destinationMedia = `m.id AS media_row_id, COALESCE(m.bytes, 0) AS bytes, COALESCE(m.content_type, '') AS content_type,
 	COALESCE(m.sha256, '') AS sha256, COALESCE(m.duration_ms, 0) AS duration_ms, COALESCE(m.width, 0) AS width, COALESCE(m.height, 0) AS height`
 
-// The order in laneBusy keeps Postgres on the lane's own index of admitted
-// posts, also while its statistics know the table as small.
-const laneBusy = `(SELECT COUNT(*) FROM (SELECT 1 FROM posts p WHERE p.lane = @lane AND p.admission = 'admitted'
-	AND p.status IN ('scheduled', 'queued', 'publishing') AND p.run_at <= @now ORDER BY p.run_at) busy) AS lane_busy`
-
-// Destination reads an app's account, one of its files and the state of the
-// account's lane in one question. It returns ErrNotFound if the app has no such
-// account.
-func (d *DB) Destination(ctx context.Context, appID int64, p models.Platform, accountID int64, mediaID, lane string, now time.Time) (*Destination, error) {
-	query := `SELECT a.user_id, a.id AS oauth_account_id, a.status, ` + destinationMedia + `, ` + laneBusy + `
+// Destination reads an app's account and one of its files in one question. It
+// returns ErrNotFound if the app has no such account.
+func (d *DB) Destination(ctx context.Context, appID int64, p models.Platform, accountID int64, mediaID string) (*Destination, error) {
+	query := `SELECT a.user_id, a.id AS oauth_account_id, a.status, ` + destinationMedia + `
 		FROM oauth_accounts a JOIN users u ON u.id = a.user_id
 		LEFT JOIN media m ON m.id = @media AND m.app_id = u.app_id
 		WHERE a.id = @account AND a.provider = 'tiktok' AND u.app_id = @app`
 	if p == models.Instagram {
-		query = `SELECT i.user_id, i.oauth_account_id, i.status, ` + destinationMedia + `, ` + laneBusy + `
+		query = `SELECT i.user_id, i.oauth_account_id, i.status, ` + destinationMedia + `
 		FROM instagram_accounts i JOIN users u ON u.id = i.user_id
 		LEFT JOIN media m ON m.id = @media AND m.app_id = u.app_id
 		WHERE i.id = @account AND u.app_id = @app`
 	}
 	var row destinationRow
 	res := d.orm.WithContext(ctx).Raw(query, map[string]any{
-		"app": appID, "account": accountID, "media": mediaID, "lane": lane, "now": now,
+		"app": appID, "account": accountID, "media": mediaID,
 	}).Scan(&row)
 	if res.Error != nil {
 		return nil, fmt.Errorf("read %s account %d: %w", p, accountID, res.Error)
@@ -69,7 +60,7 @@ func (d *DB) Destination(ctx context.Context, appID int64, p models.Platform, ac
 	if res.RowsAffected == 0 {
 		return nil, fmt.Errorf("%s account %d: %w", p, accountID, ErrNotFound)
 	}
-	dest := &Destination{UserID: row.UserID, OAuthAccountID: row.OAuthAccountID, Status: row.Status, LaneBusy: row.LaneBusy}
+	dest := &Destination{UserID: row.UserID, OAuthAccountID: row.OAuthAccountID, Status: row.Status}
 	if p == models.Instagram {
 		dest.InstagramAccountID = &accountID
 	}
@@ -82,12 +73,47 @@ func (d *DB) Destination(ctx context.Context, appID int64, p models.Platform, ac
 	return dest, nil
 }
 
+// insertPost stores a new post. One that is to go into Asynq at once does so
+// only if its lane has a place; that is decided in the same statement. The order
+// in the count keeps Postgres on the lane's own index of admitted posts, also
+// while its statistics know the table as small.
+const insertPost = `
+	INSERT INTO posts (id, app_id, user_id, platform, oauth_account_id, instagram_account_id, kind, group_id, content, source_url,
+		publish_at, max_lateness_ms, miss_at, correlation_id, lane, status, step, media_id, run_at, enqueued_at, created_at, updated_at,
+		admission)
+	VALUES (@id, @app_id, @user_id, @platform, @oauth_account_id, @instagram_account_id, @kind, @group_id, @content, @source_url,
+		@publish_at, @max_lateness_ms, @miss_at, @correlation_id, @lane, @status, @step, @media_id, @run_at, @enqueued_at, @created_at, @updated_at,
+		CASE WHEN @admission <> 'admitted' THEN @admission
+			WHEN (SELECT COUNT(*) FROM (
+				SELECT 1 FROM posts p WHERE p.lane = @lane AND p.admission = 'admitted'
+					AND p.status IN ('scheduled', 'queued', 'publishing') AND p.run_at <= @updated_at
+				ORDER BY p.run_at LIMIT @places) busy) < @places THEN 'admitted'
+			ELSE 'parked' END)
+	RETURNING admission`
+
 // InsertPost stores an accepted post and completes the request's idempotency
 // key, if it has one, in the same transaction. When it returns nil the post is
-// durable.
-func (d *DB) InsertPost(ctx context.Context, p *models.Post, done *Completion) error {
+// durable. A post that is to be admitted is parked instead if its lane has as
+// many due posts in Asynq as it has places. ErrNotFound: its file was cleaned up
+// this moment.
+func (d *DB) InsertPost(ctx context.Context, p *models.Post, places int, done *Completion) error {
+	content, err := json.Marshal(p.Content)
+	if err != nil {
+		return fmt.Errorf("encode post: %w", err)
+	}
+	values := map[string]any{
+		"id": p.ID, "app_id": p.AppID, "user_id": p.UserID, "platform": p.Platform, "oauth_account_id": p.OAuthAccountID,
+		"instagram_account_id": p.InstagramAccountID, "kind": p.Kind, "group_id": p.GroupID, "content": string(content),
+		"source_url": p.SourceURL, "publish_at": p.PublishAt, "max_lateness_ms": p.MaxLatenessMs, "miss_at": p.MissAt,
+		"correlation_id": p.CorrelationID, "lane": p.Lane, "status": p.Status, "step": p.Step, "media_id": p.MediaID, "run_at": p.RunAt,
+		"enqueued_at": p.EnqueuedAt, "created_at": p.CreatedAt, "updated_at": p.UpdatedAt, "admission": p.Admission, "places": places,
+	}
 	return d.completing(ctx, done, func(tx *gorm.DB) error {
-		if err := tx.Create(p).Error; err != nil {
+		err := d.translate(tx.Raw(insertPost, values).Scan(&p.Admission).Error)
+		if errors.Is(err, gorm.ErrForeignKeyViolated) {
+			return fmt.Errorf("store post: its file: %w", ErrNotFound)
+		}
+		if err != nil {
 			return fmt.Errorf("store post: %w", err)
 		}
 		return nil

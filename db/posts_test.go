@@ -59,7 +59,7 @@ func (f *fixture) post(change func(*models.Post)) *models.Post {
 	if change != nil {
 		change(p)
 	}
-	f.must(f.InsertPost(f.t.Context(), p, nil))
+	f.must(f.StorePost(p))
 	return p
 }
 
@@ -383,5 +383,48 @@ func TestRefence(t *testing.T) {
 		claimed := *p
 		claimed.Fence = stuck.Fence + 1
 		wantStale(t, f.Refence(t.Context(), &claimed, epoch)) // it runs
+	})
+}
+
+// TestInsertPost: an accepted post comes back as it was given, and goes into
+// Asynq only where its lane has a place.
+func TestInsertPost(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		const places = 2
+		late, late5 := int64(5000), epoch.Add(5*time.Second)
+		insert := func(change func(*models.Post)) *models.Post {
+			at := epoch
+			p := &models.Post{
+				ID: models.NewID(), AppID: f.app.ID, UserID: f.user.ID, Platform: models.TikTok, OAuthAccountID: f.account.ID,
+				Kind: models.Video, Content: models.Content{TikTok: &models.TikTokContent{Title: "hi"}}, SourceURL: "sealed",
+				PublishAt: at, MaxLatenessMs: &late, MissAt: &late5, CorrelationID: "c", CreatedAt: at, UpdatedAt: at,
+				Lane: models.Lane(models.TikTok, f.account.ID), Status: models.Queued, Step: models.StepTransfer,
+				Admission: models.AdmissionAdmitted, RunAt: &at, EnqueuedAt: &at,
+			}
+			change(p)
+			f.must(f.InsertPost(t.Context(), p, places, nil))
+			return p
+		}
+		var got []models.Admission
+		for range 3 {
+			got = append(got, insert(func(*models.Post) {}).Admission)
+		}
+		waiting := insert(func(p *models.Post) { p.Admission, p.Status = models.AdmissionWaiting, models.Scheduled })
+		other := insert(func(p *models.Post) { p.Lane = "another" })
+		got = append(got, waiting.Admission, other.Admission)
+		if fmt.Sprint(got) != "[admitted admitted parked waiting admitted]" {
+			t.Errorf("admissions = %v", got)
+		}
+		stored := f.reload(waiting)
+		if fmt.Sprintf("%+v", *stored.Content.TikTok) != fmt.Sprintf("%+v", *waiting.Content.TikTok) || !stored.MissAt.Equal(late5) ||
+			stored.SourceURL != "sealed" || stored.CorrelationID != "c" || !stored.RunAt.Equal(epoch) || stored.Status != models.Scheduled {
+			t.Errorf("stored %+v", stored)
+		}
+		gone := models.NewID()
+		p := *waiting
+		p.ID, p.MediaID = models.NewID(), &gone
+		if err := f.InsertPost(t.Context(), &p, places, nil); !errors.Is(err, db.ErrNotFound) {
+			t.Errorf("file that is gone: err = %v, want ErrNotFound", err)
+		}
 	})
 }

@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"gorm.io/gorm"
@@ -119,7 +120,7 @@ func (d *DB) Intend(ctx context.Context, e *models.LedgerEntry, now time.Time) e
 // Settle writes what became of a guarded call. It is a fact, so it needs no
 // fence: a run that lost its lease still tells its successor what it learned.
 func (d *DB) Settle(ctx context.Context, e *models.LedgerEntry) error {
-	err := d.orm.WithContext(ctx).Model(e).Select("state", "external_id", "sealed_url", "settled_at").UpdateColumns(e).Error
+	err := d.orm.WithContext(ctx).Model(e).Where("post_id = ? AND fence = ?", e.PostID, e.Fence).Select("state", "external_id", "sealed_url", "settled_at").UpdateColumns(e).Error
 	if err != nil {
 		return fmt.Errorf("settle ledger of post %s: %w", e.PostID, err)
 	}
@@ -171,26 +172,31 @@ func (d *DB) WriteRun(ctx context.Context, w RunWrite) error {
 	})
 }
 
+// writeAlong writes copies: Create fills in ids, and a write whose commit got no
+// answer is written again.
 func writeAlong(tx *gorm.DB, w RunWrite) error {
 	if len(w.Events) > 0 {
-		if err := tx.Create(&w.Events).Error; err != nil {
+		events := slices.Clone(w.Events)
+		if err := tx.Create(&events).Error; err != nil {
 			return fmt.Errorf("write timeline of post %s: %w", w.Post.ID, err)
 		}
 	}
 	if w.TikTok != nil {
+		row := *w.TikTok
 		err := tx.Clauses(clause.OnConflict{
 			Columns:   []clause.Column{{Name: "publish_id"}},
 			DoUpdates: clause.AssignmentColumns([]string{"video_id", "status", "updated_at"}),
-		}).Create(w.TikTok).Error
+		}).Create(&row).Error
 		if err != nil {
 			return fmt.Errorf("write TikTok row of post %s: %w", w.Post.ID, err)
 		}
 	}
 	if w.IGMedia != nil {
+		row := *w.IGMedia
 		err := tx.Clauses(clause.OnConflict{
 			Columns:   []clause.Column{{Name: "ig_id"}},
 			DoUpdates: clause.AssignmentColumns([]string{"permalink", "timestamp", "updated_at"}),
-		}).Create(w.IGMedia).Error
+		}).Create(&row).Error
 		if err != nil {
 			return fmt.Errorf("write Instagram row of post %s: %w", w.Post.ID, err)
 		}

@@ -420,7 +420,7 @@ func TestPayloadIsIDs(t *testing.T) {
 }
 
 // TestDeadTaskIsSeen: an archived task keeps its id, so the sweep has to know
-//.
+// .
 func TestDeadTaskIsSeen(t *testing.T) {
 	q := NewQueue(newClient(t))
 	task := newTask()

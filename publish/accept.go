@@ -40,15 +40,14 @@ func (s *Service) Accept(ctx context.Context, r Request) (*models.Post, error) {
 	if err := s.checkRequest(ctx, &r, now); err != nil {
 		return nil, err
 	}
-	lane := models.Lane(r.Platform, r.AccountID)
-	dest, err := s.DB.Destination(ctx, r.AppID, r.Platform, r.AccountID, r.MediaID, lane, now)
+	dest, err := s.destinations.read(ctx, &r, now)
 	if err != nil {
 		return nil, err
 	}
 	if err := checkDestination(&r, dest); err != nil {
 		return nil, err
 	}
-	post, err := s.newPost(&r, dest, lane, now)
+	post, err := s.newPost(&r, dest, now)
 	if err != nil {
 		return nil, err
 	}
@@ -129,11 +128,11 @@ func checkFile(kind models.Kind, content models.Content, field string, m *models
 	return errs.Err()
 }
 
-func (s *Service) newPost(r *Request, dest *db.Destination, lane string, now time.Time) (*models.Post, error) {
+func (s *Service) newPost(r *Request, dest *db.Destination, now time.Time) (*models.Post, error) {
 	p := &models.Post{
 		ID: models.NewID(), AppID: r.AppID, UserID: dest.UserID, Platform: r.Platform, OAuthAccountID: dest.OAuthAccountID,
 		InstagramAccountID: dest.InstagramAccountID, Kind: r.Kind, Content: r.Content, CorrelationID: r.CorrelationID,
-		Lane: lane, CreatedAt: now, UpdatedAt: now,
+		Lane: models.Lane(r.Platform, r.AccountID), CreatedAt: now, UpdatedAt: now,
 	}
 	if r.MediaID != "" {
 		p.MediaID = &r.MediaID
@@ -153,24 +152,22 @@ func (s *Service) newPost(r *Request, dest *db.Destination, lane string, now tim
 	if r.PublishAt != nil && r.PublishAt.After(now) {
 		p.SetPublishAt(models.Time(*r.PublishAt))
 	}
-	s.place(p, p.PublishAt, dest.LaneBusy, now)
+	s.place(p, p.PublishAt, now)
 	return p, nil
 }
 
 // place gives a post that is to begin at the given time its state, its first
 // step and its place to wait.
-func (s *Service) place(p *models.Post, at time.Time, laneBusy int, now time.Time) {
+func (s *Service) place(p *models.Post, at, now time.Time) {
 	p.Step = firstStep(p)
 	p.RunAt = &at
 	p.EnqueuedAt = nil
 	switch {
 	case at.After(now):
 		p.Status, p.Admission = models.Scheduled, models.AdmissionWaiting
-	case laneBusy < lanePlaces:
+	default:
 		p.Status, p.Admission = models.Queued, models.AdmissionAdmitted
 		p.EnqueuedAt = &now
-	default:
-		p.Status, p.Admission = models.Queued, models.AdmissionParked
 	}
 }
 
@@ -191,7 +188,7 @@ func (s *Service) insert(ctx context.Context, r *Request, p *models.Post) error 
 			return err
 		}
 	}
-	return s.DB.InsertPost(ctx, p, done)
+	return s.DB.InsertPost(ctx, p, lanePlaces, done)
 }
 
 func sourceRow(postID string) string { return "posts/" + postID + "/source_url" }

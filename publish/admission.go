@@ -53,12 +53,12 @@ func (s *Service) admitWaiting(ctx context.Context, now time.Time) error {
 }
 
 // choose splits posts, soonest first, into those that go into Asynq and those
-// that wait for their lane. A post that is past its lane (the platform has it
-// already) always goes.
+// that wait for their lane. A post whose turn came before (the platform may have
+// it already) always goes.
 func choose(posts []models.Post, loads map[string]db.LaneLoad, now time.Time) (admit []models.Post, park []string) {
 	for _, p := range posts {
 		load := loads[p.Lane]
-		if p.Status.InLane() && !hasRoom(load, *p.RunAt, now) {
+		if p.Status.Unsent() && !hasRoom(load, *p.RunAt, now) {
 			park = append(park, p.ID)
 			continue
 		}

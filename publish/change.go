@@ -30,7 +30,7 @@ func (s *Service) Reschedule(ctx context.Context, appID int64, id string, at tim
 	p.SetPublishAt(models.Time(at))
 	p.DeferredUntil, p.DeferredReason = nil, ""
 	p.UpdatedAt = now
-	s.place(p, p.PublishAt, 0, now)
+	s.place(p, p.PublishAt, now)
 	err = s.DB.ChangeUnsent(ctx, p, models.PostEvent{
 		PostID: id, At: now, Type: models.EventState, From: from, To: p.Status,
 		Message: "rescheduled by the app to " + p.PublishAt.Format(time.RFC3339), Fence: p.Fence + 1,
@@ -92,7 +92,7 @@ func (s *Service) Retry(ctx context.Context, appID int64, id string) (*models.Po
 	}
 	now, from := s.Now(), p.Status
 	revive(p, now)
-	s.place(p, now, 0, now)
+	s.place(p, now, now)
 	err = s.DB.Revive(ctx, p, models.PostEvent{
 		PostID: id, At: now, Type: models.EventState, From: from, To: p.Status, Message: "run again by the app", Fence: p.Fence + 1,
 	})

@@ -30,10 +30,13 @@ type chunkSender struct {
 func (c *chunkSender) from(ctx context.Context, offset int64) error {
 	failures := 0
 	offset = c.received(offset, 0)
+	furthest := offset
 	for offset < c.plan.Size {
 		next, err := c.one(ctx, offset)
 		if err == nil && next > offset {
-			offset, failures = next, 0
+			if offset = next; next > furthest {
+				furthest, failures = next, 0
+			}
 			continue
 		}
 		if err != nil && !worthAsking(err) {

@@ -61,6 +61,9 @@ func (r *run) instagramVerdict(ctx context.Context, container *models.LedgerEntr
 
 // instagramFinished is for a container that is ready, and not published.
 func (r *run) instagramFinished(ctx context.Context, published *models.LedgerEntry) (outcome, error) {
+	if published != nil && published.State == models.Missing && r.post.Attempts >= len(r.Timings.Retries) {
+		return r.uncertain("media_publish did not get through, and no attempt is left; looking on"), nil
+	}
 	if published == nil || published.State != models.Intended {
 		return r.instagramPublish(ctx)
 	}

@@ -204,7 +204,7 @@ func (r *run) findMedia(ctx context.Context, published *models.LedgerEntry) (*in
 	if published == nil {
 		return nil, nil
 	}
-	twins, err := r.hasTwins(ctx)
+	twins, err := r.hasTwins(ctx, published.CreatedAt.Add(-matchSlack))
 	if err != nil || twins {
 		return nil, err
 	}
@@ -223,14 +223,17 @@ func (r *run) findMedia(ctx context.Context, published *models.LedgerEntry) (*in
 	return match(recent, known, r.post.Content.Instagram.Caption, published.CreatedAt), nil
 }
 
-// hasTwins reports whether another post of the account with the same caption
-// lacks its id as well.
-func (r *run) hasTwins(ctx context.Context) (bool, error) {
+// hasTwins reports whether another post of the account with the same caption,
+// which was not live yet at since, lacks its id as well.
+func (r *run) hasTwins(ctx context.Context, since time.Time) (bool, error) {
 	others, err := r.DB.UnsettledInLane(ctx, r.post.Lane, r.post.ID)
 	if err != nil {
 		return false, err
 	}
 	for _, other := range others {
+		if other.PublishedAt != nil && other.PublishedAt.Before(since) {
+			continue
+		}
 		if other.Content.Instagram != nil && other.Content.Instagram.Caption == r.post.Content.Instagram.Caption {
 			return true, nil
 		}

@@ -2,6 +2,7 @@ package publish
 
 import (
 	"context"
+	"errors"
 
 	"socialqueue/models"
 )
@@ -15,6 +16,9 @@ func (r *run) intend(ctx context.Context, op models.LedgerOp) (*models.LedgerEnt
 	now := r.Now()
 	e := &models.LedgerEntry{PostID: r.post.ID, Op: op, State: models.Intended, Fence: r.post.Fence, CreatedAt: now}
 	if err := r.DB.Intend(ctx, e, now); err != nil {
+		if e.ID != 0 { // it may stand all the same: its commit got no answer
+			err = errors.Join(err, r.settle(ctx, e, models.Void))
+		}
 		return nil, err
 	}
 	r.ledger = append(r.ledger, *e)

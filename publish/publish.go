@@ -131,13 +131,14 @@ type Deps struct {
 // Service carries out the use cases. It is safe for concurrent use.
 type Service struct {
 	Deps
+	destinations *destinations
 }
 
 // New makes a Service.
 func New(deps Deps) *Service {
 	now := deps.Now
 	deps.Now = func() time.Time { return models.Time(now()) }
-	return &Service{Deps: deps}
+	return &Service{Deps: deps, destinations: newDestinations(deps.DB)}
 }
 
 const (

@@ -36,6 +36,9 @@ const (
 // that the old one cannot go live any more, and everything in between is asked
 // of status/fetch.
 func (r *run) tiktok(ctx context.Context) (outcome, error) {
+	if opened := r.ledger.Latest(models.LedgerInit); opened != nil && opened.State == models.Done {
+		r.post.PublishID = opened.ExternalID // the row lacks it after a crash right behind the init
+	}
 	if r.stored == models.Publishing {
 		return r.tiktokTransfer(ctx)
 	}
@@ -109,7 +112,6 @@ func (r *run) tiktokOpened(ctx context.Context, entry *models.LedgerEntry, uploa
 
 // tiktokResume goes on with an upload that an earlier run opened.
 func (r *run) tiktokResume(ctx context.Context, file *models.Media, opened models.LedgerEntry) (outcome, error) {
-	r.post.PublishID = opened.ExternalID
 	status, err := r.TikTok.Status(ctx, r.token.Access, *opened.ExternalID)
 	if platform.KindOf(err) == platform.Gone {
 		return r.tiktokGone(ctx, err)

@@ -200,7 +200,7 @@ func serveFile(t *testing.T, contentType string, file []byte) (url string) {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Query().Has("gone") {
-			http.Error(w, "gone", http.StatusForbidden)
+			http.Error(w, "gone", http.StatusGone)
 			return
 		}
 		w.Header().Set("Content-Type", contentType)

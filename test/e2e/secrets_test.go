@@ -47,13 +47,13 @@ func TestSecretsStayOnTheWire(t *testing.T) {
 	stopWorker := w.startWorker()
 	w.until(60*time.Second, "all posts have ended", func() (bool, string) {
 		dump += w.redisDump()
-		open := 0
+		var open []string
 		for _, id := range ids {
-			if s := w.post(id).Status; s != "published" && s != "failed" {
-				open++
+			if p := w.post(id); p.Status != "published" && p.Status != "failed" {
+				open = append(open, fmt.Sprintf("%+v\n%s", p, story(w.events(id))))
 			}
 		}
-		return open == 0, fmt.Sprint(open)
+		return len(open) == 0, strings.Join(open, "\n")
 	})
 	if left := w.sim.PendingFaults(); len(left) > 0 {
 		t.Errorf("troubles that never came: %+v", left)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -161,7 +162,7 @@ func (w *world) config(role config.Role, env map[string]string) config.Config {
 // minutes.
 func (w *world) options(service string) app.Options {
 	timings := publish.DefaultTimings()
-	timings.Looks = []time.Duration{250 * time.Millisecond}
+	timings.Looks = slices.Repeat([]time.Duration{250 * time.Millisecond}, 200) // behind the last they get an hour apart
 	return app.Options{Log: w.logger(service), Timings: &timings}
 }
 

@@ -1,0 +1,243 @@
+package db_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"socialqueue/db"
+	"socialqueue/db/dbtest"
+	"socialqueue/models"
+	"socialqueue/secrets"
+)
+
+// TestQueueDueAgainstClaim: the tick that queues due posts holds a row at the
+// very moment when its task comes. The task waits and gets the run; were it
+// turned away as an old one, nobody would have a task for the post.
+func TestQueueDueAgainstClaim(t *testing.T) {
+	url := dbtest.PostgresURL(t)
+	d, err := db.OpenPostgres(t.Context(), secrets.Secret(url), 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = d.Close() })
+	raw, err := sql.Open("pgx", url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = raw.Close() })
+	f := newFixture(t, d)
+	p := f.post(func(p *models.Post) { p.Status = models.Scheduled })
+
+	tick, err := raw.BeginTx(t.Context(), nil)
+	f.must(err)
+	_, err = tick.ExecContext(t.Context(), "UPDATE posts SET status = 'queued' WHERE status = 'scheduled' AND run_at <= $1 AND lease_until IS NULL", epoch)
+	f.must(err)
+	claimed := make(chan error, 1)
+	go func() {
+		_, err := d.Claim(context.Background(), p.ID, 0, "w", epoch, time.Minute)
+		claimed <- err
+	}()
+	f.until("the claim waits", func() bool {
+		var waiting int
+		f.must(raw.QueryRowContext(t.Context(), "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'").Scan(&waiting))
+		return waiting == 1
+	})
+	f.must(tick.Commit())
+	if err := <-claimed; err != nil {
+		t.Errorf("claim: %v", err)
+	}
+	if got := f.reload(p); got.Status != models.Publishing || got.Fence != 1 {
+		t.Errorf("%s, fence %d; want publishing, 1", got.Status, got.Fence)
+	}
+	f.must(d.QueueDue(t.Context(), epoch)) // the next tick finds it taken
+	if got := f.reload(p); got.Status != models.Publishing {
+		t.Errorf("the tick took the post back: %s", got.Status)
+	}
+}
+
+// until asks again and again, for what another connection does.
+func (f *fixture) until(what string, reached func() bool) {
+	f.t.Helper()
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if reached() {
+			return
+		}
+	}
+	f.t.Fatalf("it never was so that %s", what)
+}
+
+// TestQueueDueBurst: ticks and claims of many due posts at once: each claim
+// gets its run.
+func TestQueueDueBurst(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		const posts, workers = 120, 8
+		ids := make(chan string, posts)
+		for n := range posts {
+			ids <- f.post(func(p *models.Post) { p.Status, p.Lane = models.Scheduled, fmt.Sprint("lane ", n) }).ID
+		}
+		close(ids)
+		done := make(chan struct{})
+		for range workers {
+			go func() {
+				defer func() { done <- struct{}{} }()
+				for id := range ids {
+					if _, err := f.Claim(context.Background(), id, 0, "w", epoch, time.Minute); err != nil {
+						t.Error(err)
+					}
+				}
+			}()
+		}
+		for left := workers; left > 0; {
+			select {
+			case <-done:
+				left--
+			default:
+				f.must(f.QueueDue(t.Context(), epoch))
+			}
+		}
+	})
+}
+
+// TestEarlyClaim: to a worker whose clock is behind a due post is not due. It is
+// told how long to wait; the post stays as it is, and so does its task's fence.
+func TestEarlyClaim(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		p := f.post(nil)
+		for behind, want := range map[time.Duration]bool{45 * time.Second: true, 1001 * time.Millisecond: true, time.Second: false} {
+			_, err := f.Claim(t.Context(), p.ID, 0, "w", epoch.Add(-behind), time.Minute)
+			var early *db.EarlyError
+			if got := errors.As(err, &early); got != want {
+				t.Fatalf("%s behind: err = %v, want EarlyError %v", behind, err, want)
+			}
+			if want && early.In != behind {
+				t.Errorf("%s behind: told to wait %s", behind, early.In)
+			}
+			if !want {
+				p = f.post(nil) // that one was claimed
+			} else if got := f.reload(p); got.Fence != 0 || got.LeaseUntil != nil || got.UnfinishedRuns != 0 {
+				t.Errorf("%s behind: the row changed: %+v", behind, got)
+			}
+		}
+		if _, err := f.Claim(t.Context(), p.ID, 7, "w", epoch.Add(-time.Minute), time.Minute); !errors.Is(err, db.ErrStale) {
+			t.Errorf("an old task that is early: %v, want ErrStale", err)
+		}
+	})
+}
+
+// TestWritesOfARunLeaveItsLease: the keeper has renewed it since the run read
+// it. Only the end of the run clears it.
+func TestWritesOfARunLeaveItsLease(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		ctx, p := t.Context(), f.post(nil)
+		run, err := f.Claim(ctx, p.ID, 0, "w", epoch, time.Minute)
+		f.must(err)
+		renewed := epoch.Add(5 * time.Minute)
+		f.must(f.Renew(ctx, p.ID, 1, renewed))
+		f.must(f.WriteRun(ctx, db.RunWrite{Post: run, From: models.Publishing}))
+		if got := f.reload(p); got.LeaseUntil == nil || !got.LeaseUntil.Equal(renewed) || got.LeaseOwner != "w" {
+			t.Errorf("lease of %q until %v, want of w until %s", got.LeaseOwner, got.LeaseUntil, renewed)
+		}
+		run.LeaseUntil, run.LeaseOwner = nil, ""
+		f.must(f.WriteRun(ctx, db.RunWrite{Post: run, From: models.Publishing, Release: true}))
+		if got := f.reload(p); got.LeaseUntil != nil || got.LeaseOwner != "" {
+			t.Errorf("lease of %q until %v after the end of the run", got.LeaseOwner, got.LeaseUntil)
+		}
+	})
+}
+
+// TestWriteRunTwice: a write whose commit got no answer is written again, with
+// the rows that go along.
+func TestWriteRunTwice(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		ctx, p := t.Context(), f.post(nil)
+		run, err := f.Claim(ctx, p.ID, 0, "w", epoch, time.Minute)
+		f.must(err)
+		w := db.RunWrite{
+			Post: run, From: models.Publishing,
+			Events: []models.PostEvent{{PostID: p.ID, At: epoch, Type: models.EventNote}},
+			TikTok: &models.TikTokPost{UserID: f.user.ID, OAuthAccountID: run.OAuthAccountID, PublishID: "v1", Status: "processing", CreatedAt: epoch, UpdatedAt: epoch},
+		}
+		f.must(f.WriteRun(ctx, w))
+		f.must(f.WriteRun(ctx, w))
+	})
+}
+
+// TestSettleKeepsToItsOwn: an entry that was never committed may name the id of
+// another post's.
+func TestSettleKeepsToItsOwn(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		ctx, p := t.Context(), f.post(nil)
+		_, err := f.Claim(ctx, p.ID, 0, "w", epoch, time.Minute)
+		f.must(err)
+		entry := models.LedgerEntry{PostID: p.ID, Op: models.LedgerPublish, State: models.Intended, Fence: 1, CreatedAt: epoch}
+		f.must(f.Intend(ctx, &entry, epoch))
+		foreign := entry
+		foreign.PostID, foreign.State = f.post(nil).ID, models.Void
+		f.must(f.Settle(ctx, &foreign))
+		ledger, err := f.Ledger(ctx, p.ID)
+		f.must(err)
+		if ledger[0].State != models.Intended {
+			t.Errorf("another post's entry was settled: %s", ledger[0].State)
+		}
+	})
+}
+
+// TestUnattendedOrder: the sweep looks first at what was never seen in Asynq,
+// then at what it has not looked at for longest, so that every post has its turn.
+func TestUnattendedOrder(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		now := epoch.Add(time.Hour)
+		seen := func(ago time.Duration) *models.Post {
+			return f.post(func(p *models.Post) { at := now.Add(-ago); p.EnqueuedAt = &at })
+		}
+		recent, old, oldest := seen(time.Minute), seen(10*time.Minute), seen(50*time.Minute)
+		never := f.post(func(p *models.Post) { p.EnqueuedAt = nil })
+		want := []*models.Post{never, oldest, old, recent}
+		for range 3 {
+			posts, err := f.Unattended(t.Context(), now, 15*time.Second, 2)
+			f.must(err)
+			for i, got := range posts {
+				if got.ID != want[i].ID {
+					t.Fatalf("place %d is wrong", i)
+				}
+				f.must(f.SeenInAsynq(t.Context(), got.ID, got.Fence, now.Add(time.Duration(i)*time.Millisecond)))
+			}
+			want = append(want[2:], want[:2]...) // those two are at the end now
+			now = now.Add(time.Minute)
+		}
+	})
+}
+
+// TestTooLate: what waits and may not begin any more, the most overdue first,
+// whatever else waits with a time of its own.
+func TestTooLate(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		now := epoch.Add(time.Hour)
+		lease := now.Add(time.Minute)
+		miss := func(ago time.Duration) func(*models.Post) {
+			return func(p *models.Post) { at := now.Add(-ago); p.MissAt = &at }
+		}
+		with := func(first func(*models.Post), then func(*models.Post)) *models.Post {
+			return f.post(func(p *models.Post) { first(p); then(p) })
+		}
+		late := f.post(miss(time.Second))
+		later := with(miss(time.Minute), func(p *models.Post) { p.Status, p.Admission = models.Scheduled, models.AdmissionWaiting })
+		parked := with(miss(time.Hour), func(p *models.Post) { p.Admission = models.AdmissionParked })
+		f.post(nil)                   // may be late without end
+		f.post(miss(0))               // is just in time
+		f.post(miss(-24 * time.Hour)) // has a day
+		with(miss(time.Hour), func(p *models.Post) { p.LeaseUntil = &lease })
+		for _, s := range []models.Status{models.Publishing, models.Processing, models.Uncertain, models.Published, models.Failed, models.Missed} {
+			with(miss(time.Hour), func(p *models.Post) { p.Status = s })
+		}
+		posts, err := f.TooLate(t.Context(), now, 10)
+		f.must(err)
+		if len(posts) != 3 || posts[0].ID != parked.ID || posts[1].ID != later.ID || posts[2].ID != late.ID {
+			t.Errorf("%d posts, want the parked, the scheduled, the queued one", len(posts))
+		}
+	})
+}

@@ -1,0 +1,520 @@
+package publish_test
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"socialqueue/db"
+	"socialqueue/db/dbtest"
+	"socialqueue/models"
+	"socialqueue/publish"
+	"socialqueue/sandbox"
+	"socialqueue/sandbox/sample"
+	"socialqueue/secrets"
+)
+
+// postgresWorld is a world on Postgres with a second way into its database.
+func postgresWorld(t *testing.T) (*world, *sql.DB) {
+	t.Helper()
+	address := dbtest.PostgresURL(t)
+	raw, err := sql.Open("pgx", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = raw.Close() })
+	return newWorld(t, openPostgres(t, address)), raw
+}
+
+func openPostgres(t *testing.T, address string) *db.DB {
+	t.Helper()
+	d, err := db.OpenPostgres(t.Context(), secrets.Secret(address), 6)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = d.Close() })
+	return d
+}
+
+// TestLedgerUnreadable: a run that cannot read the ledger knows nothing of the
+// post: it leaves it as it is, whatever that is, and uses no attempt.
+func TestLedgerUnreadable(t *testing.T) {
+	for name, tc := range map[string]struct {
+		reach func(*world)
+		want  models.Status
+	}{
+		"before anything was sent": {func(*world) {}, models.Publishing},
+		"after a crash at the last chunk": {func(w *world) {
+			w.wire.at, w.wire.after = 2, true
+			w.step()
+			w.clock.advance(25 * time.Second)
+			w.tick()
+		}, models.Publishing},
+		"in processing": {func(w *world) { w.step() }, models.Processing},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, raw := postgresWorld(t)
+			p := w.accept(tiktokVideo)
+			tc.reach(w)
+			exec(t, raw, "ALTER TABLE ledger RENAME TO ledger_away")
+			for range 4 {
+				w.step()
+			}
+			exec(t, raw, "ALTER TABLE ledger_away RENAME TO ledger")
+			got := w.post(p)
+			if got.Status != tc.want || got.Attempts != 0 || got.DeferredReason != models.DeferredTrouble {
+				t.Errorf("want %s, put off for %s, no attempt: %s", tc.want, models.DeferredTrouble, w.story(p))
+			}
+			if _, err := w.Cancel(w.ctx, w.app.ID, p.ID); !errors.Is(err, publish.ErrConflict) {
+				t.Errorf("cancel of a post of which nothing is known: %v, want ErrConflict", err)
+			}
+			p = w.settle(p)
+			w.wantLive(1)
+			w.wantStatus(p, models.Published)
+			if p.Attempts != 0 {
+				t.Errorf("%d attempts for trouble of our own", p.Attempts)
+			}
+		})
+	}
+}
+
+func exec(t *testing.T, raw *sql.DB, statement string, args ...any) {
+	t.Helper()
+	if _, err := raw.ExecContext(t.Context(), statement, args...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// pgProxy stands before Postgres and can cut a connection at one message.
+type pgProxy struct {
+	server string
+	mu     sync.Mutex
+	// at counts down to the message that is cut; negative never cuts. With after
+	// Postgres gets it, and only its answer is lost. Match narrows the count.
+	at    int
+	after bool
+	match string
+	count int
+	cut   string
+	// stalled holds everything back until it is closed; nil holds nothing.
+	stalled chan struct{}
+}
+
+// newPGProxy puts a proxy before the database of an address and gives the
+// address of the proxy.
+func newPGProxy(t *testing.T, address string) (*pgProxy, string) {
+	t.Helper()
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &pgProxy{server: u.Host, at: -1}
+	var listen net.ListenConfig
+	ln, err := listen.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = ln.Close() })
+	go func() {
+		for {
+			client, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			go p.serve(client)
+		}
+	}()
+	u.Host = ln.Addr().String()
+	return p, u.String()
+}
+
+// arm cuts the n-th message from now on that contains match.
+func (p *pgProxy) arm(n int, after bool, match string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.at, p.after, p.match, p.count, p.cut = n, after, match, 0, ""
+}
+
+// stall holds everything back until the returned function is called.
+func (p *pgProxy) stall() (resume func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	wait := make(chan struct{})
+	p.stalled = wait
+	return func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.stalled = nil
+		close(wait)
+	}
+}
+
+// seen tells how many messages came since arm, and the one that was cut.
+func (p *pgProxy) seen() (count int, cut string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.count, p.cut
+}
+
+// meets counts a message and tells what becomes of it.
+func (p *pgProxy) meets(message []byte) (cut, after bool, stalled chan struct{}) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.match == "" || bytes.Contains(bytes.ToLower(message), []byte(p.match)) {
+		cut = p.at == 0
+		p.at--
+		p.count++
+	}
+	if cut {
+		p.cut = strings.ToValidUTF8(string(message[:min(len(message), 120)]), ".")
+	}
+	return cut, p.after, p.stalled
+}
+
+func (p *pgProxy) serve(client net.Conn) {
+	defer client.Close()
+	server, err := (&net.Dialer{}).DialContext(context.Background(), "tcp", p.server)
+	if err != nil {
+		return
+	}
+	defer server.Close()
+	lost := make(chan struct{})
+	answered := make(chan struct{})
+	go p.answers(client, server, lost, answered)
+	buf := make([]byte, 1<<20)
+	for {
+		n, err := client.Read(buf)
+		if err != nil {
+			return
+		}
+		cut, after, stalled := p.meets(buf[:n])
+		if stalled != nil {
+			<-stalled
+		}
+		if cut && !after {
+			return
+		}
+		if cut {
+			close(lost)
+		}
+		if _, err := server.Write(buf[:n]); err != nil {
+			return
+		}
+		if cut {
+			<-answered
+			return
+		}
+	}
+}
+
+// answers passes on what Postgres says until that is to be lost.
+func (p *pgProxy) answers(client, server net.Conn, lost, answered chan struct{}) {
+	defer close(answered)
+	defer client.Close()
+	buf := make([]byte, 1<<16)
+	for {
+		n, err := server.Read(buf)
+		if err != nil {
+			return
+		}
+		select {
+		case <-lost:
+			return
+		default:
+		}
+		if _, err := client.Write(buf[:n]); err != nil {
+			return
+		}
+	}
+}
+
+// settleAsAsynq runs the world until the post has ended, where tasks and ticks
+// may fail and tasks come back.
+func (w *world) settleAsAsynq(p *models.Post) *models.Post {
+	w.t.Helper()
+	for range 200 {
+		got, err := w.db.PostByID(w.ctx, p.ID)
+		if err != nil {
+			continue
+		}
+		if got.Status.Ended() && got.Admission == models.AdmissionNone {
+			return got
+		}
+		task, ok := w.queue.take()
+		if !ok {
+			w.clock.advance(5 * time.Second)
+			_ = errors.Join(w.AdmitDue(w.ctx), w.MissLate(w.ctx), w.Sweep(w.ctx))
+			continue
+		}
+		if ahead := task.At.Sub(w.clock.Now()); ahead > 0 {
+			w.clock.advance(ahead)
+		}
+		if err := w.RunStep(w.ctx, task, w.drain); err != nil {
+			w.queue.setState(task, publish.TaskPending)
+		}
+	}
+	w.t.Fatalf("the post did not end: %s", w.story(p))
+	return nil
+}
+
+// TestEveryPostgresAnswerLost cuts the connection at every message to Postgres
+// of every flow, before it arrived or before its answer: the post goes live
+// once, soon, and pays no attempt for trouble of our own.
+func TestEveryPostgresAnswerLost(t *testing.T) {
+	for _, f := range flows {
+		for _, after := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, arrived %v", f.name, after), func(t *testing.T) {
+				t.Parallel()
+				proxy, address := newPGProxy(t, dbtest.PostgresURL(t))
+				w := newWorld(t, openPostgres(t, address))
+				w.settleAsAsynq(w.accept(f)) // from here on statements are prepared
+				p := w.accept(f)
+				proxy.arm(-1, after, "")
+				w.settleAsAsynq(p)
+				messages, _ := proxy.seen()
+				for n := range messages {
+					w.loseOne(proxy, f, n, after)
+				}
+			})
+		}
+	}
+}
+
+func (w *world) loseOne(proxy *pgProxy, f flow, n int, after bool) {
+	w.t.Helper()
+	live := len(w.sim.LivePosts())
+	p := w.accept(f, func(r *publish.Request) {
+		if r.Content.TikTok != nil {
+			r.Content.TikTok.Title = fmt.Sprint("message ", n)
+		} else {
+			r.Content.Instagram.Caption = fmt.Sprint("message ", n)
+		}
+	})
+	begin, began := w.clock.Now(), time.Now()
+	proxy.arm(n, after, "")
+	p = w.settleAsAsynq(p)
+	_, cut := proxy.seen()
+	proxy.arm(-1, after, "")
+	w.wantLive(live + 1)
+	if took := w.clock.Now().Sub(begin); p.Status != models.Published || p.Attempts != 0 || took > 2*time.Minute {
+		w.t.Errorf("message %d lost: %s after %s, %d attempts\ncut: %q\n%s", n, p.Status, took, p.Attempts, cut, w.story(p))
+	}
+	if held := time.Since(began); held > w.Timings.Lease/2 {
+		w.t.Errorf("message %d lost: a worker was held for %s\ncut: %q", n, held, cut)
+	}
+}
+
+// TestFileSurvivesALostCommit: the commit of an upload's row is answered by
+// nobody. The app that asks again is told of the file, and the file is there.
+func TestFileSurvivesALostCommit(t *testing.T) {
+	proxy, address := newPGProxy(t, dbtest.PostgresURL(t))
+	w := newWorld(t, openPostgres(t, address))
+	now := w.clock.Now()
+	key := models.IdempotencyKey{AppID: w.app.ID, Key: "k", Request: "POST /api/media", Owner: "first", LockedUntil: now.Add(time.Hour), CreatedAt: now}
+	_, _, err := w.db.TakeKey(w.ctx, &key, now)
+	w.must(err)
+	proxy.arm(0, true, "commit")
+	_, err = w.StoreFile(w.ctx, w.app.ID, bytes.NewReader(sample.Video), func(m *models.Media) (*db.Completion, error) {
+		return &db.Completion{AppID: w.app.ID, Key: "k", Owner: "first", Status: http.StatusCreated, Body: m.ID}, nil
+	})
+	if err == nil {
+		t.Fatal("the commit's answer was not lost")
+	}
+	key.Owner = "second"
+	held, taken, err := w.db.TakeKey(w.ctx, &key, now)
+	w.must(err)
+	if taken || held.ResponseStatus != http.StatusCreated {
+		t.Fatalf("taken again %v, answer %d; want the first answer", taken, held.ResponseStatus)
+	}
+	w.video = held.ResponseBody
+	w.wantFile(w.video, true)
+	w.wantStatus(w.settle(w.accept(tiktokVideo)), models.Published)
+	w.wantLive(1)
+}
+
+// TestLeaseOutlivesALongFetch: a customer's file takes a minute to come. What
+// the run writes then does not put its lease back to where it began.
+func TestLeaseOutlivesALongFetch(t *testing.T) {
+	for _, f := range []flow{tiktokVideo, instagramReel} {
+		t.Run(f.name, func(t *testing.T) {
+			w := sqliteWorld(t)
+			var p *models.Post
+			files := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+				for range 12 { // as the keeper does meanwhile
+					w.clock.advance(5 * time.Second)
+					if err := w.db.Renew(w.ctx, p.ID, 1, w.clock.Now().Add(20*time.Second)); err != nil {
+						t.Error(err)
+					}
+				}
+				_, _ = rw.Write(sample.Video)
+			}))
+			defer files.Close()
+			p = w.accept(f, func(r *publish.Request) { r.MediaID, r.MediaURL = "", files.URL+"/v.mp4" })
+			w.step()
+			w.wantStatus(p, models.Processing)
+			p = w.settle(p)
+			w.wantLive(1)
+			w.wantStatus(p, models.Published)
+			if p.Fence > 4 || p.Attempts != 0 {
+				t.Errorf("the first run did not do its work in one go: %s", w.story(p))
+			}
+		})
+	}
+}
+
+// TestRenewThatHangs: the network to Postgres swallows everything. The run ends
+// its call when its lease is over, for by then another may send.
+func TestRenewThatHangs(t *testing.T) {
+	proxy, address := newPGProxy(t, dbtest.PostgresURL(t))
+	w := newWorld(t, openPostgres(t, address))
+	w.Timings.Lease = 400 * time.Millisecond
+	p := w.accept(tiktokVideo)
+	task, _ := w.queue.take()
+	var took time.Duration
+	w.wire.interceptWith(func(r *http.Request) (*http.Response, error) {
+		if !strings.Contains(r.URL.Path, "tiktok-upload") {
+			return nil, nil
+		}
+		resume := proxy.stall()
+		defer resume()
+		begin := time.Now()
+		select {
+		case <-r.Context().Done():
+		case <-time.After(10 * time.Second):
+			t.Error("25 leases later the call still runs")
+		}
+		took = time.Since(begin)
+		return nil, r.Context().Err()
+	})
+	_ = w.RunStep(w.ctx, task, w.drain)
+	w.wire.interceptWith(nil)
+	if took > 4*w.Timings.Lease {
+		t.Errorf("the call ended after %s, the lease was %s", took, w.Timings.Lease)
+	}
+	w.Timings.Lease = 20 * time.Second
+	w.clock.advance(time.Minute)
+	p = w.settleAsAsynq(p)
+	w.wantLive(1)
+	w.wantStatus(p, models.Published)
+}
+
+// TestPictureFromALinkSurvivesACut: the process ends right after the container
+// of a fetched picture was noted, at a step that other kinds have bytes to send
+// in; also when Instagram is slow with it.
+func TestPictureFromALinkSurvivesACut(t *testing.T) {
+	for _, slow := range []int{0, 6} {
+		t.Run(fmt.Sprintf("%d reads in progress", slow), func(t *testing.T) {
+			w := sqliteWorld(t)
+			files := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { _, _ = rw.Write(sample.Picture) }))
+			defer files.Close()
+			p := w.accept(instagramImage, func(r *publish.Request) { r.MediaID, r.MediaURL = "", files.URL+"/p.jpg" })
+			w.onNow = func() {
+				if got, err := w.db.PostByID(w.ctx, p.ID); err == nil && got.ContainerID != nil {
+					panic(powerCut{})
+				}
+			}
+			w.step()
+			w.onNow = nil
+			w.wantStatus(p, models.Publishing)
+			w.wire.interceptWith(func(r *http.Request) (*http.Response, error) {
+				if r.Method != http.MethodGet || !strings.HasSuffix(r.URL.Path, *w.post(p).ContainerID) || slow == 0 {
+					return nil, nil
+				}
+				slow--
+				return answer(http.StatusOK, `{"status_code":"IN_PROGRESS","status":"In progress"}`), nil
+			})
+			w.clock.advance(25 * time.Second)
+			p = w.settle(p)
+			w.wantLive(1)
+			w.wantStatus(p, models.Published)
+			if n := w.sim.CountCalls(sandbox.OpInstagramContainer); n != 1 || p.Attempts != 0 {
+				t.Errorf("%d containers, %d attempts; want one and none: %s", n, p.Attempts, w.story(p))
+			}
+		})
+	}
+}
+
+// TestClockBehind: a worker whose clock is behind the api's leaves the task in
+// the queue, for it is what the post waits for.
+func TestClockBehind(t *testing.T) {
+	w := sqliteWorld(t)
+	p := w.accept(tiktokVideo)
+	task, _ := w.queue.take()
+	w.clock.advance(-45 * time.Second)
+	var early *db.EarlyError
+	if err := w.RunStep(w.ctx, task, w.drain); !errors.As(err, &early) || early.In != 45*time.Second {
+		t.Fatalf("err = %v, want EarlyError of 45 s", err)
+	}
+	w.wantStatus(p, models.Queued)
+	w.clock.advance(early.In)
+	w.must(w.RunStep(w.ctx, task, w.drain)) // the same task comes back
+	w.wantStatus(w.settle(p), models.Published)
+	w.wantLive(1)
+}
+
+// TestSweepReachesEveryone: more posts than one sweep looks at wait in Asynq for
+// a worker; a younger one that lost its task gets another all the same.
+func TestSweepReachesEveryone(t *testing.T) {
+	w, raw := postgresWorld(t)
+	const waiting = 1100
+	lost := w.accept(tiktokVideo)
+	w.queue.take()
+	exec(t, raw, `
+		INSERT INTO posts (id, app_id, user_id, platform, oauth_account_id, kind, content, publish_at, created_at, lane, status, step, admission, run_at, enqueued_at, updated_at, media_id)
+		SELECT 'waits-' || n, app_id, user_id, platform, oauth_account_id, kind, content, publish_at, created_at, 'tiktok:' || (1000 + n), status, step,
+			admission, run_at - interval '1 hour', enqueued_at, updated_at, media_id
+		FROM posts, generate_series(1, $1) n`, waiting)
+	for n := range waiting {
+		w.queue.setState(publish.Task{PostID: fmt.Sprint("waits-", n+1), At: w.clock.Now()}, publish.TaskPending)
+	}
+	task := publish.TaskOf(w.post(lost))
+	w.clock.advance(20 * time.Second)
+	for range 4 {
+		w.clock.advance(time.Second)
+		w.must(w.Sweep(w.ctx))
+	}
+	if state, _ := w.queue.State(w.ctx, task); state != publish.TaskPending {
+		t.Errorf("after four sweeps over %d posts the lost task is %s", waiting, state)
+	}
+}
+
+// TestCutRightBehindTheInit: the process ends between the ledger's word of an
+// upload and the row's. The next run sends all of it and dies, and so do those
+// that follow: the post is set aside, and the looks know what to look for.
+func TestCutRightBehindTheInit(t *testing.T) {
+	w := sqliteWorld(t)
+	p := w.accept(tiktokVideo)
+	w.onNow = func() {
+		ledger, err := w.db.Ledger(w.ctx, p.ID)
+		if opened := ledger.Latest(models.LedgerInit); err == nil && opened != nil && opened.State == models.Done {
+			panic(powerCut{})
+		}
+	}
+	w.step()
+	w.onNow = nil
+	w.clock.advance(30 * time.Second)
+	w.tick()
+	w.wire.at, w.wire.after = 1, true // the status, then the chunk
+	w.step()
+	for dead := 0; dead < 40 && w.post(p).Status == models.Publishing; dead++ {
+		w.wire.at, w.wire.after = 0, false
+		w.step()
+		w.clock.advance(30 * time.Second)
+	}
+	w.wire.at = -1
+	w.wantStatus(p, models.Uncertain)
+	p = w.settle(p)
+	w.wantLive(1)
+	w.wantStatus(p, models.Published)
+	w.wantOwnID(p)
+}
