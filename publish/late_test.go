@@ -510,6 +510,7 @@ func TestDailyCapIsNotHammered(t *testing.T) {
 func TestFileIsGone(t *testing.T) {
 	for _, f := range []flow{tiktokVideo, instagramReel} {
 		t.Run(f.name, func(t *testing.T) {
+			t.Parallel()
 			w := sqliteWorld(t)
 			p := w.accept(f)
 			w.must(w.store.Delete(w.ctx, w.video))

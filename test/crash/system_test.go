@@ -260,6 +260,9 @@ func (s *system) heldBy(pid int) []held {
 			list = append(list, h)
 		}
 	}
+	if rows.Err() != nil {
+		return nil // what was not seen is not measured
+	}
 	return list
 }
 
@@ -300,6 +303,9 @@ func (s *system) story(t *testing.T, id string) string {
 			return err.Error()
 		}
 		fmt.Fprintf(&b, "  %s fence %d %s>%s %s %d %s\n", at.Format("15:04:05.000"), fence, from, to, op, status, message)
+	}
+	if err := rows.Err(); err != nil {
+		return err.Error()
 	}
 	return b.String()
 }

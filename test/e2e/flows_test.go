@@ -23,7 +23,7 @@ import (
 // way.
 func slowish() sandbox.Options {
 	d := 400 * time.Millisecond
-	return sandbox.Options{Delays: &sandbox.Delays{TikTokProcessing: d, TikTokModeration: d, InstagramImage: d, InstagramVideo: d}}
+	return sandbox.Options{Limits: &sandbox.Limits{}, Delays: &sandbox.Delays{TikTokProcessing: d, TikTokModeration: d, InstagramImage: d, InstagramVideo: d}}
 }
 
 func TestPostsGoLive(t *testing.T) {

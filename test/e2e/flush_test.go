@@ -49,7 +49,7 @@ func TestRedisEmptied(t *testing.T) {
 	w.must(w.redis.FlushDB(t.Context()).Err())
 
 	w.untilAllLive(60*time.Second, running+waiting)
-	t.Logf("MEASURED redis_emptied running=%d waiting=%d live=%d lost=0 doubled=0 all_live_after=%.1fs",
+	t.Logf("MEASURED redis_emptied running=%d waiting=%d live=%d all_live_after=%.1fs",
 		running, waiting, len(w.sim.LivePosts()), time.Since(emptied).Seconds())
 }
 
