@@ -41,6 +41,11 @@ func (s *Service) admitWaiting(ctx context.Context, now time.Time) error {
 	if err != nil || len(posts) == 0 {
 		return err
 	}
+	return s.placeAll(ctx, posts, now)
+}
+
+// placeAll admits waiting posts, or parks them where their lane is full.
+func (s *Service) placeAll(ctx context.Context, posts []models.Post, now time.Time) error {
 	loads, err := s.DB.LaneLoads(ctx, lanesOf(posts), now)
 	if err != nil {
 		return err
@@ -82,6 +87,18 @@ func hasRoom(load db.LaneLoad, runAt, now time.Time) bool {
 		return load.Total < lanePlaces
 	}
 	return load.Due < lanePlaces
+}
+
+// admitAgain gives a post that the app changed its place, if it is due: in
+// Asynq, or behind the others of its lane. The next tick would do the same.
+func (s *Service) admitAgain(ctx context.Context, p *models.Post) {
+	now := s.Now()
+	if p.RunAt.After(now) {
+		return
+	}
+	if err := s.placeAll(ctx, []models.Post{*p}, now); err != nil {
+		s.Log.WithError(err).WithField("post_id", p.ID).Warn("could not admit the changed post; the next tick will")
+	}
 }
 
 // admitLane fills a lane's free places. It is the fast path for when a post

@@ -31,6 +31,7 @@ func (s *Service) Reschedule(ctx context.Context, appID int64, id string, at tim
 	p.DeferredUntil, p.DeferredReason = nil, ""
 	p.UpdatedAt = now
 	s.place(p, p.PublishAt, now)
+	p.Admission, p.EnqueuedAt = models.AdmissionWaiting, nil
 	err = s.DB.ChangeUnsent(ctx, p, models.PostEvent{
 		PostID: id, At: now, Type: models.EventState, From: from, To: p.Status,
 		Message: "rescheduled by the app to " + p.PublishAt.Format(time.RFC3339), Fence: p.Fence + 1,
@@ -38,9 +39,7 @@ func (s *Service) Reschedule(ctx context.Context, appID int64, id string, at tim
 	if err != nil {
 		return nil, conflictIfStale(err, "sending began meanwhile")
 	}
-	if p.Admission == models.AdmissionAdmitted {
-		s.enqueue(ctx, p)
-	}
+	s.admitAgain(ctx, p)
 	return p, nil
 }
 
@@ -93,13 +92,14 @@ func (s *Service) Retry(ctx context.Context, appID int64, id string) (*models.Po
 	now, from := s.Now(), p.Status
 	revive(p, now)
 	s.place(p, now, now)
+	p.Admission, p.EnqueuedAt = models.AdmissionWaiting, nil
 	err = s.DB.Revive(ctx, p, models.PostEvent{
 		PostID: id, At: now, Type: models.EventState, From: from, To: p.Status, Message: "run again by the app", Fence: p.Fence + 1,
 	})
 	if err != nil {
 		return nil, conflictIfStale(err, "the post moved on meanwhile")
 	}
-	s.enqueue(ctx, p)
+	s.admitAgain(ctx, p)
 	return p, nil
 }
 

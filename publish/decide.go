@@ -22,8 +22,11 @@ const (
 	// reauthorizeWait is how often a post looks whether its account got a token;
 	// connecting again wakes it at once.
 	reauthorizeWait = time.Hour
-	// troubleWait is how soon a post is tried again after trouble of our own.
-	troubleWait = 10 * time.Second
+	// troubleWait is how soon a post is tried again after trouble of our own, and
+	// longTroubleWait how soon if it lasts, as with a key that is missing.
+	troubleWait     = 10 * time.Second
+	longTrouble     = 10 * time.Minute
+	longTroubleWait = 5 * time.Minute
 	// retryJitter spreads retries by up to this share.
 	retryJitter = 0.1
 )
@@ -44,7 +47,14 @@ func isTrouble(err error) bool {
 // attempt.
 func (r *run) trouble(err error) outcome {
 	r.log.WithError(err).Error("trouble of our own; the post is tried again")
-	return outcome{status: r.stored, step: r.post.Step, in: troubleWait, reason: models.DeferredTrouble}
+	o := outcome{status: r.stored, step: r.post.Step, in: troubleWait, reason: models.DeferredTrouble}
+	if r.ledgerRead {
+		o.status = r.waitingStatus()
+	}
+	if r.post.StartedAt != nil && r.Now().Sub(*r.post.StartedAt) > longTrouble {
+		o.in = longTroubleWait
+	}
+	return o
 }
 
 // decide turns the error of a step into what comes next. A post of which

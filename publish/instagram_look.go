@@ -142,7 +142,19 @@ func (r *run) instagramSeen(ctx context.Context, published *models.LedgerEntry, 
 			return r.live(ctx, published, found)
 		}
 	}
-	return r.uncertain("the answer to media_publish was lost, and the container cannot be read: " + status.Text), nil
+	why := "what became of media_publish is not known, and the container cannot be read: " + status.Text
+	switch {
+	case r.Now().Before(published.CreatedAt.Add(publishMargin)):
+		return r.uncertain(why), nil
+	case published.State == models.Missing && r.stored == models.Processing:
+		return r.instagramPublish(ctx) // the same container goes live only once
+	case published.State == models.Intended:
+		if err := r.settle(ctx, published, models.Missing); err != nil {
+			return outcome{}, err
+		}
+		return r.again(models.Processing, models.StepPublish, why), nil
+	}
+	return r.uncertain(why), nil
 }
 
 // giveUpContainer begins anew with another container, after Instagram refused

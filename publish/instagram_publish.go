@@ -67,6 +67,9 @@ func (r *run) instagramRefused(ctx context.Context, entry *models.LedgerEntry, r
 	if platform.KindOf(refusal) == platform.Unknown {
 		return r.instagramRestricted(ctx, entry, refusal)
 	}
+	if kind := platform.KindOf(refusal); status.State == instagram.StateFinished && (kind == platform.Gone || kind == platform.Rejected) && !r.repeated(entry) {
+		return r.sent(models.Uncertain, describe(refusal)), nil
+	}
 	if err := r.settle(ctx, entry, models.Void); err != nil {
 		return outcome{}, err
 	}
@@ -74,6 +77,18 @@ func (r *run) instagramRefused(ctx context.Context, entry *models.LedgerEntry, r
 		return r.instagramVerdict(ctx, r.ledger.Latest(models.LedgerContainer), status)
 	}
 	return r.afterRefusal(ctx, refusal)
+}
+
+// repeated reports whether the container was to be published before, and was
+// found unpublished a while later. A read right behind a refusal may lag.
+func (r *run) repeated(entry *models.LedgerEntry) bool {
+	container := r.ledger.Latest(models.LedgerContainer)
+	for _, e := range r.ledger {
+		if e.Op == models.LedgerPublish && e.ID > container.ID && e.ID != entry.ID && e.State == models.Missing {
+			return true
+		}
+	}
+	return false
 }
 
 // instagramRestricted is for an answer that leaves open whether the post went

@@ -35,8 +35,10 @@ type run struct {
 	// stored is the status that the row has.
 	stored models.Status
 	ledger models.Ledger
-	token  oauth.Token
-	log    logrus.FieldLogger
+	// ledgerRead tells an empty ledger from one that could not be read.
+	ledgerRead bool
+	token      oauth.Token
+	log        logrus.FieldLogger
 	// drain is closed when the process stops.
 	drain <-chan struct{}
 }
@@ -111,6 +113,7 @@ func (r *run) begin(ctx context.Context) (outcome, error) {
 	if r.ledger, err = r.DB.Ledger(ctx, r.post.ID); err != nil {
 		return outcome{}, err
 	}
+	r.ledgerRead = true
 	if o, stop := r.quarantine(); stop {
 		return o, nil
 	}
@@ -140,7 +143,7 @@ func (r *run) quarantine() (outcome, bool) {
 		}
 		return o, true
 	}
-	return outcome{status: models.Failed, last: true, message: why, code: platform.CodePublishFailed, detail: why}, true
+	return r.fail(platform.CodePublishFailed, errors.New(why)), true
 }
 
 // handBack gives the post to the next worker: same state, at once, no attempt.

@@ -52,7 +52,7 @@ func TestInstagramOddities(t *testing.T) {
 			[]sandbox.Fault{{Op: sandbox.OpInstagramPublish, Mode: sandbox.ModeError, Code: "9", Subcode: 2207042}}, 1, models.Published,
 		},
 		"account restricted": {
-			[]sandbox.Fault{{Op: sandbox.OpInstagramPublish, Mode: sandbox.ModeError, Code: "25", Subcode: 2207050}}, 0, models.Failed,
+			[]sandbox.Fault{{Op: sandbox.OpInstagramPublish, Mode: sandbox.ModeError, Code: "25", Subcode: 2207050, Times: -1}}, 0, models.Failed,
 		},
 		"the picture could not be fetched, once": {
 			[]sandbox.Fault{{Op: sandbox.OpInstagramProcess, Mode: sandbox.ModeFail, Code: "2207052"}}, 1, models.Published,
