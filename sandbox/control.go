@@ -24,6 +24,8 @@ func (s *Server) routeControl(mux *http.ServeMux) {
 	mux.HandleFunc("GET /_sandbox/calls", s.getCalls)
 	mux.HandleFunc("POST /_sandbox/accounts/tiktok", s.postTikTokAccount)
 	mux.HandleFunc("POST /_sandbox/accounts/instagram", s.postInstagramAccount)
+	mux.HandleFunc("POST /_sandbox/accounts/facebook", s.postFacebookUser)
+	mux.HandleFunc("POST /_sandbox/revoke", s.postRevoke)
 }
 
 // The bodies that the control API takes, for its index and for a request that has none.
@@ -32,6 +34,8 @@ const (
 	wantAdvance   = `{"duration":"2h"}`
 	wantTikTok    = `{"open_id":"-000Sim","username":"simcafe","private":true}, or {} for made-up values`
 	wantInstagram = `{"ig_id":"17841400000000001","username":"bakery"}, or {} for made-up values`
+	wantFacebook  = `{"name":"Ann","pages":[{"name":"Bakery","instagram_id":"17841400000000001"}]}, or {} for one without Pages`
+	wantRevoke    = `{"platform":"tiktok","id":"-000Sim"}, or {"platform":"facebook","id":"122...","subcode":460}`
 )
 
 const controlIndex = `The control API of the simulated platforms.
@@ -45,7 +49,12 @@ DELETE /_sandbox/faults               forget them
 POST   /_sandbox/advance              ` + wantAdvance + `: set the clock forward
 POST   /_sandbox/accounts/tiktok      ` + wantTikTok + `
 POST   /_sandbox/accounts/instagram   ` + wantInstagram + `
+POST   /_sandbox/accounts/facebook    ` + wantFacebook + `
+POST   /_sandbox/revoke               ` + wantRevoke + `:
+                                      tokens die. "access_only":true spares TikTok's refresh token;
+                                      "page":"..." takes a Facebook user only the role on that Page
 
+Users consent at /tiktok-auth/v2/auth/authorize/ and /facebook/{version}/dialog/oauth.
 An account's answer holds its tokens. A wrong operation or mode is answered with those there are.
 The feed of both platforms is at /.
 `
@@ -204,5 +213,12 @@ func (s *Server) postInstagramAccount(w http.ResponseWriter, r *http.Request) {
 	var a InstagramAccount
 	if readControl(w, r, &a, wantInstagram) {
 		writeJSON(w, http.StatusOK, s.AddInstagramAccount(a))
+	}
+}
+
+func (s *Server) postFacebookUser(w http.ResponseWriter, r *http.Request) {
+	var u FacebookUser
+	if readControl(w, r, &u, wantFacebook) {
+		writeJSON(w, http.StatusOK, s.AddFacebookUser(u))
 	}
 }

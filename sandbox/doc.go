@@ -9,7 +9,9 @@
 // One host serves everything:
 //
 //	/tiktok/v2/...                               open.tiktokapis.com
+//	/tiktok-auth/v2/auth/authorize/              www.tiktok.com, the consent page
 //	/tiktok-upload/upload?upload_id=...          the upload host of TikTok
+//	/facebook/v25.0/dialog/oauth                 www.facebook.com, the login dialog
 //	/graph/v25.0/...                             graph.facebook.com
 //	/rupload/ig-api-upload/v25.0/{container}     rupload.facebook.com
 //	/                                            the feed page; permalinks are on the same host
@@ -17,6 +19,17 @@
 //
 // Nothing runs on timers: each look at a publish or a container first moves it to where the virtual clock says it is.
 // [Server.Advance] therefore expires tokens, windows and upload URLs, and completes processing, at once.
+//
+// # Connecting accounts
+//
+// Both consent pages work in a browser. A script posts to the address of the page, query and all: decision=allow or
+// deny, account (an id or "new"; may be left out when there is one at most), scope and page for each that is granted.
+// What it leaves out is granted whole; only the page's own form, which has form=1, means "none" by it.
+//
+//	curl -i "$S/tiktok-auth/v2/auth/authorize/?client_key=...&scope=user.info.basic,video.publish&..." -d decision=allow
+//
+// Tokens die on the virtual clock, by revocation and by [Server.InvalidateTikTok], [Server.ExpireTikTokAccess],
+// [Server.InvalidateFacebook] and [Server.LosePage].
 //
 // # Faults
 //
@@ -39,4 +52,8 @@
 //	curl           $S/_sandbox/calls?op=tiktok.init
 //	curl -X POST   $S/_sandbox/accounts/tiktok -d '{"open_id":"-000Sim","username":"simcafe","private":true}'
 //	curl -X POST   $S/_sandbox/accounts/instagram -d '{"ig_id":"17841400000000001","username":"bakery"}'
+//	curl -X POST   $S/_sandbox/accounts/facebook -d '{"name":"Ann","pages":[{"name":"Bakery","instagram_id":"17841400000000001"}]}'
+//	curl -X POST   $S/_sandbox/revoke -d '{"platform":"tiktok","id":"-000Sim"}'
+//	curl -X POST   $S/_sandbox/revoke -d '{"platform":"facebook","id":"122...","subcode":460}'
+//	curl -X POST   $S/_sandbox/revoke -d '{"platform":"facebook","id":"122...","page":"10..."}'
 package sandbox

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -188,6 +189,16 @@ func gatewayReply(f Fault) reply {
 	}
 	text := http.StatusText(status)
 	return textReply(status, "text/html", fmt.Sprintf("<html><head><title>%d %s</title></head><body><h1>%s</h1></body></html>\n", status, text, text))
+}
+
+// peekBody reads the body ahead, for a call that only its parameters can name, and puts it back.
+func peekBody(r *http.Request) []byte {
+	body, _ := io.ReadAll(io.LimitReader(r.Body, maxRequestBody)) // an error is met again by who reads the rest
+	r.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(bytes.NewReader(body), r.Body), r.Body}
+	return body
 }
 
 // brokenBody fails where the client's connection is to break off.

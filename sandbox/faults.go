@@ -37,6 +37,11 @@ const (
 	OpTikTokCancel      = "tiktok.cancel"
 	OpTikTokProcess     = "tiktok.process"
 
+	OpTikTokExchangeCode = "tiktok.exchange_code"
+	OpTikTokRefreshToken = "tiktok.refresh_token"
+	OpTikTokRevoke       = "tiktok.revoke"
+	OpTikTokUserInfo     = "tiktok.user_info"
+
 	OpInstagramAccount         = "instagram.account"
 	OpInstagramContainer       = "instagram.container"
 	OpInstagramUpload          = "instagram.upload"
@@ -47,18 +52,32 @@ const (
 	OpInstagramStories         = "instagram.stories"
 	OpInstagramPermalink       = "instagram.permalink"
 	OpInstagramProcess         = "instagram.process"
+
+	OpInstagramExchangeCode  = "instagram.exchange_code"
+	OpInstagramExchangeToken = "instagram.exchange_token"
+	OpInstagramMe            = "instagram.me"
+	OpInstagramPermissions   = "instagram.permissions"
+	OpInstagramPages         = "instagram.pages" // /me/accounts
+	OpInstagramBusinesses    = "instagram.businesses"
+	OpInstagramBusinessPages = "instagram.business_pages"
+	OpInstagramPage          = "instagram.page"
+	OpInstagramDebugToken    = "instagram.debug_token"
+	OpInstagramRevoke        = "instagram.revoke"
 )
 
 var operations = []string{
 	OpTikTokCreatorInfo, OpTikTokInit, OpTikTokInbox, OpTikTokChunk, OpTikTokStatus, OpTikTokCancel, OpTikTokProcess,
 	OpInstagramAccount, OpInstagramContainer, OpInstagramUpload, OpInstagramContainerStatus, OpInstagramPublish,
 	OpInstagramQuota, OpInstagramMedia, OpInstagramStories, OpInstagramPermalink, OpInstagramProcess,
+	OpTikTokExchangeCode, OpTikTokRefreshToken, OpTikTokRevoke, OpTikTokUserInfo,
+	OpInstagramExchangeCode, OpInstagramExchangeToken, OpInstagramMe, OpInstagramPermissions, OpInstagramPages,
+	OpInstagramBusinesses, OpInstagramBusinessPages, OpInstagramPage, OpInstagramDebugToken, OpInstagramRevoke,
 }
 
 // Fault is one scripted misbehaviour.
 type Fault struct {
 	Op    string `json:"op"`              // one of the Op constants
-	Match string `json:"match,omitempty"` // account id (open_id, ig-id); empty matches every account
+	Match string `json:"match,omitempty"` // account id (open_id, ig-id, Facebook user id); empty matches every account
 	Skip  int    `json:"skip,omitempty"`  // matching calls that pass first
 	Times int    `json:"times,omitempty"` // calls it meets; 0 is once, negative is until ClearFaults
 	Mode  Mode   `json:"mode"`

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -9,7 +10,6 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,18 +26,13 @@ type instagram struct {
 	tokens     map[string]*graphToken
 	containers map[string]*igContainer
 	media      map[string]*igMedia
+	facebook   facebook
 }
 
 func newInstagram(s *Server) *instagram {
 	return &instagram{s: s, accounts: map[string]*instagramAccount{}, tokens: map[string]*graphToken{},
-		containers: map[string]*igContainer{}, media: map[string]*igMedia{}}
-}
-
-// graphToken is a user or Page token and what it reaches.
-type graphToken struct {
-	accounts  map[string]bool // ig-ids
-	scopes    []string
-	expiresAt time.Time // zero: never
+		containers: map[string]*igContainer{}, media: map[string]*igMedia{},
+		facebook: facebook{users: map[string]*facebookUser{}, codes: map[string]*facebookCode{}}}
 }
 
 // graphCall is a Graph request taken apart.
@@ -46,9 +41,12 @@ type graphCall struct {
 	version string
 	id      string
 	edge    string
-	params  url.Values // query and body together
-	token   string
-	acc     *instagramAccount // set by authorize
+	node    string // what id stands for; "" for a call that does not exist
+
+	params      url.Values // query and body together
+	accessToken string
+	token       *graphToken       // what accessToken is; set by authorize, as is acc
+	acc         *instagramAccount // of a call on an account
 }
 
 // graphRoute is one row of the API's table.
@@ -80,20 +78,34 @@ func (ig *instagram) serveGraph(w http.ResponseWriter, r *http.Request) {
 	x.logID = ig.s.ids.trace()
 	call := &graphCall{exchange: x}
 	parts := strings.Split(strings.Trim(r.URL.Path, "/"), "/")
+	if isAppEndpoint(parts[0]) {
+		parts = slices.Insert(parts, 0, "")
+	}
 	call.version = parts[0]
 	if len(parts) > 1 {
 		call.id = parts[1]
 	}
 	call.edge = strings.Join(parts[min(2, len(parts)):], "/")
-	route, known := ig.route(call)
+	route := ig.route(call)
 	x.op = route.op
 	ig.s.perform(w, x, &graphFace{ig: ig, call: call}, func(*exchange) reply {
-		return ig.call(call, route, known)
+		return ig.call(call, route)
 	})
 }
 
-// route finds the row for a call and the account it is about.
-func (ig *instagram) route(c *graphCall) (graphRoute, bool) {
+// route finds the row for a call and whom it is about.
+func (ig *instagram) route(c *graphCall) graphRoute {
+	route, ok := ig.accountRoute(c)
+	if !ok {
+		route, ok = ig.loginRoute(c, peekParams(c.r))
+	}
+	if !ok {
+		route.op = "instagram.unknown"
+	}
+	return route
+}
+
+func (ig *instagram) accountRoute(c *graphCall) (graphRoute, bool) {
 	ig.mu.Lock()
 	defer ig.mu.Unlock()
 	key := c.r.Method + " " + c.edge
@@ -112,15 +124,15 @@ func (ig *instagram) route(c *graphCall) (graphRoute, bool) {
 		key = ""
 	}
 	route, ok := graphEdges[key]
-	if !ok {
-		return graphRoute{op: "instagram.unknown"}, false
+	if ok {
+		c.node = nodeAccount
 	}
-	return route, true
+	return route, ok
 }
 
 // call checks what every Graph call checks: version, token, proof, object, scope, call budget.
-func (ig *instagram) call(c *graphCall, route graphRoute, known bool) reply {
-	if !ig.versionExists(c) {
+func (ig *instagram) call(c *graphCall, route graphRoute) reply {
+	if !versionExists(c.version) && (c.version != "" || c.node != nodeApp) {
 		return ig.fail(c.exchange, graphError{Code: 2500, Message: "Unknown path components: /" + c.version})
 	}
 	params, err := readParams(c.r)
@@ -128,48 +140,76 @@ func (ig *instagram) call(c *graphCall, route graphRoute, known bool) reply {
 		return ig.fail(c.exchange, graphError{Code: 100, Message: err.Error()})
 	}
 	c.params = params
-	c.token = c.params.Get("access_token")
-	if c.token == "" {
-		c.token = bearer(c.r)
-	}
-	if e := ig.authorize(c, route, known); e != nil {
+	c.accessToken = tokenOf(c.r, params)
+	if e := ig.authorize(c, route); e != nil {
 		return ig.fail(c.exchange, *e)
 	}
 	return route.serve(ig, c)
 }
 
-func (ig *instagram) authorize(c *graphCall, route graphRoute, known bool) *graphError {
+// tokenOf takes the token from the parameters or the header.
+func tokenOf(r *http.Request, params url.Values) string {
+	if token := params.Get("access_token"); token != "" {
+		return token
+	}
+	return bearer(r)
+}
+
+func (ig *instagram) authorize(c *graphCall, route graphRoute) *graphError {
+	if c.node == nodeApp {
+		return nil
+	}
 	ig.mu.Lock()
 	defer ig.mu.Unlock()
-	token, e := ig.checkToken(c.token, c.now)
-	if e != nil {
+	var e *graphError
+	if c.token, e = ig.checkToken(c.accessToken, c.now); e != nil {
 		return e
 	}
-	if e := ig.checkProof(c.token, c.params.Get("appsecret_proof")); e != nil {
+	if e := ig.checkProof(c.accessToken, c.params.Get("appsecret_proof")); e != nil {
 		return e
 	}
-	if !known || !token.accounts[c.account] {
-		return &graphError{Code: 100, Subcode: 33, Message: fmt.Sprintf("Unsupported %s request. Object with ID '%s' does not exist, cannot be loaded due to missing permissions, or does not support this operation",
-			strings.ToLower(c.r.Method), c.id)}
+	if !ig.reaches(c) {
+		return c.unsupported()
 	}
-	for _, scope := range route.scopes {
-		if !slices.Contains(token.scopes, scope) {
-			return &graphError{Code: 200, Message: "(#200) Requires " + scope + " permission"}
-		}
+	if e := c.token.lacks(route.scopes); e != nil {
+		return e
 	}
+	if c.node == nodeAccount {
+		return ig.admit(c)
+	}
+	if c.node == nodeUser && c.edge != "" && c.token.page != "" {
+		return param(fmt.Sprintf("Tried accessing nonexisting field (%s) on node type (Page)", c.edge))
+	}
+	return nil
+}
+
+// unsupported is the answer about an object that is not there, or not for this token.
+func (c *graphCall) unsupported() *graphError {
+	return &graphError{Code: 100, Subcode: 33, Message: fmt.Sprintf("Unsupported %s request. Object with ID '%s' does not exist, cannot be loaded due to missing permissions, or does not support this operation",
+		strings.ToLower(c.r.Method), c.id)}
+}
+
+// admit checks what only calls on an Instagram account need: the role on its Page to publish, and the call budget.
+func (ig *instagram) admit(c *graphCall) *graphError {
 	c.acc = ig.accounts[c.account]
+	page, _ := ig.reach(c.token, c.account)
+	if c.r.Method == http.MethodPost && page != nil && !page.mayPublish() {
+		return &graphError{Code: 10}
+	}
 	if !c.acc.calls.take("", c.now, day, ig.s.opts.Limits.InstagramCalls) {
 		return &graphError{Code: 80002}
 	}
 	return nil
 }
 
-// checkToken tells a live token from an expired (190/463) and an unknown one (190).
+// checkToken tells a live token from a killed (190 and why), an expired (190/463) and an unknown one (190).
 func (ig *instagram) checkToken(token string, now time.Time) (*graphToken, *graphError) {
 	t := ig.tokens[token]
 	switch {
 	case t == nil:
 		return nil, &graphError{Code: 190, Message: "Invalid OAuth access token - Cannot parse access token"}
+	case t.dead != nil:
+		return nil, t.dead
 	case !t.expiresAt.IsZero() && !now.Before(t.expiresAt):
 		return nil, &graphError{Code: 190, Subcode: 463, Message: "Error validating access token: Session has expired on " +
 			t.expiresAt.UTC().Format("Monday, 02-Jan-06 15:04:05 MST") + "."}
@@ -193,41 +233,12 @@ func (ig *instagram) checkProof(token, proof string) *graphError {
 	return nil
 }
 
-// graphVersions are the versions known in November 2026 with the day each stops working (Graph API, Versions).
-var graphVersions = []struct {
-	name  string
-	until string // "" for not set
-}{
-	{"v20.0", "2026-09-24"}, {"v21.0", "2027-01-21"}, {"v22.0", "2027-05-20"}, {"v23.0", "2027-10-08"},
-	{"v24.0", "2028-02-18"}, {"v25.0", "2028-07-29"}, {"v26.0", ""},
-}
-
-var versionPattern = regexp.MustCompile(`^v(\d{1,3})\.0$`)
-
-// versionExists refuses a missing segment and a version newer than the newest.
-func (ig *instagram) versionExists(c *graphCall) bool {
-	newest := graphVersions[len(graphVersions)-1].name
-	return versionPattern.MatchString(c.version) && versionNumber(c.version) <= versionNumber(newest)
-}
-
-// servedVersion: a retired version is served by the oldest one still alive; the answer's header says so.
-func servedVersion(asked string, now time.Time) string {
-	for _, v := range graphVersions {
-		alive := v.until == "" || now.UTC().Format(time.DateOnly) < v.until
-		if alive && versionNumber(v.name) >= versionNumber(asked) {
-			return v.name
-		}
-	}
-	return graphVersions[len(graphVersions)-1].name
-}
-
-func versionNumber(v string) int {
-	m := versionPattern.FindStringSubmatch(v)
-	if m == nil {
-		return 0
-	}
-	n, _ := strconv.Atoi(m[1])
-	return n
+// peekParams reads the parameters ahead of the call.
+func peekParams(r *http.Request) url.Values {
+	ahead := *r
+	ahead.Body = io.NopCloser(bytes.NewReader(peekBody(r)))
+	params, _ := readParams(&ahead) // a mistake in them is answered when the call reads them
+	return params
 }
 
 // readParams merges the query with a form or JSON body; Graph takes parameters in any of them.

@@ -1,11 +1,8 @@
 package sandbox
 
 import (
-	"fmt"
-	"net/url"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -20,11 +17,16 @@ type InstagramAccount struct {
 	QuotaTotal int    `json:"quota_total"` // posts in 24 h; default 100
 	Restricted bool   `json:"restricted"`  // media_publish answers 25/2207050
 
+	AccountType    string `json:"account_type"` // default BUSINESS; a PERSONAL one is not there for the API
+	FollowersCount int    `json:"followers_count"`
+
 	UserToken          string    `json:"user_token"`
 	UserTokenExpiresAt time.Time `json:"user_token_expires_at"` // default sixty days of virtual time
 	PageToken          string    `json:"page_token"`            // does not expire
 	Scopes             []string  `json:"scopes"`                // default: all that publishing needs
 }
+
+const accountPersonal = "PERSONAL"
 
 // instagramAccount carries the account's rolling windows and its media. instagram.mu guards it.
 type instagramAccount struct {
@@ -37,12 +39,13 @@ type instagramAccount struct {
 // AddInstagramAccount connects an account and returns it with its tokens. Several accounts may share one user token.
 // Adding an ig-id again changes its settings and keeps its media, and its tokens too unless new ones are given.
 func (s *Server) AddInstagramAccount(a InstagramAccount) InstagramAccount {
+	s.instagram.mu.Lock()
+	defer s.instagram.mu.Unlock()
 	return s.instagram.add(a, s.clock.now())
 }
 
+// add registers an account. ig.mu is held.
 func (ig *instagram) add(a InstagramAccount, now time.Time) InstagramAccount {
-	ig.mu.Lock()
-	defer ig.mu.Unlock()
 	acc := ig.accounts[a.IGID]
 	if acc == nil {
 		acc = &instagramAccount{calls: windows{}, containers: windows{}}
@@ -56,6 +59,8 @@ func (ig *instagram) add(a InstagramAccount, now time.Time) InstagramAccount {
 	setDefault(&a.PageID, old.PageID)
 	setDefault(&a.PageID, ig.s.ids.graph("10"))
 	setDefault(&a.QuotaTotal, 100)
+	setDefault(&a.AccountType, old.AccountType)
+	setDefault(&a.AccountType, "BUSINESS")
 	if a.UserToken == "" {
 		setDefault(&a.UserTokenExpiresAt, old.UserTokenExpiresAt)
 	}
@@ -74,8 +79,8 @@ func (ig *instagram) add(a InstagramAccount, now time.Time) InstagramAccount {
 	ig.revoke(old.PageToken, a.PageToken, a.IGID)
 	acc.InstagramAccount = a
 	ig.accounts[a.IGID] = acc
-	ig.grant(a.UserToken, a, a.UserTokenExpiresAt)
-	ig.grant(a.PageToken, a, time.Time{})
+	ig.grant(a.UserToken, a, now).expiresAt = a.UserTokenExpiresAt
+	ig.grant(a.PageToken, a, now).page = a.PageID
 	return a
 }
 
@@ -91,14 +96,15 @@ func (ig *instagram) revoke(token, replacement, igID string) {
 	}
 }
 
-func (ig *instagram) grant(token string, a InstagramAccount, expiresAt time.Time) {
+func (ig *instagram) grant(token string, a InstagramAccount, now time.Time) *graphToken {
 	t := ig.tokens[token]
 	if t == nil {
-		t = &graphToken{accounts: map[string]bool{}}
+		t = &graphToken{accounts: map[string]bool{}, issuedAt: now}
 		ig.tokens[token] = t
 	}
 	t.accounts[a.IGID] = true
-	t.scopes, t.expiresAt = slices.Clone(a.Scopes), expiresAt
+	t.scopes = slices.Clone(a.Scopes)
+	return t
 }
 
 // readAccount answers GET /{ig-id}.
@@ -108,8 +114,8 @@ func (ig *instagram) readAccount(c *graphCall) reply {
 	a := c.acc
 	return ig.selectFields(c, map[string]any{
 		"id": a.IGID, "username": a.Username, "name": a.Name, "biography": "", "website": "",
-		"profile_picture_url": c.base + "/_sandbox/avatar.svg", "followers_count": 0, "follows_count": 0,
-		"media_count": len(a.media), "account_type": "BUSINESS",
+		"profile_picture_url": c.base + "/_sandbox/avatar.svg", "followers_count": a.FollowersCount, "follows_count": 0,
+		"media_count": len(a.media), "account_type": a.AccountType,
 	})
 }
 
@@ -146,52 +152,4 @@ func (a *instagramAccount) published(from, to time.Time) int {
 		}
 	}
 	return n
-}
-
-// selectFields answers the asked fields of an object; without any, only the id.
-func (ig *instagram) selectFields(c *graphCall, object map[string]any) reply {
-	fields, e := parseFields(c.params, object, "id")
-	if e != nil {
-		return ig.fail(c.exchange, *e)
-	}
-	return ig.ok(c, pick(object, append(fields, "id")))
-}
-
-// parseFields splits the fields parameter, leaving braces alone: children{id,media_type} is one field.
-func parseFields(p url.Values, known map[string]any, def string) ([]string, *graphError) {
-	raw := p.Get("fields")
-	if raw == "" {
-		raw = def
-	}
-	var fields []string
-	depth, start := 0, 0
-	for i, r := range raw + "," {
-		switch {
-		case r == '{':
-			depth++
-		case r == '}':
-			depth--
-		case r == ',' && depth == 0:
-			name, _, _ := strings.Cut(strings.TrimSpace(raw[start:i]), "{")
-			if _, ok := known[name]; !ok {
-				return nil, param(fmt.Sprintf("Tried accessing nonexisting field (%s)", name))
-			}
-			fields, start = append(fields, name), i+1
-		}
-	}
-	if depth != 0 {
-		return nil, param("Syntax error in fields")
-	}
-	return fields, nil
-}
-
-// pick leaves out fields without a value, as Graph does.
-func pick(object map[string]any, fields []string) map[string]any {
-	out := map[string]any{}
-	for _, f := range fields {
-		if v := object[f]; v != nil && v != "" {
-			out[f] = v
-		}
-	}
-	return out
 }

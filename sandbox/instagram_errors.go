@@ -17,6 +17,8 @@ type graphError struct {
 	Title     string `json:"error_user_title,omitempty"`
 	UserText  string `json:"error_user_msg,omitempty"`
 	Trace     string `json:"fbtrace_id"`
+
+	lasting bool // not the transient error its code stands for elsewhere
 }
 
 // graphText is what is known of an error besides its numbers.
@@ -42,11 +44,17 @@ var graphTexts = map[[2]int]graphText{
 	{80002, 0}: {message: "There have been too many calls to this Instagram account. Wait a bit and try again. " +
 		"For more info, please refer to https://developers.facebook.com/docs/graph-api/overview/rate-limiting."},
 
-	{100, 33}:  {message: "Authorization Error"},
+	{100, 33}:    {message: "Authorization Error"},
+	{100, 36007}: {message: "This authorization code has expired."},
+	{100, 36008}: {message: "Error validating verification code. Please make sure your redirect_uri is identical to the one you used in the OAuth dialog request"},
+	{100, 36009}: {message: "This authorization code has been used."},
+	{101, 0}:     {message: "Error validating application. Invalid application ID."},
+
 	{190, 458}: {message: "Error validating access token: The user has not authorized application."},
 	{190, 459}: {message: "Error validating access token: You cannot access the app till you log in to www.facebook.com and follow the instructions given."},
 	{190, 460}: {message: "Error validating access token: The session has been invalidated because the user changed their password or Facebook has changed the session for security reasons."},
 	{190, 463}: {message: "Error validating access token: Session has expired."},
+	{190, 464}: {message: "Error validating access token: Sessions for the user are not allowed because the user is not a confirmed user."},
 	{190, 467}: {message: "Error validating access token: The session is invalid."},
 	{190, 492}: {message: "Error validating access token: The user must be an administrator, editor, or moderator of the page."},
 
@@ -92,7 +100,7 @@ func (ig *instagram) failWith(x *exchange, status int, e graphError) reply {
 	setDefault(&e.Message, "Fatal")
 	setDefault(&e.Type, graphType(e))
 	e.Title, e.UserText = known.title, known.title
-	e.Transient = known.transient
+	e.Transient = known.transient && !e.lasting
 	e.Trace = x.logID
 	setDefault(&status, known.status)
 	setDefault(&status, http.StatusBadRequest)
@@ -111,8 +119,12 @@ func graphType(e graphError) string {
 	return "OAuthException"
 }
 
-// challenge is the class in www-authenticate, which token and throttle answers carry.
+// challenge is the class in www-authenticate, which answers about codes, tokens and throttles carry.
 func challenge(e graphError) string {
+	switch e.Subcode {
+	case 36007, 36008, 36009:
+		return "invalid_code"
+	}
 	switch e.Code {
 	case 190, 102:
 		return "invalid_token"

@@ -8,9 +8,9 @@ import (
 )
 
 const (
-	graphTime    = "2006-01-02T15:04:05-0700" // no colon in the offset, as Graph prints it
-	defaultPage  = 25
-	maxMediaPage = 100
+	graphTime   = "2006-01-02T15:04:05-0700" // no colon in the offset, as Graph prints it
+	defaultPage = 25
+	maxPage     = 100
 )
 
 // readMedia answers GET /{media}.
@@ -62,7 +62,7 @@ func (ig *instagram) listStories(c *graphCall) reply {
 }
 
 func (ig *instagram) list(c *graphCall, keep func(*igMedia) bool) reply {
-	limit, since, until, e := listWindow(c.params)
+	since, until, e := listWindow(c.params)
 	if e != nil {
 		return ig.fail(c.exchange, *e)
 	}
@@ -75,52 +75,66 @@ func (ig *instagram) list(c *graphCall, keep func(*igMedia) bool) reply {
 			all = append(all, m)
 		}
 	}
-	page, more, e := cutPage(all, c.params, limit)
+	return listReply(ig, c, all, func(m *igMedia) string { return m.id }, func(m *igMedia) (map[string]any, *graphError) {
+		return selectFrom(c.params.Get("fields"), "id", ig.mediaFields(c, m))
+	})
+}
+
+// listReply answers one page of a list; object renders an item, id names it in the cursors.
+func listReply[T any](ig *instagram, c *graphCall, all []T, id func(T) string, object func(T) (map[string]any, *graphError)) reply {
+	limit, e := listLimit(c.params)
+	if e != nil {
+		return ig.fail(c.exchange, *e)
+	}
+	page, more, e := cutPage(all, id, c.params, limit)
 	if e != nil {
 		return ig.fail(c.exchange, *e)
 	}
 	data := make([]any, 0, len(page))
-	for _, m := range page {
-		object := ig.mediaFields(c, m)
-		fields, e := parseFields(c.params, object, "id")
+	for _, item := range page {
+		o, e := object(item)
 		if e != nil {
 			return ig.fail(c.exchange, *e)
 		}
-		data = append(data, pick(object, append(fields, "id")))
+		data = append(data, o)
 	}
 	answer := map[string]any{"data": data}
 	if len(page) > 0 {
-		answer["paging"] = c.paging(page, more)
+		answer["paging"] = c.paging(id(page[0]), id(page[len(page)-1]), more)
 	}
 	return ig.ok(c, answer)
 }
 
-func listWindow(p url.Values) (limit int, since, until int64, e *graphError) {
-	limit = defaultPage
-	if v := p.Get("limit"); v != "" {
-		n, err := strconv.Atoi(v)
-		if err != nil || n < 1 {
-			return 0, 0, 0, param("limit must be a positive number")
-		}
-		limit = min(n, maxMediaPage)
+func listLimit(p url.Values) (int, *graphError) {
+	v := p.Get("limit")
+	if v == "" {
+		return defaultPage, nil
 	}
+	n, err := strconv.Atoi(v)
+	if err != nil || n < 1 {
+		return 0, param("limit must be a positive number")
+	}
+	return min(n, maxPage), nil
+}
+
+func listWindow(p url.Values) (since, until int64, e *graphError) {
 	for name, t := range map[string]*int64{"since": &since, "until": &until} {
 		if v := p.Get(name); v != "" {
 			n, err := strconv.ParseInt(v, 10, 64)
 			if err != nil {
-				return 0, 0, 0, param(name + " must be a unix time")
+				return 0, 0, param(name + " must be a unix time")
 			}
 			*t = n
 		}
 	}
-	return limit, since, until, nil
+	return since, until, nil
 }
 
-// cutPage applies the cursors. A cursor names a media, so a post that appears meanwhile does not shift the pages.
-func cutPage(all []*igMedia, p url.Values, limit int) (page []*igMedia, more bool, e *graphError) {
+// cutPage applies the cursors. A cursor names an item, so a post that appears meanwhile does not shift the pages.
+func cutPage[T any](all []T, id func(T) string, p url.Values, limit int) (page []T, more bool, e *graphError) {
 	at := func(cursor string) int {
-		id, _ := base64.RawURLEncoding.DecodeString(cursor)
-		return slices.IndexFunc(all, func(m *igMedia) bool { return m.id == string(id) })
+		name, _ := base64.RawURLEncoding.DecodeString(cursor)
+		return slices.IndexFunc(all, func(item T) bool { return id(item) == string(name) })
 	}
 	if v := p.Get("after"); v != "" {
 		i := at(v)
@@ -139,10 +153,10 @@ func cutPage(all []*igMedia, p url.Values, limit int) (page []*igMedia, more boo
 }
 
 // paging carries the cursors, and the next URL unless this is the last page. Meta's next holds the token in clear.
-func (c *graphCall) paging(page []*igMedia, more bool) map[string]any {
-	cursor := func(m *igMedia) string { return base64.RawURLEncoding.EncodeToString([]byte(m.id)) }
-	after := cursor(page[len(page)-1])
-	paging := map[string]any{"cursors": map[string]string{"before": cursor(page[0]), "after": after}}
+func (c *graphCall) paging(first, last string, more bool) map[string]any {
+	after := base64.RawURLEncoding.EncodeToString([]byte(last))
+	before := base64.RawURLEncoding.EncodeToString([]byte(first))
+	paging := map[string]any{"cursors": map[string]string{"before": before, "after": after}}
 	if more {
 		q := url.Values{}
 		for k, v := range c.params {
@@ -150,7 +164,7 @@ func (c *graphCall) paging(page []*igMedia, more bool) map[string]any {
 				q[k] = v
 			}
 		}
-		q.Set("access_token", c.token)
+		q.Set("access_token", c.accessToken)
 		q.Set("after", after)
 		paging["next"] = c.base + "/graph/" + c.version + "/" + c.id + "/" + c.edge + "?" + q.Encode()
 	}

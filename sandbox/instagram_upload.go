@@ -93,7 +93,10 @@ func (ig *instagram) mayUpload(x *exchange, n *igContainer) bool {
 		return false
 	}
 	t, e := ig.checkToken(token, x.now)
-	if e != nil || !t.accounts[n.account.IGID] {
+	if e != nil {
+		return false
+	}
+	if _, ok := ig.reach(t, n.account.IGID); !ok {
 		return false
 	}
 	proof := x.r.URL.Query().Get("appsecret_proof")

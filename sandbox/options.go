@@ -1,6 +1,9 @@
 package sandbox
 
-import "time"
+import (
+	"net/http"
+	"time"
+)
 
 // Options configures a Server. The zero value is the strict default: an audited TikTok app, appsecret_proof required,
 // the platforms' documented limits, short processing delays, and media fetched from loopback addresses too.
@@ -17,6 +20,13 @@ type Options struct {
 
 	// TikTokClientKey and TikTokClientSecret are the app's credentials at TikTok.
 	TikTokClientKey, TikTokClientSecret string
+	// TikTokRedirectURIs are the registered ones, matched byte for byte; "*" stands for any port of localhost or 127.0.0.1.
+	// Default: /api/auth/tiktok/callback on any port of either.
+	TikTokRedirectURIs []string
+	// TikTokProfile is the edition of the token lifetimes. Default ProfileCurrent.
+	TikTokProfile TikTokProfile
+	// OAuthErrorStatus is the HTTP status of TikTok's OAuth errors, which no page states. Default 200, as seen in the field.
+	OAuthErrorStatus int
 	// Unaudited makes the TikTok app one that has not passed the audit: private accounts, SELF_ONLY.
 	Unaudited bool
 	// LenientChunks takes the wider reading of "5 MB" and "64 MB": 2^20 bytes to the MB, or 10^6.
@@ -29,6 +39,10 @@ type Options struct {
 
 	// FacebookAppID and FacebookAppSecret are the app's credentials at Meta; the secret keys appsecret_proof.
 	FacebookAppID, FacebookAppSecret string
+	// FacebookRedirectURIs are as TikTokRedirectURIs, by default with /api/auth/instagram/callback.
+	FacebookRedirectURIs []string
+	// NoExpiresIn leaves expires_in out of Facebook's token answers, as Meta sometimes does.
+	NoExpiresIn bool
 	// ProofOptional switches off "Require App Secret". A proof that is sent must be right all the same.
 	ProofOptional bool
 	// DoublePublish selects the answer to a second media_publish of one container.
@@ -83,6 +97,15 @@ func DefaultDelays() *Delays {
 	}
 }
 
+// TikTokProfile is an edition of TikTok's token lifetimes, which changed in autumn 2026.
+type TikTokProfile string
+
+// The profiles.
+const (
+	ProfileCurrent TikTokProfile = "current" // 2 h and 180 days, every refresh rotates (Login Kit, 2026-11-02)
+	ProfileLegacy  TikTokProfile = "legacy"  // 24 h and 365 days, the refresh token stays (until autumn 2026)
+)
+
 // DoublePublish is the answer to a second media_publish of a published container. What Meta really answers is not
 // known, so each candidate can be chosen. None of them makes a second post.
 type DoublePublish string
@@ -103,11 +126,19 @@ const (
 func (o Options) withDefaults() Options {
 	setDefault(&o.TikTokClientKey, "sim-client-key")
 	setDefault(&o.TikTokClientSecret, "sim-client-secret")
+	setDefault(&o.TikTokProfile, ProfileCurrent)
+	setDefault(&o.OAuthErrorStatus, http.StatusOK)
 	setDefault(&o.FacebookAppID, "100000000000001")
 	setDefault(&o.FacebookAppSecret, "sim-app-secret")
 	setDefault(&o.DoublePublish, DoubleNotFound)
 	setDefault(&o.Retain, defaultRetain)
 	setDefault(&o.FetchTimeout, defaultFetchTimeout)
+	if len(o.TikTokRedirectURIs) == 0 {
+		o.TikTokRedirectURIs = loopbackURIs("/api/auth/tiktok/callback")
+	}
+	if len(o.FacebookRedirectURIs) == 0 {
+		o.FacebookRedirectURIs = loopbackURIs("/api/auth/instagram/callback")
+	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}

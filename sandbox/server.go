@@ -77,7 +77,9 @@ func (s *Server) Handler() http.Handler { return s.handler }
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/tiktok/", http.StripPrefix("/tiktok", http.HandlerFunc(s.tiktok.serveAPI)))
+	mux.Handle("/tiktok-auth/", http.StripPrefix("/tiktok-auth", http.HandlerFunc(s.tiktok.serveAuth)))
 	mux.HandleFunc("/tiktok-upload/", s.tiktok.serveUpload)
+	mux.Handle("/facebook/", http.StripPrefix("/facebook", http.HandlerFunc(s.instagram.serveDialog)))
 	mux.Handle("/graph/", http.StripPrefix("/graph", http.HandlerFunc(s.instagram.serveGraph)))
 	mux.Handle("/rupload/", http.StripPrefix("/rupload", http.HandlerFunc(s.instagram.serveUpload)))
 	s.routeControl(mux)
@@ -166,6 +168,12 @@ func (s *Server) URL() string {
 
 // TikTokURL is the base of the simulated open.tiktokapis.com.
 func (s *Server) TikTokURL() string { return s.URL() + "/tiktok" }
+
+// TikTokAuthURL is the base of the simulated www.tiktok.com, where users consent.
+func (s *Server) TikTokAuthURL() string { return s.URL() + "/tiktok-auth" }
+
+// FacebookDialogURL is the base of the simulated www.facebook.com, where users consent.
+func (s *Server) FacebookDialogURL() string { return s.URL() + "/facebook" }
 
 // GraphURL is the base of the simulated graph.facebook.com.
 func (s *Server) GraphURL() string { return s.URL() + "/graph" }

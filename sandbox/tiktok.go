@@ -10,13 +10,15 @@ import (
 	"time"
 )
 
-// tiktok is the simulated Content Posting API.
+// tiktok is the simulated Login Kit and Content Posting API.
 type tiktok struct {
 	s *Server
 
 	mu       sync.Mutex
 	accounts map[string]*tiktokAccount   // by open_id
-	tokens   map[string]string           // access token to open_id
+	codes    map[string]*tiktokCode      // used and expired ones too: their use is logged under their account
+	access   map[string]*tiktokToken     // by access token, dead ones too
+	refresh  map[string]string           // refresh token to open_id, dead ones too
 	posts    map[string]*tiktokPublish   // by publish_id
 	uploads  map[string]*tiktokPublish   // by upload_id
 	pending  map[*tiktokPublish]struct{} // not yet in a final state
@@ -26,13 +28,14 @@ type tiktok struct {
 
 func newTikTok(s *Server) *tiktok {
 	return &tiktok{
-		s: s, accounts: map[string]*tiktokAccount{}, tokens: map[string]string{}, posts: map[string]*tiktokPublish{},
-		uploads: map[string]*tiktokPublish{}, pending: map[*tiktokPublish]struct{}{}, calls: windows{}, creators: windows{},
+		s: s, accounts: map[string]*tiktokAccount{}, codes: map[string]*tiktokCode{}, access: map[string]*tiktokToken{},
+		refresh: map[string]string{}, posts: map[string]*tiktokPublish{}, uploads: map[string]*tiktokPublish{}, pending: map[*tiktokPublish]struct{}{}, calls: windows{}, creators: windows{},
 	}
 }
 
 // tiktokEndpoint is one row of the API's table.
 type tiktokEndpoint struct {
+	method string
 	op     string
 	scopes []string // one of them is enough
 	limit  func(*Limits) int
@@ -40,24 +43,30 @@ type tiktokEndpoint struct {
 }
 
 var tiktokEndpoints = map[string]tiktokEndpoint{
-	"/v2/post/publish/creator_info/query/": {OpTikTokCreatorInfo, []string{"video.publish"},
+	"/v2/post/publish/creator_info/query/": {http.MethodPost, OpTikTokCreatorInfo, []string{"video.publish"},
 		func(l *Limits) int { return l.TikTokCreatorInfo }, (*tiktok).creatorInfo},
-	"/v2/post/publish/video/init/": {OpTikTokInit, []string{"video.publish"},
+	"/v2/post/publish/video/init/": {http.MethodPost, OpTikTokInit, []string{"video.publish"},
 		func(l *Limits) int { return l.TikTokInit }, (*tiktok).initDirect},
-	"/v2/post/publish/inbox/video/init/": {OpTikTokInbox, []string{"video.upload"},
+	"/v2/post/publish/inbox/video/init/": {http.MethodPost, OpTikTokInbox, []string{"video.upload"},
 		func(l *Limits) int { return l.TikTokInbox }, (*tiktok).initInbox},
-	"/v2/post/publish/status/fetch/": {OpTikTokStatus, []string{"video.publish", "video.upload"},
+	"/v2/post/publish/status/fetch/": {http.MethodPost, OpTikTokStatus, []string{"video.publish", "video.upload"},
 		func(l *Limits) int { return l.TikTokStatus }, (*tiktok).status},
-	"/v2/post/publish/cancel/": {OpTikTokCancel, []string{"video.publish", "video.upload"},
+	"/v2/post/publish/cancel/": {http.MethodPost, OpTikTokCancel, []string{"video.publish", "video.upload"},
 		func(*Limits) int { return 0 }, (*tiktok).cancel},
+	"/v2/user/info/": {http.MethodGet, OpTikTokUserInfo, userInfoScopes,
+		func(*Limits) int { return 0 }, (*tiktok).userInfo},
 }
 
 func (t *tiktok) serveAPI(w http.ResponseWriter, r *http.Request) {
 	x := t.s.newExchange(r)
 	x.logID = t.s.ids.logID(x.now)
+	if serve, ok := tiktokOAuth[r.URL.Path]; ok && r.Method == http.MethodPost {
+		t.serveOAuth(w, x, serve)
+		return
+	}
 	x.account = t.owner(r)
 	ep, ok := tiktokEndpoints[r.URL.Path]
-	if !ok || r.Method != http.MethodPost {
+	if !ok || r.Method != ep.method {
 		x.op = "tiktok.unknown"
 		t.s.answer(w, x, t, unsupportedPath(), "")
 		return
@@ -124,16 +133,12 @@ func bearer(r *http.Request) string {
 func (t *tiktok) owner(r *http.Request) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.tokens[bearer(r)]
+	return t.ownerOf(bearer(r))
 }
 
 func (t *tiktok) authorize(r *http.Request, now time.Time) (string, *tiktokAccount) {
 	token := bearer(r)
-	acc := t.accounts[t.tokens[token]]
-	if acc == nil || acc.AccessToken != token || !now.Before(acc.ExpiresAt) {
-		return token, nil
-	}
-	return token, acc
+	return token, t.holder(token, now)
 }
 
 // finish adds the log id header of TikTok's gateway.

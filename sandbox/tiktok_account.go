@@ -8,9 +8,8 @@ import (
 )
 
 const (
-	tiktokTokenLife = 2 * time.Hour // Manage User Access Tokens, 2026-11-02; 24 h until autumn 2026
-	day             = 24 * time.Hour
-	unauditedUsers  = 5 // posting users of an unaudited client per 24 h (Content Sharing Guidelines)
+	day            = 24 * time.Hour
+	unauditedUsers = 5 // posting users of an unaudited client per 24 h (Content Sharing Guidelines)
 )
 
 // The privacy levels.
@@ -21,11 +20,19 @@ const (
 	privacySelf      = "SELF_ONLY"
 )
 
-// TikTokAccount is a creator who connected the app.
+// TikTokAccount is a creator who connected the app, or is about to on the consent page.
 type TikTokAccount struct {
 	OpenID   string `json:"open_id"`
+	UnionID  string `json:"union_id"` // the same for all apps of one developer
 	Username string `json:"username"`
 	Nickname string `json:"nickname"`
+
+	Bio            string `json:"bio_description"`
+	Verified       bool   `json:"is_verified"`
+	FollowerCount  int64  `json:"follower_count"`
+	FollowingCount int64  `json:"following_count"`
+	LikesCount     int64  `json:"likes_count"`
+	VideoCount     int64  `json:"video_count"`
 
 	Private         bool `json:"private"`
 	CommentDisabled bool `json:"comment_disabled"`
@@ -39,6 +46,8 @@ type TikTokAccount struct {
 	RefreshToken string    `json:"refresh_token"`
 	Scopes       []string  `json:"scopes"`     // default: user.info.basic, video.publish, video.upload
 	ExpiresAt    time.Time `json:"expires_at"` // of AccessToken; default two hours of virtual time
+
+	RefreshExpiresAt time.Time `json:"refresh_expires_at"` // default 180 days of virtual time
 }
 
 type tiktokAccount struct {
@@ -50,40 +59,51 @@ type tiktokAccount struct {
 // AddTikTokAccount connects an account and returns it with its tokens. Adding an open_id again changes its settings
 // and keeps its posts, and its tokens too unless new ones are given.
 func (s *Server) AddTikTokAccount(a TikTokAccount) TikTokAccount {
+	s.tiktok.mu.Lock()
+	defer s.tiktok.mu.Unlock()
 	return s.tiktok.add(a, s.clock.now())
 }
 
+// add registers an account. t.mu is held.
 func (t *tiktok) add(a TikTokAccount, now time.Time) TikTokAccount {
-	t.mu.Lock()
-	defer t.mu.Unlock()
 	acc := &tiktokAccount{posted: windows{}}
 	if old := t.accounts[a.OpenID]; old != nil {
 		acc.posted, acc.shares = old.posted, old.shares
+		setDefault(&a.UnionID, old.UnionID)
 		setDefault(&a.Username, old.Username)
 		setDefault(&a.Nickname, old.Nickname)
-		setDefault(&a.RefreshToken, old.RefreshToken)
+		if a.RefreshToken == "" {
+			a.RefreshToken = old.RefreshToken
+			setDefault(&a.RefreshExpiresAt, old.RefreshExpiresAt)
+		}
 		if a.AccessToken == "" {
 			a.AccessToken = old.AccessToken
 			setDefault(&a.ExpiresAt, old.ExpiresAt)
+		} else if a.AccessToken != old.AccessToken {
+			t.endAccess(old, now)
 		}
 		if a.Scopes == nil {
 			a.Scopes = old.Scopes
 		}
 	}
 	setDefault(&a.OpenID, t.s.ids.secret("-000SIM"))
+	setDefault(&a.UnionID, t.s.ids.secret("sim-union-"))
 	setDefault(&a.Username, "sim"+strings.ToLower(a.OpenID[len(a.OpenID)-min(6, len(a.OpenID)):]))
 	setDefault(&a.Nickname, a.Username)
 	setDefault(&a.MaxVideoSeconds, 600)
 	setDefault(&a.PostsCap, 15)
 	setDefault(&a.AccessToken, t.s.ids.secret("act.SIM"))
 	setDefault(&a.RefreshToken, t.s.ids.secret("rft.SIM"))
-	setDefault(&a.ExpiresAt, now.Add(tiktokTokenLife))
+	lives := t.s.opts.TikTokProfile.lives()
+	setDefault(&a.ExpiresAt, now.Add(lives.access))
+	setDefault(&a.RefreshExpiresAt, now.Add(lives.refresh))
 	if a.Scopes == nil {
 		a.Scopes = []string{"user.info.basic", "video.publish", "video.upload"}
 	}
 	acc.TikTokAccount = a
 	t.accounts[a.OpenID] = acc
-	t.tokens[a.AccessToken] = a.OpenID // an old token stays known, so that its use is logged under its account
+	t.access[a.AccessToken] = &tiktokToken{a.OpenID, a.ExpiresAt}
+	t.refresh[a.RefreshToken] = a.OpenID
 	return a
 }
 

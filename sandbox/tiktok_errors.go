@@ -81,8 +81,12 @@ func (t *tiktok) failWith(x *exchange, status int, code, message string) reply {
 	return rep
 }
 
-// refuse renders a scripted error: the envelope, or a bare status where the upload host would answer.
+// refuse renders a scripted error: the envelope, the flat shape of OAuth, or a bare status where the upload host would
+// answer.
 func (t *tiktok) refuse(x *exchange, f Fault) reply {
+	if x.op == OpTikTokExchangeCode || x.op == OpTikTokRefreshToken || x.op == OpTikTokRevoke {
+		return t.refuseOAuth(x, f)
+	}
 	if x.op == OpTikTokChunk {
 		status := f.Status
 		switch {

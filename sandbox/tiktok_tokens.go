@@ -1,0 +1,108 @@
+package sandbox
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// tiktokToken is an access token. Whatever kills it does so by ending it.
+type tiktokToken struct {
+	openID string
+	endsAt time.Time
+}
+
+// tiktokLives is how long an app's tokens live.
+type tiktokLives struct {
+	access, refresh time.Duration
+	rotates         bool // a refresh answers a new refresh token and ends the pair before it
+}
+
+// lives are the numbers of a profile (Manage User Access Tokens, 2026-11-02, and its edition before autumn 2026).
+func (p TikTokProfile) lives() tiktokLives {
+	if p == ProfileLegacy {
+		return tiktokLives{access: day, refresh: 365 * day}
+	}
+	return tiktokLives{access: 2 * time.Hour, refresh: 180 * day, rotates: true}
+}
+
+// ownerOf tells whose an access token is or was. t.mu is held.
+func (t *tiktok) ownerOf(token string) string {
+	if known := t.access[token]; known != nil {
+		return known.openID
+	}
+	return ""
+}
+
+// holder is the account that a live access token stands for, or nil. t.mu is held.
+func (t *tiktok) holder(token string, now time.Time) *tiktokAccount {
+	known := t.access[token]
+	if known == nil || !now.Before(known.endsAt) {
+		return nil
+	}
+	return t.accounts[known.openID]
+}
+
+// connect gives an account the tokens of a new consent. What was issued before ends: the strict reading, as the page
+// tells only what a refresh does.
+func (t *tiktok) connect(acc *tiktokAccount, scopes []string, now time.Time) {
+	t.endAccess(acc, now)
+	acc.Scopes = scopes
+	acc.RefreshExpiresAt = now.Add(t.s.opts.TikTokProfile.lives().refresh)
+	t.issueRefresh(acc)
+	t.issueAccess(acc, now)
+}
+
+// renew is a refresh. The old access token dies with the old refresh token: the strict reading of "the previous one
+// stops working" (Refresh a User Access Token, 2026-11-02). RefreshExpiresAt stays as it is: no page says that the 180
+// days begin anew, so here they count from the consent.
+func (t *tiktok) renew(acc *tiktokAccount, now time.Time) {
+	if t.s.opts.TikTokProfile.lives().rotates {
+		t.endAccess(acc, now)
+		t.issueRefresh(acc)
+	}
+	t.issueAccess(acc, now)
+}
+
+func (t *tiktok) issueAccess(acc *tiktokAccount, now time.Time) {
+	acc.AccessToken = t.s.ids.secret("act.SIM")
+	acc.ExpiresAt = now.Add(t.s.opts.TikTokProfile.lives().access)
+	t.access[acc.AccessToken] = &tiktokToken{acc.OpenID, acc.ExpiresAt}
+}
+
+func (t *tiktok) issueRefresh(acc *tiktokAccount) {
+	acc.RefreshToken = t.s.ids.secret("rft.SIM")
+	t.refresh[acc.RefreshToken] = acc.OpenID
+}
+
+// endAccess ends every access token of an account, those that a legacy refresh left alive too.
+func (t *tiktok) endAccess(acc *tiktokAccount, now time.Time) {
+	for _, token := range t.access {
+		if token.openID == acc.OpenID && now.Before(token.endsAt) {
+			token.endsAt = now
+		}
+	}
+	if now.Before(acc.ExpiresAt) {
+		acc.ExpiresAt = now
+	}
+}
+
+// disconnect ends both tokens, as the user or the app does.
+func (t *tiktok) disconnect(acc *tiktokAccount, now time.Time) {
+	t.endAccess(acc, now)
+	if now.Before(acc.RefreshExpiresAt) {
+		acc.RefreshExpiresAt = now
+	}
+}
+
+// byUsername are the accounts in the order of the consent page. t.mu is held.
+func (t *tiktok) byUsername() []*tiktokAccount {
+	accounts := make([]*tiktokAccount, 0, len(t.accounts))
+	for _, acc := range t.accounts {
+		accounts = append(accounts, acc)
+	}
+	slices.SortFunc(accounts, func(a, b *tiktokAccount) int {
+		return strings.Compare(a.Username+a.OpenID, b.Username+b.OpenID)
+	})
+	return accounts
+}
