@@ -1,6 +1,7 @@
 // Package instagram is a client of Meta's Graph API for publishing on Instagram
 // with Facebook Login: containers of images and reels, the resumable upload,
-// the publish call, the quota, and the reads that settle a lost answer.
+// the publish call, the quota, and the reads that settle a lost answer; the user's
+// consent, the tokens that come of it, and the Pages that lead to an account.
 //
 // A client holds no user: each call takes the token. It retries nothing, since
 // only the caller's ledger knows what may be sent twice; every error is a
@@ -22,6 +23,8 @@
 //   - Versions: docs/graph-api/changelog/versions
 //   - Secure Requests: docs/graph-api/guides/secure-requests
 //   - Facebook Login, manual flow: docs/facebook-login/guides/advanced/manual-flow
+//   - Access Tokens: docs/facebook-login/guides/access-tokens
+//   - Data Deletion Callback: docs/development/create-an-app/app-dashboard/data-deletion-callback
 //
 // The date is the day of the page's last change, where it is known; all were
 // read on 2026-11-22. What others met in their own use of the API and published
@@ -29,6 +32,7 @@
 package instagram
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -51,6 +55,8 @@ const (
 	DefaultGraphURL = "https://graph.facebook.com"
 	// DefaultUploadURL is the host that takes the bytes of reels.
 	DefaultUploadURL = "https://rupload.facebook.com"
+	// DefaultDialogURL is where Facebook asks its users for their consent.
+	DefaultDialogURL = "https://www.facebook.com"
 	// DefaultVersion is the API version that this client was written for, usable
 	// until 2028-07-29 (Graph API, Versions).
 	DefaultVersion = "v25.0"
@@ -58,11 +64,15 @@ const (
 
 // Config says where the API is and how to reach it.
 type Config struct {
-	// GraphURL and UploadURL may carry a path prefix. Empty means Meta's own.
-	GraphURL, UploadURL string
+	// GraphURL, UploadURL and DialogURL may carry a path prefix. Empty means
+	// Meta's own.
+	GraphURL, UploadURL, DialogURL string
 	// Version is the first path segment, such as DefaultVersion, which empty
 	// stands for.
 	Version string
+	// AppID is the app's public id. Only consent and the calls that give or
+	// inspect a user's token need it.
+	AppID string
 	// AppSecret signs every graph call (appsecret_proof). It is required.
 	AppSecret secrets.Secret
 	// HTTP sends the requests; its Timeout, redirect policy and cookies are not
@@ -74,11 +84,12 @@ type Config struct {
 
 // Client calls the API. It is safe for use by several goroutines at once.
 type Client struct {
-	graph, upload string
-	version       string
-	appSecret     secrets.Secret
-	http          *http.Client
-	now           func() time.Time
+	graph, upload, dialog string
+	version               string
+	appID                 string
+	appSecret             secrets.Secret
+	http                  *http.Client
+	now                   func() time.Time
 
 	callTimeout   time.Duration
 	uploadTimeout func(bytes int64) time.Duration
@@ -88,31 +99,28 @@ var versionForm = regexp.MustCompile(`^v[0-9]{1,3}\.[0-9]{1,2}$`)
 
 // New checks the configuration and makes a client.
 func New(cfg Config) (*Client, error) {
-	if cfg.GraphURL == "" {
-		cfg.GraphURL = DefaultGraphURL
-	}
-	if cfg.UploadURL == "" {
-		cfg.UploadURL = DefaultUploadURL
-	}
-	if cfg.Version == "" {
-		cfg.Version = DefaultVersion
-	}
-	if !versionForm.MatchString(cfg.Version) {
-		return nil, fmt.Errorf("graph API version %q needs the form v25.0", cfg.Version)
+	version := cmp.Or(cfg.Version, DefaultVersion)
+	if !versionForm.MatchString(version) {
+		return nil, fmt.Errorf("graph API version %q needs the form v25.0", version)
 	}
 	if cfg.AppSecret.Empty() {
 		return nil, errors.New("the Facebook app secret is missing: every call is signed with it")
 	}
-	graph, err := parseMeta("Facebook graph URL", cfg.GraphURL)
+	graph, err := parseMeta("Facebook graph URL", cmp.Or(cfg.GraphURL, DefaultGraphURL))
 	if err != nil {
 		return nil, err
 	}
-	upload, err := parseMeta("Instagram upload URL", cfg.UploadURL)
+	upload, err := parseMeta("Instagram upload URL", cmp.Or(cfg.UploadURL, DefaultUploadURL))
+	if err != nil {
+		return nil, err
+	}
+	dialog, err := parseMeta("Facebook dialog URL", cmp.Or(cfg.DialogURL, DefaultDialogURL))
 	if err != nil {
 		return nil, err
 	}
 	c := &Client{
-		graph: graph, upload: upload, version: cfg.Version, appSecret: cfg.AppSecret,
+		graph: graph, upload: upload, dialog: dialog,
+		version: version, appID: cfg.AppID, appSecret: cfg.AppSecret,
 		http: wire.Client(cfg.HTTP), now: cfg.Now,
 		callTimeout: wire.CallTimeout, uploadTimeout: wire.UploadTimeout,
 	}
@@ -168,12 +176,18 @@ func (c *Client) get(ctx context.Context, op string, token secrets.Secret, path 
 	return x.Finish(ctx, c.exchange(ctx, x, token, http.MethodGet, path, query, read))
 }
 
-// exchange makes one graph call. read takes a good answer; its error means that
-// the answer was not understood.
+// exchange makes one graph call, signed with the proof of its token.
 func (c *Client) exchange(ctx context.Context, x *exchange, token secrets.Secret, method string, path []string, params url.Values, read func(body []byte) error) error {
 	if err := x.Ready(ctx, token); err != nil {
 		return err
 	}
+	params.Set("appsecret_proof", c.proof(token))
+	return c.call(ctx, x, token, method, path, params, read)
+}
+
+// call makes one graph call; an empty token is left out. read takes a good
+// answer; its error means that the answer was not understood.
+func (c *Client) call(ctx context.Context, x *exchange, token secrets.Secret, method string, path []string, params url.Values, read func(body []byte) error) error {
 	ctx, cancel := context.WithTimeout(ctx, c.callTimeout)
 	defer cancel()
 	req, err := c.newRequest(ctx, token, method, path, params)
@@ -196,7 +210,6 @@ func (c *Client) newRequest(ctx context.Context, token secrets.Secret, method st
 	if err != nil {
 		return nil, err
 	}
-	params.Set("appsecret_proof", c.proof(token))
 	var req *http.Request
 	if method == http.MethodPost {
 		req, err = http.NewRequestWithContext(ctx, method, target, strings.NewReader(params.Encode()))
@@ -209,7 +222,9 @@ func (c *Client) newRequest(ctx context.Context, token secrets.Secret, method st
 	if method == http.MethodPost {
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
-	req.Header.Set("Authorization", "Bearer "+token.Reveal())
+	if !token.Empty() {
+		req.Header.Set("Authorization", "Bearer "+token.Reveal())
+	}
 	req.Header.Set("Accept", "application/json")
 	return req, nil
 }

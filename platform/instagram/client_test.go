@@ -9,10 +9,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -25,7 +27,13 @@ const (
 	testToken  = secrets.Secret("EAAsimToken0123456789abcdefghijklmnopqrstuvwxyz")
 	testSecret = secrets.Secret("sim-app-secret-0123456789abcdef")
 	signedLink = secrets.Secret("https://media.sim.test/media/0193aaaa-bbbb-7ccc-8ddd-eeeeeeeeeeee/SIGNATURE0123456789abcdef?exp=1790000000")
+	testCode   = secrets.Secret("AQBsimCode0123456789abcdefghijklmnopqrstuvwxyz")
+	pageToken  = secrets.Secret("EAApageToken0123456789abcdefghijklmnopqrstuvwxyz")
+	testAppID  = "100000000000001"
+	appToken   = testAppID + "|" + testSecret
 	igID       = "17841400000000001"
+
+	testRedirect = "https://app.test/callback"
 )
 
 // serve starts both hosts as one server under a base path, and returns a client
@@ -35,7 +43,7 @@ func serve(t *testing.T, h http.HandlerFunc) (context.Context, *Client, *[]platf
 	srv := httptest.NewServer(http.StripPrefix("/base", h))
 	t.Cleanup(srv.Close)
 	c, err := New(Config{
-		GraphURL: srv.URL + "/base/", UploadURL: srv.URL + "/base/rupload", AppSecret: testSecret,
+		GraphURL: srv.URL + "/base/", UploadURL: srv.URL + "/base/rupload", AppID: testAppID, AppSecret: testSecret,
 		HTTP: &http.Client{Transport: &http.Transport{}},
 	})
 	if err != nil {
@@ -80,45 +88,6 @@ func wantError(t *testing.T, err error, kind platform.Kind, code platform.Code) 
 	return e
 }
 
-// methods are all calls of the client.
-var methods = map[string]struct {
-	op   string
-	lost platform.Kind
-	call func(ctx context.Context, c *Client) error
-}{
-	"CreateImage": {opCreate, platform.Unknown, func(ctx context.Context, c *Client) error {
-		_, err := c.CreateImage(ctx, testToken, igID, Image{URL: signedLink})
-		return err
-	}},
-	"CreateReel": {opCreate, platform.Unknown, func(ctx context.Context, c *Client) error {
-		_, err := c.CreateReel(ctx, testToken, igID, Reel{CoverURL: signedLink})
-		return err
-	}},
-	"UploadReel": {opUpload, platform.Unknown, func(ctx context.Context, c *Client) error {
-		return c.UploadReel(ctx, testToken, Container{ID: "17889"}, 0, 5, opener("hello"))
-	}},
-	"ContainerStatus": {opContainerStatus, platform.Transient, func(ctx context.Context, c *Client) error {
-		_, err := c.ContainerStatus(ctx, testToken, "17889")
-		return err
-	}},
-	"Publish": {opPublish, platform.Unknown, func(ctx context.Context, c *Client) error {
-		_, err := c.Publish(ctx, testToken, igID, "17889")
-		return err
-	}},
-	"Quota": {opQuota, platform.Transient, func(ctx context.Context, c *Client) error {
-		_, err := c.Quota(ctx, testToken, igID)
-		return err
-	}},
-	"Media": {opMedia, platform.Transient, func(ctx context.Context, c *Client) error {
-		_, err := c.Media(ctx, testToken, "17920")
-		return err
-	}},
-	"RecentMedia": {opRecentMedia, platform.Transient, func(ctx context.Context, c *Client) error {
-		_, err := c.RecentMedia(ctx, testToken, igID, 10)
-		return err
-	}},
-}
-
 func opener(s string) func(int64) (io.ReadCloser, error) {
 	return func(offset int64) (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(s[offset:])), nil }
 }
@@ -140,8 +109,10 @@ func echo(status int, shape string) http.HandlerFunc {
 		body, _ := io.ReadAll(r.Body)
 		form, _ := url.ParseQuery(string(body))
 		auth := r.Header.Get("Authorization")
-		text := auth + " " + auth[:27] + "… " + r.URL.String() + " " + string(body) + " " +
-			form.Get("image_url") + " " + form.Get("cover_url") + " " + form.Get("appsecret_proof") + " " + r.URL.Query().Get("appsecret_proof")
+		text := auth + " " + auth[:min(len(auth), 27)] + "… " + r.URL.String() + " " + string(body)
+		for _, values := range slices.Concat(slices.Collect(maps.Values(form)), slices.Collect(maps.Values(r.URL.Query()))) {
+			text += " " + values[0]
+		}
 		quoted, _ := json.Marshal(text)
 		w.Header().Set("x-fb-trace-id", text)
 		w.Header().Set("facebook-api-version", text)
@@ -185,6 +156,7 @@ func assertNoSecret(t *testing.T, c *Client, err error, calls []platform.Call) {
 	}
 	for _, secret := range []string{
 		testToken.Reveal(), testToken.Reveal()[:20], testSecret.Reveal(), c.proof(testToken),
+		testCode.Reveal(), pageToken.Reveal(), pageToken.Reveal()[:20], appToken.Reveal(), c.proof(appToken),
 		signedLink.Reveal(), url.QueryEscape(signedLink.Reveal()), "SIGNATURE0123456789abcdef",
 	} {
 		if strings.Contains(all.String(), secret) {
@@ -239,7 +211,7 @@ func TestFailuresLeakNoSecretAndAreRecordedOnce(t *testing.T) {
 			}
 			base := "http://" + l.Addr().String() + "/base"
 			_ = l.Close()
-			c, err := New(Config{GraphURL: base, UploadURL: base, AppSecret: testSecret})
+			c, err := New(Config{GraphURL: base, UploadURL: base, AppID: testAppID, AppSecret: testSecret})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -266,18 +238,23 @@ func TestFailuresLeakNoSecretAndAreRecordedOnce(t *testing.T) {
 func TestUnusableInputIsNotSent(t *testing.T) {
 	ctx, c, calls := serve(t, func(http.ResponseWriter, *http.Request) { t.Error("a request came") })
 	for _, token := range []secrets.Secret{"", "a\nb", "a b", "ä"} {
-		_, err := c.Quota(ctx, token, igID)
-		wantError(t, err, platform.AuthExpired, platform.CodeTokenInvalid)
-		err = c.UploadReel(ctx, token, Container{ID: "1"}, 0, 5, opener("hello"))
-		wantError(t, err, platform.AuthExpired, platform.CodeTokenInvalid)
+		_, quota := c.Quota(ctx, token, igID)
+		upload := c.UploadReel(ctx, token, Container{ID: "1"}, 0, 5, opener("hello"))
+		_, exchange := c.ExchangeCode(ctx, token, testRedirect)
+		_, prolong := c.ProlongToken(ctx, token)
+		_, inspect := c.InspectToken(ctx, token)
+		for _, err := range []error{quota, upload, exchange, prolong, inspect} {
+			wantError(t, err, platform.AuthExpired, platform.CodeTokenInvalid)
+		}
 	}
 	for _, id := range []string{"", ".", ".."} {
 		_, err := c.Media(ctx, testToken, id)
 		wantError(t, err, platform.Rejected, platform.CodePublishFailed)
+		wantError(t, c.RevokeAll(ctx, testToken, id), platform.Rejected, platform.CodePublishFailed)
 		err = c.UploadReel(ctx, testToken, Container{ID: id, UploadURL: "https://evil.test"}, 0, 5, opener("hello"))
 		wantError(t, err, platform.Rejected, platform.CodeUploadFailed)
 	}
-	if len(*calls) != 14 {
+	if len(*calls) != 29 {
 		t.Errorf("%d calls recorded", len(*calls))
 	}
 }
@@ -289,6 +266,8 @@ func TestNewChecksItsConfig(t *testing.T) {
 		{AppSecret: "s", GraphURL: "ftp://x"},
 		{AppSecret: "s", GraphURL: "://"},
 		{AppSecret: "s", GraphURL: "http://graph.facebook.com"},
+		{AppSecret: "s", DialogURL: "http://www.facebook.com"},
+		{AppSecret: "s", DialogURL: "www.facebook.com"},
 		{AppSecret: "s", UploadURL: "https://u:p@sandbox.test"},
 		{AppSecret: "s", UploadURL: "https://sandbox.test?x=1"},
 	} {
@@ -297,7 +276,7 @@ func TestNewChecksItsConfig(t *testing.T) {
 		}
 	}
 	c, err := New(Config{AppSecret: "s"})
-	if err != nil || c.graph != DefaultGraphURL || c.upload != DefaultUploadURL || c.version != DefaultVersion {
+	if err != nil || c.graph != DefaultGraphURL || c.upload != DefaultUploadURL || c.dialog != DefaultDialogURL || c.version != DefaultVersion {
 		t.Errorf("got %+v %v", c, err)
 	}
 	if c.http.Timeout != 0 || c.http.CheckRedirect == nil {
@@ -305,15 +284,26 @@ func TestNewChecksItsConfig(t *testing.T) {
 	}
 }
 
-// TestGraphCallShape holds every graph call to the rules: version in the
-// path, token in the header only, proof always.
-func TestGraphCallShape(t *testing.T) {
+func proofOf(token secrets.Secret) string {
 	mac := hmac.New(sha256.New, []byte(testSecret.Reveal()))
-	mac.Write([]byte(testToken.Reveal()))
-	want := hex.EncodeToString(mac.Sum(nil))
+	mac.Write([]byte(token.Reveal()))
+	return hex.EncodeToString(mac.Sum(nil))
+}
+
+// TestGraphCallShape holds every graph call to the rules: version in the
+// path, token in the header only, and its proof always.
+func TestGraphCallShape(t *testing.T) {
 	for name, m := range methods {
 		if name == "UploadReel" {
 			continue
+		}
+		token, special := bearers[name]
+		if !special {
+			token = testToken
+		}
+		var header, proof string
+		if !token.Empty() {
+			header, proof = "Bearer "+token.Reveal(), proofOf(token)
 		}
 		t.Run(name, func(t *testing.T) {
 			ctx, c, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -327,8 +317,8 @@ func TestGraphCallShape(t *testing.T) {
 						t.Errorf("got %s %v", r.URL, r.Header)
 					}
 				}
-				if !strings.HasPrefix(r.URL.Path, "/v25.0/") || r.Header.Get("Authorization") != "Bearer "+testToken.Reveal() ||
-					from.Get("appsecret_proof") != want || from.Has("access_token") {
+				if !strings.HasPrefix(r.URL.Path, "/v25.0/") || r.Header.Get("Authorization") != header ||
+					from.Get("appsecret_proof") != proof || from.Has("access_token") {
 					t.Errorf("got %s %v %v", r.URL, r.Header, from)
 				}
 				answer(400, errorBody(100, 0))(w, r)

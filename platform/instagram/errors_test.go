@@ -1,6 +1,7 @@
 package instagram
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -54,6 +55,10 @@ var errorCases = []struct {
 	{403, 299, 1, permission, permission, permission},
 	{400, 3, 0, permission, permission, permission},
 	{400, 100, 33, again, stopped, stopped},
+	{400, 100, 36007, stopped, stopped, stopped},
+	{400, 100, 36008, stopped, stopped, stopped},
+	{400, 100, 36009, stopped, stopped, stopped},
+	{400, 101, 0, stopped, stopped, stopped},
 	{400, 100, 0, stopped, stopped, stopped},
 	{400, 110, 0, stopped, stopped, stopped},
 	{400, 110, 2207018, stopped, stopped, stopped},
@@ -164,6 +169,47 @@ func TestVerdicts(t *testing.T) {
 	for s := range subcodes {
 		if !subcodesTested[s] {
 			t.Errorf("%d is not tested", s)
+		}
+	}
+}
+
+// TestWordedVerdicts holds the errors that only their text tells apart against
+// the client. A text for users is never looked at: it is localised.
+func TestWordedVerdicts(t *testing.T) {
+	const noGrant = "Any of the pages_read_engagement, pages_manage_metadata permission(s) must be granted before impersonating a user's page."
+	tested := map[int64]bool{}
+	for _, tt := range []struct {
+		code, subcode          int64
+		message, forUsers      string
+		read, create, exchange outcome
+	}{
+		{190, 0, noGrant, "", permission, permission, permission},
+		{190, 460, noGrant, "", dead, dead, dead},
+		{190, 0, "Invalid OAuth access token.", noGrant, dead, dead, dead},
+		{10, 0, noGrant, "", permission, permission, permission},
+		{1, 0, "Error validating client secret.", "", stopped, stopped, stopped},
+		{1, 99, "Error validating client secret.", "", again, unknown, unknown},
+		{1, 0, "An unknown error occurred", "Error validating client secret.", again, unknown, unknown},
+		{2, 0, "Error validating client secret.", "", again, unknown, unknown},
+	} {
+		tested[tt.code] = true
+		b, err := json.Marshal(map[string]any{"error": map[string]any{
+			"message": tt.message, "error_user_msg": tt.forUsers, "code": tt.code, "error_subcode": tt.subcode, "is_transient": true,
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, c, _ := serve(t, answer(400, string(b)))
+		_, err = c.PageToken(ctx, testToken, "1029384756")
+		expect(t, err, tt.read)
+		_, err = c.CreateImage(ctx, testToken, igID, Image{})
+		expect(t, err, tt.create)
+		_, err = c.ExchangeCode(ctx, testCode, testRedirect)
+		expect(t, err, tt.exchange)
+	}
+	for code := range worded {
+		if !tested[code] {
+			t.Errorf("%d is not tested", code)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package instagram
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -99,6 +100,43 @@ func FuzzMediaAndQuota(f *testing.F) {
 		}
 		if q, err := parseQuota(body); err == nil && (q.Total <= 0 || q.Used < 0 || q.Window <= 0) {
 			t.Fatalf("%+v", q)
+		}
+	})
+}
+
+func FuzzIdentity(f *testing.F) {
+	for _, s := range []string{
+		part(samplePages, "NTY0", true), samplePages[:200], sampleTokenInfo,
+		`{"id":"1","name":"x","tasks":["MANAGE"],"instagram_business_account":{"id":2,"followers_count":"99999999999999999999"}}`,
+		`{"data":[{"permission":"instagram_basic","status":"granted"}]}`,
+		`{"access_token":"EAA-user-long","token_type":"bearer","expires_in":5183944}`, `{"account_type":"MEDIA_CREATOR"}`,
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		if p, err := parsePage(body); err == nil && (!idForm.MatchString(p.ID) || p.Account != nil && (!idForm.MatchString(p.Account.ID) || p.Account.Followers < 0)) {
+			t.Fatalf("%+v", p)
+		}
+		if items, _, err := parseList(body); err == nil && items == nil {
+			t.Fatal("no list is no empty list")
+		}
+		if u, err := parseUserToken(body); err == nil && (u.Access.Empty() || u.ExpiresIn < 0) {
+			t.Fatalf("%+v", u)
+		}
+		if info, err := parseTokenInfo(body); err == nil && info.ExpiresAt.Year() > 9999 {
+			t.Fatalf("%+v", info)
+		}
+		if granted, declined, err := parsePermissions(body); err == nil && slices.Contains(append(granted, declined...), "") {
+			t.Fatal("a permission without a name")
+		}
+		if id, _, err := parseMe(body); err == nil && !idForm.MatchString(id) {
+			t.Fatalf("id %q", id)
+		}
+		if err := readSuccess(body); err == nil && !json.Valid(body) {
+			t.Fatalf("read %q", body)
+		}
+		if kind, err := parseAccountType(body); err == nil && kind == "" {
+			t.Fatal("no type")
 		}
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -17,7 +18,14 @@ import (
 	"socialqueue/secrets"
 )
 
-const testToken = secrets.Secret("act.SIMtoken-0123456789-abcdefghijklmnop!6410")
+const (
+	testToken    = secrets.Secret("act.SIMtoken-0123456789-abcdefghijklmnop!6410")
+	testRefresh  = secrets.Secret("rft.SIMrefresh-0123456789-abcdefghijklmnop!6410")
+	testCode     = secrets.Secret("SIMcode-0123456789-abcdefghijklmnop*0!6410.va")
+	testVerifier = secrets.Secret("0123456789abcdefghijklmnopqrstuvwxyzABCDEFG")
+	testSecret   = secrets.Secret("sim-client-secret-0123456789")
+	testRedirect = "https://app.test/callback"
+)
 
 // serve starts a server under a base path and a client of it, and returns a
 // context whose calls are kept.
@@ -25,7 +33,10 @@ func serve(t *testing.T, h http.HandlerFunc) (context.Context, *Client, *[]platf
 	t.Helper()
 	srv := httptest.NewServer(http.StripPrefix("/base", h))
 	t.Cleanup(srv.Close)
-	c, err := New(Config{APIURL: srv.URL + "/base/", HTTP: &http.Client{Transport: &http.Transport{}}})
+	c, err := New(Config{
+		APIURL: srv.URL + "/base/", ClientKey: "simkey", ClientSecret: testSecret,
+		HTTP: &http.Client{Transport: &http.Transport{}},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,6 +88,21 @@ var methods = map[string]struct {
 		_, err := c.Status(ctx, testToken, "v_pub_file~v2-1.1")
 		return err
 	}},
+	"ExchangeCode": {opExchangeCode, platform.Unknown, func(ctx context.Context, c *Client, _ secrets.Secret) error {
+		_, err := c.ExchangeCode(ctx, testCode, testVerifier, testRedirect)
+		return err
+	}},
+	"RefreshGrant": {opRefreshToken, platform.Unknown, func(ctx context.Context, c *Client, _ secrets.Secret) error {
+		_, err := c.RefreshGrant(ctx, testRefresh)
+		return err
+	}},
+	"Revoke": {opRevoke, platform.Transient, func(ctx context.Context, c *Client, _ secrets.Secret) error {
+		return c.Revoke(ctx, testToken)
+	}},
+	"UserInfo": {opUserInfo, platform.Transient, func(ctx context.Context, c *Client, _ secrets.Secret) error {
+		_, err := c.UserInfo(ctx, testToken)
+		return err
+	}},
 }
 
 func opener(s string) func() (io.ReadCloser, error) {
@@ -105,6 +131,12 @@ func echo(status int, shape string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		auth := r.Header.Get("Authorization")
 		text := auth + " " + auth[:min(len(auth), 27)] + "… " + r.URL.String() + " " + r.URL.Query().Get("upload_token")
+		body, _ := io.ReadAll(r.Body)
+		form, _ := url.ParseQuery(string(body))
+		for _, values := range form {
+			text += " " + values[0] + " " + values[0][:min(len(values[0]), 20)] + "…"
+		}
+		text += " " + string(body)
 		quoted, _ := json.Marshal(text)
 		w.Header().Set("x-tt-logid", text)
 		w.Header().Set("Location", "http://"+r.Host+"/other?"+r.URL.RawQuery+"&t="+string(testToken))
@@ -151,7 +183,11 @@ func assertNoSecret(t *testing.T, c *Client, err error, calls []platform.Call) {
 		b, _ := json.Marshal(call)
 		fmt.Fprintf(&all, "%v\n%+v\n%#v\n%s\n", call, call, call, b)
 	}
-	for _, secret := range []string{testToken.Reveal(), testToken.Reveal()[:20], uploadToken, uploadLink(c).Reveal()} {
+	hide := []string{uploadToken, uploadLink(c).Reveal()}
+	for _, s := range []secrets.Secret{testToken, testRefresh, testCode, testVerifier, testSecret} {
+		hide = append(hide, s.Reveal(), s.Reveal()[:20], url.QueryEscape(s.Reveal()))
+	}
+	for _, secret := range hide {
 		if strings.Contains(all.String(), secret) {
 			t.Errorf("%q shows in:\n%s", secret, all.String())
 		}
@@ -198,7 +234,7 @@ func nobodyHome(t *testing.T) (context.Context, *Client, *[]platform.Call) {
 	}
 	addr := l.Addr().String()
 	_ = l.Close()
-	c, err := New(Config{APIURL: "http://" + addr + "/base"})
+	c, err := New(Config{APIURL: "http://" + addr + "/base", ClientKey: "simkey", ClientSecret: testSecret})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -237,10 +273,15 @@ func TestLostAnswersByClass(t *testing.T) {
 func TestUnusableTokenIsNotSent(t *testing.T) {
 	ctx, c, calls := serve(t, func(http.ResponseWriter, *http.Request) { t.Error("a request came") })
 	for _, token := range []secrets.Secret{"", "a\nb", "a b", "ä"} {
-		_, err := c.CreatorInfo(ctx, token)
-		wantError(t, err, platform.AuthExpired, platform.CodeTokenInvalid)
+		_, creator := c.CreatorInfo(ctx, token)
+		_, user := c.UserInfo(ctx, token)
+		_, exchange := c.ExchangeCode(ctx, token, testVerifier, testRedirect)
+		_, refresh := c.RefreshGrant(ctx, token)
+		for _, err := range []error{creator, user, exchange, refresh, c.Revoke(ctx, token)} {
+			wantError(t, err, platform.AuthExpired, platform.CodeTokenInvalid)
+		}
 	}
-	if len(*calls) != 4 {
+	if len(*calls) != 20 {
 		t.Errorf("%d calls recorded", len(*calls))
 	}
 }
@@ -253,6 +294,10 @@ func TestNewChecksItsConfig(t *testing.T) {
 		{APIURL: "https://u:p@sandbox.test"},
 		{APIURL: "https://sandbox.test?x=1"},
 		{APIURL: "http://open.tiktokapis.com"},
+		{AuthURL: "http://www.tiktok.com"},
+		{AuthURL: "http://TikTok.com."},
+		{AuthURL: "www.tiktok.com"},
+		{AuthURL: "https://sandbox.test?x=1"},
 		{UploadHosts: []string{"sandbox.test:443"}},
 		{APIURL: "http://sandbox.test", UploadHosts: []string{"sandbox.test"}},
 	} {
@@ -261,7 +306,7 @@ func TestNewChecksItsConfig(t *testing.T) {
 		}
 	}
 	c, err := New(Config{})
-	if err != nil || c.base != DefaultAPIURL {
+	if err != nil || c.base != DefaultAPIURL || c.auth != DefaultAuthURL {
 		t.Errorf("got %v %v", c, err)
 	}
 	if c.http.Timeout != 0 || c.http.CheckRedirect == nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"socialqueue/platform/wire"
@@ -31,7 +32,7 @@ func (c *Client) CreatorInfo(ctx context.Context, token secrets.Secret) (Creator
 	x := c.begin(opCreatorInfo, wire.Reading)
 	x.Hide.Secret(token.Reveal())
 	var info CreatorInfo
-	err := c.exchange(ctx, x, token, "/v2/post/publish/creator_info/query/", nil, func(data json.RawMessage) (err error) {
+	err := c.exchange(ctx, x, token, http.MethodPost, "/v2/post/publish/creator_info/query/", nil, func(data json.RawMessage) (err error) {
 		info, err = parseCreatorInfo(data)
 		return err
 	})

@@ -2,8 +2,11 @@ package tiktok
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
+	"strings"
 	"testing"
+	"time"
 
 	"socialqueue/platform"
 	"socialqueue/platform/wire"
@@ -30,6 +33,9 @@ func FuzzEnvelope(f *testing.F) {
 			}
 			if v.Code == "" {
 				t.Fatalf("%d %q: %+v", status, e.code, v)
+			}
+			if o := judgeOAuth(c, status, e.code); o.Code == "" || o.Kind == platform.AuthExpired && e.code != "invalid_grant" {
+				t.Fatalf("OAuth %d %q: %+v", status, e.code, o)
 			}
 			if c == wire.Creating && status >= 500 && v.Kind == platform.Transient {
 				t.Fatalf("a lost init reads as nothing happened: %q", e.code)
@@ -103,6 +109,63 @@ func FuzzRetryAfter(f *testing.F) {
 		resp := &http.Response{Header: http.Header{"Retry-After": {header}}}
 		if w := waitOf(throttled, resp); w < minuteWait || w > maxWait {
 			t.Fatalf("%q: %s", header, w)
+		}
+	})
+}
+
+func FuzzGrantAndUserInfo(f *testing.F) {
+	f.Add([]byte(grantBody))
+	f.Add([]byte(`<html>`))
+	f.Add([]byte(`{"access_token":"act.SIM123","expires_in":"7200","refresh_expires_in":-1,"scope":",, ,"}`))
+	f.Add([]byte(`{"user":{"open_id":"-000SimOpenId","union_id":"u","display_name":"Sim Cafe"}}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		g := parseGrant(body)
+		if g.ExpiresIn < 0 || g.RefreshExpiresIn < 0 {
+			t.Fatalf("%+v", g)
+		}
+		for _, s := range g.Scopes {
+			if s == "" {
+				t.Fatal("an empty scope")
+			}
+		}
+		if info, err := parseUserInfo(body); err == nil && info.OpenID == "" {
+			t.Fatal("nobody")
+		}
+	})
+}
+
+func FuzzVerifySignature(f *testing.F) {
+	f.Add(signedHeader, []byte(signedBody))
+	f.Add("t=,s=", []byte(``))
+	f.Add("s=9d18,t=-1,t=1790000000,x", []byte(`{}`))
+	f.Add("t=99999999999999999999,s=00", []byte(`{}`))
+	f.Fuzz(func(t *testing.T, header string, body []byte) {
+		at, _ := splitSignature(header)
+		err := VerifySignature(header, body, webhookSecret, signedAt, time.Minute)
+		if err == nil && !strings.Contains(header, "s="+sign(at, body, webhookSecret)) {
+			t.Fatalf("%q passed for %q", header, body)
+		}
+		if VerifySignature(header, body, "", signedAt, time.Minute) == nil {
+			t.Fatal("no secret is no lock")
+		}
+	})
+}
+
+func FuzzParseEvent(f *testing.F) {
+	f.Add([]byte(signedBody))
+	f.Add([]byte(`{"event":"authorization.removed","create_time":"1","content":"{\"reason\":1}"}`))
+	f.Add([]byte(`{"event":"post.publish.failed","content":{"fail_reason":"internal","post_id":7}}`))
+	f.Add([]byte(`{"event":"x","content":"\"{\\\"reason\\\":1}\""}`))
+	f.Add([]byte(`null`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		e, err := ParseEvent(body)
+		switch {
+		case err != nil:
+			if !errors.Is(err, ErrEvent) || e != (Event{}) {
+				t.Fatalf("got %+v %v", e, err)
+			}
+		case e.Name == "" || e.PostID != "" && !isID(e.PostID) || e.CreatedAt.Year() > 9999:
+			t.Fatalf("%+v", e)
 		}
 	})
 }

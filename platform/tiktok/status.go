@@ -3,6 +3,7 @@ package tiktok
 import (
 	"context"
 	"encoding/json"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -75,7 +76,7 @@ func (c *Client) Status(ctx context.Context, token secrets.Secret, publishID str
 	x := c.begin(opStatus, wire.Reading)
 	x.Hide.Secret(token.Reveal())
 	var s Status
-	err := c.exchange(ctx, x, token, "/v2/post/publish/status/fetch/", in, func(data json.RawMessage) (err error) {
+	err := c.exchange(ctx, x, token, http.MethodPost, "/v2/post/publish/status/fetch/", in, func(data json.RawMessage) (err error) {
 		s, err = parseStatus(data)
 		x.Detail = x.Hide.Text(strings.TrimSpace(s.Raw + " " + s.FailReason))
 		return err

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 
 	"socialqueue/platform/wire"
 	"socialqueue/secrets"
@@ -85,7 +86,7 @@ func (c *Client) initVideo(ctx context.Context, x *exchange, token secrets.Secre
 		},
 		Source: sourceInfo{Source: "FILE_UPLOAD", Size: plan.Size, Chunk: plan.ChunkSize, Count: plan.Count},
 	}
-	return c.exchange(ctx, x, token, "/v2/post/publish/video/init/", in, func(data json.RawMessage) error {
+	return c.exchange(ctx, x, token, http.MethodPost, "/v2/post/publish/video/init/", in, func(data json.RawMessage) error {
 		got, err := parseUpload(data)
 		if err != nil {
 			return err

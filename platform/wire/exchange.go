@@ -102,14 +102,14 @@ func (x *Exchange) Fail(v Verdict, message string, cause error) error {
 	}
 }
 
-// Ready refuses a call that cannot be sent: its context has ended, or the token
-// is no token.
+// Ready refuses a call that cannot be sent: its context has ended, or the token,
+// or the code that stands for one, is none.
 func (x *Exchange) Ready(ctx context.Context, token secrets.Secret) error {
 	if err := ctx.Err(); err != nil {
 		return x.Fail(x.Class.Unsent(), "", err)
 	}
 	if token.Empty() || strings.ContainsFunc(token.Reveal(), func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
-		return x.Fail(Verdict{Kind: platform.AuthExpired, Code: platform.CodeTokenInvalid}, "", errors.New("no usable access token"))
+		return x.Fail(Verdict{Kind: platform.AuthExpired, Code: platform.CodeTokenInvalid}, "", errors.New("no usable token"))
 	}
 	return nil
 }

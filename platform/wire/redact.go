@@ -84,7 +84,7 @@ func (r *Redactor) clean(s string) string {
 }
 
 // credential finds query parameters that are secret, whoever made them.
-var credential = regexp.MustCompile(`(?i)(access_token|upload_token|appsecret_proof|client_secret|signature|sig)=[^\s&"'<>]+`)
+var credential = regexp.MustCompile(`(?i)(access_token|refresh_token|input_token|fb_exchange_token|upload_token|appsecret_proof|client_secret|code_verifier|signature|sig)=[^\s&"'<>]+`)
 
 // Text cleans and shortens a platform's text, and makes it one line.
 func (r *Redactor) Text(s string) string {

@@ -2,8 +2,10 @@ package wire
 
 import (
 	"encoding/json"
+	"math"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Scalar reads a JSON string, number or boolean as its text: fields change
@@ -33,6 +35,29 @@ func (s Scalar) Number() int64 {
 		return 0
 	}
 	return n
+}
+
+// Seconds gives the value as a span of seconds, 0 when it is none, negative or
+// longer than a Duration can be.
+func (s Scalar) Seconds() time.Duration {
+	n := s.Number()
+	if n < 0 || n > int64(math.MaxInt64/time.Second) {
+		return 0
+	}
+	return time.Duration(n) * time.Second
+}
+
+// maxUnix is the last second of the year 9999; encoders refuse what is later.
+const maxUnix = 253402300799
+
+// Time gives the value, in seconds since 1970, as a time in UTC. 0 and what is no
+// time give the zero time.
+func (s Scalar) Time() time.Time {
+	n := s.Number()
+	if n <= 0 || n > maxUnix {
+		return time.Time{}
+	}
+	return time.Unix(n, 0).UTC()
 }
 
 // Bool reports whether the value is true: as a boolean, as its text, or as 1.

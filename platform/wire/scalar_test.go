@@ -3,6 +3,7 @@ package wire
 import (
 	"encoding/json"
 	"testing"
+	"time"
 )
 
 func TestScalar(t *testing.T) {
@@ -41,6 +42,29 @@ func TestScalar(t *testing.T) {
 		s := Scalar("before")
 		if err := s.UnmarshalJSON([]byte(in)); err != nil || s != "" {
 			t.Errorf("%q: got %q %v", in, s, err)
+		}
+	}
+}
+
+func TestScalarSecondsAndTime(t *testing.T) {
+	for in, want := range map[Scalar]struct {
+		span time.Duration
+		at   time.Time
+	}{
+		"7200":                 {2 * time.Hour, time.Unix(7200, 0).UTC()},
+		"9223372036":           {9223372036 * time.Second, time.Unix(9223372036, 0).UTC()},
+		"9223372037":           {0, time.Unix(9223372037, 0).UTC()}, // more than a Duration holds
+		"253402300799":         {0, time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)},
+		"253402300800":         {},
+		"9223372036854775807":  {},
+		"-1":                   {},
+		"-9223372036854775808": {},
+		"0":                    {},
+		"1e3":                  {},
+		"":                     {},
+	} {
+		if span, at := in.Seconds(), in.Time(); span != want.span || !at.Equal(want.at) || at.Location() != time.UTC {
+			t.Errorf("%q: got %s %s, want %+v", in, span, at, want)
 		}
 	}
 }

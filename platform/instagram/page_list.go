@@ -1,0 +1,140 @@
+package instagram
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"socialqueue/platform/wire"
+	"socialqueue/secrets"
+)
+
+// maxParts bounds the answers that one list may come in.
+const maxParts = 20
+
+// pageReader reads lists that come in several answers. It knows the Page tokens
+// that came so far: a later answer may quote them.
+type pageReader struct {
+	client *Client
+	token  secrets.Secret
+	found  []secrets.Secret
+}
+
+func (r *pageReader) pages(ctx context.Context, op string, path []string, fields string) ([]Page, error) {
+	var pages []Page
+	err := r.list(ctx, op, path, fields, func(x *exchange, item json.RawMessage) error {
+		p, err := parsePage(item)
+		if err != nil {
+			return err
+		}
+		x.Hide.Secret(p.Token.Reveal())
+		r.found = append(r.found, p.Token)
+		pages = append(pages, p)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return pages, nil
+}
+
+func (r *pageReader) businesses(ctx context.Context) ([]string, error) {
+	var ids []string
+	err := r.list(ctx, opBusinesses, []string{"me", "businesses"}, "id", func(_ *exchange, item json.RawMessage) error {
+		id, err := readID(item)
+		ids = append(ids, id)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return ids[:min(len(ids), maxBusinesses)], nil
+}
+
+// list hands the items of a list to take, part by part. It goes on by the cursor
+// and never by paging.next itself, which carries the token and names a host of
+// its own choice.
+func (r *pageReader) list(ctx context.Context, op string, path []string, fields string, take func(*exchange, json.RawMessage) error) error {
+	seen := map[string]bool{"": true}
+	query := url.Values{"fields": {fields}, "limit": {strconv.Itoa(maxPage)}}
+	for range maxParts {
+		after, err := r.part(ctx, op, path, query, take)
+		if err != nil {
+			return err
+		}
+		if seen[after] {
+			return nil
+		}
+		seen[after] = true
+		query.Set("after", after)
+	}
+	return nil
+}
+
+// part reads one answer of a list, and gives the cursor of the next one, empty
+// after the last.
+func (r *pageReader) part(ctx context.Context, op string, path []string, query url.Values, take func(*exchange, json.RawMessage) error) (after string, err error) {
+	x := r.client.begin(op, wire.Reading, r.token)
+	for _, t := range r.found {
+		x.Hide.Secret(t.Reveal())
+	}
+	err = r.client.exchange(ctx, x, r.token, http.MethodGet, path, query, func(body []byte) error {
+		items, next, err := parseList(body)
+		if err != nil {
+			return err
+		}
+		for _, item := range items {
+			if err := take(x, item); err != nil {
+				return err
+			}
+		}
+		after = next
+		return nil
+	})
+	return after, x.Finish(ctx, err)
+}
+
+// parseList reads an answer that is part of a list. Only with paging.next does
+// more come, although a cursor is there on the last part too.
+func parseList(body []byte) (items []json.RawMessage, after string, err error) {
+	var a struct {
+		Data   []json.RawMessage `json:"data"`
+		Paging struct {
+			Next    wire.Scalar `json:"next"`
+			Cursors struct {
+				After wire.Scalar `json:"after"`
+			} `json:"cursors"`
+		} `json:"paging"`
+	}
+	if err := json.Unmarshal(body, &a); err != nil {
+		return nil, "", fmt.Errorf("read list: %w", err)
+	}
+	if a.Data == nil {
+		return nil, "", errors.New("answer without a list")
+	}
+	if a.Paging.Next != "" {
+		after = string(a.Paging.Cursors.After)
+	}
+	return a.Data, after, nil
+}
+
+func parsePage(body []byte) (Page, error) {
+	var a struct {
+		Name    wire.Scalar     `json:"name"`
+		Token   wire.Scalar     `json:"access_token"`
+		Tasks   []wire.Scalar   `json:"tasks"`
+		Account json.RawMessage `json:"instagram_business_account"`
+	}
+	id, err := readID(body)
+	if err != nil {
+		return Page{}, err
+	}
+	if err := json.Unmarshal(body, &a); err != nil {
+		return Page{}, fmt.Errorf("read page: %w", err)
+	}
+	return Page{ID: id, Name: string(a.Name), Token: secrets.Secret(a.Token), Tasks: texts(a.Tasks), Account: parseAccount(a.Account)}, nil
+}
