@@ -5,7 +5,6 @@ import (
 
 	"socialqueue/config"
 	"socialqueue/jobs"
-	"socialqueue/oauth"
 )
 
 // AllInOne is api, worker and scheduler in one process.
@@ -47,6 +46,3 @@ func (a *AllInOne) Start(ctx context.Context) error {
 
 // Addr is where the api listens.
 func (a *AllInOne) Addr() string { return a.http.addr() }
-
-// Accounts imports accounts, for tools that run in the same process.
-func (a *AllInOne) Accounts() *oauth.Tokens { return a.tokens }

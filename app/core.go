@@ -14,7 +14,6 @@ import (
 	"socialqueue/db"
 	"socialqueue/jobs"
 	"socialqueue/media"
-	"socialqueue/models"
 	"socialqueue/oauth"
 	"socialqueue/platform/instagram"
 	"socialqueue/platform/tiktok"
@@ -54,7 +53,7 @@ type core struct {
 	queue  *jobs.Queue
 	store  *media.Store
 	links  *media.Signer
-	tokens *oauth.Tokens
+	tokens *oauth.Service
 	posts  *publish.Service
 	log    *logrus.Logger
 }
@@ -124,19 +123,26 @@ func (c *core) buildService() error {
 		if err != nil {
 			return err
 		}
-		c.links = links
-		c.tokens = oauth.NewTokens(c.db, c.cfg.Keyring, func() time.Time { return models.Time(c.opts.Now()) })
-		deps.Links, deps.Tokens = links, c.tokens
+		c.links, deps.Links = links, links
 	}
 	if err := c.buildClients(&deps); err != nil {
 		return err
 	}
+	c.tokens = oauth.New(oauth.Deps{
+		DB: c.db, Keys: c.cfg.Keyring, Redis: c.redis, Queue: c.queue, TikTok: deps.TikTok, Instagram: deps.Instagram,
+		PublicURL: c.cfg.PublicURL, TikTokWebhookSecret: c.cfg.TikTokWebhookSecret, FacebookAppSecret: c.cfg.FacebookAppSecret,
+		Log: c.log, Now: c.opts.Now,
+	})
+	deps.Tokens = c.tokens
 	c.posts = publish.New(deps)
 	return nil
 }
 
 func (c *core) buildClients(deps *publish.Deps) error {
-	tt, err := tiktok.New(tiktok.Config{APIURL: c.cfg.TikTokAPIURL, Now: c.opts.Now})
+	tt, err := tiktok.New(tiktok.Config{
+		APIURL: c.cfg.TikTokAPIURL, AuthURL: c.cfg.TikTokAuthURL, ClientKey: c.cfg.TikTokClientKey,
+		ClientSecret: c.cfg.TikTokClientSecret, Now: c.opts.Now,
+	})
 	if err != nil {
 		return err
 	}
@@ -145,8 +151,8 @@ func (c *core) buildClients(deps *publish.Deps) error {
 		return nil
 	}
 	ig, err := instagram.New(instagram.Config{
-		GraphURL: c.cfg.FacebookGraphURL, UploadURL: c.cfg.InstagramUploadURL, Version: c.cfg.GraphAPIVersion,
-		AppSecret: c.cfg.FacebookAppSecret, Now: c.opts.Now,
+		GraphURL: c.cfg.FacebookGraphURL, UploadURL: c.cfg.InstagramUploadURL, DialogURL: c.cfg.FacebookDialogURL,
+		Version: c.cfg.GraphAPIVersion, AppID: c.cfg.FacebookAppID, AppSecret: c.cfg.FacebookAppSecret, Now: c.opts.Now,
 	})
 	if err != nil {
 		return err

@@ -31,6 +31,8 @@ func (c *core) newScheduler() *jobs.Scheduler {
 		jobs.Tick{Name: "admit", Every: 500 * time.Millisecond, Do: c.posts.AdmitDue},
 		jobs.Tick{Name: "sweep", Every: time.Second, Do: c.posts.Sweep},
 		jobs.Tick{Name: "late", Every: time.Second, Do: c.posts.MissLate},
+		jobs.Tick{Name: "upkeep", Every: 5 * time.Second, Do: c.tokens.EnqueueDue},
+		jobs.Tick{Name: "erase", Every: 10 * time.Second, Do: c.tokens.Erase},
 		jobs.Tick{Name: "clean-up", Every: 10 * time.Minute, Do: c.posts.CleanUp},
 		jobs.Tick{Name: "orphans", Every: 24 * time.Hour, Do: c.posts.RemoveOrphans},
 	)

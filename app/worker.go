@@ -28,7 +28,7 @@ func NewWorker(ctx context.Context, cfg config.Config, opts Options) (*Worker, e
 }
 
 func (c *core) newWorker() *jobs.Worker {
-	return jobs.NewWorker(c.redis, c.posts, c.log, jobs.WorkerOptions{
+	return jobs.NewWorker(c.redis, c.posts, c.tokens, c.log, jobs.WorkerOptions{
 		Concurrency: c.cfg.WorkerConcurrency, UploadConcurrency: c.cfg.UploadConcurrency, ShutdownTimeout: c.cfg.ShutdownTimeout,
 	})
 }

@@ -53,8 +53,12 @@ type Config struct {
 	TikTokClientSecret secrets.Secret // TIKTOK_CLIENT_SECRET
 	FacebookAppID      string         // FACEBOOK_APP_ID
 	FacebookAppSecret  secrets.Secret // FACEBOOK_APP_SECRET
+	// TikTokWebhookSecret is TIKTOK_WEBHOOK_SECRET, or else the client secret.
+	TikTokWebhookSecret secrets.Secret
 
+	TikTokAuthURL      string // TIKTOK_AUTH_URL: TikTok's consent page
 	TikTokAPIURL       string // TIKTOK_API_URL
+	FacebookDialogURL  string // FACEBOOK_DIALOG_URL: Facebook's consent page
 	FacebookGraphURL   string // FACEBOOK_GRAPH_URL
 	InstagramUploadURL string // INSTAGRAM_UPLOAD_URL
 	GraphAPIVersion    string // GRAPH_API_VERSION, such as v25.0
@@ -84,7 +88,9 @@ func defaults(role Role) Config {
 		HTTPAddr:           ":3000",
 		OpsAddr:            map[Role]string{Worker: ":3001", Scheduler: ":3002"}[role],
 		PublicURL:          "http://localhost:3000",
+		TikTokAuthURL:      "https://www.tiktok.com",
 		TikTokAPIURL:       "https://open.tiktokapis.com",
+		FacebookDialogURL:  "https://www.facebook.com",
 		FacebookGraphURL:   "https://graph.facebook.com",
 		InstagramUploadURL: "https://rupload.facebook.com",
 		GraphAPIVersion:    "v25.0",

@@ -32,7 +32,12 @@ func Load(role Role, getenv func(string) string) (Config, error) {
 	r.text("FACEBOOK_APP_ID", &c.FacebookAppID)
 	r.secret("FACEBOOK_APP_SECRET", &c.FacebookAppSecret)
 
+	c.TikTokWebhookSecret = c.TikTokClientSecret
+	r.secret("TIKTOK_WEBHOOK_SECRET", &c.TikTokWebhookSecret)
+
+	r.baseURL("TIKTOK_AUTH_URL", &c.TikTokAuthURL)
 	r.baseURL("TIKTOK_API_URL", &c.TikTokAPIURL)
+	r.baseURL("FACEBOOK_DIALOG_URL", &c.FacebookDialogURL)
 	r.baseURL("FACEBOOK_GRAPH_URL", &c.FacebookGraphURL)
 	r.baseURL("INSTAGRAM_UPLOAD_URL", &c.InstagramUploadURL)
 	r.matching("GRAPH_API_VERSION", &c.GraphAPIVersion, graphVersion, "a version such as v25.0")

@@ -46,7 +46,8 @@ func TestLoadDefaults(t *testing.T) {
 		HTTPAddr: ":3000", OpsAddr: ":3001", PublicURL: "http://localhost:3000",
 		DatabaseURL: secrets.Secret(servers["DATABASE_URL"]), RedisURL: secrets.Secret(servers["REDIS_URL"]),
 		Keyring:      c.Keyring,
-		TikTokAPIURL: "https://open.tiktokapis.com", FacebookGraphURL: "https://graph.facebook.com",
+		TikTokAuthURL: "https://www.tiktok.com", TikTokAPIURL: "https://open.tiktokapis.com",
+		FacebookDialogURL: "https://www.facebook.com", FacebookGraphURL: "https://graph.facebook.com",
 		InstagramUploadURL: "https://rupload.facebook.com", GraphAPIVersion: "v25.0",
 		MediaBucketURL: "file://" + dir + "?create_dir=true", MediaMaxBytes: 4 << 30,
 		WorkerConcurrency: 64, UploadConcurrency: 8,
@@ -121,6 +122,8 @@ func TestLoadRefuses(t *testing.T) {
 		{"PUBLIC_URL", "ftp://queue.example.com", "PUBLIC_URL"},
 		{"PUBLIC_URL", "https://a:b@queue.example.com", "PUBLIC_URL"},
 		{"TIKTOK_API_URL", "https://host?x=1", "TIKTOK_API_URL"},
+		{"TIKTOK_AUTH_URL", "www.tiktok.com", "TIKTOK_AUTH_URL"},
+		{"FACEBOOK_DIALOG_URL", "ftp://host", "FACEBOOK_DIALOG_URL"},
 		{"FACEBOOK_GRAPH_URL", "https://", "FACEBOOK_GRAPH_URL"},
 		{"INSTAGRAM_UPLOAD_URL", "//host", "INSTAGRAM_UPLOAD_URL"},
 		{"GRAPH_API_VERSION", "25", "GRAPH_API_VERSION is \"25\": write a version such as v25.0"},
@@ -217,8 +220,11 @@ func TestSecretFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.DatabaseURL.Reveal() != servers["DATABASE_URL"] || c.RedisURL.Reveal() != servers["REDIS_URL"] || c.Keyring == nil || c.TikTokClientSecret.Reveal() != "s" {
+	if c.DatabaseURL.Reveal() != servers["DATABASE_URL"] || c.RedisURL.Reveal() != servers["REDIS_URL"] || c.Keyring == nil || c.TikTokClientSecret.Reveal() != "s" || c.TikTokWebhookSecret.Reveal() != "s" {
 		t.Errorf("got %q, %q", c.DatabaseURL.Reveal(), c.RedisURL.Reveal())
+	}
+	if c, err := load(API, with("TIKTOK_WEBHOOK_SECRET_FILE", file("w"))); err != nil || c.TikTokWebhookSecret.Reveal() != "w" {
+		t.Errorf("webhook secret %q, %v", c.TikTokWebhookSecret.Reveal(), err)
 	}
 	for name, tc := range map[string]struct {
 		env  map[string]string

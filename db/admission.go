@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"gorm.io/gorm"
+
 	"socialqueue/models"
 )
 
@@ -195,9 +197,9 @@ func (d *DB) Refence(ctx context.Context, p *models.Post, now time.Time) error {
 	return nil
 }
 
-// WakeLane makes the posts of a lane due that were put off for reason.
-func (d *DB) WakeLane(ctx context.Context, lane, reason string, now time.Time) error {
-	err := d.orm.WithContext(ctx).Exec(`
+// wakeLane makes the posts of a lane due that were put off for reason.
+func wakeLane(tx *gorm.DB, lane, reason string, now time.Time) error {
+	err := tx.Exec(`
 		UPDATE posts SET run_at = ?, deferred_until = NULL, deferred_reason = '', updated_at = ?
 		WHERE lane = ? AND admission = 'waiting' AND deferred_reason = ? AND lease_until IS NULL`, now, now, lane, reason).Error
 	if err != nil {

@@ -31,11 +31,12 @@ func newFixture(t *testing.T, d *db.DB) *fixture {
 	f.user = models.User{AppID: f.app.ID, ExternalID: "u1", CreatedAt: epoch, UpdatedAt: epoch}
 	_, err := d.EnsureUser(t.Context(), &f.user)
 	f.must(err)
-	f.account = models.OAuthAccount{
+	connection := db.Connection{Account: &models.OAuthAccount{
 		UserID: f.user.ID, Provider: models.TikTok, ProviderAccountID: "open-1", AccessToken: "sealed-1",
-		TokenType: "Bearer", Status: models.AccountActive, CreatedAt: epoch, UpdatedAt: epoch,
-	}
-	f.must(d.SaveOAuthAccount(t.Context(), &f.account))
+		TokenType: "Bearer", Status: models.AccountActive, ConnectedAt: epoch, CreatedAt: epoch, UpdatedAt: epoch,
+	}}
+	f.must(d.Connect(t.Context(), &connection, epoch))
+	f.account = *connection.Account
 	return f
 }
 

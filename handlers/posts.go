@@ -6,7 +6,6 @@ import (
 	"math"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -169,64 +168,40 @@ func (a *api) listPosts(c echo.Context) error {
 	return c.JSON(http.StatusOK, answer)
 }
 
-// postFilter reads the query of a list. A parameter that is not known is an
-// error as well: a mistyped filter that lists everything is worse.
+// postFilter reads the query of a list.
 func postFilter(rawQuery string) (db.PostFilter, error) {
-	filter := db.PostFilter{Limit: defaultPage}
-	query, err := url.ParseQuery(rawQuery)
-	if err != nil {
-		return filter, badRequest("the query is not well-formed")
-	}
-	var errs models.FieldErrors
-	for name, values := range query {
-		if len(values) > 1 {
-			errs.Add(shown(name), "is given twice")
-			continue
-		}
-		if message := setFilter(&filter, name, values[0]); message != "" {
-			errs.Add(shown(name), "%s", message)
-		}
-	}
-	slices.SortFunc(errs, func(a, b models.FieldError) int { return strings.Compare(a.Field, b.Field) })
-	return filter, errs.Err()
+	f := db.PostFilter{Limit: defaultPage}
+	err := readQuery(rawQuery, "list", map[string]func(string) string{
+		"status": func(value string) string {
+			if f.Status = models.Status(value); !f.Status.Valid() {
+				return fmt.Sprintf("must be one of %v", models.Statuses)
+			}
+			return ""
+		},
+		"platform": platformFilter(&f.Platform),
+		"account_id": func(value string) (problem string) {
+			var ok bool
+			if f.AccountID, ok = number(value, math.MaxInt64); !ok {
+				problem = "must be the id of an account"
+			}
+			return problem
+		},
+		"group_id": idParam(&f.GroupID, "must be the id of a group"),
+		"cursor":   idParam(&f.Before, "must be the next_cursor of an earlier answer"),
+		"limit":    limitParam(&f.Limit, maxPage),
+	})
+	return f, err
 }
 
-// setFilter returns what is wrong with a parameter.
-func setFilter(f *db.PostFilter, name, value string) string {
-	var ok bool
-	switch name {
-	case "status":
-		f.Status = models.Status(value)
-		if !f.Status.Valid() {
-			return fmt.Sprintf("must be one of %v", models.Statuses)
+// idParam reads a UUID.
+func idParam(id *string, problem string) func(string) string {
+	return func(value string) string {
+		var ok bool
+		if *id, ok = canonicalID(value); !ok {
+			return problem
 		}
-	case "platform":
-		f.Platform = models.Platform(value)
-		if f.Platform != models.TikTok && f.Platform != models.Instagram {
-			return "must be tiktok or instagram"
-		}
-	case "account_id":
-		if f.AccountID, ok = number(value, math.MaxInt64); !ok {
-			return "must be the id of an account"
-		}
-	case "group_id":
-		if f.GroupID, ok = canonicalID(value); !ok {
-			return "must be the id of a group"
-		}
-	case "cursor":
-		if f.Before, ok = canonicalID(value); !ok {
-			return "must be the next_cursor of an earlier answer"
-		}
-	case "limit":
-		var n int64
-		if n, ok = number(value, maxPage); !ok {
-			return fmt.Sprintf("must be a number from 1 to %d", maxPage)
-		}
-		f.Limit = int(n)
-	default:
-		return "is not a parameter of this list"
+		return ""
 	}
-	return ""
 }
 
 func number(value string, most int64) (int64, bool) {

@@ -12,6 +12,7 @@ import (
 	"socialqueue/db"
 	"socialqueue/media"
 	"socialqueue/models"
+	"socialqueue/oauth"
 	"socialqueue/publish"
 )
 
@@ -24,6 +25,7 @@ const (
 	codeMismatch     = "IDEMPOTENCY_MISMATCH"
 	codeTooLarge     = "TOO_LARGE"
 	codeUnavailable  = "UNAVAILABLE"
+	codeWebhook      = "WEBHOOK_INVALID"
 	codeInternal     = "INTERNAL"
 )
 
@@ -35,6 +37,7 @@ var titles = map[string]string{
 	codeMismatch:     "Idempotency-Key was used for another request",
 	codeTooLarge:     "Too large",
 	codeUnavailable:  "Not available at the moment",
+	codeWebhook:      "The message is not signed by the platform",
 	codeInternal:     "Internal error",
 }
 
@@ -127,6 +130,10 @@ func problemOf(err error, r *http.Request) *problem {
 		return conflict(strings.TrimPrefix(err.Error(), publish.ErrConflict.Error()+": "))
 	case errors.Is(err, db.ErrStale):
 		return conflict("another request with the same Idempotency-Key took over meanwhile")
+	case errors.Is(err, oauth.ErrNotConfigured):
+		return &problem{status: http.StatusServiceUnavailable, code: codeUnavailable, detail: err.Error()}
+	case errors.Is(err, oauth.ErrNotAuthentic):
+		return &problem{status: http.StatusUnauthorized, code: codeWebhook, detail: oauth.ErrNotAuthentic.Error()}
 	case errors.Is(err, media.ErrTooLarge):
 		return tooLarge(err.Error())
 	case errors.Is(r.Context().Err(), context.Canceled):

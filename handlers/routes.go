@@ -14,6 +14,7 @@ import (
 	"socialqueue/db"
 	"socialqueue/media"
 	"socialqueue/models"
+	"socialqueue/oauth"
 	"socialqueue/publish"
 )
 
@@ -23,12 +24,13 @@ type Check = func(ctx context.Context) error
 
 // Deps is what the API works with.
 type Deps struct {
-	DB    *db.DB
-	Posts *publish.Service
-	Store *media.Store
-	Links *media.Signer
-	Log   logrus.FieldLogger
-	Now   func() time.Time
+	DB       *db.DB
+	Posts    *publish.Service
+	Accounts *oauth.Service
+	Store    *media.Store
+	Links    *media.Signer
+	Log      logrus.FieldLogger
+	Now      func() time.Time
 	// MediaMaxBytes is the largest file that Store takes.
 	MediaMaxBytes int64
 	// Health holds the checks of /api/health: tiktok, instagram, database and
@@ -68,6 +70,16 @@ func (a *api) routes(e *echo.Echo) {
 	e.GET("/media/:id/:signature", a.mediaLink)
 	e.HEAD("/media/:id/:signature", a.mediaLink)
 
+	e.GET("/api/auth/:platform", a.beginConnect, inTime)
+	e.GET(routeCallback, a.finishConnect)
+	e.POST(routeDeauthorize, a.facebookDeauthorized, inTime)
+	e.POST(routeDelete, a.facebookDeletes, inTime)
+	e.GET(routeDeletion, a.deletionStatus, inTime)
+	e.POST(routeTikTokWebhook, a.tiktokWebhook, inTime)
+
+	e.GET("/api/accounts", a.listAccounts, inTime)
+	e.DELETE("/api/accounts/:platform/:id", a.disconnectAccount, inTime)
+	e.GET("/api/accounts/instagram/pages", a.listPages, inTime)
 	e.POST("/api/users", a.createUser, inTime)
 	e.POST("/api/media", a.createMedia)
 	e.POST("/api/tiktok/upload", a.tiktokUpload)
@@ -81,9 +93,22 @@ func (a *api) routes(e *echo.Echo) {
 	e.POST("/api/posts/:id/retry", a.retryPost, inTime)
 }
 
+// The routes that browsers and platforms call, which have no key: they prove by a
+// state or a signature that they may.
+const (
+	routeCallback      = "/api/auth/:platform/callback"
+	routeDeauthorize   = "/api/auth/instagram/deauthorize"
+	routeDelete        = "/api/auth/instagram/delete-data"
+	routeDeletion      = "/api/auth/instagram/deletions/:code"
+	routeTikTokWebhook = "/api/webhooks/tiktok"
+)
+
 // public names the routes under /api that need no key. Whatever is not named
 // here does.
-var public = map[string]bool{"/api/health/:check": true}
+var public = map[string]bool{
+	"/api/health/:check": true,
+	routeCallback:        true, routeDeauthorize: true, routeDelete: true, routeDeletion: true, routeTikTokWebhook: true,
+}
 
 // The bounds of a connection. Bodies have theirs in body.go, answers in
 // headers.go: an upload may take hours, as long as it moves.

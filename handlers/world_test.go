@@ -26,6 +26,7 @@ import (
 	"socialqueue/handlers"
 	"socialqueue/media"
 	"socialqueue/models"
+	"socialqueue/oauth"
 	"socialqueue/observe"
 	"socialqueue/publish"
 	"socialqueue/secrets"
@@ -46,6 +47,8 @@ type world struct {
 	links *media.Signer
 	queue *queue
 	posts *publish.Service
+	// accounts has no platform behind it.
+	accounts *oauth.Service
 	log   *logLines
 	deps  handlers.Deps
 	api   *echo.Echo
@@ -84,8 +87,9 @@ func newWorld(t testing.TB, d *db.DB) *world {
 		DB: d, Queue: w.queue, Keys: ring, Store: w.store, Links: w.links, Fetcher: media.NewFetcher(media.FetchOptions{}),
 		Log: log, Now: w.now, Timings: publish.DefaultTimings(), Owner: "test",
 	})
+	w.accounts = oauth.New(oauth.Deps{DB: d, Keys: ring, Log: log, Now: w.now})
 	w.deps = handlers.Deps{
-		DB: d, Posts: w.posts, Store: w.store, Links: w.links, Log: log, Now: w.now, MediaMaxBytes: maxFile,
+		DB: d, Posts: w.posts, Accounts: w.accounts, Store: w.store, Links: w.links, Log: log, Now: w.now, MediaMaxBytes: maxFile,
 		Health: map[string]handlers.Check{"database": d.Ping},
 		Ready:  map[string]handlers.Check{"database": d.Ping},
 	}
@@ -122,18 +126,15 @@ func (w *world) tenant(name string) tenant {
 	user := models.User{AppID: app.ID, ExternalID: "first", CreatedAt: epoch, UpdatedAt: epoch}
 	_, err := w.db.EnsureUser(ctx, &user)
 	w.must(err)
-	tk := models.OAuthAccount{
-		UserID: user.ID, Provider: models.TikTok, ProviderAccountID: name, AccessToken: "sealed",
-		TokenType: "Bearer", Status: models.AccountActive, CreatedAt: epoch, UpdatedAt: epoch,
-	}
-	w.must(w.db.SaveOAuthAccount(ctx, &tk))
-	fb := tk
-	fb.ID, fb.Provider = 0, models.Instagram
-	ig := models.InstagramAccount{
-		UserID: user.ID, IGBusinessID: "ig-" + name, AccessToken: "sealed", Status: models.AccountActive, CreatedAt: epoch, UpdatedAt: epoch,
-	}
-	w.must(w.db.SaveInstagramAccount(ctx, &fb, &ig))
-	return tenant{key: key.Reveal(), prefix: prefix, appID: app.ID, userID: user.ID, tiktok: tk.ID, instagram: ig.ID}
+	tiktok, err := w.accounts.Import(ctx, oauth.Import{
+		AppID: app.ID, UserID: user.ID, Platform: models.TikTok, ProviderAccountID: name, Access: "token-of-" + secrets.Secret(name),
+	})
+	w.must(err)
+	instagram, err := w.accounts.Import(ctx, oauth.Import{
+		AppID: app.ID, UserID: user.ID, Platform: models.Instagram, ProviderAccountID: "ig-" + name, Access: "token-of-" + secrets.Secret(name),
+	})
+	w.must(err)
+	return tenant{key: key.Reveal(), prefix: prefix, appID: app.ID, userID: user.ID, tiktok: tiktok, instagram: instagram}
 }
 
 // queue is the part of Asynq that the API sees: tasks with unique ids.

@@ -37,6 +37,7 @@ const (
 	TypeTikTokUpload     = "tiktok:upload"
 	TypeTikTokPublish    = "tiktok:publish"
 	TypeInstagramPublish = "instagram:publish"
+	TypeTokenRefresh     = "token:refresh"
 )
 
 const (
@@ -54,6 +55,12 @@ type payload struct {
 	Version int    `json:"v"`
 	PostID  string `json:"post_id"`
 	Fence   int64  `json:"fence"`
+}
+
+// upkeepPayload is what a task of an account's upkeep carries.
+type upkeepPayload struct {
+	Version   int   `json:"v"`
+	AccountID int64 `json:"account_id"`
 }
 
 // errNewer: a newer program made the task. It waits until one runs here.
@@ -81,14 +88,34 @@ func queueOf(t publish.Task) string {
 func taskID(t publish.Task) string { return fmt.Sprintf("%s:%d", t.PostID, t.Fence) }
 
 func encode(t publish.Task) (*asynq.Task, error) {
-	data, err := json.Marshal(payload{Version: payloadVersion, PostID: t.PostID, Fence: t.Fence})
+	return newTask(typeOf(t), payload{Version: payloadVersion, PostID: t.PostID, Fence: t.Fence}, t.CorrelationID)
+}
+
+func newTask(name string, content any, correlationID string) (*asynq.Task, error) {
+	data, err := json.Marshal(content)
 	if err != nil {
-		return nil, fmt.Errorf("encode task: %w", err)
+		return nil, fmt.Errorf("encode task %s: %w", name, err)
 	}
 	if len(data) > maxPayload {
-		return nil, fmt.Errorf("encode task: payload of %d bytes is over the limit of %d", len(data), maxPayload)
+		return nil, fmt.Errorf("encode task %s: payload of %d bytes is over the limit of %d", name, len(data), maxPayload)
 	}
-	return asynq.NewTaskWithHeaders(typeOf(t), data, map[string]string{headerCorrelation: t.CorrelationID}), nil
+	return asynq.NewTaskWithHeaders(name, data, map[string]string{headerCorrelation: correlationID}), nil
+}
+
+// decodeUpkeep reads a task of an account's upkeep. Its error is errNewer for one
+// that a newer program made.
+func decodeUpkeep(t *asynq.Task) (accountID int64, err error) {
+	var p upkeepPayload
+	if err := json.Unmarshal(t.Payload(), &p); err != nil {
+		return 0, fmt.Errorf("decode task %s: %w", t.Type(), err)
+	}
+	if p.Version > payloadVersion {
+		return 0, fmt.Errorf("%s, version %d: %w", t.Type(), p.Version, errNewer)
+	}
+	if p.AccountID <= 0 {
+		return 0, fmt.Errorf("decode task %s: it names no account", t.Type())
+	}
+	return p.AccountID, nil
 }
 
 // decode reads a task. Its error is errNewer for one that a newer program made.

@@ -52,7 +52,7 @@ func startWorker(t *testing.T, client redis.UniversalClient, opts WorkerOptions,
 	if opts.ShutdownTimeout == 0 {
 		opts.ShutdownTimeout = 5 * time.Second
 	}
-	w := NewWorker(client, run, quiet(), opts)
+	w := NewWorker(client, run, nil, quiet(), opts)
 	if err := w.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +60,7 @@ func startWorker(t *testing.T, client redis.UniversalClient, opts WorkerOptions,
 	return w
 }
 
-func newTask() publish.Task {
+func aTask() publish.Task {
 	return publish.Task{
 		PostID: models.NewID(), Fence: 3, Platform: models.TikTok, Step: models.StepPublish,
 		At: time.Now(), CorrelationID: "req-1",
@@ -105,7 +105,7 @@ func TestRoundTrip(t *testing.T) {
 		"instagram": {models.Instagram, models.StepPublish},
 		"reel":      {models.Instagram, models.StepTransfer},
 	} {
-		task := newTask()
+		task := aTask()
 		task.Platform, task.Step = tc.platform, tc.step
 		if err := q.Enqueue(t.Context(), task); err != nil {
 			t.Fatal(err)
@@ -124,7 +124,7 @@ func TestRoundTrip(t *testing.T) {
 // TestSecondEnqueueIsSuccess: the same run asked for twice is one task.
 func TestSecondEnqueueIsSuccess(t *testing.T) {
 	q := NewQueue(newClient(t))
-	task := newTask()
+	task := aTask()
 	for range 3 {
 		if err := q.Enqueue(t.Context(), task); err != nil {
 			t.Fatal(err)
@@ -144,11 +144,11 @@ func TestLostAnswerOfEnqueue(t *testing.T) {
 	client := NewRedis(settings)
 	defer client.Close()
 	q := NewQueue(client)
-	if err := q.Enqueue(t.Context(), newTask()); err != nil { // the connection is up
+	if err := q.Enqueue(t.Context(), aTask()); err != nil { // the connection is up
 		t.Fatal(err)
 	}
 	proxy.LoseNextAnswer()
-	if err := q.Enqueue(t.Context(), newTask()); err != nil {
+	if err := q.Enqueue(t.Context(), aTask()); err != nil {
 		t.Fatalf("a lost answer became an error: %v", err)
 	}
 	if info, err := q.inspector.GetQueueInfo(QueuePublish); err != nil || info.Size != 2 {
@@ -182,7 +182,7 @@ func TestEndOfTaskSurvivesAnOutage(t *testing.T) {
 				time.AfterFunc(2*time.Second, proxy.Mend)
 				return nil
 			})
-			task := newTask()
+			task := aTask()
 			if err := direct.Enqueue(t.Context(), task); err != nil {
 				t.Fatal(err)
 			}
@@ -216,7 +216,7 @@ func TestPuttingOffNeverEndsATask(t *testing.T) {
 		}
 		return nil
 	})
-	task := newTask()
+	task := aTask()
 	if err := q.Enqueue(t.Context(), task); err != nil {
 		t.Fatal(err)
 	}
@@ -273,12 +273,12 @@ func TestPanicInAHookEndsNothing(t *testing.T) {
 		}
 		return nil
 	})
-	task := newTask()
+	task := aTask()
 	if err := q.Enqueue(t.Context(), task); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, 15*time.Second, "the process lives and runs another task", func() bool {
-		next := newTask()
+		next := aTask()
 		return q.Enqueue(t.Context(), next) == nil && runs.Load() > 1
 	})
 }
@@ -309,7 +309,7 @@ func TestDrainHandsWorkBackAtOnce(t *testing.T) {
 		}
 		return nil
 	})
-	if err := q.Enqueue(t.Context(), newTask()); err != nil {
+	if err := q.Enqueue(t.Context(), aTask()); err != nil {
 		t.Fatal(err)
 	}
 	<-running
@@ -399,7 +399,7 @@ func TestBrokenPayloadEnds(t *testing.T) {
 
 // TestPayloadIsIDs: payloads stay small and hold nothing but ids.
 func TestPayloadIsIDs(t *testing.T) {
-	task, err := encode(newTask())
+	task, err := encode(aTask())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -412,7 +412,7 @@ func TestPayloadIsIDs(t *testing.T) {
 			t.Errorf("the payload holds %q", name)
 		}
 	}
-	big := newTask()
+	big := aTask()
 	big.PostID = strings.Repeat("x", maxPayload)
 	if _, err := encode(big); err == nil {
 		t.Error("a payload over the limit was encoded")
@@ -423,7 +423,7 @@ func TestPayloadIsIDs(t *testing.T) {
 // .
 func TestDeadTaskIsSeen(t *testing.T) {
 	q := NewQueue(newClient(t))
-	task := newTask()
+	task := aTask()
 	if got := stateOf(t, q, task); got != publish.TaskMissing {
 		t.Errorf("before: %s", got)
 	}

@@ -10,6 +10,8 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
+	"socialqueue/models"
+	"socialqueue/oauth"
 	"socialqueue/publish"
 )
 
@@ -21,6 +23,7 @@ const (
 	// shorter ones.
 	transferTimeout = 6 * time.Hour
 	publishTimeout  = 10 * time.Minute
+	upkeepTimeout   = 5 * time.Minute
 	// refilledKey is lost whenever Redis loses its content.
 	refilledKey = "socialqueue:refilled"
 	// asynqQueues is Asynq's set of queue names. A client that wrote its names
@@ -36,7 +39,10 @@ type Queue struct {
 	inspector *asynq.Inspector
 }
 
-var _ publish.Queue = (*Queue)(nil)
+var (
+	_ publish.Queue = (*Queue)(nil)
+	_ oauth.Queue   = (*Queue)(nil)
+)
 
 // NewQueue makes a Queue on a client that stays the caller's.
 func NewQueue(client redis.UniversalClient) *Queue {
@@ -59,10 +65,26 @@ func (q *Queue) Enqueue(ctx context.Context, t publish.Task) error {
 	if queueOf(t) == QueueUpload {
 		timeout = transferTimeout
 	}
-	_, err = q.client.EnqueueContext(ctx, task, asynq.Queue(queueOf(t)), asynq.TaskID(taskID(t)),
-		asynq.MaxRetry(maxRetry), asynq.Timeout(timeout), asynq.ProcessAt(t.At))
+	return q.put(ctx, task, taskID(t), asynq.Queue(queueOf(t)), asynq.Timeout(timeout), asynq.ProcessAt(t.At))
+}
+
+// EnqueueUpkeep puts in a task that sees to an account. Its id names the fence of
+// the account's tokens, so that one which was left behind by a worker's death
+// holds up no other than that very refresh.
+func (q *Queue) EnqueueUpkeep(ctx context.Context, accountID, fence int64) error {
+	task, err := newTask(TypeTokenRefresh, upkeepPayload{Version: payloadVersion, AccountID: accountID}, models.NewID())
+	if err != nil {
+		return err
+	}
+	id := fmt.Sprintf("account-%d:%d", accountID, fence)
+	return q.put(ctx, task, id, asynq.Queue(QueueTokens), asynq.Timeout(upkeepTimeout))
+}
+
+// put enqueues a task under an id of ours. That it is in already is success.
+func (q *Queue) put(ctx context.Context, task *asynq.Task, id string, opts ...asynq.Option) error {
+	_, err := q.client.EnqueueContext(ctx, task, append(opts, asynq.TaskID(id), asynq.MaxRetry(maxRetry))...)
 	if err != nil && !errors.Is(err, asynq.ErrTaskIDConflict) {
-		return fmt.Errorf("enqueue %s: %w", taskID(t), err)
+		return fmt.Errorf("enqueue %s: %w", id, err)
 	}
 	return nil
 }

@@ -25,9 +25,14 @@ const (
 	newerWait = time.Minute
 )
 
-// Runner does the work of tasks.
+// Runner does the work of posts' tasks.
 type Runner interface {
 	RunStep(ctx context.Context, t publish.Task, drain <-chan struct{}) error
+}
+
+// Keeper does the work of accounts' tasks.
+type Keeper interface {
+	Upkeep(ctx context.Context, accountID int64) error
 }
 
 // WorkerOptions size a worker.
@@ -43,6 +48,7 @@ type WorkerOptions struct {
 // Worker runs tasks until it is stopped.
 type Worker struct {
 	runner  Runner
+	keeper  Keeper
 	log     logrus.FieldLogger
 	servers []*asynq.Server
 	pools   []*pool
@@ -52,8 +58,8 @@ type Worker struct {
 
 // NewWorker makes a worker on a client that stays the caller's, who closes it
 // after Stop.
-func NewWorker(client redis.UniversalClient, runner Runner, log logrus.FieldLogger, opts WorkerOptions) *Worker {
-	w := &Worker{runner: runner, log: log, drain: make(chan struct{})}
+func NewWorker(client redis.UniversalClient, runner Runner, keeper Keeper, log logrus.FieldLogger, opts WorkerOptions) *Worker {
+	w := &Worker{runner: runner, keeper: keeper, log: log, drain: make(chan struct{})}
 	light := map[string]int{QueueWebhooks: 6, QueueTokens: 6, QueuePublish: 6, QueueNotify: 3, QueueSync: 1}
 	w.addPool(client, light, opts.Concurrency, opts.ShutdownTimeout)
 	w.addPool(client, map[string]int{QueueUpload: 1}, opts.UploadConcurrency, opts.ShutdownTimeout)
@@ -128,6 +134,8 @@ func (w *Worker) process(ctx context.Context, t *asynq.Task) error {
 	switch t.Type() {
 	case TypeTikTokUpload, TypeTikTokPublish, TypeInstagramPublish:
 		return w.runPost(ctx, t)
+	case TypeTokenRefresh:
+		return w.keepAccount(ctx, t)
 	default:
 		return later(newerWait, fmt.Errorf("task type %q is not known here: %w", t.Type(), errNewer))
 	}
@@ -135,17 +143,30 @@ func (w *Worker) process(ctx context.Context, t *asynq.Task) error {
 
 func (w *Worker) runPost(ctx context.Context, t *asynq.Task) error {
 	task, err := decode(t)
-	switch {
-	case errors.Is(err, errNewer):
-		return later(newerWait, err)
-	case err != nil:
-		return fmt.Errorf("%w: %w", err, asynq.SkipRetry)
+	if err != nil {
+		return undecoded(err)
 	}
 	err = w.runner.RunStep(ctx, task, w.drain)
 	if early, ok := errors.AsType[*db.EarlyError](err); ok {
 		return later(early.In, err)
 	}
 	return err
+}
+
+func (w *Worker) keepAccount(ctx context.Context, t *asynq.Task) error {
+	id, err := decodeUpkeep(t)
+	if err != nil {
+		return undecoded(err)
+	}
+	return w.keeper.Upkeep(ctx, id)
+}
+
+// undecoded puts off what a newer program made, and ends what nobody can read.
+func undecoded(err error) error {
+	if errors.Is(err, errNewer) {
+		return later(newerWait, err)
+	}
+	return fmt.Errorf("%w: %w", err, asynq.SkipRetry)
 }
 
 // asynqLog gives Asynq our log.

@@ -40,21 +40,50 @@ const (
 	AccountDisconnected AccountStatus = "disconnected"
 )
 
-// OAuthAccount is a connected account with its tokens, which are sealed.
+// OAuthAccount is a consent with its tokens, which are sealed: a TikTok account,
+// or the Facebook login that reaches Instagram accounts.
 type OAuthAccount struct {
-	ID                int64 `gorm:"primaryKey"`
-	UserID            int64
-	Provider          Platform
+	ID       int64 `gorm:"primaryKey"`
+	UserID   int64
+	Provider Platform
+	// ProviderAccountID is TikTok's open_id or the Facebook user's app-scoped id;
+	// of an imported Instagram account it is the id of that.
 	ProviderAccountID string
 	AccessToken       string
 	RefreshToken      *string
 	ExpiresAt         *time.Time
 	Scope             *string
 	TokenType         string
-	Username          string
-	Status            AccountStatus
 	CreatedAt         time.Time `gorm:"autoCreateTime:false"`
 	UpdatedAt         time.Time `gorm:"autoUpdateTime:false"`
+
+	Username    string
+	DisplayName string
+	PictureURL  string `gorm:"column:picture_url"`
+	Status      AccountStatus
+	// StatusReason says in words why Status is what it is; empty while active.
+	StatusReason string
+	// ConnectedAt is when its owner last consented.
+	ConnectedAt time.Time
+	// ReconnectBy is when no refresh helps any more and the owner has to consent
+	// again, as far as the platform tells.
+	ReconnectBy *time.Time
+	// RefreshedAt is when the platform gave the access token.
+	RefreshedAt *time.Time
+	CheckedAt   *time.Time
+	// UpkeepAt is when the scheduler has somebody see to this account: refresh the
+	// token of an active one, revoke that of a disconnected one. Nil: never.
+	UpkeepAt *time.Time
+	// RefreshFence counts the claims of a refresh and every other writing of the
+	// tokens. A write that names an older one changes nothing.
+	RefreshFence      int64
+	RefreshLeaseUntil *time.Time
+	// RefreshUnsettled: a refresh was sent, or was about to be, and its answer is
+	// not known. The refresh token may be used up.
+	RefreshUnsettled bool
+	RefreshFailures  int
+	// DeletionCode is set when its owner asked for the data to be deleted.
+	DeletionCode *string
 }
 
 // TableName names the table of the original guide.
@@ -73,10 +102,57 @@ type InstagramAccount struct {
 	FollowersCount    int
 	MediaCount        int
 	AccountType       *string
-	AccessToken       string
-	Status            AccountStatus
 	CreatedAt         time.Time `gorm:"autoCreateTime:false"`
 	UpdatedAt         time.Time `gorm:"autoUpdateTime:false"`
+
+	AccessToken string
+	Status      AccountStatus
+	// StatusReason says in words why Status is what it is; empty while active.
+	StatusReason string
+	// PageID is the Facebook Page whose token this is; empty where the token was
+	// imported, which therefore cannot be read anew.
+	PageID string
+}
+
+// FacebookPage is a Page that a Facebook login showed when it was connected.
+type FacebookPage struct {
+	OAuthAccountID int64  `gorm:"column:oauth_account_id;primaryKey"`
+	PageID         string `gorm:"primaryKey"`
+	Name           string
+	// InstagramAccountID is the account that was connected through it, if any.
+	InstagramAccountID *int64
+	// Reason says why the Page cannot be posted to; empty if it can.
+	Reason string
+}
+
+// ConnectedSince reports whether the owner consented at or after t, which makes
+// whatever a platform tells of the time before t old news. Platforms tell whole
+// seconds; a zero t is not told.
+func (a *OAuthAccount) ConnectedSince(t time.Time) bool {
+	return !t.IsZero() && !a.ConnectedAt.Truncate(time.Second).Before(t)
+}
+
+// The reasons why a Page cannot be posted to, as the API shows them.
+const (
+	PageNoInstagram  = "no_instagram_account"  // no professional account is linked to it
+	PageNoPermission = "no_publish_permission" // the person may not create content on it
+	PageNoToken      = "no_page_token"         // Meta gave no token for it
+	PageElsewhere    = "connected_elsewhere"   // another user connected its Instagram account
+)
+
+// DataDeletion is a person's request to delete what we have of them. It holds
+// nothing of that person.
+type DataDeletion struct {
+	Code        string `gorm:"primaryKey"`
+	RequestedAt time.Time
+	CompletedAt *time.Time
+}
+
+// ReturnHost is a host that an app's users may be sent back to.
+type ReturnHost struct {
+	AppID     int64     `gorm:"primaryKey"`
+	Host      string    `gorm:"primaryKey"`
+	CreatedAt time.Time `gorm:"autoCreateTime:false"`
 }
 
 // TikTokPost is the row of the original guide for what TikTok knows of a post.

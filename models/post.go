@@ -61,6 +61,7 @@ const (
 	DeferredDailyCap    = "daily_cap"
 	DeferredRetry       = "retry"
 	DeferredReauthorize = "reauth_required"
+	DeferredToken       = "token_refresh"
 	DeferredTrouble     = "internal_trouble"
 )
 

@@ -2,9 +2,11 @@ package oauth
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
+	"socialqueue/db"
 	"socialqueue/models"
 	"socialqueue/secrets"
 )
@@ -28,22 +30,28 @@ type Import struct {
 // Import stores an account with its tokens and returns its id as the API names
 // it. An account that exists keeps its id, and its posts that waited for a
 // token go on.
-func (t *Tokens) Import(ctx context.Context, in Import) (int64, error) {
+func (s *Service) Import(ctx context.Context, in Import) (int64, error) {
 	if err := in.check(); err != nil {
 		return 0, err
 	}
-	if _, err := t.db.User(ctx, in.AppID, in.UserID); err != nil {
+	if _, err := s.DB.User(ctx, in.AppID, in.UserID); err != nil {
 		return 0, err
 	}
-	account, err := t.sealAccount(in)
+	now := s.Now()
+	c, err := s.imported(in, now)
 	if err != nil {
 		return 0, err
 	}
-	id, err := t.store(ctx, in, account)
-	if err != nil {
+	err = s.DB.Connect(ctx, c, now)
+	switch {
+	case errors.Is(err, db.ErrNoAccounts):
+		return 0, fmt.Errorf("Instagram account of this user: %w", db.ErrNotFound)
+	case err != nil:
 		return 0, err
+	case in.Platform == models.TikTok:
+		return c.Account.ID, nil
 	}
-	return id, t.db.WakeLane(ctx, models.Lane(in.Platform, id), models.DeferredReauthorize, t.now())
+	return c.Pages[0].Instagram.ID, nil
 }
 
 func (in Import) check() error {
@@ -60,45 +68,49 @@ func (in Import) check() error {
 	return errs.Err()
 }
 
-func (t *Tokens) sealAccount(in Import) (*models.OAuthAccount, error) {
-	now := t.now()
+// imported makes the rows of an import. That of an Instagram account stands on a
+// login of its own, which has the same token.
+func (s *Service) imported(in Import, now time.Time) (*db.Connection, error) {
 	a := &models.OAuthAccount{
 		UserID: in.UserID, Provider: in.Platform, ProviderAccountID: in.ProviderAccountID, Username: in.Username,
-		TokenType: "Bearer", ExpiresAt: in.ExpiresAt, Status: models.AccountActive, CreatedAt: now, UpdatedAt: now,
+		TokenType: tokenType, ExpiresAt: in.ExpiresAt, Status: models.AccountActive, ConnectedAt: now, CreatedAt: now, UpdatedAt: now,
 	}
 	if in.Scope != "" {
 		a.Scope = &in.Scope
 	}
-	var err error
-	if a.AccessToken, err = t.keys.Seal(in.Access, oauthRow(a, "access_token")); err != nil {
-		return nil, fmt.Errorf("seal access token: %w", err)
+	if err := s.sealInto(a, in.Access, in.Refresh); err != nil {
+		return nil, err
 	}
-	if in.Refresh.Empty() {
-		return a, nil
-	}
-	sealed, err := t.keys.Seal(in.Refresh, oauthRow(a, "refresh_token"))
-	if err != nil {
-		return nil, fmt.Errorf("seal refresh token: %w", err)
-	}
-	a.RefreshToken = &sealed
-	return a, nil
-}
-
-func (t *Tokens) store(ctx context.Context, in Import, account *models.OAuthAccount) (int64, error) {
 	if in.Platform == models.TikTok {
-		err := t.db.SaveOAuthAccount(ctx, account)
-		return account.ID, err
-	}
-	sealed, err := t.keys.Seal(in.Access, instagramRow(in.ProviderAccountID))
-	if err != nil {
-		return 0, fmt.Errorf("seal page token: %w", err)
+		a.UpkeepAt = plannedRefresh(a)
+		return &db.Connection{Account: a}, nil
 	}
 	ig := &models.InstagramAccount{
-		UserID: in.UserID, IGBusinessID: in.ProviderAccountID, Username: &in.Username, AccessToken: sealed,
-		Status: models.AccountActive, CreatedAt: account.CreatedAt, UpdatedAt: account.UpdatedAt,
+		UserID: in.UserID, IGBusinessID: in.ProviderAccountID, Username: &in.Username,
+		Status: models.AccountActive, CreatedAt: now, UpdatedAt: now,
 	}
-	if err := t.db.SaveInstagramAccount(ctx, account, ig); err != nil {
-		return 0, err
+	var err error
+	if ig.AccessToken, err = s.Keys.Seal(in.Access, ig.SealedIn()); err != nil {
+		return nil, fmt.Errorf("seal page token: %w", err)
 	}
-	return ig.ID, nil
+	return &db.Connection{Account: a, Pages: []db.PageConnection{{Instagram: ig}}}, nil
+}
+
+const tokenType = "Bearer"
+
+// sealInto seals the tokens of an account into its row.
+func (s *Service) sealInto(a *models.OAuthAccount, access, refresh secrets.Secret) error {
+	var err error
+	if a.AccessToken, err = s.Keys.Seal(access, a.SealedIn(models.ColumnAccessToken)); err != nil {
+		return fmt.Errorf("seal access token: %w", err)
+	}
+	if refresh.Empty() {
+		return nil
+	}
+	sealed, err := s.Keys.Seal(refresh, a.SealedIn(models.ColumnRefreshToken))
+	if err != nil {
+		return fmt.Errorf("seal refresh token: %w", err)
+	}
+	a.RefreshToken = &sealed
+	return nil
 }

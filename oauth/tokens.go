@@ -1,5 +1,3 @@
-// Package oauth owns the tokens of accounts. It is the only place that reads
-// them in clear and the only one that writes them.
 package oauth
 
 import (
@@ -8,17 +6,8 @@ import (
 	"fmt"
 	"time"
 
-	"socialqueue/db"
 	"socialqueue/models"
 	"socialqueue/secrets"
-)
-
-var (
-	// ErrReauthorize: the platform refused the token for good. The account's
-	// owner has to connect it again.
-	ErrReauthorize = errors.New("the account needs to be connected again")
-	// ErrDisconnected: the account was disconnected.
-	ErrDisconnected = errors.New("the account is disconnected")
 )
 
 // Token is an access token with what is needed to use it.
@@ -29,65 +18,85 @@ type Token struct {
 	ProviderAccountID string
 	Username          string
 
-	platform  models.Platform
+	platform models.Platform
+	// accountID is the account as the API names it.
 	accountID int64
-	sealed    string
 }
 
-// Tokens gives out and stores tokens. It is safe for concurrent use.
-type Tokens struct {
-	db   *db.DB
-	keys *secrets.Keyring
-	now  func() time.Time
-}
+// lastMinute is how much life a token needs to be given out: a call takes a part
+// of it.
+const lastMinute = time.Minute
 
-// NewTokens makes a Tokens over the accounts of d, sealed by keys.
-func NewTokens(d *db.DB, keys *secrets.Keyring, now func() time.Time) *Tokens {
-	return &Tokens{db: d, keys: keys, now: now}
-}
-
-// For gives the token that a post's account uses. Its errors are
-// ErrReauthorize, ErrDisconnected, or of the database or the keyring; none of
-// them means that the account is lost.
-func (t *Tokens) For(ctx context.Context, p *models.Post) (Token, error) {
+// For gives the token that a post's account uses, refreshed if it is about to
+// end. Its errors are *LaterError, ErrReauthorize, ErrDisconnected, or of the
+// database or the keyring; none of them means that the account is lost.
+func (s *Service) For(ctx context.Context, p *models.Post) (Token, error) {
 	if p.InstagramAccountID != nil {
-		return t.instagram(ctx, *p.InstagramAccountID)
+		return s.instagramToken(ctx, *p.InstagramAccountID)
 	}
-	return t.tiktok(ctx, p.OAuthAccountID)
-}
-
-func (t *Tokens) tiktok(ctx context.Context, id int64) (Token, error) {
-	a, err := t.db.OAuthAccount(ctx, id)
+	a, err := s.DB.OAuthAccount(ctx, p.OAuthAccountID)
 	if err != nil {
 		return Token{}, err
 	}
-	token := Token{
-		ProviderAccountID: a.ProviderAccountID, Username: a.Username,
-		platform: models.TikTok, accountID: a.ID, sealed: a.AccessToken,
+	if a.Status == models.AccountActive && ending(a, s.Now()) {
+		err := s.refreshTikTok(ctx, a.ID, s.stillEnding)
+		if err != nil && !s.usableYet(a, err) {
+			return Token{}, err
+		}
+		if a, err = s.DB.OAuthAccount(ctx, a.ID); err != nil {
+			return Token{}, err
+		}
 	}
-	return t.open(token, a.Status, oauthRow(a, "access_token"))
+	return s.tiktokToken(a)
 }
 
-func (t *Tokens) instagram(ctx context.Context, id int64) (Token, error) {
-	a, err := t.db.InstagramAccount(ctx, id)
+// ending reports whether a token that can be refreshed ends within a minute.
+func ending(a *models.OAuthAccount, now time.Time) bool {
+	return a.ExpiresAt != nil && a.RefreshToken != nil && !now.Before(a.ExpiresAt.Add(-lastMinute)) && !unsettledAlive(a, now)
+}
+
+func (s *Service) stillEnding(a *models.OAuthAccount) error {
+	if err := usable(a.Status); err != nil {
+		return err
+	}
+	if !ending(a, s.Now()) {
+		return errNotNeeded
+	}
+	return nil
+}
+
+// usableYet reports whether a token may be used although its refresh was put off.
+func (s *Service) usableYet(a *models.OAuthAccount, err error) bool {
+	_, later := errors.AsType[*LaterError](err)
+	return later && s.Now().Before(*a.ExpiresAt)
+}
+
+func (s *Service) tiktokToken(a *models.OAuthAccount) (Token, error) {
+	token := Token{ProviderAccountID: a.ProviderAccountID, Username: a.Username, platform: models.TikTok, accountID: a.ID}
+	return s.open(token, a.Status, a.AccessToken, a.SealedIn(models.ColumnAccessToken))
+}
+
+func (s *Service) instagramToken(ctx context.Context, id int64) (Token, error) {
+	ig, err := s.DB.InstagramAccount(ctx, id)
 	if err != nil {
 		return Token{}, err
 	}
-	token := Token{ProviderAccountID: a.IGBusinessID, platform: models.Instagram, accountID: a.ID, sealed: a.AccessToken}
-	if a.Username != nil {
-		token.Username = *a.Username
-	}
-	return t.open(token, a.Status, instagramRow(a.IGBusinessID))
+	return s.pageToken(ig)
 }
 
-func (t *Tokens) open(token Token, status models.AccountStatus, row string) (Token, error) {
-	switch status {
-	case models.AccountReauthorize:
-		return Token{}, fmt.Errorf("%s account %d: %w", token.platform, token.accountID, ErrReauthorize)
-	case models.AccountDisconnected:
-		return Token{}, fmt.Errorf("%s account %d: %w", token.platform, token.accountID, ErrDisconnected)
+func (s *Service) pageToken(ig *models.InstagramAccount) (Token, error) {
+	token := Token{ProviderAccountID: ig.IGBusinessID, platform: models.Instagram, accountID: ig.ID}
+	if ig.Username != nil {
+		token.Username = *ig.Username
 	}
-	access, err := t.keys.Open(token.sealed, row)
+	return s.open(token, ig.Status, ig.AccessToken, ig.SealedIn())
+}
+
+func (s *Service) open(token Token, status models.AccountStatus, sealed, in string) (Token, error) {
+	if err := usable(status); err != nil {
+		return Token{}, fmt.Errorf("%s account %d: %w", token.platform, token.accountID, err)
+	}
+	access, err := s.Keys.Open(sealed, in)
 	if err != nil {
 		return Token{}, fmt.Errorf("open the token of %s account %d: %w", token.platform, token.accountID, err)
 	}
@@ -95,18 +104,21 @@ func (t *Tokens) open(token Token, status models.AccountStatus, row string) (Tok
 	return token, nil
 }
 
-// Refused notes that the platform refused a token for good. If the account got
-// another token meanwhile, nothing changes.
-func (t *Tokens) Refused(ctx context.Context, token Token) error {
-	return t.db.RequireReauthorization(ctx, token.platform, token.accountID, token.sealed, t.now())
+func usable(status models.AccountStatus) error {
+	switch status {
+	case models.AccountReauthorize:
+		return ErrReauthorize
+	case models.AccountDisconnected:
+		return ErrDisconnected
+	}
+	return nil
 }
 
-// The names of rows, to which sealed tokens are bound.
-
-func oauthRow(a *models.OAuthAccount, column string) string {
-	return fmt.Sprintf("oauth_accounts/%d/%s/%s/%s", a.UserID, a.Provider, a.ProviderAccountID, column)
-}
-
-func instagramRow(igBusinessID string) string {
-	return fmt.Sprintf("instagram_accounts/%s/access_token", igBusinessID)
+// Renew is for a token that the platform refused. On nil the account has another
+// one: ask For. The other answers are those of For, and ErrStillRefused.
+func (s *Service) Renew(ctx context.Context, refused Token) error {
+	if refused.platform == models.Instagram {
+		return s.renewPageToken(ctx, refused)
+	}
+	return s.renewTikTok(ctx, refused)
 }

@@ -138,7 +138,7 @@ func (s *Service) newPost(r *Request, dest *db.Destination, now time.Time) (*mod
 		p.MediaID = &r.MediaID
 	}
 	if r.MediaURL != "" {
-		sealed, err := s.Keys.Seal(secrets.Secret(r.MediaURL), sourceRow(p.ID))
+		sealed, err := s.Keys.Seal(secrets.Secret(r.MediaURL), models.SourceSealedIn(p.ID))
 		if err != nil {
 			return nil, fmt.Errorf("seal media_url: %w", err)
 		}
@@ -190,5 +190,3 @@ func (s *Service) insert(ctx context.Context, r *Request, p *models.Post) error 
 	}
 	return s.DB.InsertPost(ctx, p, lanePlaces, done)
 }
-
-func sourceRow(postID string) string { return "posts/" + postID + "/source_url" }

@@ -19,8 +19,8 @@ const (
 	minRateWait = time.Minute
 	// dailyWait and more is told as a daily cap.
 	dailyWait = 30 * time.Minute
-	// reauthorizeWait is how often a post looks whether its account got a token;
-	// connecting again wakes it at once.
+	// reauthorizeWait is how often a post looks by itself whether its account was
+	// connected again; connecting it wakes its posts at once.
 	reauthorizeWait = time.Hour
 	// troubleWait is how soon a post is tried again after trouble of our own, and
 	// longTroubleWait how soon if it lasts, as with a key that is missing.
@@ -37,10 +37,13 @@ func isTrouble(err error) bool {
 	if _, ok := errors.AsType[*platform.Error](err); ok {
 		return false
 	}
+	if _, ok := errors.AsType[*oauth.LaterError](err); ok {
+		return false
+	}
 	var checks models.FieldErrors
 	var fetch *media.FetchError
 	return !errors.As(err, &checks) && !errors.As(err, &fetch) && !unusable(err) &&
-		!errors.Is(err, oauth.ErrReauthorize) && !errors.Is(err, oauth.ErrDisconnected)
+		!errors.Is(err, oauth.ErrReauthorize) && !errors.Is(err, oauth.ErrDisconnected) && !errors.Is(err, oauth.ErrStillRefused)
 }
 
 // trouble leaves a post as it is and has it tried again soon, without using an
@@ -61,16 +64,55 @@ func (r *run) trouble(err error) outcome {
 // something may be live is only ever looked at; one that surely is not may be
 // tried again, put off, or fail.
 func (r *run) decide(ctx context.Context, err error) outcome {
+	if o, waits := r.withoutToken(err); waits {
+		return o
+	}
 	kind := platform.KindOf(err)
 	if kind == platform.AuthExpired {
-		r.tokenRefused(ctx)
-	}
-	if kind == platform.AuthExpired || errors.Is(err, oauth.ErrReauthorize) {
-		return r.later(reauthorizeWait, models.DeferredReauthorize, err.Error())
+		return r.tokenRefused(ctx, err)
 	}
 	if kind == platform.RateLimited {
 		return r.rateLimited(err)
 	}
+	return r.failed(err)
+}
+
+// withoutToken is for an account that has no token to use, now or until its owner
+// connects it again.
+func (r *run) withoutToken(err error) (o outcome, waits bool) {
+	if later, ok := errors.AsType[*oauth.LaterError](err); ok {
+		return r.later(later.In, models.DeferredToken, err.Error()), true
+	}
+	if errors.Is(err, oauth.ErrReauthorize) {
+		return r.later(reauthorizeWait, models.DeferredReauthorize, err.Error()), true
+	}
+	return outcome{}, false
+}
+
+// tokenRefused has the account's token renewed in the middle of a job. The next
+// run goes on from the ledger, at once and without using an attempt; nothing is
+// begun again for it.
+func (r *run) tokenRefused(ctx context.Context, refusal error) outcome {
+	err := r.Tokens.Renew(ctx, r.token)
+	if err == nil {
+		return r.later(0, "", "the token was refused and is renewed; going on from here")
+	}
+	if o, waits := r.withoutToken(err); waits {
+		return o
+	}
+	switch {
+	case isTrouble(err):
+		return r.trouble(err)
+	case errors.Is(err, oauth.ErrDisconnected):
+		return r.failed(err)
+	default: // the platform refuses what it gave a moment ago: a new token would not help
+		return r.failed(refusal)
+	}
+}
+
+// failed turns an error that no waiting for a token or a limit helps against into
+// what comes next.
+func (r *run) failed(err error) outcome {
 	if r.ledger.MayBeLive() {
 		return r.lookLater(err.Error())
 	}
@@ -78,7 +120,7 @@ func (r *run) decide(ctx context.Context, err error) outcome {
 		return r.fail(platform.CodeTokenInvalid, err)
 	}
 	var checks models.FieldErrors
-	if kind == platform.Rejected || errors.As(err, &checks) || unusable(err) {
+	if platform.KindOf(err) == platform.Rejected || errors.As(err, &checks) || unusable(err) {
 		return r.fail(codeOf(err), err)
 	}
 	return r.retry(err)
@@ -151,12 +193,6 @@ func (r *run) fail(code platform.Code, err error) outcome {
 		return outcome{status: r.stored, last: true, message: err.Error()}
 	}
 	return outcome{status: models.Failed, last: true, message: err.Error(), code: code, detail: err.Error()}
-}
-
-func (r *run) tokenRefused(ctx context.Context) {
-	if err := r.Tokens.Refused(ctx, r.token); err != nil {
-		r.log.WithError(err).Warn("could not mark the account whose token was refused")
-	}
 }
 
 // unusable reports whether a post's file will never do.

@@ -53,5 +53,3 @@ func (r *run) void(ctx context.Context, ops ...models.LedgerOp) error {
 	}
 	return nil
 }
-
-func uploadURLRow(postID string) string { return "ledger/" + postID + "/upload_url" }

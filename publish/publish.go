@@ -113,7 +113,7 @@ func DefaultTimings() Timings {
 type Deps struct {
 	DB      *db.DB
 	Queue   Queue
-	Tokens  *oauth.Tokens
+	Tokens  *oauth.Service
 	Keys    *secrets.Keyring
 	Store   *media.Store
 	Links   *media.Signer

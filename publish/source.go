@@ -14,7 +14,7 @@ func (r *run) fetchSource(ctx context.Context) error {
 	if r.post.MediaID != nil {
 		return nil
 	}
-	link, err := r.Keys.Open(r.post.SourceURL, sourceRow(r.post.ID))
+	link, err := r.Keys.Open(r.post.SourceURL, models.SourceSealedIn(r.post.ID))
 	if err != nil {
 		return fmt.Errorf("open media_url: %w", err)
 	}

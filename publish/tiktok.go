@@ -97,7 +97,7 @@ func (r *run) tiktokOpen(ctx context.Context, file *models.Media) (outcome, erro
 
 // tiktokOpened stores the publish_id before the first byte is sent.
 func (r *run) tiktokOpened(ctx context.Context, entry *models.LedgerEntry, upload tiktok.Upload) error {
-	sealed, err := r.Keys.Seal(upload.URL, uploadURLRow(r.post.ID))
+	sealed, err := r.Keys.Seal(upload.URL, models.UploadSealedIn(r.post.ID))
 	if err != nil {
 		return fmt.Errorf("seal upload_url: %w", err)
 	}
@@ -125,7 +125,7 @@ func (r *run) tiktokResume(ctx context.Context, file *models.Media, opened model
 	if r.Now().After(opened.CreatedAt.Add(uploadURLLife - uploadURLMargin)) {
 		return r.tiktokExpired(ctx, &opened)
 	}
-	url, err := r.Keys.Open(opened.SealedURL, uploadURLRow(r.post.ID))
+	url, err := r.Keys.Open(opened.SealedURL, models.UploadSealedIn(r.post.ID))
 	if err != nil {
 		return outcome{}, fmt.Errorf("open upload_url: %w", err)
 	}

@@ -195,7 +195,7 @@ type world struct {
 	clock   *clock
 	queue   *queue
 	wire    *cutter
-	tokens  *oauth.Tokens
+	tokens  *oauth.Service
 	store   *media.Store
 	logs    *logtest.Hook
 	app     models.App
@@ -261,17 +261,20 @@ func (w *world) build() {
 	links, err := media.NewSigner(keys, files.URL)
 	w.must(err)
 	client := &http.Client{Transport: w.wire, Timeout: 5 * time.Second}
-	tt, err := tiktok.New(tiktok.Config{APIURL: w.sim.TikTokURL(), HTTP: client, Now: w.clock.Now})
+	tt, err := tiktok.New(tiktok.Config{
+		APIURL: w.sim.TikTokURL(), ClientKey: w.sim.Options().TikTokClientKey, ClientSecret: secrets.Secret(w.sim.Options().TikTokClientSecret),
+		HTTP: client, Now: w.clock.Now,
+	})
 	w.must(err)
 	ig, err := instagram.New(instagram.Config{
 		GraphURL: w.sim.GraphURL(), UploadURL: w.sim.RuploadURL(), Version: "v25.0",
-		AppSecret: secrets.Secret(w.sim.Options().FacebookAppSecret), HTTP: client, Now: w.clock.Now,
+		AppID: w.sim.Options().FacebookAppID, AppSecret: secrets.Secret(w.sim.Options().FacebookAppSecret), HTTP: client, Now: w.clock.Now,
 	})
 	w.must(err)
 	log, hook := logtest.NewNullLogger()
 	log.SetLevel(logrus.DebugLevel)
 	w.logs = hook
-	w.tokens = oauth.NewTokens(w.db, keys, w.clock.Now)
+	w.tokens = oauth.New(oauth.Deps{DB: w.db, Keys: keys, TikTok: tt, Instagram: ig, Log: log, Now: w.clock.Now})
 	w.Service = publish.New(publish.Deps{
 		DB: w.db, Queue: w.queue, Tokens: w.tokens, Keys: keys, Store: store, Links: links,
 		Fetcher: media.NewFetcher(media.FetchOptions{AllowPrivate: true}), TikTok: tt, Instagram: ig,

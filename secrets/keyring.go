@@ -102,8 +102,11 @@ func (r *Keyring) Seal(s Secret, row string) (string, error) {
 		return "", fmt.Errorf("draw nonce: %w", err)
 	}
 	box := k.aead.Seal(nonce, nonce, []byte(s), []byte(row))
-	return sealVersion + "." + k.id + "." + base64.RawURLEncoding.EncodeToString(box), nil
+	return r.SealPrefix() + base64.RawURLEncoding.EncodeToString(box), nil
 }
+
+// SealPrefix is what everything begins with that Seal makes with the first key.
+func (r *Keyring) SealPrefix() string { return sealVersion + "." + r.keys[0].id + "." }
 
 // Open decrypts what Seal made for the same row. Its errors name the key id,
 // never the content.

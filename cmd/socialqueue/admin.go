@@ -96,7 +96,33 @@ func appCmd() *cobra.Command {
 	}
 	create.Flags().StringVar(&name, "name", "", "a name for people")
 	_ = create.MarkFlagRequired("name")
-	return group("app", "Manage apps, the tenants of this installation", create)
+	return group("app", "Manage apps, the tenants of this installation", create, allowReturnCmd())
+}
+
+func allowReturnCmd() *cobra.Command {
+	var appID int64
+	cmd := &cobra.Command{
+		Use:   "allow-return --app ID HOST",
+		Short: "Let an app's users be sent back to a host after they connected an account",
+		Long: `Let an app's users be sent back to a host after they connected an account.
+
+HOST is what stands in return_url: app.example.com, or localhost:8080 with its
+port. An address that leads anywhere else is refused.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return withMigratedDB(cmd.Context(), config.CLI, func(_ config.Config, d *db.DB) error {
+				accounts := oauth.New(oauth.Deps{DB: d, Now: time.Now})
+				if err := accounts.AllowReturn(cmd.Context(), appID, args[0]); err != nil {
+					return err
+				}
+				fmt.Fprintf(cmd.OutOrStdout(), "app %d: return_url may lead to %s\n", appID, args[0])
+				return nil
+			})
+		},
+	}
+	cmd.Flags().Int64Var(&appID, "app", 0, "the app's id")
+	_ = cmd.MarkFlagRequired("app")
+	return cmd
 }
 
 type createdApp struct {
@@ -161,8 +187,7 @@ whose token is that of its Facebook Page.`,
 				return err
 			}
 			return withMigratedDB(cmd.Context(), config.CLITokens, func(cfg config.Config, d *db.DB) error {
-				now := func() time.Time { return models.Time(time.Now()) }
-				id, err := oauth.NewTokens(d, cfg.Keyring, now).Import(cmd.Context(), in)
+				id, err := oauth.New(oauth.Deps{DB: d, Keys: cfg.Keyring, Now: time.Now}).Import(cmd.Context(), in)
 				if err != nil {
 					return err
 				}

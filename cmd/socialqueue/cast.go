@@ -5,31 +5,31 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/url"
 	"os"
-	"time"
+	"strings"
 
-	"socialqueue/models"
-	"socialqueue/oauth"
 	"socialqueue/sandbox"
 	"socialqueue/secrets"
 )
 
-// demoTokenLife is how long the demo accounts stay connected.
-const demoTokenLife = 365 * 24 * time.Hour
+// The demo accounts, as the simulated platforms know them. They are the same at
+// every start: those platforms forget everything, and the database does not.
+const (
+	demoOpenID    = "-000SimCafe"
+	demoFacebook  = "9001000000000001"
+	demoInstagram = "17841400000000001"
+)
 
 // cast is who acts on a stage: an app with its key, a user, and an account of
-// each platform. It is kept over restarts, because the simulated platforms
-// forget everything and the database does not.
+// each platform.
 type cast struct {
-	AppID          int64  `json:"app_id"`
-	APIKey         string `json:"api_key"`
-	UserID         int64  `json:"user_id"`
-	TikTokID       int64  `json:"tiktok_account_id"`
-	TikTokOpenID   string `json:"tiktok_open_id"`
-	TikTokToken    string `json:"tiktok_token"`
-	InstagramID    int64  `json:"instagram_account_id"`
-	InstagramIGID  string `json:"instagram_ig_id"`
-	InstagramToken string `json:"instagram_token"`
+	AppID       int64  `json:"app_id"`
+	APIKey      string `json:"api_key"`
+	UserID      int64  `json:"user_id"`
+	TikTokID    int64  `json:"tiktok_account_id"`
+	InstagramID int64  `json:"instagram_account_id"`
 }
 
 func (c cast) key() secrets.Secret { return secrets.Secret(c.APIKey) }
@@ -46,7 +46,11 @@ func (s *stage) connect(ctx context.Context, kept string) error {
 		}
 	}
 	s.register()
-	if err := s.importAccounts(ctx); err != nil {
+	var err error
+	if s.cast.TikTokID, err = s.consent(ctx, "tiktok", demoOpenID); err != nil {
+		return err
+	}
+	if s.cast.InstagramID, err = s.consent(ctx, "instagram", demoFacebook); err != nil {
 		return err
 	}
 	return s.remember(kept)
@@ -90,36 +94,40 @@ func (s *stage) hire(ctx context.Context) error {
 		return err
 	}
 	s.cast.AppID, s.cast.APIKey = appID, key.Reveal()
-	s.cast.TikTokOpenID = "-000SimCafe"
-	s.cast.InstagramIGID = "17841400000000001"
 	s.cast.UserID, err = s.newClient().createUser(ctx)
 	return err
 }
 
 // register makes the accounts known to the simulated platforms.
 func (s *stage) register() {
-	tt := s.sim.AddTikTokAccount(sandbox.TikTokAccount{
-		OpenID: s.cast.TikTokOpenID, Username: "simcafe", Nickname: "Sim Cafe",
-		AccessToken: s.cast.TikTokToken, ExpiresAt: s.sim.Now().Add(demoTokenLife),
+	s.sim.AddTikTokAccount(sandbox.TikTokAccount{OpenID: demoOpenID, Username: "simcafe", Nickname: "Sim Cafe"})
+	s.sim.AddInstagramAccount(sandbox.InstagramAccount{IGID: demoInstagram, Username: "simbakery", Name: "Sim Bakery"})
+	s.sim.AddFacebookUser(sandbox.FacebookUser{
+		ID: demoFacebook, Name: "Sim Baker", Pages: []sandbox.FacebookPage{{Name: "Sim Bakery", InstagramID: demoInstagram}},
 	})
-	ig := s.sim.AddInstagramAccount(sandbox.InstagramAccount{
-		IGID: s.cast.InstagramIGID, Username: "simbakery", Name: "Sim Bakery", PageToken: s.cast.InstagramToken,
-	})
-	s.cast.TikTokToken, s.cast.InstagramToken = tt.AccessToken, ig.PageToken
 }
 
-func (s *stage) importAccounts(ctx context.Context) error {
-	var err error
-	s.cast.TikTokID, err = s.system.Accounts().Import(ctx, oauth.Import{
-		AppID: s.cast.AppID, UserID: s.cast.UserID, Platform: models.TikTok,
-		ProviderAccountID: s.cast.TikTokOpenID, Username: "simcafe", Access: secrets.Secret(s.cast.TikTokToken),
-	})
+// consent connects an account the way a person does: it asks the api for the
+// consent page, allows there, and follows the way back.
+func (s *stage) consent(ctx context.Context, platform, person string) (accountID int64, err error) {
+	c := s.newClient()
+	page, err := c.authorizationURL(ctx, platform, s.cast.UserID)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	s.cast.InstagramID, err = s.system.Accounts().Import(ctx, oauth.Import{
-		AppID: s.cast.AppID, UserID: s.cast.UserID, Platform: models.Instagram,
-		ProviderAccountID: s.cast.InstagramIGID, Username: "simbakery", Access: secrets.Secret(s.cast.InstagramToken),
-	})
-	return err
+	form := url.Values{"decision": {"allow"}, "account": {person}}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, page, strings.NewReader(form.Encode()))
+	if err != nil {
+		return 0, fmt.Errorf("consent at %s: %w", platform, err)
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	resp, err := http.DefaultClient.Do(req) // follows the redirect to the callback
+	if err != nil {
+		return 0, fmt.Errorf("consent at %s: %w", platform, err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return 0, fmt.Errorf("consent at %s: the way back ended in %s", platform, resp.Status)
+	}
+	return c.connectedAccount(ctx, platform, s.cast.UserID)
 }

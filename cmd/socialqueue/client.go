@@ -50,6 +50,30 @@ func (c client) createUser(ctx context.Context) (int64, error) {
 	return user.ID, err
 }
 
+// authorizationURL asks where a user consents.
+func (c client) authorizationURL(ctx context.Context, platform string, userID int64) (string, error) {
+	var answer struct {
+		URL string `json:"authorization_url"`
+	}
+	err := c.call(ctx, http.MethodGet, fmt.Sprintf("/api/auth/%s?user_id=%d", platform, userID), nil, &answer)
+	return answer.URL, err
+}
+
+// connectedAccount finds the account that a user has on a platform.
+func (c client) connectedAccount(ctx context.Context, platform string, userID int64) (int64, error) {
+	var accounts []struct {
+		ID int64 `json:"id"`
+	}
+	err := c.call(ctx, http.MethodGet, fmt.Sprintf("/api/accounts?platform=%s&user_id=%d", platform, userID), nil, &accounts)
+	if err == nil && len(accounts) == 0 {
+		err = fmt.Errorf("no %s account is connected", platform)
+	}
+	if err != nil {
+		return 0, err
+	}
+	return accounts[0].ID, nil
+}
+
 func (c client) upload(ctx context.Context, contentType string, file []byte) (string, error) {
 	var media struct {
 		ID string `json:"id"`
@@ -95,6 +119,7 @@ func (c client) send(ctx context.Context, method, path, contentType string, body
 		return fmt.Errorf("%s %s: %w", method, path, err)
 	}
 	req.Header.Set("Authorization", "Bearer "+c.key.Reveal())
+	req.Header.Set("Accept", "application/json")
 	if contentType != "" {
 		req.Header.Set("Content-Type", contentType)
 	}

@@ -9,13 +9,13 @@ import (
 )
 
 func sandboxCmd() *cobra.Command {
-	var addr string
+	var addr, publicURL string
 	cmd := &cobra.Command{
 		Use:   "sandbox",
 		Short: "Run the simulated TikTok and Instagram",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			sim := sandbox.New(sandbox.Options{})
+			sim := sandbox.New(registeredAt(publicURL))
 			if err := sim.Start(addr); err != nil {
 				return err
 			}
@@ -29,5 +29,6 @@ func sandboxCmd() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&addr, "addr", "127.0.0.1:4010", "where to listen")
+	cmd.Flags().StringVar(&publicURL, "public-url", "", "the PUBLIC_URL of the system whose users consent here; without it any port of this machine")
 	return cmd
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -40,7 +41,7 @@ type stageOptions struct {
 
 // raise builds and starts a stage.
 func raise(ctx context.Context, o stageOptions) (*stage, error) {
-	s := &stage{sim: sandbox.New(sandbox.Options{})}
+	s := &stage{sim: sandbox.New(registeredAt(o.env["PUBLIC_URL"]))}
 	if err := s.sim.Start(o.sandboxAddr); err != nil {
 		return nil, fmt.Errorf("%w (another --sandbox-addr may be free)", err)
 	}
@@ -74,11 +75,24 @@ func (s *stage) start(ctx context.Context, o stageOptions) error {
 	return s.system.Start(ctx)
 }
 
+// registeredAt are simulated platforms at which a system is registered that is
+// reached at publicURL; empty stands for this machine, whatever the port.
+func registeredAt(publicURL string) sandbox.Options {
+	if publicURL == "" {
+		return sandbox.Options{}
+	}
+	callback := strings.TrimRight(publicURL, "/") + "/api/auth/%s/callback"
+	return sandbox.Options{
+		TikTokRedirectURIs: []string{fmt.Sprintf(callback, "tiktok")}, FacebookRedirectURIs: []string{fmt.Sprintf(callback, "instagram")},
+	}
+}
+
 // sandboxEnv are the settings that point the system to the simulated platforms.
 func sandboxEnv(sim *sandbox.Server) map[string]string {
 	o := sim.Options()
 	return map[string]string{
-		"TIKTOK_API_URL": sim.TikTokURL(), "FACEBOOK_GRAPH_URL": sim.GraphURL(), "INSTAGRAM_UPLOAD_URL": sim.RuploadURL(),
+		"TIKTOK_AUTH_URL": sim.TikTokAuthURL(), "TIKTOK_API_URL": sim.TikTokURL(), "FACEBOOK_DIALOG_URL": sim.FacebookDialogURL(),
+		"FACEBOOK_GRAPH_URL": sim.GraphURL(), "INSTAGRAM_UPLOAD_URL": sim.RuploadURL(),
 		"TIKTOK_CLIENT_KEY": o.TikTokClientKey, "TIKTOK_CLIENT_SECRET": o.TikTokClientSecret,
 		"FACEBOOK_APP_ID": o.FacebookAppID, "FACEBOOK_APP_SECRET": o.FacebookAppSecret,
 	}
@@ -88,8 +102,8 @@ func printSandboxSettings(out io.Writer, sim *sandbox.Server) {
 	fmt.Fprintln(out, "Settings for a system that is to post here:")
 	env := sandboxEnv(sim)
 	for _, name := range []string{
-		"TIKTOK_API_URL", "TIKTOK_CLIENT_KEY", "TIKTOK_CLIENT_SECRET",
-		"FACEBOOK_GRAPH_URL", "INSTAGRAM_UPLOAD_URL", "FACEBOOK_APP_ID", "FACEBOOK_APP_SECRET",
+		"TIKTOK_AUTH_URL", "TIKTOK_API_URL", "TIKTOK_CLIENT_KEY", "TIKTOK_CLIENT_SECRET",
+		"FACEBOOK_DIALOG_URL", "FACEBOOK_GRAPH_URL", "INSTAGRAM_UPLOAD_URL", "FACEBOOK_APP_ID", "FACEBOOK_APP_SECRET",
 	} {
 		fmt.Fprintf(out, "  %s=%s\n", name, env[name])
 	}

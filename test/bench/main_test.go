@@ -60,7 +60,7 @@ func connect(b *testing.B, d *db.DB, sim *sandbox.Server, appID, userID int64) (
 	must(b, err)
 	expires := time.Now().Add(24 * time.Hour)
 	a := sim.AddTikTokAccount(sandbox.TikTokAccount{PostsCap: -1, ExpiresAt: expires})
-	id, err := oauth.NewTokens(d, ring, func() time.Time { return models.Time(time.Now()) }).Import(context.Background(), oauth.Import{
+	id, err := oauth.New(oauth.Deps{DB: d, Keys: ring, Now: time.Now}).Import(context.Background(), oauth.Import{
 		AppID: appID, UserID: userID, Platform: models.TikTok, ProviderAccountID: a.OpenID, Username: a.Username,
 		Access: secrets.Secret(a.AccessToken), ExpiresAt: &expires,
 	})

@@ -109,14 +109,14 @@ func (s *system) connect(t *testing.T, databaseURL, key string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.connectAccounts(t, oauth.NewTokens(d, ring, now), appID, user.ID)
+	s.connectAccounts(t, oauth.New(oauth.Deps{DB: d, Keys: ring, Now: now}), appID, user.ID)
 	if s.rows, err = sql.Open("pgx", databaseURL); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.rows.Close() })
 }
 
-func (s *system) connectAccounts(t *testing.T, tokens *oauth.Tokens, appID, userID int64) {
+func (s *system) connectAccounts(t *testing.T, tokens *oauth.Service, appID, userID int64) {
 	t.Helper()
 	store := func(in oauth.Import) int64 {
 		in.AppID, in.UserID = appID, userID

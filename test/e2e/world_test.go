@@ -83,7 +83,8 @@ func newWorld(t *testing.T, s setup) *world {
 		"DATABASE_URL": databaseURL, "REDIS_URL": w.redisURL, "TOKEN_ENCRYPTION_KEY": encryptionKey,
 		"HTTP_ADDR": "127.0.0.1:0", "OPS_ADDR": "127.0.0.1:0",
 		"MEDIA_BUCKET_URL": "file://" + t.TempDir(), "MEDIA_ALLOW_PRIVATE_HOSTS": "true",
-		"TIKTOK_API_URL": w.sim.TikTokURL(), "FACEBOOK_GRAPH_URL": w.sim.GraphURL(), "INSTAGRAM_UPLOAD_URL": w.sim.RuploadURL(),
+		"TIKTOK_AUTH_URL": w.sim.TikTokAuthURL(), "TIKTOK_API_URL": w.sim.TikTokURL(),
+		"FACEBOOK_DIALOG_URL": w.sim.FacebookDialogURL(), "FACEBOOK_GRAPH_URL": w.sim.GraphURL(), "INSTAGRAM_UPLOAD_URL": w.sim.RuploadURL(),
 		"TIKTOK_CLIENT_KEY": w.sim.Options().TikTokClientKey, "TIKTOK_CLIENT_SECRET": w.sim.Options().TikTokClientSecret,
 		"FACEBOOK_APP_ID": w.sim.Options().FacebookAppID, "FACEBOOK_APP_SECRET": w.sim.Options().FacebookAppSecret,
 		"SHUTDOWN_TIMEOUT": "10s",
@@ -252,8 +253,8 @@ func (w *world) instagramAccount() account {
 func (w *world) connect(in oauth.Import) int64 {
 	w.t.Helper()
 	in.AppID, in.UserID = w.appID, w.userID
-	tokens := oauth.NewTokens(w.db, w.ring, func() time.Time { return models.Time(time.Now()) })
-	id, err := tokens.Import(w.t.Context(), in)
+	accounts := oauth.New(oauth.Deps{DB: w.db, Keys: w.ring, Now: time.Now})
+	id, err := accounts.Import(w.t.Context(), in)
 	w.must(err)
 	return id
 }

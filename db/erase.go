@@ -1,0 +1,146 @@
+package db
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"gorm.io/gorm"
+
+	"socialqueue/models"
+)
+
+// Deletion is a person's request to delete what they connected.
+type Deletion struct {
+	Provider          models.Platform
+	ProviderAccountID string
+	// AskedAt is when the person asked. What they connected later stays.
+	AskedAt time.Time
+	// Code is by what the person can follow the request.
+	Code   string
+	Reason string
+}
+
+// RequestDeletion ends what a person connected and marks it to be deleted. It
+// returns the code of the request, which is that of an earlier one that is not
+// done yet. Where there is nothing to delete it is done at once.
+func (d *DB) RequestDeletion(ctx context.Context, r Deletion, now time.Time) (code string, err error) {
+	err = d.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		code, err = requestDeletion(tx, r, now)
+		return err
+	})
+	return code, err
+}
+
+func requestDeletion(tx *gorm.DB, r Deletion, now time.Time) (code string, err error) {
+	var accounts []models.OAuthAccount
+	err = tx.Where("provider = ? AND provider_account_id = ?", r.Provider, r.ProviderAccountID).Order("id").Find(&accounts).Error
+	if err != nil {
+		return "", fmt.Errorf("list %s accounts: %w", r.Provider, err)
+	}
+	request := models.DataDeletion{Code: r.Code, RequestedAt: now, CompletedAt: &now}
+	for i := range accounts {
+		a := &accounts[i]
+		if a.DeletionCode != nil {
+			return *a.DeletionCode, nil
+		}
+		if a.ConnectedSince(r.AskedAt) {
+			continue
+		}
+		request.CompletedAt = nil
+		if err := deauthorize(tx, a, r.Reason, now); err != nil {
+			return "", err
+		}
+		if err := tx.Model(a).UpdateColumn("deletion_code", r.Code).Error; err != nil {
+			return "", fmt.Errorf("mark account %d: %w", a.ID, err)
+		}
+	}
+	if err := tx.Create(&request).Error; err != nil {
+		return "", fmt.Errorf("store the request to delete: %w", err)
+	}
+	return r.Code, nil
+}
+
+// DataDeletion finds a request by its code.
+func (d *DB) DataDeletion(ctx context.Context, code string) (*models.DataDeletion, error) {
+	var request models.DataDeletion
+	err := d.orm.WithContext(ctx).Where("code = ?", code).Take(&request).Error
+	return &request, first(err, "request to delete")
+}
+
+// Erase deletes a part of what is marked, limit posts at most, and reports
+// whether there is more. It may be cut off anywhere and called again.
+func (d *DB) Erase(ctx context.Context, limit int, now time.Time) (more bool, err error) {
+	var login models.OAuthAccount
+	res := d.orm.WithContext(ctx).Where("deletion_code IS NOT NULL").Order("id").Limit(1).Find(&login)
+	if res.Error != nil {
+		return false, fmt.Errorf("look for data to delete: %w", res.Error)
+	}
+	if res.RowsAffected == 0 {
+		return false, nil
+	}
+	err = d.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error { return eraseSome(tx, &login, limit, now) })
+	if err != nil {
+		return false, fmt.Errorf("delete the data of login %d: %w", login.ID, err)
+	}
+	return true, nil
+}
+
+func eraseSome(tx *gorm.DB, login *models.OAuthAccount, limit int, now time.Time) error {
+	var accounts []int64
+	if err := tx.Model(&models.InstagramAccount{}).Where("oauth_account_id = ?", login.ID).Pluck("id", &accounts).Error; err != nil {
+		return err
+	}
+	lanes := []string{models.Lane(models.TikTok, login.ID)}
+	for _, id := range accounts {
+		lanes = append(lanes, models.Lane(models.Instagram, id))
+	}
+	var posts []string
+	if err := tx.Model(&models.Post{}).Where("lane IN ?", lanes).Order("id").Limit(limit).Pluck("id", &posts).Error; err != nil {
+		return err
+	}
+	if len(posts) > 0 {
+		return erasePosts(tx, posts)
+	}
+	if err := eraseLogin(tx, login, accounts); err != nil {
+		return err
+	}
+	return tx.Exec(`UPDATE data_deletions SET completed_at = ?
+		WHERE code = ? AND NOT EXISTS (SELECT 1 FROM oauth_accounts WHERE deletion_code = data_deletions.code)`, now, login.DeletionCode).Error
+}
+
+// erasePosts deletes posts with all that tells of them. Their files go with the
+// next clean-up of files that no post needs.
+func erasePosts(tx *gorm.DB, posts []string) error {
+	return inTurn(tx, posts,
+		"DELETE FROM post_events WHERE post_id IN ?", "DELETE FROM ledger WHERE post_id IN ?",
+		"DELETE FROM idempotency_keys WHERE post_id IN ?", "DELETE FROM posts WHERE id IN ?")
+}
+
+// eraseLogin deletes a login with its accounts. Posts of an account that another
+// login reaches by now stay with that.
+func eraseLogin(tx *gorm.DB, login *models.OAuthAccount, accounts []int64) error {
+	err := inTurn(tx, login.ID,
+		`UPDATE posts SET oauth_account_id = (SELECT i.oauth_account_id FROM instagram_accounts i WHERE i.id = posts.instagram_account_id)
+			WHERE oauth_account_id = ? AND instagram_account_id IS NOT NULL`,
+		"DELETE FROM tiktok_posts WHERE oauth_account_id = ?", "DELETE FROM facebook_pages WHERE oauth_account_id = ?")
+	if err == nil && len(accounts) > 0 {
+		err = inTurn(tx, accounts,
+			"UPDATE facebook_pages SET instagram_account_id = NULL WHERE instagram_account_id IN ?",
+			"DELETE FROM ig_media WHERE instagram_account_id IN ?", "DELETE FROM instagram_accounts WHERE id IN ?")
+	}
+	if err != nil {
+		return err
+	}
+	return tx.Delete(&models.OAuthAccount{}, login.ID).Error
+}
+
+// inTurn runs statements that take the same argument.
+func inTurn(tx *gorm.DB, arg any, statements ...string) error {
+	for _, statement := range statements {
+		if err := tx.Exec(statement, arg).Error; err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,194 @@
+package db
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"socialqueue/models"
+)
+
+// ErrBusy: another process is refreshing the account's tokens.
+var ErrBusy = errors.New("another process is refreshing the account's tokens")
+
+// ClaimRefresh makes the caller the only one who may refresh an account's
+// tokens, until lease from now on. check sees the row under its lock and says
+// whether the refresh is still needed: its error is handed back and nothing is
+// written. ErrBusy: somebody else has the claim.
+//
+// When it returns nil the row says that a refresh is under way, so whoever finds
+// it after a crash knows that the refresh token may be used up. The row that is
+// returned is the one before the claim, but for its new fence.
+func (d *DB) ClaimRefresh(ctx context.Context, id int64, now time.Time, lease time.Duration, check func(*models.OAuthAccount) error) (*models.OAuthAccount, error) {
+	var a models.OAuthAccount
+	err := d.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		err := tx.Clauses(clause.Locking{Strength: clause.LockingStrengthUpdate}).Where("id = ?", id).Take(&a).Error
+		if err := first(err, fmt.Sprintf("OAuth account %d", id)); err != nil {
+			return err
+		}
+		if err := check(&a); err != nil {
+			return err
+		}
+		if a.RefreshLeaseUntil != nil && a.RefreshLeaseUntil.After(now) {
+			return ErrBusy
+		}
+		a.RefreshFence++
+		err = tx.Model(&models.OAuthAccount{}).Where("id = ?", id).UpdateColumns(map[string]any{
+			"refresh_fence": a.RefreshFence, "refresh_lease_until": now.Add(lease), "refresh_unsettled": true,
+		}).Error
+		if err != nil {
+			return fmt.Errorf("claim the refresh of account %d: %w", id, err)
+		}
+		return nil
+	})
+	return &a, err
+}
+
+// RefreshEnd is how a claimed refresh ended.
+type RefreshEnd struct {
+	AccountID int64
+	// Fence is the claim's.
+	Fence int64
+	// Unsettled: the answer is not known.
+	Unsettled bool
+	// Failures counts the refreshes in a row that gave no token.
+	Failures int
+	// UpkeepAt is when the account is seen to again; nil is never.
+	UpkeepAt *time.Time
+	// Tokens is nil if there are no new ones.
+	Tokens *NewTokens
+}
+
+// NewTokens is what a refresh brought, sealed. What is nil stays as it is.
+type NewTokens struct {
+	Access      string
+	Refresh     *string
+	Scope       *string
+	ExpiresAt   *time.Time
+	ReconnectBy *time.Time
+}
+
+// EndRefresh writes how a claimed refresh ended and gives the claim up, in one
+// statement: the new tokens are there for all or for nobody. ErrStale: the
+// account got other tokens meanwhile, or was disconnected.
+func (d *DB) EndRefresh(ctx context.Context, e RefreshEnd, now time.Time) error {
+	set := map[string]any{
+		"refresh_lease_until": nil, "refresh_unsettled": e.Unsettled, "refresh_failures": e.Failures, "upkeep_at": e.UpkeepAt,
+	}
+	if t := e.Tokens; t != nil {
+		set["access_token"], set["expires_at"], set["refreshed_at"], set["checked_at"], set["updated_at"] = t.Access, t.ExpiresAt, now, now, now
+		if t.Refresh != nil {
+			set["refresh_token"] = *t.Refresh
+		}
+		if t.Scope != nil {
+			set["scope"] = *t.Scope
+		}
+		if t.ReconnectBy != nil {
+			set["reconnect_by"] = *t.ReconnectBy
+		}
+	}
+	res := d.orm.WithContext(ctx).Model(&models.OAuthAccount{}).Where("id = ? AND refresh_fence = ?", e.AccountID, e.Fence).UpdateColumns(set)
+	return changedOne(res, fmt.Sprintf("end the refresh of account %d", e.AccountID))
+}
+
+// changedOne turns a guarded update that changed nothing into ErrStale.
+func changedOne(res *gorm.DB, what string) error {
+	if res.Error != nil {
+		return fmt.Errorf("%s: %w", what, res.Error)
+	}
+	if res.RowsAffected == 0 {
+		return fmt.Errorf("%s: %w", what, ErrStale)
+	}
+	return nil
+}
+
+// ReplacePageToken gives an Instagram account the token that was read anew, if
+// it still has the old one.
+func (d *DB) ReplacePageToken(ctx context.Context, id int64, old, token string, now time.Time) error {
+	res := d.orm.WithContext(ctx).Model(&models.InstagramAccount{}).
+		Where("id = ? AND access_token = ? AND status <> ?", id, old, models.AccountDisconnected).
+		UpdateColumns(map[string]any{"access_token": token, "status": models.AccountActive, "status_reason": "", "updated_at": now})
+	return changedOne(res, fmt.Sprintf("store the page token of Instagram account %d", id))
+}
+
+// SetUpkeep notes when an account is seen to next. checked, if set, notes that
+// the platform just accepted its token.
+func (d *DB) SetUpkeep(ctx context.Context, id int64, at *time.Time, checked *time.Time) error {
+	set := map[string]any{"upkeep_at": at}
+	if checked != nil {
+		set["checked_at"] = *checked
+	}
+	if err := d.orm.WithContext(ctx).Model(&models.OAuthAccount{}).Where("id = ?", id).UpdateColumns(set).Error; err != nil {
+		return fmt.Errorf("note the upkeep of account %d: %w", id, err)
+	}
+	return nil
+}
+
+// Upkeep names an account that somebody has to see to, and the fence that its
+// tokens have.
+type Upkeep struct {
+	ID    int64
+	Fence int64 `gorm:"column:refresh_fence"`
+}
+
+// DueUpkeep lists the accounts whose upkeep is due, the longest waiting first.
+// Those that somebody is just refreshing are left out.
+func (d *DB) DueUpkeep(ctx context.Context, now time.Time, limit int) ([]Upkeep, error) {
+	var due []Upkeep
+	err := d.orm.WithContext(ctx).Model(&models.OAuthAccount{}).
+		Where("upkeep_at <= ? AND (refresh_lease_until IS NULL OR refresh_lease_until < ?)", now, now).
+		Order("upkeep_at").Limit(limit).Find(&due).Error
+	if err != nil {
+		return nil, fmt.Errorf("list accounts whose upkeep is due: %w", err)
+	}
+	return due, nil
+}
+
+// AskBeforePosts makes the upkeep due of active accounts that have posts due
+// until then and that no platform was asked about since stale. It looks at limit
+// posts at most, the soonest first.
+func (d *DB) AskBeforePosts(ctx context.Context, now, until, stale time.Time, limit int) error {
+	err := d.orm.WithContext(ctx).Exec(`
+		UPDATE oauth_accounts SET upkeep_at = @now
+		WHERE status = 'active' AND (checked_at IS NULL OR checked_at < @stale) AND (upkeep_at IS NULL OR upkeep_at > @now)
+			AND id IN (SELECT COALESCE(i.oauth_account_id, soon.oauth_account_id) FROM (
+				SELECT oauth_account_id, instagram_account_id FROM posts
+				WHERE status = 'scheduled' AND run_at <= @until ORDER BY run_at LIMIT @limit) soon
+			LEFT JOIN instagram_accounts i ON i.id = soon.instagram_account_id)`,
+		map[string]any{"now": now, "until": until, "stale": stale, "limit": limit}).Error
+	if err != nil {
+		return fmt.Errorf("look for accounts with posts due soon: %w", err)
+	}
+	return nil
+}
+
+// InstagramAccountsPosting lists the accounts that a Facebook login reaches and
+// that have posts to send until then.
+func (d *DB) InstagramAccountsPosting(ctx context.Context, loginID int64, until time.Time) ([]models.InstagramAccount, error) {
+	var accounts []models.InstagramAccount
+	err := d.orm.WithContext(ctx).
+		Where("oauth_account_id = ? AND status = ?", loginID, models.AccountActive).
+		Where(`EXISTS (SELECT 1 FROM posts WHERE posts.instagram_account_id = instagram_accounts.id
+			AND posts.lane = 'instagram:' || instagram_accounts.id AND posts.status IN ('scheduled', 'queued') AND posts.run_at <= ?)`, until).
+		Order("id").Find(&accounts).Error
+	if err != nil {
+		return nil, fmt.Errorf("list the accounts of login %d that post: %w", loginID, err)
+	}
+	return accounts, nil
+}
+
+// EndLogin notes that Meta takes a Facebook login's own token no more, and gives
+// the claim of its refresh up. Its accounts stay as they are.
+func (d *DB) EndLogin(ctx context.Context, id, fence int64, reason string, now time.Time) error {
+	res := d.orm.WithContext(ctx).Model(&models.OAuthAccount{}).
+		Where("id = ? AND refresh_fence = ? AND status = ?", id, fence, models.AccountActive).
+		UpdateColumns(map[string]any{
+			"status": models.AccountReauthorize, "status_reason": reason, "upkeep_at": nil, "refresh_lease_until": nil,
+			"refresh_unsettled": false, "updated_at": now,
+		})
+	return changedOne(res, fmt.Sprintf("end login %d", id))
+}

@@ -1,0 +1,96 @@
+package db
+
+import (
+	"context"
+	"fmt"
+
+	"socialqueue/models"
+)
+
+// SealedColumn is a column that holds secrets.
+type SealedColumn struct {
+	table, column string
+	// columns are what sealedIn needs besides id and value.
+	columns  string
+	numbered bool // its ids are numbers
+	sealedIn func(*sealedRow) string
+}
+
+// String names the column.
+func (c SealedColumn) String() string { return c.table + "." + c.column }
+
+type sealedRow struct {
+	ID, Value               string
+	UserID                  int64
+	Provider                models.Platform
+	ProviderAccountID       string
+	IGBusinessID, PostRowID string
+}
+
+func (r *sealedRow) account() *models.OAuthAccount {
+	return &models.OAuthAccount{UserID: r.UserID, Provider: r.Provider, ProviderAccountID: r.ProviderAccountID}
+}
+
+const accountColumns = ", user_id, provider, provider_account_id"
+
+// SealedColumns are all there are.
+var SealedColumns = []SealedColumn{
+	{"oauth_accounts", models.ColumnAccessToken, accountColumns, true, func(r *sealedRow) string { return r.account().SealedIn(models.ColumnAccessToken) }},
+	{"oauth_accounts", models.ColumnRefreshToken, accountColumns, true, func(r *sealedRow) string { return r.account().SealedIn(models.ColumnRefreshToken) }},
+	{"instagram_accounts", models.ColumnAccessToken, ", ig_business_id", true, func(r *sealedRow) string {
+		return (&models.InstagramAccount{IGBusinessID: r.IGBusinessID}).SealedIn()
+	}},
+	{"posts", "source_url", "", false, func(r *sealedRow) string { return models.SourceSealedIn(r.ID) }},
+	{"ledger", "sealed_url", ", post_id AS post_row_id", true, func(r *sealedRow) string { return models.UploadSealedIn(r.PostRowID) }},
+}
+
+// Sealed is one stored secret.
+type Sealed struct {
+	column SealedColumn
+	ID     string
+	// SealedIn is the place that the value is bound to.
+	SealedIn string
+	Value    string
+}
+
+// SealedOtherwise lists the secrets of a column whose sealed form does not begin
+// with prefix, in the order of their ids and after the one that is given; empty
+// is the beginning.
+func (d *DB) SealedOtherwise(ctx context.Context, c SealedColumn, prefix, after string, limit int) ([]Sealed, error) {
+	later := "id > @after"
+	if c.numbered {
+		later = "id > CAST(@after AS BIGINT)"
+		if after == "" {
+			after = "0"
+		}
+	}
+	var rows []sealedRow
+	err := d.orm.WithContext(ctx).Raw(fmt.Sprintf(`
+		SELECT CAST(id AS TEXT) AS id, %[2]s AS value%[3]s FROM %[1]s
+		WHERE %[4]s AND %[2]s <> '' AND SUBSTR(%[2]s, 1, LENGTH(@prefix)) <> @prefix ORDER BY %[1]s.id LIMIT @limit`,
+		c.table, c.column, c.columns, later), map[string]any{"after": after, "prefix": prefix, "limit": limit}).Scan(&rows).Error
+	if err != nil {
+		return nil, fmt.Errorf("list the secrets in %s: %w", c, err)
+	}
+	found := make([]Sealed, len(rows))
+	for i := range rows {
+		found[i] = Sealed{column: c, ID: rows[i].ID, SealedIn: c.sealedIn(&rows[i]), Value: rows[i].Value}
+	}
+	return found, nil
+}
+
+// Reseal replaces a sealed value by another form of the same secret, unless the
+// secret itself was replaced meanwhile: then it reports false.
+func (d *DB) Reseal(ctx context.Context, s Sealed, value string) (bool, error) {
+	id := "id = @id"
+	if s.column.numbered {
+		id = "id = CAST(@id AS BIGINT)"
+	}
+	res := d.orm.WithContext(ctx).Exec(
+		fmt.Sprintf("UPDATE %[1]s SET %[2]s = @new WHERE %[3]s AND %[2]s = @old", s.column.table, s.column.column, id),
+		map[string]any{"new": value, "id": s.ID, "old": s.Value})
+	if res.Error != nil {
+		return false, fmt.Errorf("store a secret in %s: %w", s.column, res.Error)
+	}
+	return res.RowsAffected == 1, nil
+}

@@ -1,0 +1,209 @@
+package handlers
+
+import (
+	"fmt"
+	"math"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"socialqueue/db"
+	"socialqueue/models"
+)
+
+const (
+	defaultAccounts = 200
+	maxAccounts     = 1000
+)
+
+// accountView is a connected account as apps see it.
+type accountView struct {
+	ID         int64                `json:"id"`
+	Platform   models.Platform      `json:"platform"`
+	UserID     int64                `json:"user_id"`
+	ExternalID string               `json:"external_id"`
+	Username   string               `json:"username"`
+	Name       string               `json:"name"`
+	PictureURL *string              `json:"picture_url"`
+	Status     models.AccountStatus `json:"status"`
+	// StatusReason says why the status is not active.
+	StatusReason *string  `json:"status_reason"`
+	Scopes       []string `json:"scopes"`
+	// ReconnectBy is when the owner has to consent again, as far as that is known.
+	ReconnectBy *string `json:"reconnect_by"`
+	ConnectedAt string  `json:"connected_at"`
+	// The rest is Instagram's.
+	AccountType    *string `json:"account_type,omitempty"`
+	FollowersCount *int    `json:"followers_count,omitempty"`
+	PageID         string  `json:"page_id,omitempty"`
+}
+
+func viewAccount(a *db.Account) accountView {
+	o := &a.OAuth
+	view := accountView{
+		ID: a.ID(), Platform: a.Platform, UserID: o.UserID, ExternalID: o.ProviderAccountID, Username: o.Username, Name: o.DisplayName,
+		PictureURL: textOrNull(o.PictureURL), Status: o.Status, StatusReason: textOrNull(o.StatusReason), Scopes: scopesOf(o),
+		ReconnectBy: utcOrNull(o.ReconnectBy), ConnectedAt: utc(o.ConnectedAt),
+	}
+	if ig := a.Instagram; ig != nil {
+		view.ExternalID, view.Username, view.Name = ig.IGBusinessID, textOf(ig.Username), textOf(ig.Name)
+		view.PictureURL, view.Status, view.StatusReason = textOrNull(textOf(ig.ProfilePictureURL)), ig.Status, textOrNull(ig.StatusReason)
+		view.AccountType, view.FollowersCount, view.PageID = ig.AccountType, &ig.FollowersCount, ig.PageID
+	}
+	return view
+}
+
+func textOf(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
+func textOrNull(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+func scopesOf(o *models.OAuthAccount) []string {
+	if o.Scope == nil || *o.Scope == "" {
+		return []string{}
+	}
+	return strings.Split(*o.Scope, ",")
+}
+
+// listAccounts answers a bare list. Where there is more, the Link header leads to
+// it (RFC 8288).
+func (a *api) listAccounts(c echo.Context) error {
+	f := db.AccountFilter{AppID: callerOf(c).appID, Limit: defaultAccounts}
+	err := readQuery(c.Request().URL.RawQuery, "list", map[string]func(string) string{
+		"user_id":  userParam(&f.UserID),
+		"platform": platformFilter(&f.Platform),
+		"limit":    limitParam(&f.Limit, maxAccounts),
+		"cursor":   func(value string) string { return setAccountCursor(&f, value) },
+	})
+	if err != nil {
+		return err
+	}
+	page := f.Limit
+	f.Limit++ // one more tells whether there is a next page
+	accounts, err := a.DB.Accounts(c.Request().Context(), f)
+	if err != nil {
+		return err
+	}
+	if len(accounts) > page {
+		accounts = accounts[:page]
+		last := &accounts[page-1]
+		linkNext(c, fmt.Sprintf("%s:%d", last.Platform, last.ID()))
+	}
+	views := make([]accountView, len(accounts))
+	for i := range accounts {
+		views[i] = viewAccount(&accounts[i])
+	}
+	return c.JSON(http.StatusOK, views)
+}
+
+func setAccountCursor(f *db.AccountFilter, value string) string {
+	p, id, _ := strings.Cut(value, ":")
+	n, ok := number(id, math.MaxInt32)
+	if !ok || platformFilter(&f.AfterPlatform)(p) != "" {
+		return "must be the cursor of an earlier answer"
+	}
+	f.AfterID = n
+	return ""
+}
+
+func linkNext(c echo.Context, cursor string) {
+	u := c.Request().URL
+	q := u.Query()
+	q.Set("cursor", cursor)
+	next := url.URL{Path: u.Path, RawQuery: q.Encode()}
+	c.Response().Header().Set("Link", fmt.Sprintf(`<%s>; rel="next"`, next.String()))
+}
+
+// disconnectAccount ends an account: its waiting posts are canceled and the consent
+// is revoked at the platform.
+func (a *api) disconnectAccount(c echo.Context) error {
+	p, err := platformParam(c)
+	if err != nil {
+		return err
+	}
+	id, ok := number(c.Param("id"), math.MaxInt32)
+	if !ok {
+		return notFound("account")
+	}
+	account, err := a.Accounts.Disconnect(c.Request().Context(), callerOf(c).appID, p, id)
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusOK, viewAccount(account))
+}
+
+// maxPages bounds the list of Pages: nobody has a role on more.
+const maxPages = 5000
+
+type pageView struct {
+	PageID    string  `json:"page_id"`
+	Name      string  `json:"name"`
+	AccountID *int64  `json:"account_id"`
+	Usable    bool    `json:"usable"`
+	Reason    *string `json:"reason"`
+}
+
+// listPages shows the Facebook Pages that a user's consent let us see, with the
+// reason why one cannot be posted to:
+//
+//   - no_instagram_account: no professional account is linked to it.
+//   - no_publish_permission: the person may not create content on it.
+//   - no_page_token: Meta gives no token for it.
+//   - connected_elsewhere: another user connected its Instagram account.
+func (a *api) listPages(c echo.Context) error {
+	var userID int64
+	err := readQuery(c.Request().URL.RawQuery, "list", map[string]func(string) string{"user_id": userParam(&userID)})
+	if err != nil {
+		return err
+	}
+	if userID == 0 {
+		return models.FieldErrors{{Field: "user_id", Message: "is required: the id of one of your users"}}
+	}
+	ctx := c.Request().Context()
+	if _, err := a.DB.User(ctx, callerOf(c).appID, userID); err != nil {
+		return err
+	}
+	pages, err := a.DB.FacebookPages(ctx, callerOf(c).appID, userID, maxPages)
+	if err != nil {
+		return err
+	}
+	views := make([]pageView, len(pages))
+	for i, p := range pages {
+		views[i] = pageView{PageID: p.PageID, Name: p.Name, AccountID: p.InstagramAccountID, Usable: p.Reason == "", Reason: textOrNull(p.Reason)}
+	}
+	return c.JSON(http.StatusOK, views)
+}
+
+// limitParam reads how many entries a page has.
+func limitParam(limit *int, most int) func(string) string {
+	return func(value string) string {
+		n, ok := number(value, int64(most))
+		if !ok {
+			return "must be a number from 1 to " + strconv.Itoa(most)
+		}
+		*limit = int(n)
+		return ""
+	}
+}
+
+func platformFilter(p *models.Platform) func(string) string {
+	return func(value string) string {
+		*p = models.Platform(value)
+		if *p != models.TikTok && *p != models.Instagram {
+			return "must be tiktok or instagram"
+		}
+		return ""
+	}
+}

@@ -1,0 +1,113 @@
+package handlers
+
+import (
+	"math"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"socialqueue/models"
+	"socialqueue/oauth"
+	"socialqueue/secrets"
+)
+
+// platformParam reads the platform in a path. One that does not exist is a path
+// that does not exist.
+func platformParam(c echo.Context) (models.Platform, error) {
+	p := models.Platform(c.Param("platform"))
+	if p != models.TikTok && p != models.Instagram {
+		return "", echo.ErrNotFound
+	}
+	return p, nil
+}
+
+// beginConnect sends a browser to the platform's consent page, or tells the app
+// where to send it.
+func (a *api) beginConnect(c echo.Context) error {
+	p, err := platformParam(c)
+	if err != nil {
+		return err
+	}
+	start := oauth.Start{AppID: callerOf(c).appID, Platform: p}
+	err = readQuery(c.Request().URL.RawQuery, "call", map[string]func(string) string{
+		"user_id":    userParam(&start.UserID),
+		"return_url": func(value string) string { start.ReturnURL = value; return "" },
+	})
+	if err != nil {
+		return err
+	}
+	if start.UserID == 0 {
+		return models.FieldErrors{{Field: "user_id", Message: "is required: the id of one of your users"}}
+	}
+	address, err := a.Accounts.Begin(c.Request().Context(), start)
+	if err != nil {
+		return err
+	}
+	if wantsJSON(c.Request()) {
+		return c.JSON(http.StatusOK, map[string]string{"authorization_url": address})
+	}
+	return c.Redirect(http.StatusFound, address)
+}
+
+// userParam reads the id of a user; one that is too large for any belongs to none.
+func userParam(id *int64) func(string) string {
+	return func(value string) string {
+		n, ok := number(value, math.MaxInt32)
+		if !ok {
+			return "must be the id of a user"
+		}
+		*id = n
+		return ""
+	}
+}
+
+// wantsJSON reports whether a caller named JSON, and no page, as what it takes.
+func wantsJSON(r *http.Request) bool {
+	accept := r.Header.Get(echo.HeaderAccept)
+	return strings.Contains(accept, "json") && !strings.Contains(accept, "text/html")
+}
+
+// finishConnect takes the browser back from the platform. Whatever came of it, the
+// user ends at the app's return_url or on a page that says what to do.
+func (a *api) finishConnect(c echo.Context) error {
+	p, err := platformParam(c)
+	if err != nil {
+		return err
+	}
+	q := c.Request().URL.Query()
+	o, err := a.Accounts.Finish(c.Request().Context(), oauth.Callback{
+		Platform: p, State: q.Get("state"), Code: secrets.Secret(q.Get("code")), Error: callbackError(q),
+	})
+	if err != nil {
+		a.logOf(c).WithError(err).Error("a connect could not be finished")
+		return showConnect(c, http.StatusServiceUnavailable, connectPage{
+			Title: "Not available at the moment", Detail: "Nothing is lost. Wait a moment and reload this page.",
+		})
+	}
+	if to := o.Redirect(); to != "" {
+		return c.Redirect(http.StatusFound, to)
+	}
+	return showConnect(c, statusOf(o), pageOf(o))
+}
+
+// callbackError is what a platform calls a refusal; Facebook's has further fields
+// that say no more.
+func callbackError(q url.Values) string {
+	if e := q.Get("error"); e != "" {
+		return e
+	}
+	return q.Get("error_code")
+}
+
+func statusOf(o oauth.Outcome) int {
+	switch o.Code {
+	case "":
+		return http.StatusOK
+	case oauth.CodePlatform, oauth.CodeInterrupted, oauth.CodeErasing:
+		return http.StatusServiceUnavailable
+	default:
+		return http.StatusBadRequest
+	}
+}

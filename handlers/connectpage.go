@@ -1,0 +1,71 @@
+package handlers
+
+import (
+	"bytes"
+	_ "embed"
+	"fmt"
+	"html/template"
+
+	"github.com/labstack/echo/v4"
+
+	"socialqueue/models"
+	"socialqueue/oauth"
+)
+
+//go:embed connectpage.html
+var connectHTML string
+
+var connectTemplate = template.Must(template.New("connect").Parse(connectHTML))
+
+// connectPage is what a person sees at the end of a connect, or of a request to
+// delete their data.
+type connectPage struct {
+	OK     bool
+	Title  string
+	Detail string
+	// List names what is connected, Unusable what cannot be.
+	List, Unusable []string
+	// Reference is what to tell whoever is asked for help.
+	Reference string
+}
+
+var platformTitles = map[models.Platform]string{models.TikTok: "TikTok", models.Instagram: "Instagram"}
+
+func pageOf(o oauth.Outcome) connectPage {
+	name := platformTitles[o.Platform]
+	page := connectPage{Title: name + " was not connected", Detail: o.Detail, Reference: o.Code}
+	if o.Code == "" {
+		page.OK, page.Title = true, name+" is connected"
+		page.Detail = "You can close this page and go back to the app."
+	}
+	for _, account := range o.Accounts {
+		page.List = append(page.List, account.Name)
+	}
+	for _, p := range o.Unusable {
+		page.Unusable = append(page.Unusable, fmt.Sprintf("%s: %s", p.Name, pageReasons[p.Reason]))
+	}
+	return page
+}
+
+// pageReasons tell a person why a Page cannot be posted to.
+var pageReasons = map[string]string{
+	models.PageNoInstagram:  "no professional Instagram account is linked to it",
+	models.PageNoPermission: "you may not create content on it",
+	models.PageNoToken:      "Facebook gives no access to it",
+	models.PageElsewhere:    "its Instagram account is connected by another user",
+}
+
+// pageSecurity keeps the page to itself: its address holds what a platform sent,
+// so nothing is loaded from elsewhere, and no link tells where one came from.
+const pageSecurity = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+func showConnect(c echo.Context, status int, page connectPage) error {
+	var body bytes.Buffer
+	if err := connectTemplate.Execute(&body, page); err != nil {
+		return fmt.Errorf("show the page: %w", err)
+	}
+	h := c.Response().Header()
+	h.Set(echo.HeaderContentSecurityPolicy, pageSecurity)
+	h.Set(echo.HeaderReferrerPolicy, "no-referrer")
+	return c.HTMLBlob(status, body.Bytes())
+}

@@ -1,0 +1,35 @@
+package handlers
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+
+	"socialqueue/models"
+)
+
+// readQuery hands each parameter of a query to its setter, which returns what is
+// wrong with the value. A parameter that has none is an error as well: a mistyped
+// filter that lists everything is worse. what is what the query belongs to.
+func readQuery(rawQuery, what string, setters map[string]func(value string) string) error {
+	query, err := url.ParseQuery(rawQuery)
+	if err != nil {
+		return badRequest("the query is not well-formed")
+	}
+	var errs models.FieldErrors
+	for name, values := range query {
+		set, known := setters[name]
+		switch {
+		case len(values) > 1:
+			errs.Add(shown(name), "is given twice")
+		case !known:
+			errs.Add(shown(name), "is not a parameter of this %s", what)
+		default:
+			if message := set(values[0]); message != "" {
+				errs.Add(name, "%s", message)
+			}
+		}
+	}
+	slices.SortFunc(errs, func(a, b models.FieldError) int { return strings.Compare(a.Field, b.Field) })
+	return errs.Err()
+}

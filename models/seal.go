@@ -1,0 +1,28 @@
+package models
+
+import "fmt"
+
+// The names of the places where secrets are stored. A sealed value is bound to
+// its place: copied to another row it does not open.
+
+// SealedIn names a token column of this account.
+func (a *OAuthAccount) SealedIn(column string) string {
+	return fmt.Sprintf("oauth_accounts/%d/%s/%s/%s", a.UserID, a.Provider, a.ProviderAccountID, column)
+}
+
+// The token columns of an OAuth account.
+const (
+	ColumnAccessToken  = "access_token"
+	ColumnRefreshToken = "refresh_token"
+)
+
+// SealedIn names the page token of this account.
+func (a *InstagramAccount) SealedIn() string {
+	return fmt.Sprintf("instagram_accounts/%s/%s", a.IGBusinessID, ColumnAccessToken)
+}
+
+// SourceSealedIn names the customer's link of a post.
+func SourceSealedIn(postID string) string { return "posts/" + postID + "/source_url" }
+
+// UploadSealedIn names TikTok's upload URL in the ledger of a post.
+func UploadSealedIn(postID string) string { return "ledger/" + postID + "/upload_url" }

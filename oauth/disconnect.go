@@ -1,0 +1,239 @@
+package oauth
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"time"
+
+	"socialqueue/db"
+	"socialqueue/models"
+	"socialqueue/platform"
+	"socialqueue/platform/instagram"
+	"socialqueue/platform/tiktok"
+)
+
+// revokeNow bounds how long a disconnect waits for the platform; after that the
+// upkeep goes on with it.
+const revokeNow = 5 * time.Second
+
+// Disconnect ends an account of an app: posts whose sending has not begun are
+// canceled, and the consent is revoked at the platform. Doing it twice is no
+// error. What is on its way already goes on, as far as it needs no token.
+func (s *Service) Disconnect(ctx context.Context, appID int64, p models.Platform, id int64) (*db.Account, error) {
+	if _, err := s.DB.Account(ctx, appID, p, id); err != nil {
+		return nil, err
+	}
+	toRevoke, err := s.DB.Disconnect(ctx, db.Ending{Platform: p, AccountID: id, Reason: "the account was disconnected"}, s.Now())
+	if err != nil {
+		return nil, err
+	}
+	if toRevoke != 0 {
+		s.tryRevoke(ctx, toRevoke)
+	}
+	return s.DB.Account(ctx, appID, p, id)
+}
+
+func (s *Service) tryRevoke(ctx context.Context, id int64) {
+	ctx, cancel := context.WithTimeout(ctx, revokeNow)
+	defer cancel()
+	if err := s.Upkeep(ctx, id); err != nil {
+		s.Log.WithError(err).WithField("account_id", id).Warn("a disconnected account is not revoked yet; its upkeep goes on with it")
+	}
+}
+
+// revoke takes a disconnected account's consent back at the platform and forgets
+// its tokens. What the platform does not take for a day is forgotten all the same.
+func (s *Service) revoke(ctx context.Context, a *models.OAuthAccount) error {
+	shared, err := s.consentShared(ctx, a)
+	if err != nil {
+		return err
+	}
+	if a.AccessToken != "" && !shared {
+		err := s.callRevoke(ctx, a)
+		if err != nil && passing(err) && s.Now().Sub(a.UpdatedAt) < revokeFor {
+			s.logOf(a).WithError(err).Warn("a disconnected account could not be revoked yet")
+			return s.upkeepIn(context.WithoutCancel(ctx), a, refreshWaits[0])
+		}
+		if err != nil {
+			s.logOf(a).WithError(err).Warn("a disconnected account was not revoked at the platform; its tokens are forgotten")
+		}
+	}
+	return s.DB.ForgetTokens(context.WithoutCancel(ctx), a.ID)
+}
+
+// consentShared reports whether somebody else has the same person's account
+// connected: platforms know one consent per person, and revoking it would
+// disconnect them too.
+func (s *Service) consentShared(ctx context.Context, a *models.OAuthAccount) (bool, error) {
+	same, err := s.DB.OAuthAccountsOf(ctx, a.Provider, a.ProviderAccountID)
+	if err != nil {
+		return false, err
+	}
+	for _, other := range same {
+		if other.ID != a.ID && other.Status != models.AccountDisconnected {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+func (s *Service) callRevoke(ctx context.Context, a *models.OAuthAccount) error {
+	access, err := s.Keys.Open(a.AccessToken, a.SealedIn(models.ColumnAccessToken))
+	if err != nil {
+		return fmt.Errorf("open the token of account %d: %w", a.ID, err)
+	}
+	if a.Provider == models.TikTok {
+		return s.TikTok.Revoke(ctx, access)
+	}
+	if s.Instagram == nil {
+		return fmt.Errorf("FACEBOOK_APP_ID and FACEBOOK_APP_SECRET: %w", ErrNotConfigured)
+	}
+	return s.Instagram.RevokeAll(ctx, access, a.ProviderAccountID)
+}
+
+// passing reports whether another try may have another end.
+func passing(err error) bool {
+	switch platform.KindOf(err) {
+	case platform.AuthExpired, platform.Rejected:
+		return false
+	}
+	return !errors.Is(err, ErrNotConfigured)
+}
+
+// ErrNotAuthentic: a message does not come from the platform that it names.
+var ErrNotAuthentic = errors.New("the message is not signed by the platform")
+
+// signatureTolerance is how far the time in TikTok's signature may be from ours.
+const signatureTolerance = 5 * time.Minute
+
+// TikTokEvent takes a webhook of TikTok. An authorization that was removed ends
+// the account; every other event is passed over. Its errors are ErrNotAuthentic
+// and those of the database.
+func (s *Service) TikTokEvent(ctx context.Context, signature string, body []byte) error {
+	if s.TikTokWebhookSecret.Empty() {
+		return fmt.Errorf("%w: TIKTOK_WEBHOOK_SECRET is not set", ErrNotAuthentic)
+	}
+	if err := tiktok.VerifySignature(signature, body, s.TikTokWebhookSecret, s.Now(), signatureTolerance); err != nil {
+		return fmt.Errorf("%w: %w", ErrNotAuthentic, err)
+	}
+	event, err := tiktok.ParseEvent(body)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrNotAuthentic, err)
+	}
+	if event.Name != tiktok.EventAuthorizationRemoved {
+		return nil
+	}
+	return s.removed(ctx, event)
+}
+
+// removedReasons are what TikTok's numbers mean (Webhooks, authorization.removed).
+var removedReasons = map[int64]string{
+	1: "the person disconnected this app at TikTok",
+	2: "the TikTok account was deleted",
+	3: "the person's age changed",
+	4: "the TikTok account was banned",
+	5: "the consent was revoked",
+}
+
+// removed ends the accounts that an event is about. One that was connected after
+// the event was made stays: events come late, and more than once.
+func (s *Service) removed(ctx context.Context, event tiktok.Event) error {
+	accounts, err := s.DB.OAuthAccountsOf(ctx, models.TikTok, event.OpenID)
+	if err != nil {
+		return err
+	}
+	reason := removedReasons[event.Reason]
+	if reason == "" {
+		reason = "TikTok removed the authorization"
+	}
+	for i := range accounts {
+		a := &accounts[i]
+		if a.Status == models.AccountDisconnected || a.ConnectedSince(event.CreatedAt) {
+			continue
+		}
+		if err := s.DB.Deauthorize(ctx, a, reason, s.Now()); err != nil {
+			return err
+		}
+		s.logOf(a).WithField("reason", reason).Warn("the account was disconnected at the platform")
+	}
+	return nil
+}
+
+// FacebookRemoved takes Meta's word, in a signed_request, that a person removed
+// the app: all that was connected through that login ends.
+func (s *Service) FacebookRemoved(ctx context.Context, signedRequest string) error {
+	request, err := s.verify(signedRequest)
+	if err != nil {
+		return err
+	}
+	accounts, err := s.DB.OAuthAccountsOf(ctx, models.Instagram, request.UserID)
+	if err != nil {
+		return err
+	}
+	for i := range accounts {
+		a := &accounts[i]
+		if a.Status == models.AccountDisconnected || a.ConnectedSince(request.IssuedAt) {
+			continue
+		}
+		if err := s.DB.Deauthorize(ctx, a, "the person removed this app at Facebook", s.Now()); err != nil {
+			return err
+		}
+		s.logOf(a).Warn("the Facebook login was removed at the platform")
+	}
+	return nil
+}
+
+func (s *Service) verify(signedRequest string) (instagram.SignedRequest, error) {
+	if s.FacebookAppSecret.Empty() {
+		return instagram.SignedRequest{}, fmt.Errorf("%w: FACEBOOK_APP_SECRET is not set", ErrNotAuthentic)
+	}
+	request, err := instagram.ParseSignedRequest(signedRequest, s.FacebookAppSecret)
+	if err != nil {
+		return instagram.SignedRequest{}, fmt.Errorf("%w: %w", ErrNotAuthentic, err)
+	}
+	return request, nil
+}
+
+// DeleteFacebookUser takes a person's request, signed by Meta, to delete what we
+// have of them. The accounts end at once, the data goes with the next ticks. It
+// returns the code by which the person can follow it.
+func (s *Service) DeleteFacebookUser(ctx context.Context, signedRequest string) (code string, err error) {
+	request, err := s.verify(signedRequest)
+	if err != nil {
+		return "", err
+	}
+	code, err = s.DB.RequestDeletion(ctx, db.Deletion{
+		Provider: models.Instagram, ProviderAccountID: request.UserID, AskedAt: request.IssuedAt, Code: rand.Text(),
+		Reason: "the person asked for their data to be deleted",
+	}, s.Now())
+	if err != nil {
+		return "", err
+	}
+	s.Log.WithField("code", code).Warn("a person asked for their data to be deleted")
+	return code, nil
+}
+
+// erasePosts is how many posts one transaction deletes, and eraseRounds how many
+// transactions one tick makes.
+const (
+	erasePosts  = 200
+	eraseRounds = 50
+)
+
+// Erase deletes what people asked to be deleted. It is one tick of the scheduler.
+func (s *Service) Erase(ctx context.Context) error {
+	for range eraseRounds {
+		more, err := s.DB.Erase(ctx, erasePosts, s.Now())
+		if err != nil || !more {
+			return err
+		}
+	}
+	return nil
+}
+
+// DeletionURL is where a person sees how far the deletion of their data is.
+func (s *Service) DeletionURL(code string) string {
+	return s.PublicURL + "/api/auth/instagram/deletions/" + code
+}

@@ -1,0 +1,342 @@
+package oauth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"socialqueue/db"
+	"socialqueue/models"
+	"socialqueue/platform"
+	"socialqueue/platform/instagram"
+	"socialqueue/secrets"
+)
+
+const (
+	// userTokenLife is taken for a long-lived user token whose answer tells none:
+	// about 60 days (Facebook Login, manual flow), less one.
+	userTokenLife = 59 * 24 * time.Hour
+	// pagesAtOnce bounds the calls for the Pages of one login.
+	pagesAtOnce = 8
+)
+
+// claimLogin makes the caller the only one who reads tokens of a Facebook login
+// anew, if needed still says so.
+func (s *Service) claimLogin(ctx context.Context, id int64, needed func(*models.OAuthAccount) error) (*models.OAuthAccount, secrets.Secret, error) {
+	var user secrets.Secret
+	login, err := s.DB.ClaimRefresh(ctx, id, s.Now(), refreshLease, func(a *models.OAuthAccount) (err error) {
+		if a.Status == models.AccountDisconnected {
+			return ErrDisconnected
+		}
+		if err := needed(a); err != nil {
+			return err
+		}
+		if user, err = s.Keys.Open(a.AccessToken, a.SealedIn(models.ColumnAccessToken)); err != nil {
+			return fmt.Errorf("open the token of login %d: %w", id, err)
+		}
+		return nil
+	})
+	if errors.Is(err, db.ErrBusy) {
+		err = &LaterError{In: busyWait, Err: err}
+	}
+	return login, user, err
+}
+
+// releaseLogin gives a claim up and leaves the login as it was.
+func (s *Service) releaseLogin(ctx context.Context, login *models.OAuthAccount) error {
+	end := db.RefreshEnd{AccountID: login.ID, Fence: login.RefreshFence, Failures: login.RefreshFailures, UpkeepAt: login.UpkeepAt}
+	return s.endRefresh(ctx, end)
+}
+
+func (s *Service) endRefresh(ctx context.Context, end db.RefreshEnd) error {
+	now := s.Now()
+	err := persist(ctx, func(ctx context.Context) error { return s.DB.EndRefresh(ctx, end, now) })
+	if errors.Is(err, db.ErrStale) {
+		return nil // connected anew, or disconnected: that counts
+	}
+	return err
+}
+
+// prolongLogin exchanges a Facebook login's user token for one that lives longer,
+// while it lives, and then reads the Page tokens anew. Nothing is used up by it:
+// an answer that is lost is as good as none.
+func (s *Service) prolongLogin(ctx context.Context, id int64) error {
+	login, user, err := s.claimLogin(ctx, id, func(a *models.OAuthAccount) error {
+		if !refreshDue(a, s.Now()) {
+			return errNotNeeded
+		}
+		return nil
+	})
+	if errors.Is(err, errNotNeeded) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	ctx = context.WithoutCancel(ctx)
+	token, err := s.prolong(ctx, user)
+	switch {
+	case platform.KindOf(err) == platform.AuthExpired:
+		return s.loginEnded(ctx, login)
+	case err != nil:
+		return s.prolongFailed(ctx, login, err)
+	}
+	if err := s.storeProlonged(ctx, login, token); err != nil {
+		return err
+	}
+	return s.rereadPages(ctx, login.ID, token.Access)
+}
+
+func (s *Service) prolong(ctx context.Context, user secrets.Secret) (instagram.UserToken, error) {
+	ctx, cancel := context.WithTimeout(ctx, refreshCall)
+	defer cancel()
+	return s.Instagram.ProlongToken(ctx, user)
+}
+
+func (s *Service) storeProlonged(ctx context.Context, login *models.OAuthAccount, token instagram.UserToken) error {
+	now := s.Now()
+	sealed, err := s.Keys.Seal(token.Access, login.SealedIn(models.ColumnAccessToken))
+	if err != nil {
+		return fmt.Errorf("seal the token of login %d: %w", login.ID, err)
+	}
+	expires := userTokenEnd(now, token)
+	upkeep := refreshTime(now, expires)
+	end := db.RefreshEnd{
+		AccountID: login.ID, Fence: login.RefreshFence, UpkeepAt: &upkeep, Tokens: &db.NewTokens{Access: sealed, ExpiresAt: &expires},
+	}
+	if err := s.endRefresh(ctx, end); err != nil {
+		return err
+	}
+	s.warnAhead(login, login.ReconnectBy, now)
+	s.logOf(login).WithField("action", "token:refresh").Info("the Facebook login was prolonged")
+	return nil
+}
+
+// userTokenEnd is when a user's token ends, guessed where Meta does not tell.
+func userTokenEnd(now time.Time, token instagram.UserToken) time.Time {
+	if token.ExpiresIn <= 0 {
+		return models.Time(now.Add(userTokenLife))
+	}
+	return models.Time(now.Add(token.ExpiresIn))
+}
+
+func (s *Service) prolongFailed(ctx context.Context, login *models.OAuthAccount, cause error) error {
+	wait := waitAfter(login.RefreshFailures, cause)
+	at := s.Now().Add(wait)
+	end := db.RefreshEnd{AccountID: login.ID, Fence: login.RefreshFence, Failures: login.RefreshFailures + 1, UpkeepAt: &at}
+	if err := s.endRefresh(ctx, end); err != nil {
+		return err
+	}
+	s.tellFailure(login, cause)
+	return &LaterError{In: wait, Err: cause}
+}
+
+// loginEnded is for a user's token that Meta takes no more. The Page tokens it
+// gave may well live on, as they do when it only ran out; each of them is asked
+// for.
+func (s *Service) loginEnded(ctx context.Context, login *models.OAuthAccount) error {
+	const reason = "the Facebook login has ended; connect it again before its Pages' tokens end too"
+	now := s.Now()
+	err := persist(ctx, func(ctx context.Context) error { return s.DB.EndLogin(ctx, login.ID, login.RefreshFence, reason, now) })
+	if errors.Is(err, db.ErrStale) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	s.logOf(login).WithField("reason", reason).Warn("a Facebook login has ended")
+	accounts, err := s.DB.InstagramAccountsOf(ctx, login.ID)
+	if err != nil {
+		return err
+	}
+	return s.checkPages(ctx, accounts)
+}
+
+// atOnce calls fn for 0 to n-1, a few at a time. An error of one does not stop the
+// others.
+func atOnce(n int, fn func(i int) error) error {
+	var group errgroup.Group
+	group.SetLimit(pagesAtOnce)
+	errs := make([]error, n)
+	for i := range n {
+		group.Go(func() error {
+			errs[i] = fn(i)
+			return nil
+		})
+	}
+	_ = group.Wait() // its functions keep their errors
+	return errors.Join(errs...)
+}
+
+// checkPages asks Meta whether Page tokens still live, and has those renewed that
+// do not, one after the other: each takes the claim of their login. What cannot be
+// asked now stays as it is.
+func (s *Service) checkPages(ctx context.Context, accounts []models.InstagramAccount) error {
+	refused := make([]*Token, len(accounts))
+	err := atOnce(len(accounts), func(i int) (err error) {
+		refused[i], err = s.refusedPage(ctx, &accounts[i])
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, token := range refused {
+		if token != nil {
+			errs = append(errs, s.renewPageToken(ctx, *token))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// refusedPage gives the token of an account if Meta says that it is dead.
+func (s *Service) refusedPage(ctx context.Context, ig *models.InstagramAccount) (*Token, error) {
+	if ig.Status != models.AccountActive {
+		return nil, nil
+	}
+	token, err := s.pageToken(ig)
+	if err != nil {
+		return nil, err
+	}
+	info, err := s.Instagram.InspectToken(ctx, token.Access)
+	if err != nil {
+		s.Log.WithError(err).WithField("account_id", ig.ID).Info("a Page's token could not be checked; it stays in use")
+		return nil, nil
+	}
+	if info.Valid {
+		return nil, nil
+	}
+	return &token, nil
+}
+
+// settled is for an upkeep: what the accounts' rows say by now is no error.
+func settled(err error) error {
+	_, later := errors.AsType[*LaterError](err)
+	if later || errors.Is(err, ErrReauthorize) || errors.Is(err, ErrDisconnected) || errors.Is(err, ErrStillRefused) {
+		return nil
+	}
+	return err
+}
+
+// rereadPages reads the Page tokens of a login anew. One that cannot be read
+// stays as it is: it has no end of its own.
+func (s *Service) rereadPages(ctx context.Context, loginID int64, user secrets.Secret) error {
+	accounts, err := s.DB.InstagramAccountsOf(ctx, loginID)
+	if err != nil {
+		return err
+	}
+	return atOnce(len(accounts), func(i int) error {
+		ig := &accounts[i]
+		if ig.PageID == "" {
+			return nil
+		}
+		token, err := s.Instagram.PageToken(ctx, user, ig.PageID)
+		if err != nil || token.Empty() {
+			s.Log.WithError(err).WithField("account_id", ig.ID).Info("a Page's token could not be read anew; the old one stays in use")
+			return nil
+		}
+		return s.storePageToken(ctx, ig, token)
+	})
+}
+
+func (s *Service) storePageToken(ctx context.Context, ig *models.InstagramAccount, token secrets.Secret) error {
+	sealed, err := s.Keys.Seal(token, ig.SealedIn())
+	if err != nil {
+		return fmt.Errorf("seal the page token of Instagram account %d: %w", ig.ID, err)
+	}
+	now := s.Now()
+	err = persist(ctx, func(ctx context.Context) error { return s.DB.ReplacePageToken(ctx, ig.ID, ig.AccessToken, sealed, now) })
+	if errors.Is(err, db.ErrStale) {
+		return nil // it got another one meanwhile
+	}
+	return err
+}
+
+// renewPageToken reads the token of a Page anew that Meta refused.
+func (s *Service) renewPageToken(ctx context.Context, refused Token) error {
+	ig, err := s.DB.InstagramAccount(ctx, refused.accountID)
+	if err != nil {
+		return err
+	}
+	if done, err := s.renewed(ig, refused); done || err != nil {
+		return err
+	}
+	login, user, err := s.claimLogin(ctx, ig.OAuthAccountID, func(*models.OAuthAccount) error { return nil })
+	if err != nil {
+		return err
+	}
+	ctx = context.WithoutCancel(ctx)
+	err = s.renewClaimed(ctx, login, user, refused)
+	return errors.Join(err, s.releaseLogin(ctx, login))
+}
+
+// renewed reports whether an account has another token than the one refused.
+func (s *Service) renewed(ig *models.InstagramAccount, refused Token) (bool, error) {
+	current, err := s.pageToken(ig)
+	return err == nil && current.Access != refused.Access, err
+}
+
+// renewClaimed looks again now that nobody else can be at it, and asks once.
+func (s *Service) renewClaimed(ctx context.Context, login *models.OAuthAccount, user secrets.Secret, refused Token) error {
+	ig, err := s.DB.InstagramAccount(ctx, refused.accountID)
+	if err != nil {
+		return err
+	}
+	if done, err := s.renewed(ig, refused); done || err != nil {
+		return err
+	}
+	if ig.PageID == "" || user.Empty() {
+		return s.pageLost(ctx, login, ig, "Meta refused the token, which was imported and cannot be read anew")
+	}
+	if s.Now().Sub(ig.UpdatedAt) < youngToken {
+		return ErrStillRefused
+	}
+	token, err := s.rereadPage(ctx, user, ig.PageID)
+	switch kind := platform.KindOf(err); {
+	case err == nil && token.Empty():
+		return s.pageLost(ctx, login, ig, "Meta gives no token for the Page any more")
+	case err == nil && token == refused.Access:
+		return s.pageContradicted(ctx, login, ig, token)
+	case err == nil:
+		return s.storePageToken(ctx, ig, token)
+	case kind == platform.AuthExpired:
+		return s.pageLost(ctx, login, ig, "Meta refused the Page's token and the Facebook login behind it")
+	case kind == platform.Rejected && permissionLost(err):
+		return s.pageLost(ctx, login, ig, "the Facebook login may not use the Page any more")
+	default:
+		return &LaterError{In: waitAfter(0, err), Err: err}
+	}
+}
+
+func (s *Service) rereadPage(ctx context.Context, user secrets.Secret, pageID string) (secrets.Secret, error) {
+	ctx, cancel := context.WithTimeout(ctx, refreshCall)
+	defer cancel()
+	return s.Instagram.PageToken(ctx, user, pageID)
+}
+
+// permissionLost tells a permission that is missing, which the client codes as a
+// matter of the token, from any other refusal.
+func permissionLost(err error) bool {
+	e, ok := errors.AsType[*platform.Error](err)
+	return ok && e.Code == platform.CodeTokenInvalid
+}
+
+// pageContradicted is for a token that Meta refuses and gives again: debug_token
+// has the last word.
+func (s *Service) pageContradicted(ctx context.Context, login *models.OAuthAccount, ig *models.InstagramAccount, token secrets.Secret) error {
+	info, err := s.Instagram.InspectToken(ctx, token)
+	switch {
+	case err != nil:
+		return &LaterError{In: waitAfter(0, err), Err: err}
+	case info.Valid:
+		return ErrStillRefused
+	}
+	return s.pageLost(ctx, login, ig, "Meta refuses the Page's token")
+}
+
+func (s *Service) pageLost(ctx context.Context, login *models.OAuthAccount, ig *models.InstagramAccount, reason string) error {
+	return s.reauthorize(ctx, login, db.Ending{Platform: models.Instagram, AccountID: ig.ID, Reason: reason}, db.Refused{Sealed: ig.AccessToken})
+}

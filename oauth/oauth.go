@@ -1,0 +1,155 @@
+// Package oauth owns the accounts' tokens: how they come (connect), how they are
+// kept alive (refresh, checks), and how they go (disconnect, deletion). It is the
+// only place that reads them in clear and the only one that writes them.
+//
+// # The life of a token
+//
+// Begin sends a user to the platform's consent page, under a state that only
+// Finish knows; Finish exchanges the code and stores the consent. From then on
+// the account's row says when somebody has to see to it (upkeep_at). The scheduler
+// turns that into a task, and Upkeep refreshes or checks; a job whose token is
+// refused in the middle asks Renew for the same.
+//
+// A refresh on TikTok uses the refresh token up. So it is claimed in the row
+// first: the claim locks the row, looks again whether the refresh is needed, and
+// writes down that one is under way before the call is made. Whoever comes second
+// waits. The new pair is stored in one statement that names the claim's fence, and
+// is used by nobody before. Where the world ends at which line:
+//
+//   - before the claim is committed: nothing happened;
+//   - before the answer is stored: the row says that a refresh was sent and its
+//     answer is not known (RefreshUnsettled). The old access token is used as long
+//     as it lives; only then, with nothing to lose, the old refresh token is tried
+//     once more;
+//   - after: the new pair is there for everybody.
+//
+// Three things can come of a refresh: new tokens; "later", after which the account
+// stays active whatever the number of failures; or "dead", for which there is a
+// list of the platforms' own codes in their clients and nothing else. A dead
+// account waits for its owner, and its posts with it.
+package oauth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/sirupsen/logrus"
+
+	"socialqueue/db"
+	"socialqueue/models"
+	"socialqueue/platform/instagram"
+	"socialqueue/platform/tiktok"
+	"socialqueue/secrets"
+)
+
+var (
+	// ErrReauthorize: the platform refused the token for good. The account's
+	// owner has to connect it again.
+	ErrReauthorize = errors.New("the account needs to be connected again")
+	// ErrDisconnected: the account was disconnected.
+	ErrDisconnected = errors.New("the account is disconnected")
+	// ErrStillRefused: the platform refuses a token that it gave a moment ago.
+	// Another one would not help.
+	ErrStillRefused = errors.New("the platform refuses the token that it gave a moment ago")
+	// ErrNotConfigured: this installation lacks the platform's credentials.
+	ErrNotConfigured = errors.New("not configured")
+)
+
+// LaterError: there is no usable token at the moment. The account stays as it is.
+type LaterError struct {
+	// In is when it is worth asking again.
+	In  time.Duration
+	Err error
+}
+
+// Error tells the wait and its cause.
+func (e *LaterError) Error() string {
+	return fmt.Sprintf("no usable token for another %s: %v", e.In.Round(time.Second), e.Err)
+}
+
+// Unwrap gives the cause.
+func (e *LaterError) Unwrap() error { return e.Err }
+
+// Queue takes the tasks of upkeep.
+type Queue interface {
+	// EnqueueUpkeep asks for one Upkeep of an account. That the same is asked
+	// already, for the same fence, is success.
+	EnqueueUpkeep(ctx context.Context, accountID, fence int64) error
+}
+
+// Deps is what the service works with.
+type Deps struct {
+	DB *db.DB
+	// Keys may be nil in a process that only schedules.
+	Keys *secrets.Keyring
+	// Redis holds the connects that are under way. It may be nil where none begin.
+	Redis redis.UniversalClient
+	// Queue may be nil in a process that does not schedule.
+	Queue  Queue
+	TikTok *tiktok.Client
+	// Instagram may be nil where no Facebook app is configured.
+	Instagram *instagram.Client
+	// PublicURL is how browsers and platforms reach the api.
+	PublicURL string
+	// TikTokWebhookSecret and FacebookAppSecret verify what platforms tell us.
+	TikTokWebhookSecret, FacebookAppSecret secrets.Secret
+	// Log may be nil, for tools whose user reads their output.
+	Log logrus.FieldLogger
+	Now func() time.Time
+}
+
+// Service carries out the use cases of accounts. It is safe for concurrent use.
+type Service struct {
+	Deps
+	connects connects
+}
+
+// New makes a Service.
+func New(deps Deps) *Service {
+	now := deps.Now
+	deps.Now = func() time.Time { return models.Time(now()) }
+	if deps.Log == nil {
+		quiet := logrus.New()
+		quiet.SetLevel(logrus.PanicLevel)
+		deps.Log = quiet
+	}
+	return &Service{Deps: deps, connects: connects{redis: deps.Redis, keys: deps.Keys}}
+}
+
+// logOf is the log for what happens to an account.
+func (s *Service) logOf(a *models.OAuthAccount) logrus.FieldLogger {
+	return s.Log.WithFields(logrus.Fields{"provider": a.Provider, "userId": a.UserID, "account_id": a.ID})
+}
+
+const (
+	// persistFor is how long a write goes on being tried that must not be lost: a
+	// pair of tokens, of which the platform has already forgotten the older one.
+	// It is shorter than refreshLease, less the call.
+	persistFor   = 20 * time.Second
+	persistTry   = 5 * time.Second
+	persistPause = 250 * time.Millisecond
+)
+
+// isVerdict tells what the database says of a write from trouble on the way to it.
+func isVerdict(err error) bool {
+	return errors.Is(err, db.ErrStale) || errors.Is(err, db.ErrErasing) || errors.Is(err, db.ErrNoAccounts)
+}
+
+// persist runs a write that must not be lost to a passing trouble, and that the
+// end of ctx must not stop.
+func persist(ctx context.Context, write func(context.Context) error) error {
+	ctx = context.WithoutCancel(ctx)
+	deadline := time.Now().Add(persistFor)
+	for {
+		try, cancel := context.WithTimeout(ctx, persistTry)
+		err := write(try)
+		cancel()
+		if err == nil || isVerdict(err) || time.Now().After(deadline) {
+			return err
+		}
+		time.Sleep(persistPause)
+	}
+}

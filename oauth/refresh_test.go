@@ -1,0 +1,396 @@
+package oauth_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"socialqueue/db/dbtest"
+	"socialqueue/models"
+	"socialqueue/oauth"
+	"socialqueue/sandbox"
+)
+
+// Fifty workers meet the same dead token at once, on a platform that kills both
+// tokens of the old pair when it gives a new one: one refresh, and all go on.
+func TestFiftyWorkersRefreshOnce(t *testing.T) {
+	each(t, func(w *world) {
+		a := w.connectTikTok("-000one")
+		w.clock.advance(2 * time.Minute)
+		w.sim.ExpireTikTokAccess("-000one")
+		p := w.post(models.TikTok, a.ID, nil)
+		dead := w.token(p)
+		w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokRefreshToken, Mode: sandbox.ModeSlow, Delay: 300 * time.Millisecond})
+
+		var all sync.WaitGroup
+		start := make(chan struct{})
+		for range 50 {
+			all.Go(func() {
+				<-start
+				w.renewAndUse(p, dead)
+			})
+		}
+		close(start)
+		all.Wait()
+		w.wantCalls(sandbox.OpTikTokRefreshToken, 1)
+		w.wantStatus(a.ID, models.AccountActive)
+	})
+}
+
+// renewAndUse does what a worker does: whoever is told to wait waits.
+func (w *world) renewAndUse(p *models.Post, refused oauth.Token) {
+	for range 200 {
+		err := w.Renew(w.ctx, refused)
+		if _, later := errors.AsType[*oauth.LaterError](err); later {
+			time.Sleep(20 * time.Millisecond) // in place of the task that comes back
+			continue
+		}
+		if err != nil {
+			w.t.Errorf("renew: %v", err)
+			return
+		}
+		token, err := w.For(w.ctx, p)
+		if err == nil {
+			_, err = w.deps.TikTok.CreatorInfo(w.ctx, token.Access)
+		}
+		if err != nil {
+			w.t.Errorf("the renewed token does not work: %v", err)
+		}
+		return
+	}
+	w.t.Error("the refresh never ended")
+}
+
+// What became of a refresh whose answer is missing decides what may be done next.
+func TestRefreshAnswers(t *testing.T) {
+	for name, tc := range map[string]struct {
+		trouble func(*world)
+		// unsettled: the refresh token may be used up, so it is left alone while the
+		// access token lives.
+		unsettled bool
+		// after is what the account is once the access token has ended and the
+		// platform is well again.
+		after models.AccountStatus
+		calls int
+	}{
+		"not sent":                   {func(w *world) { w.wire.cut(true) }, false, models.AccountActive, 1},
+		"lost on its way there":      {fault(sandbox.Fault{Mode: sandbox.ModeReset}), true, models.AccountActive, 2},
+		"lost on its way back":       {fault(sandbox.Fault{Mode: sandbox.ModeReset, After: true}), true, models.AccountReauthorize, 2},
+		"cut short":                  {fault(sandbox.Fault{Mode: sandbox.ModeTruncate}), true, models.AccountReauthorize, 2},
+		"a gateway's page":           {fault(sandbox.Fault{Mode: sandbox.ModeStatus, Status: 502}), true, models.AccountActive, 2},
+		"refused, server_error":      {fault(sandbox.Fault{Mode: sandbox.ModeError, Code: "server_error"}), false, models.AccountActive, 2},
+		"refused, unavailable":       {fault(sandbox.Fault{Mode: sandbox.ModeError, Code: "temporarily_unavailable"}), false, models.AccountActive, 2},
+		"refused, too many calls":    {fault(sandbox.Fault{Mode: sandbox.ModeRateLimit}), false, models.AccountActive, 2},
+		"refused, our own secret":    {fault(sandbox.Fault{Mode: sandbox.ModeError, Code: "invalid_client"}), false, models.AccountActive, 2},
+		"refused, unauthorized":      {fault(sandbox.Fault{Mode: sandbox.ModeError, Code: "unauthorized_client"}), false, models.AccountActive, 2},
+		"refused, malformed":         {fault(sandbox.Fault{Mode: sandbox.ModeError, Code: "invalid_request"}), false, models.AccountActive, 2},
+		"refused, access_denied":     {fault(sandbox.Fault{Mode: sandbox.ModeError, Code: "access_denied"}), false, models.AccountActive, 2},
+		"refused, a code not known":  {fault(sandbox.Fault{Mode: sandbox.ModeError, Code: "new_in_2027"}), true, models.AccountActive, 2},
+		"refused for good":           {fault(sandbox.Fault{Mode: sandbox.ModeError, Code: "invalid_grant"}), false, models.AccountReauthorize, 1},
+		"refused for good, HTTP 400": {fault(sandbox.Fault{Mode: sandbox.ModeError, Code: "invalid_grant", Status: 400}), false, models.AccountReauthorize, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			each(t, func(w *world) {
+				a := w.connectTikTok("-000one")
+				tc.trouble(w)
+				w.clock.advance(91 * time.Minute)
+				w.tick()
+				b := w.account(a.ID)
+				if b.RefreshUnsettled != tc.unsettled || b.RefreshLeaseUntil != nil {
+					w.t.Errorf("unsettled %t, lease %v; want %t and none", b.RefreshUnsettled, b.RefreshLeaseUntil, tc.unsettled)
+				}
+				if tc.unsettled {
+					w.wantStatus(a.ID, models.AccountActive)
+					w.live(20*time.Minute, time.Minute)
+					w.wantCalls(sandbox.OpTikTokRefreshToken, 1)
+				}
+				w.wire.cut(false)
+				w.live(time.Hour, time.Minute)
+				w.wantStatus(a.ID, tc.after)
+				w.wantCalls(sandbox.OpTikTokRefreshToken, tc.calls)
+				if tc.after == models.AccountActive {
+					if _, err := w.deps.TikTok.CreatorInfo(w.ctx, w.token(w.post(models.TikTok, a.ID, nil)).Access); err != nil {
+						w.t.Errorf("the token does not work: %v", err)
+					}
+				}
+			})
+		})
+	}
+}
+
+func fault(f sandbox.Fault) func(*world) {
+	f.Op = sandbox.OpTikTokRefreshToken
+	return func(w *world) { w.sim.Script(f) }
+}
+
+// A worker that dies between the claim and the storing leaves a row that says so.
+func TestDeathInsideARefresh(t *testing.T) {
+	each(t, func(w *world) {
+		a := w.connectTikTok("-000one")
+		w.clock.advance(91 * time.Minute)
+		_, err := w.db.ClaimRefresh(w.ctx, a.ID, w.clock.Now(), time.Minute, func(*models.OAuthAccount) error { return nil })
+		w.must(err)
+		w.tick()
+		w.wantCalls(sandbox.OpTikTokRefreshToken, 0) // somebody has the claim
+		w.live(20*time.Minute, time.Minute)
+		w.wantCalls(sandbox.OpTikTokRefreshToken, 0) // the refresh token may be used up
+		w.live(20*time.Minute, time.Minute)
+		w.wantCalls(sandbox.OpTikTokRefreshToken, 1) // nothing is left to lose
+		if b := w.account(a.ID); b.RefreshUnsettled || b.Status != models.AccountActive || !b.ExpiresAt.After(w.clock.Now()) {
+			w.t.Errorf("account %+v", b)
+		}
+	})
+}
+
+// However often a refresh fails for a passing reason, and however long, the account
+// stays connected; and it goes on when the platform is back.
+func TestOutageOfDaysDisconnectsNobody(t *testing.T) {
+	each(t, func(w *world) {
+		a := w.connectTikTok("-000one")
+		w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokRefreshToken, Mode: sandbox.ModeError, Code: "server_error", Times: -1})
+		w.live(72*time.Hour, 10*time.Minute)
+		w.wantStatus(a.ID, models.AccountActive)
+		b := w.account(a.ID)
+		if b.RefreshFailures < 50 {
+			w.t.Errorf("%d failures, so little was tried", b.RefreshFailures)
+		}
+		p := w.post(models.TikTok, a.ID, nil)
+		var later *oauth.LaterError
+		if _, err := w.For(w.ctx, p); !errors.As(err, &later) || later.In <= 0 || later.In > 31*time.Minute {
+			w.t.Errorf("a post is told %v", err)
+		}
+		w.sim.ClearFaults()
+		w.live(time.Hour, 10*time.Minute)
+		w.token(p)
+		if b := w.account(a.ID); b.RefreshFailures != 0 {
+			w.t.Errorf("%d failures are kept after a success", b.RefreshFailures)
+		}
+	})
+}
+
+// Lifetimes are what the platform says they are.
+func TestLifetimes(t *testing.T) {
+	for _, tc := range []struct {
+		profile sandbox.TikTokProfile
+		life    time.Duration
+		step    time.Duration
+		// most is how many refreshes are not too many.
+		least, most int
+	}{
+		{sandbox.ProfileCurrent, 24 * time.Hour, 5 * time.Minute, 12, 17},
+		{sandbox.ProfileLegacy, 10 * 24 * time.Hour, time.Hour, 10, 14},
+	} {
+		t.Run(string(tc.profile), func(t *testing.T) {
+			w := newWorld(t, dbtest.SQLite(t), sandbox.Options{TikTokProfile: tc.profile})
+			a := w.connectTikTok("-000one")
+			p := w.post(models.TikTok, a.ID, nil)
+			for range int(tc.life / (6 * time.Hour)) {
+				w.live(6*time.Hour, tc.step)
+				if _, err := w.deps.TikTok.CreatorInfo(w.ctx, w.token(p).Access); err != nil {
+					t.Fatalf("after %s: %v", w.clock.Now().Sub(epoch), err)
+				}
+			}
+			if n := w.sim.CountCalls(sandbox.OpTikTokRefreshToken); n < tc.least || n > tc.most {
+				t.Errorf("%d refreshes in %s, want %d to %d", n, tc.life, tc.least, tc.most)
+			}
+		})
+	}
+}
+
+// A consent of TikTok's ends after 180 days, whatever was refreshed in between. It
+// is told before, and then the account waits for its owner.
+func TestConsentEnds(t *testing.T) {
+	w := newWorld(t, dbtest.SQLite(t), sandbox.Options{})
+	a := w.connectTikTok("-000one")
+	w.live(165*24*time.Hour, time.Hour)
+	if w.warned("connected again soon") {
+		t.Error("told too early")
+	}
+	w.live(14*24*time.Hour, time.Hour)
+	w.wantStatus(a.ID, models.AccountActive)
+	if !w.warned("connected again soon") {
+		t.Error("the end of the consent was not told")
+	}
+	w.live(2*24*time.Hour, time.Hour)
+	w.wantStatus(a.ID, models.AccountReauthorize)
+}
+
+// A token that ends while nobody runs is refreshed by the first post that needs it.
+func TestRefreshOnDemand(t *testing.T) {
+	for _, sleep := range []time.Duration{2*time.Hour - 30*time.Second, 2 * time.Hour, 24 * time.Hour, 179 * 24 * time.Hour} {
+		t.Run(sleep.String(), func(t *testing.T) {
+			each(t, func(w *world) {
+				a := w.connectTikTok("-000one")
+				p := w.post(models.TikTok, a.ID, nil)
+				w.clock.advance(sleep)
+				if _, err := w.deps.TikTok.CreatorInfo(w.ctx, w.token(p).Access); err != nil {
+					w.t.Error(err)
+				}
+				w.wantCalls(sandbox.OpTikTokRefreshToken, 1)
+			})
+		})
+	}
+}
+
+// The platform takes a consent back: its account's posts wait, each says why, and
+// go on when it is connected again.
+func TestDeadAccount(t *testing.T) {
+	each(t, func(w *world) {
+		a := w.connectTikTok("-000one")
+		due := w.post(models.TikTok, a.ID, nil)
+		later := w.post(models.TikTok, a.ID, func(p *models.Post) {
+			at := w.clock.Now().Add(24 * time.Hour)
+			p.Status, p.RunAt, p.PublishAt = models.Scheduled, &at, at
+		})
+		w.clock.advance(91 * time.Minute)
+		w.sim.InvalidateTikTok("-000one")
+		w.tick()
+		w.wantStatus(a.ID, models.AccountReauthorize)
+		if got := w.reload(due); got.DeferredReason != models.DeferredReauthorize || got.Status != models.Queued {
+			w.t.Errorf("the due post is %s, deferred for %q", got.Status, got.DeferredReason)
+		}
+		if got := w.timeline(due); got != "note > waits until the account is connected again: TikTok takes the refresh token no more\n" {
+			w.t.Errorf("timeline %q", got)
+		}
+		if got := w.reload(later); got.DeferredReason != "" || got.Status != models.Scheduled {
+			w.t.Errorf("the later post is %s, deferred for %q", got.Status, got.DeferredReason)
+		}
+		if !w.warned("needs to be connected again") {
+			w.t.Error("nothing was logged")
+		}
+		if _, err := w.For(w.ctx, due); !errors.Is(err, oauth.ErrReauthorize) {
+			w.t.Errorf("a post is told %v", err)
+		}
+		calls := w.sim.CountCalls(sandbox.OpTikTokRefreshToken)
+		w.live(48*time.Hour, time.Hour)
+		w.wantCalls(sandbox.OpTikTokRefreshToken, calls) // a dead account is left alone
+
+		w.connectTikTok("-000one")
+		if got := w.reload(due); got.DeferredReason != "" || got.RunAt.After(w.clock.Now()) {
+			w.t.Errorf("the post still waits for %q until %v", got.DeferredReason, got.RunAt)
+		}
+	})
+}
+
+// An account with a post due soon is asked for ahead, so that its owner has time.
+func TestAskedBeforePosts(t *testing.T) {
+	each(t, func(w *world) {
+		a := w.connectTikTok("-000one")
+		quiet := w.connectTikTok("-000two")
+		calls := w.sim.CountCalls(sandbox.OpTikTokUserInfo)
+		scheduled := func(in time.Duration) {
+			w.post(models.TikTok, a.ID, func(p *models.Post) {
+				at := w.clock.Now().Add(in)
+				p.Status, p.RunAt, p.PublishAt = models.Scheduled, &at, at
+			})
+		}
+		scheduled(70 * time.Minute)
+		w.clock.advance(5 * time.Minute)
+		w.tick()
+		w.wantCalls(sandbox.OpTikTokUserInfo, calls) // not yet within the hour, and just connected
+		w.clock.advance(60 * time.Minute)
+		w.tick()
+		w.tick()
+		w.wantCalls(sandbox.OpTikTokUserInfo, calls+1) // once an hour is enough
+		w.sim.InvalidateTikTok("-000one")
+		w.clock.advance(20 * time.Minute)
+		w.tick()
+		w.wantStatus(a.ID, models.AccountActive) // nobody has asked since
+		w.wantStatus(quiet.ID, models.AccountActive)
+		scheduled(50 * time.Minute)
+		w.clock.advance(45 * time.Minute)
+		w.tick()
+		w.wantStatus(a.ID, models.AccountReauthorize)
+		w.wantStatus(quiet.ID, models.AccountActive)
+	})
+}
+
+// Without the right key nothing can be done, and nothing is lost: the key is named,
+// and the account stays.
+func TestWrongKey(t *testing.T) {
+	each(t, func(w *world) {
+		a := w.connectTikTok("-000one")
+		ig := w.connectFacebook("9001", "17841400000000001")[0]
+		id := a.AccessToken[3:11]
+		w.build("another-key-another-key-another-")
+		p := w.post(models.TikTok, a.ID, nil)
+		if _, err := w.For(w.ctx, p); err == nil || !strings.Contains(err.Error(), "key id "+id) {
+			w.t.Errorf("a post is told %v, which names no key", err)
+		}
+		w.live(70*24*time.Hour, 12*time.Hour)
+		w.wantStatus(a.ID, models.AccountActive)
+		w.wantStatus(ig.OAuthAccountID, models.AccountActive)
+		if got := w.instagram(ig.ID); got.Status != models.AccountActive {
+			w.t.Errorf("the Instagram account is %s", got.Status)
+		}
+		w.wantCalls(sandbox.OpTikTokRefreshToken, 0)
+		if !w.warned("cannot be read with TOKEN_ENCRYPTION_KEY") {
+			w.t.Error("nothing was logged")
+		}
+		w.build(testKey)
+		w.clock.advance(time.Hour)
+		w.tick()
+		w.token(p)
+	})
+}
+
+// A token that is refused right after it was given does not set off refresh after
+// refresh.
+func TestFreshTokenRefused(t *testing.T) {
+	each(t, func(w *world) {
+		a := w.connectTikTok("-000one")
+		w.sim.ExpireTikTokAccess("-000one")
+		err := w.Renew(w.ctx, w.token(w.post(models.TikTok, a.ID, nil)))
+		if !errors.Is(err, oauth.ErrStillRefused) {
+			w.t.Errorf("renew: %v", err)
+		}
+		w.wantCalls(sandbox.OpTikTokRefreshToken, 0)
+	})
+}
+
+// An account that is connected anew, or disconnected, while a refresh is on its way
+// keeps what that made of it.
+func TestRefreshOvertaken(t *testing.T) {
+	each(t, func(w *world) {
+		for i, tc := range []struct {
+			overtake func(*models.OAuthAccount)
+			want     models.AccountStatus
+			revoked  int
+		}{
+			{func(a *models.OAuthAccount) { w.connectTikTok(a.ProviderAccountID) }, models.AccountActive, 0},
+			{func(a *models.OAuthAccount) {
+				_, err := w.Disconnect(w.ctx, w.app.ID, models.TikTok, a.ID)
+				w.must(err)
+			}, models.AccountDisconnected, 2},
+		} {
+			a := w.connectTikTok(fmt.Sprintf("-000n%d", i))
+			w.clock.advance(91 * time.Minute)
+			revoked := w.sim.CountCalls(sandbox.OpTikTokRevoke)
+			w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokRefreshToken, Match: a.ProviderAccountID, Mode: sandbox.ModeSlow, Delay: 300 * time.Millisecond, After: true})
+			done := make(chan error)
+			go func() { done <- w.Upkeep(w.ctx, a.ID) }()
+			w.until("the refresh is on its way", func() bool { return len(w.sim.PendingFaults()) == 0 })
+			tc.overtake(a)
+			sealed := w.account(a.ID).AccessToken
+			w.must(<-done)
+			if b := w.account(a.ID); b.Status != tc.want || b.AccessToken != sealed {
+				w.t.Errorf("account %+v", b)
+			}
+			w.wantCalls(sandbox.OpTikTokRevoke, revoked+tc.revoked)
+		}
+	})
+}
+
+func (w *world) until(what string, reached func() bool) {
+	w.t.Helper()
+	for range 1000 {
+		if reached() {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	w.t.Fatalf("never: %s", what)
+}

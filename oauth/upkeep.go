@@ -1,0 +1,183 @@
+package oauth
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"socialqueue/db"
+	"socialqueue/models"
+	"socialqueue/platform"
+)
+
+const (
+	// postsAhead is how long before their posts accounts are asked for, so that
+	// their owner has time to connect them again.
+	postsAhead = time.Hour
+	// checkFresh is how long the platform's word on a token is taken for true.
+	checkFresh = time.Hour
+	// postsLooked bounds how many posts one tick looks at, and upkeepBatch how many
+	// accounts it asks for.
+	postsLooked = 5000
+	upkeepBatch = 500
+	// unreadableWait is when an account is looked at again whose token no key of
+	// this process opens.
+	unreadableWait = 10 * time.Minute
+	// revokeFor is how long the revoking of a disconnected account is tried.
+	revokeFor = 24 * time.Hour
+)
+
+// EnqueueDue makes a task for every account that somebody has to see to. It is
+// one tick of the scheduler, and all that keeps tokens alive: a task that gets
+// lost is made again by the next tick.
+func (s *Service) EnqueueDue(ctx context.Context) error {
+	now := s.Now()
+	if err := s.DB.AskBeforePosts(ctx, now, now.Add(postsAhead), now.Add(-checkFresh), postsLooked); err != nil {
+		return err
+	}
+	due, err := s.DB.DueUpkeep(ctx, now, upkeepBatch)
+	if err != nil {
+		return err
+	}
+	for _, u := range due {
+		if err := s.Queue.EnqueueUpkeep(ctx, u.ID, u.Fence); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Upkeep sees to one account: it refreshes what is to be refreshed, asks the
+// platform about the rest, and revokes what was disconnected. When it is next due
+// is in the row; an error means that nothing is known to be written.
+func (s *Service) Upkeep(ctx context.Context, id int64) error {
+	a, err := s.DB.OAuthAccount(ctx, id)
+	if errors.Is(err, db.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	ctx = platform.WithRecorder(ctx, s.recordOf(a))
+	err = settled(s.see(ctx, a))
+	if err != nil && isUnreadable(err) {
+		s.logOf(a).WithError(err).Error("a token cannot be read with TOKEN_ENCRYPTION_KEY; the account stays connected")
+		return s.upkeepIn(ctx, a, unreadableWait)
+	}
+	return err
+}
+
+func (s *Service) see(ctx context.Context, a *models.OAuthAccount) error {
+	now := s.Now()
+	switch {
+	case a.Status == models.AccountDisconnected:
+		return s.revoke(ctx, a)
+	case a.Status != models.AccountActive:
+		return s.DB.SetUpkeep(ctx, a.ID, nil, nil)
+	case a.Provider == models.Instagram:
+		return s.seeToLogin(ctx, a)
+	case refreshDue(a, now) && !unsettledAlive(a, now):
+		return s.refreshTikTok(ctx, a.ID, s.stillDue)
+	default:
+		return s.checkTikTok(ctx, a)
+	}
+}
+
+// refreshDue reports whether a token is so old that it is refreshed.
+func refreshDue(a *models.OAuthAccount, now time.Time) bool {
+	at := plannedRefresh(a)
+	return at != nil && !at.After(now)
+}
+
+// plannedRefresh is when an account's tokens are refreshed if nothing goes wrong.
+func plannedRefresh(a *models.OAuthAccount) *time.Time {
+	issued := a.UpdatedAt // of an import, of which nobody knows when its token was given
+	if a.RefreshedAt != nil {
+		issued = *a.RefreshedAt
+	}
+	if a.Provider == models.Instagram {
+		if a.ExpiresAt == nil {
+			return nil
+		}
+		at := refreshTime(issued, *a.ExpiresAt)
+		return &at
+	}
+	return nextRefresh(issued, db.NewTokens{Refresh: a.RefreshToken, ExpiresAt: a.ExpiresAt, ReconnectBy: a.ReconnectBy})
+}
+
+func (s *Service) stillDue(a *models.OAuthAccount) error {
+	now := s.Now()
+	if err := usable(a.Status); err != nil {
+		return err
+	}
+	if !refreshDue(a, now) || unsettledAlive(a, now) || (a.UpkeepAt != nil && a.UpkeepAt.After(now)) {
+		return errNotNeeded
+	}
+	return nil
+}
+
+// checkTikTok asks whether a token is still taken. A refusal is settled at once,
+// hours before a post would meet it.
+func (s *Service) checkTikTok(ctx context.Context, a *models.OAuthAccount) error {
+	token, err := s.tiktokToken(a)
+	if err != nil {
+		return err
+	}
+	_, err = s.TikTok.UserInfo(ctx, token.Access)
+	if platform.KindOf(err) == platform.AuthExpired && err != nil {
+		return s.renewTikTok(ctx, token)
+	}
+	return s.checked(ctx, a)
+}
+
+// checked notes that an account was asked for, and when it is refreshed.
+func (s *Service) checked(ctx context.Context, a *models.OAuthAccount) error {
+	now := s.Now()
+	next := plannedRefresh(a)
+	if unsettledAlive(a, now) {
+		next = a.ExpiresAt
+	}
+	return s.DB.SetUpkeep(ctx, a.ID, next, &now)
+}
+
+// seeToLogin prolongs a Facebook login, or asks for those of its accounts that
+// are about to post.
+func (s *Service) seeToLogin(ctx context.Context, a *models.OAuthAccount) error {
+	if s.Instagram == nil {
+		return s.upkeepIn(ctx, a, unreadableWait)
+	}
+	if refreshDue(a, s.Now()) {
+		return s.prolongLogin(ctx, a.ID)
+	}
+	accounts, err := s.DB.InstagramAccountsPosting(ctx, a.ID, s.Now().Add(postsAhead))
+	if err != nil {
+		return err
+	}
+	err = s.checkPages(ctx, accounts)
+	if later, ok := errors.AsType[*LaterError](err); ok {
+		return s.upkeepIn(ctx, a, later.In)
+	}
+	if err := settled(err); err != nil {
+		return err
+	}
+	return s.checked(ctx, a)
+}
+
+func (s *Service) upkeepIn(ctx context.Context, a *models.OAuthAccount, wait time.Duration) error {
+	at := s.Now().Add(wait)
+	return s.DB.SetUpkeep(ctx, a.ID, &at, nil)
+}
+
+// recordOf logs the calls of an account's upkeep.
+func (s *Service) recordOf(a *models.OAuthAccount) func(platform.Call) {
+	return func(c platform.Call) {
+		entry := s.logOf(a).WithFields(map[string]any{
+			"action": c.Op, "duration": c.Duration, "http_status": c.HTTPStatus, "log_id": c.LogID,
+		})
+		if c.Err != nil {
+			entry.WithError(c.Err).Info("platform call failed")
+			return
+		}
+		entry.Info("platform call")
+	}
+}
