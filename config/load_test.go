@@ -45,7 +45,7 @@ func TestLoadDefaults(t *testing.T) {
 	want := Config{
 		HTTPAddr: ":3000", OpsAddr: ":3001", PublicURL: "http://localhost:3000",
 		DatabaseURL: secrets.Secret(servers["DATABASE_URL"]), RedisURL: secrets.Secret(servers["REDIS_URL"]),
-		Keyring:      c.Keyring,
+		Keyring:       c.Keyring,
 		TikTokAuthURL: "https://www.tiktok.com", TikTokAPIURL: "https://open.tiktokapis.com",
 		FacebookDialogURL: "https://www.facebook.com", FacebookGraphURL: "https://graph.facebook.com",
 		InstagramUploadURL: "https://rupload.facebook.com", GraphAPIVersion: "v25.0",

@@ -81,11 +81,29 @@ type PageConnection struct {
 // is ErrNoAccounts, and nothing is stored.
 func (d *DB) Connect(ctx context.Context, c *Connection, now time.Time) error {
 	work := c.clone() // ids are filled in, and a connect whose commit failed is tried again
-	err := d.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error { return connect(tx, work, now) })
-	if err == nil || errors.Is(err, ErrNoAccounts) {
-		*c = *work
+	err := d.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error { return d.connect(tx, work, now) })
+	if err != nil && !errors.Is(err, ErrNoAccounts) {
+		return err
 	}
-	return err
+	*c = *work
+	if err != nil {
+		return err
+	}
+	return d.changeRest(ctx, c.wakings(now)...)
+}
+
+// wakings let the posts go on that waited for the accounts of a connection.
+func (c *Connection) wakings(now time.Time) []laneChange {
+	if c.Account.Provider == models.TikTok {
+		return []laneChange{waking(models.Lane(models.TikTok, c.Account.ID), models.DeferredReauthorize, now)}
+	}
+	var changes []laneChange
+	for _, p := range c.Pages {
+		if p.Instagram != nil {
+			changes = append(changes, waking(models.Lane(models.Instagram, p.Instagram.ID), models.DeferredReauthorize, now))
+		}
+	}
+	return changes
 }
 
 func (c *Connection) clone() *Connection {
@@ -98,13 +116,19 @@ func (c *Connection) clone() *Connection {
 	return copied
 }
 
-func connect(tx *gorm.DB, c *Connection, now time.Time) error {
+func (d *DB) connect(tx *gorm.DB, c *Connection, now time.Time) error {
 	if err := saveOAuthAccount(tx, c.Account); err != nil {
 		return err
 	}
-	if c.Account.Provider == models.TikTok {
-		return wakeLane(tx, models.Lane(models.TikTok, c.Account.ID), models.DeferredReauthorize, now)
+	if c.Account.Provider == models.Instagram {
+		if err := connectPages(tx, c, now); err != nil {
+			return err
+		}
 	}
+	return d.changeFirst(tx, c.wakings(now)...)
+}
+
+func connectPages(tx *gorm.DB, c *Connection, now time.Time) error {
 	if err := tx.Where("oauth_account_id = ?", c.Account.ID).Delete(&models.FacebookPage{}).Error; err != nil {
 		return fmt.Errorf("forget the Pages of login %d: %w", c.Account.ID, err)
 	}
@@ -123,7 +147,7 @@ func connectPage(tx *gorm.DB, loginID int64, p *PageConnection, now time.Time) e
 	p.Page.OAuthAccountID = loginID
 	if p.Instagram != nil {
 		p.Instagram.OAuthAccountID = loginID
-		err := saveInstagramAccount(tx, p.Instagram)
+		err := saveInstagramAccount(tx, p.Instagram, now)
 		switch {
 		case errors.Is(err, ErrNotFound):
 			p.Instagram, p.Page.Reason = nil, models.PageElsewhere
@@ -131,9 +155,6 @@ func connectPage(tx *gorm.DB, loginID int64, p *PageConnection, now time.Time) e
 			return err
 		default:
 			p.Page.InstagramAccountID = &p.Instagram.ID
-			if err := wakeLane(tx, models.Lane(models.Instagram, p.Instagram.ID), models.DeferredReauthorize, now); err != nil {
-				return err
-			}
 		}
 	}
 	if p.Page.PageID == "" {
@@ -162,7 +183,7 @@ func saveOAuthAccount(tx *gorm.DB, a *models.OAuthAccount) error {
 	var stored models.OAuthAccount
 	same := tx.Where("user_id = ? AND provider = ? AND provider_account_id = ?", a.UserID, a.Provider, a.ProviderAccountID).
 		Session(&gorm.Session{})
-	err := same.Clauses(clause.Locking{Strength: clause.LockingStrengthUpdate}).Limit(1).Find(&stored).Error
+	err := same.Clauses(clause.Locking{Strength: lockAccount}).Limit(1).Find(&stored).Error
 	if err != nil {
 		return fmt.Errorf("read account: %w", err)
 	}
@@ -171,7 +192,7 @@ func saveOAuthAccount(tx *gorm.DB, a *models.OAuthAccount) error {
 	}
 	set := kept("oauth_accounts", "refresh_token", "username", "display_name", "picture_url")
 	set = append(set, clause.AssignmentColumns([]string{
-		"access_token", "expires_at", "scope", "token_type", "status", "status_reason", "connected_at", "reconnect_by", "refreshed_at", "checked_at",
+		"access_token", "expires_at", "scope", "token_type", "status", "status_reason", "connected_at", "reconnect_by", "refreshed_at", "asked_at",
 		"upkeep_at", "refresh_lease_until", "refresh_unsettled", "refresh_failures", "updated_at",
 	})...)
 	set = append(set, clause.Assignment{Column: clause.Column{Name: "refresh_fence"}, Value: gorm.Expr("oauth_accounts.refresh_fence + 1")})
@@ -190,8 +211,13 @@ func saveOAuthAccount(tx *gorm.DB, a *models.OAuthAccount) error {
 
 // saveInstagramAccount returns ErrNotFound if another user holds the account.
 // One that was disconnected holds nothing any more: it gives the platform's id
-// up and keeps its own, with its posts and history.
-func saveInstagramAccount(tx *gorm.DB, ig *models.InstagramAccount) error {
+// up and keeps its own, with its posts and history. A login that reached the
+// account before, and now reaches none, ends.
+func saveInstagramAccount(tx *gorm.DB, ig *models.InstagramAccount, now time.Time) error {
+	var before models.InstagramAccount
+	if err := tx.Where("ig_business_id = ? AND user_id = ?", ig.IGBusinessID, ig.UserID).Limit(1).Find(&before).Error; err != nil {
+		return fmt.Errorf("read Instagram account: %w", err)
+	}
 	err := tx.Exec(`UPDATE instagram_accounts SET ig_business_id = ig_business_id || '~' || id
 		WHERE ig_business_id = ? AND user_id <> ? AND status = ?`, ig.IGBusinessID, ig.UserID, models.AccountDisconnected).Error
 	if err != nil {
@@ -212,18 +238,35 @@ func saveInstagramAccount(tx *gorm.DB, ig *models.InstagramAccount) error {
 	var stored models.InstagramAccount
 	err = tx.Where("ig_business_id = ? AND user_id = ?", ig.IGBusinessID, ig.UserID).Take(&stored).Error
 	*ig = stored
-	return first(err, "Instagram account of this user")
+	if err := first(err, "Instagram account of this user"); err != nil {
+		return err
+	}
+	if before.OAuthAccountID == 0 || before.OAuthAccountID == ig.OAuthAccountID {
+		return nil
+	}
+	return endEmptyLogin(tx, before.OAuthAccountID, "its accounts are reached by another login", now)
 }
 
 // AccountFilter narrows a list of accounts. Zero values do not narrow.
 type AccountFilter struct {
 	AppID    int64
 	UserID   int64
+	ID       int64
 	Platform models.Platform
 	// AfterPlatform and AfterID name the last account of the page before this one.
 	AfterPlatform models.Platform
 	AfterID       int64
 	Limit         int
+}
+
+func (f AccountFilter) narrow(q *gorm.DB, table string) *gorm.DB {
+	if f.UserID != 0 {
+		q = q.Where("users.id = ?", f.UserID)
+	}
+	if f.ID != 0 {
+		return q.Where(table+".id = ?", f.ID)
+	}
+	return q.Where(table+".id > ?", f.AfterID)
 }
 
 // Account is a connected account as the API names it: one of TikTok, or one of
@@ -267,11 +310,11 @@ func (d *DB) Accounts(ctx context.Context, f AccountFilter) ([]Account, error) {
 
 // Account finds an account of an app.
 func (d *DB) Account(ctx context.Context, appID int64, p models.Platform, id int64) (*Account, error) {
-	accounts, err := d.accountsOn(ctx, p, AccountFilter{AppID: appID, AfterID: id - 1, Limit: 1})
+	accounts, err := d.accountsOn(ctx, p, AccountFilter{AppID: appID, ID: id, Limit: 1})
 	if err != nil {
 		return nil, err
 	}
-	if len(accounts) == 0 || accounts[0].ID() != id {
+	if len(accounts) == 0 {
 		return nil, fmt.Errorf("%s account %d: %w", p, id, ErrNotFound)
 	}
 	return &accounts[0], nil
@@ -283,11 +326,8 @@ func (d *DB) accountsOn(ctx context.Context, p models.Platform, f AccountFilter)
 	}
 	var rows []models.OAuthAccount
 	q := d.orm.WithContext(ctx).Joins("JOIN users ON users.id = oauth_accounts.user_id").
-		Where("users.app_id = ? AND oauth_accounts.provider = ? AND oauth_accounts.id > ?", f.AppID, models.TikTok, f.AfterID)
-	if f.UserID != 0 {
-		q = q.Where("users.id = ?", f.UserID)
-	}
-	if err := q.Order("oauth_accounts.id").Limit(f.Limit).Find(&rows).Error; err != nil {
+		Where("users.app_id = ? AND oauth_accounts.provider = ?", f.AppID, models.TikTok)
+	if err := f.narrow(q, "oauth_accounts").Order("oauth_accounts.id").Limit(f.Limit).Find(&rows).Error; err != nil {
 		return nil, fmt.Errorf("list TikTok accounts: %w", err)
 	}
 	accounts := make([]Account, len(rows))
@@ -300,11 +340,8 @@ func (d *DB) accountsOn(ctx context.Context, p models.Platform, f AccountFilter)
 func (d *DB) instagramAccounts(ctx context.Context, f AccountFilter) ([]Account, error) {
 	var rows []models.InstagramAccount
 	q := d.orm.WithContext(ctx).Joins("JOIN users ON users.id = instagram_accounts.user_id").
-		Where("users.app_id = ? AND instagram_accounts.id > ?", f.AppID, f.AfterID)
-	if f.UserID != 0 {
-		q = q.Where("users.id = ?", f.UserID)
-	}
-	if err := q.Order("instagram_accounts.id").Limit(f.Limit).Find(&rows).Error; err != nil {
+		Where("users.app_id = ?", f.AppID)
+	if err := f.narrow(q, "instagram_accounts").Order("instagram_accounts.id").Limit(f.Limit).Find(&rows).Error; err != nil {
 		return nil, fmt.Errorf("list Instagram accounts: %w", err)
 	}
 	logins, err := d.logins(ctx, rows)

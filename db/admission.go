@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"gorm.io/gorm"
-
 	"socialqueue/models"
 )
 
@@ -84,9 +82,13 @@ func (d *DB) Park(ctx context.Context, ids []string, now time.Time) error {
 // QueueDue turns scheduled posts whose time has come, and that no worker took
 // yet, into queued ones.
 func (d *DB) QueueDue(ctx context.Context, now time.Time) error {
+	skipLocked := "FOR UPDATE SKIP LOCKED" // who changes one just now decides; the next tick sees to it
+	if d.dialect == SQLite {
+		skipLocked = ""
+	}
 	err := d.orm.WithContext(ctx).Exec(`
-		UPDATE posts SET status = 'queued', updated_at = ?
-		WHERE status = 'scheduled' AND run_at <= ? AND lease_until IS NULL`, now, now).Error
+		UPDATE posts SET status = 'queued', updated_at = ? WHERE id IN (
+			SELECT id FROM posts WHERE status = 'scheduled' AND run_at <= ? AND lease_until IS NULL `+skipLocked+`)`, now, now).Error
 	if err != nil {
 		return fmt.Errorf("queue due posts: %w", err)
 	}
@@ -194,16 +196,5 @@ func (d *DB) Refence(ctx context.Context, p *models.Post, now time.Time) error {
 		return fmt.Errorf("refence post %s: %w", p.ID, ErrStale)
 	}
 	p.Fence++
-	return nil
-}
-
-// wakeLane makes the posts of a lane due that were put off for reason.
-func wakeLane(tx *gorm.DB, lane, reason string, now time.Time) error {
-	err := tx.Exec(`
-		UPDATE posts SET run_at = ?, deferred_until = NULL, deferred_reason = '', updated_at = ?
-		WHERE lane = ? AND admission = 'waiting' AND deferred_reason = ? AND lease_until IS NULL`, now, now, lane, reason).Error
-	if err != nil {
-		return fmt.Errorf("wake %s: %w", lane, err)
-	}
 	return nil
 }

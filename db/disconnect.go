@@ -11,8 +11,9 @@ import (
 	"socialqueue/models"
 )
 
-// eventBatch is how many timeline entries go into one statement.
-const eventBatch = 500
+// lockAccount locks an account's row against others that change it, but not
+// against posts that are accepted for it, which refer to its id.
+const lockAccount = "NO KEY UPDATE"
 
 // Ending is how an account stops being able to post.
 type Ending struct {
@@ -32,23 +33,28 @@ func (e Ending) rows(tx *gorm.DB) *gorm.DB {
 	return tx.Model(&models.OAuthAccount{}).Where("id = ?", e.AccountID)
 }
 
-// Reauthorize notes that the platform refused an account's token for good. In
-// the same transaction its due posts are put off, each with the reason in its
-// timeline, until that time or until the account is connected again. stillRefused
-// narrows the write to the token that was refused, so that an account which got
-// a new one meanwhile stays as it is; then the answer is ErrStale.
-func (d *DB) Reauthorize(ctx context.Context, e Ending, stillRefused Refused, until, now time.Time) error {
-	return d.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+// Reauthorize notes that the platform refused an account's token for good, and
+// puts its due posts off, each with the reason in its timeline, until that time or
+// until the account is connected again. A post that this does not reach finds out
+// by itself. refused narrows the write to the token that was refused, so that an
+// account which got a new one meanwhile stays as it is; then the answer is ErrStale.
+func (d *DB) Reauthorize(ctx context.Context, e Ending, refused Refused, until, now time.Time) error {
+	posts := deferring(e, until, now)
+	err := d.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		set := map[string]any{"status": models.AccountReauthorize, "status_reason": e.Reason, "updated_at": now}
 		if e.Platform == models.TikTok {
 			set["upkeep_at"], set["refresh_lease_until"], set["refresh_unsettled"] = nil, nil, false
 		}
-		res := stillRefused.narrow(e.rows(tx)).Where("status = ?", models.AccountActive).UpdateColumns(set)
+		res := refused.narrow(e.rows(tx)).Where("status = ?", models.AccountActive).UpdateColumns(set)
 		if err := changedOne(res, fmt.Sprintf("mark %s account %d", e.Platform, e.AccountID)); err != nil {
 			return err
 		}
-		return deferLane(tx, e, until, now)
+		return d.changeFirst(tx, posts)
 	})
+	if err != nil {
+		return err
+	}
+	return d.changeRest(ctx, posts)
 }
 
 // Refused names the token that a platform refused: by the fence of the refresh
@@ -65,195 +71,175 @@ func (r Refused) narrow(q *gorm.DB) *gorm.DB {
 	return q.Where("refresh_fence = ?", r.Fence)
 }
 
-// laneChange is a post of a lane that was changed behind its back.
-type laneChange struct {
-	ID    string
-	Fence int64
-}
-
-// deferLane puts off the posts of a lane that are due and that no worker has.
-func deferLane(tx *gorm.DB, e Ending, until, now time.Time) error {
-	var changed []laneChange
-	err := tx.Raw(`
-		UPDATE posts SET admission = 'waiting', enqueued_at = NULL, run_at = @until, deferred_until = @until, deferred_reason = @reason,
-			fence = fence + 1, updated_at = @now
-		WHERE lane = @lane AND status = 'queued' AND lease_until IS NULL
-		RETURNING id, fence`,
-		map[string]any{"lane": e.lane(), "until": until, "reason": models.DeferredReauthorize, "now": now}).Scan(&changed).Error
-	if err != nil {
-		return fmt.Errorf("put off the posts of %s: %w", e.lane(), err)
-	}
-	return noteChanges(tx, changed, models.PostEvent{
-		At: now, Type: models.EventNote, Message: "waits until the account is connected again: " + e.Reason,
-	})
-}
-
-// noteChanges writes the same entry into the timeline of every changed post.
-func noteChanges(tx *gorm.DB, changed []laneChange, entry models.PostEvent) error {
-	events := make([]models.PostEvent, len(changed))
-	for i, c := range changed {
-		events[i] = entry
-		events[i].PostID, events[i].Fence = c.ID, c.Fence
-	}
-	if len(events) == 0 {
-		return nil
-	}
-	if err := tx.CreateInBatches(&events, eventBatch).Error; err != nil {
-		return fmt.Errorf("write timelines: %w", err)
-	}
-	return nil
-}
-
-// Disconnect ends an account for good and cancels the posts whose sending has
-// not begun, each with the reason in its timeline, in one transaction. An account
-// that is disconnected already stays as it is.
+// Disconnect ends an account for good and cancels the posts whose sending has not
+// begun, each with the reason in its timeline. An account that is disconnected
+// already stays as it is, and what is left of its posts is canceled.
 //
 // The tokens of a TikTok account, and those of a Facebook login with its last
-// account, stay sealed in the row until they are revoked: the upkeep that does so
-// is due at once. The login's id is returned then, else 0.
-func (d *DB) Disconnect(ctx context.Context, e Ending, now time.Time) (toRevoke int64, err error) {
+// account, stay sealed in the row until they are revoked. The upkeep of that row,
+// whose id is returned, is due at once: it revokes, and finishes what was cut off
+// here.
+func (d *DB) Disconnect(ctx context.Context, e Ending, now time.Time) (login int64, err error) {
+	posts := canceling(e, now)
 	err = d.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
-		toRevoke, err = disconnect(tx, e, now)
-		return err
+		if login, err = lockLogin(tx, e); err != nil {
+			return err
+		}
+		if err := end(tx, e, login, now); err != nil {
+			return err
+		}
+		return d.changeFirst(tx, posts...)
 	})
-	return toRevoke, err
-}
-
-func disconnect(tx *gorm.DB, e Ending, now time.Time) (toRevoke int64, err error) {
-	login, err := lockLogin(tx, e)
 	if err != nil {
 		return 0, err
 	}
-	set := map[string]any{"status": models.AccountDisconnected, "status_reason": e.Reason, "updated_at": now}
-	if e.Platform == models.Instagram {
-		set["access_token"] = ""
-	} else {
-		endLogin(set, now)
+	return login, d.changeRest(ctx, posts...)
+}
+
+// lockLogin locks the row whose tokens reach an account, before anything else: of
+// two that disconnect the last accounts of a login, one has to see it empty.
+func lockLogin(tx *gorm.DB, e Ending) (id int64, err error) {
+	if e.Platform == models.TikTok {
+		return e.AccountID, lockOAuthAccount(tx, e.AccountID, &models.OAuthAccount{})
 	}
-	res := e.rows(tx).Where("status <> ?", models.AccountDisconnected).UpdateColumns(set)
-	if res.Error != nil {
-		return 0, fmt.Errorf("disconnect %s account %d: %w", e.Platform, e.AccountID, res.Error)
+	for {
+		var before, after models.InstagramAccount
+		if err := first(tx.Take(&before, e.AccountID).Error, fmt.Sprintf("Instagram account %d", e.AccountID)); err != nil {
+			return 0, err
+		}
+		if err := lockOAuthAccount(tx, before.OAuthAccountID, &models.OAuthAccount{}); err != nil {
+			return 0, err
+		}
+		err := first(tx.Take(&after, e.AccountID).Error, fmt.Sprintf("Instagram account %d", e.AccountID))
+		if err != nil || after.OAuthAccountID == before.OAuthAccountID {
+			return before.OAuthAccountID, err
+		}
 	}
-	if err := cancelLane(tx, e, now); err != nil {
-		return 0, err
+}
+
+func lockOAuthAccount(tx *gorm.DB, id int64, into *models.OAuthAccount) error {
+	err := tx.Clauses(clause.Locking{Strength: lockAccount}).Where("id = ?", id).Take(into).Error
+	return first(err, fmt.Sprintf("OAuth account %d", id))
+}
+
+// end writes that an account is disconnected, and its login with it if that was
+// the last one.
+func end(tx *gorm.DB, e Ending, login int64, now time.Time) error {
+	if e.Platform == models.TikTok {
+		return endLogin(tx, login, e.Reason, now)
 	}
-	switch {
-	case res.RowsAffected == 0:
-		return 0, nil
-	case e.Platform == models.TikTok:
-		return e.AccountID, nil
+	err := e.rows(tx).Where("status <> ?", models.AccountDisconnected).UpdateColumns(map[string]any{
+		"status": models.AccountDisconnected, "status_reason": e.Reason, "access_token": "", "updated_at": now,
+	}).Error
+	if err != nil {
+		return fmt.Errorf("disconnect Instagram account %d: %w", e.AccountID, err)
+	}
+	if err := tx.Model(&models.OAuthAccount{}).Where("id = ?", login).UpdateColumn("upkeep_at", now).Error; err != nil {
+		return fmt.Errorf("ask for the upkeep of login %d: %w", login, err)
 	}
 	return endEmptyLogin(tx, login, e.Reason, now)
 }
 
-// lockLogin locks the row whose tokens reach an account, before anything else:
-// of two that disconnect the last accounts of a login, one has to see it empty.
-func lockLogin(tx *gorm.DB, e Ending) (id int64, err error) {
-	id = e.AccountID
-	if e.Platform == models.Instagram {
-		var ig models.InstagramAccount
-		if err := first(tx.Take(&ig, e.AccountID).Error, fmt.Sprintf("Instagram account %d", e.AccountID)); err != nil {
-			return 0, err
-		}
-		id = ig.OAuthAccountID
+// endEmptyLogin ends a Facebook login that reaches no account any more.
+func endEmptyLogin(tx *gorm.DB, login int64, reason string, now time.Time) error {
+	var left int64
+	err := tx.Model(&models.InstagramAccount{}).
+		Where("oauth_account_id = ? AND status <> ?", login, models.AccountDisconnected).Count(&left).Error
+	if err != nil {
+		return fmt.Errorf("count the accounts of login %d: %w", login, err)
 	}
-	var login models.OAuthAccount
-	err = tx.Clauses(clause.Locking{Strength: clause.LockingStrengthUpdate}).Take(&login, id).Error
-	return id, first(err, fmt.Sprintf("OAuth account %d", id))
+	if left > 0 {
+		return nil
+	}
+	return endLogin(tx, login, reason, now)
 }
 
-// endLogin ends whatever is under way with the tokens of a row.
-func endLogin(set map[string]any, now time.Time) {
-	set["refresh_fence"], set["refresh_lease_until"], set["refresh_failures"] = gorm.Expr("refresh_fence + 1"), nil, 0
-	set["refresh_unsettled"], set["upkeep_at"] = false, now
+// endLogin ends a row's tokens and whatever is under way with them.
+func endLogin(tx *gorm.DB, id int64, reason string, now time.Time) error {
+	err := tx.Model(&models.OAuthAccount{}).Where("id = ? AND status <> ?", id, models.AccountDisconnected).
+		UpdateColumns(map[string]any{
+			"status": models.AccountDisconnected, "status_reason": reason, "refresh_fence": gorm.Expr("refresh_fence + 1"),
+			"refresh_lease_until": nil, "refresh_failures": 0, "refresh_unsettled": false, "upkeep_at": now, "updated_at": now,
+		}).Error
+	if err != nil {
+		return fmt.Errorf("disconnect account %d: %w", id, err)
+	}
+	return nil
 }
 
-// endEmptyLogin ends a Facebook login if its last Instagram account is gone.
-func endEmptyLogin(tx *gorm.DB, login int64, reason string, now time.Time) (toRevoke int64, err error) {
-	set := map[string]any{"status": models.AccountDisconnected, "status_reason": reason, "updated_at": now}
-	endLogin(set, now)
-	res := tx.Model(&models.OAuthAccount{}).
-		Where("id = ? AND status <> ?", login, models.AccountDisconnected).
-		Where("NOT EXISTS (SELECT 1 FROM instagram_accounts i WHERE i.oauth_account_id = oauth_accounts.id AND i.status <> ?)", models.AccountDisconnected).
-		UpdateColumns(set)
-	if res.Error != nil {
-		return 0, fmt.Errorf("disconnect login %d: %w", login, res.Error)
+// FinishEnding cancels what is left of the posts of a row's disconnected accounts,
+// where a disconnect was cut off.
+func (d *DB) FinishEnding(ctx context.Context, a *models.OAuthAccount, now time.Time) error {
+	var endings []Ending
+	if a.Provider == models.TikTok && a.Status == models.AccountDisconnected {
+		endings = append(endings, Ending{Platform: models.TikTok, AccountID: a.ID, Reason: a.StatusReason})
 	}
-	if res.RowsAffected == 0 {
-		return 0, nil
+	var gone []models.InstagramAccount
+	err := d.orm.WithContext(ctx).Where("oauth_account_id = ? AND status = ?", a.ID, models.AccountDisconnected).Find(&gone).Error
+	if err != nil {
+		return fmt.Errorf("list the disconnected accounts of login %d: %w", a.ID, err)
 	}
-	return login, nil
-}
-
-// cancelLane cancels the posts of a lane whose sending has not begun.
-func cancelLane(tx *gorm.DB, e Ending, now time.Time) error {
-	for _, from := range []models.Status{models.Scheduled, models.Queued} {
-		var changed []laneChange
-		err := tx.Raw(`
-			UPDATE posts SET status = 'canceled', admission = '', enqueued_at = NULL, run_at = NULL, deferred_until = NULL, deferred_reason = '',
-				fence = fence + 1, updated_at = @now
-			WHERE lane = @lane AND status = @from AND lease_until IS NULL
-			RETURNING id, fence`,
-			map[string]any{"lane": e.lane(), "from": from, "now": now}).Scan(&changed).Error
-		if err != nil {
-			return fmt.Errorf("cancel the posts of %s: %w", e.lane(), err)
-		}
-		err = noteChanges(tx, changed, models.PostEvent{
-			At: now, Type: models.EventState, From: from, To: models.Canceled, Message: "canceled: " + e.Reason,
-		})
-		if err != nil {
+	for _, ig := range gone {
+		endings = append(endings, Ending{Platform: models.Instagram, AccountID: ig.ID, Reason: ig.StatusReason})
+	}
+	for _, e := range endings {
+		if err := d.changeRest(ctx, canceling(e, now)...); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// ForgetTokens removes the tokens of a disconnected account: they were revoked,
-// or are dead.
-func (d *DB) ForgetTokens(ctx context.Context, id int64) error {
-	return forgetTokens(d.orm.WithContext(ctx), id)
-}
-
-func forgetTokens(tx *gorm.DB, id int64) error {
-	err := tx.Model(&models.OAuthAccount{}).Where("id = ? AND status = ?", id, models.AccountDisconnected).
-		UpdateColumns(map[string]any{"access_token": "", "refresh_token": nil, "upkeep_at": nil, "refresh_failures": 0}).Error
+// ForgetTokens removes the tokens of a disconnected account, which were revoked or
+// are dead, unless it has others by now.
+func (d *DB) ForgetTokens(ctx context.Context, a *models.OAuthAccount) error {
+	err := forgetTokens(d.orm.WithContext(ctx).Where("refresh_fence = ?", a.RefreshFence), a.ID, nil)
 	if err != nil {
-		return fmt.Errorf("forget the tokens of account %d: %w", id, err)
+		return fmt.Errorf("forget the tokens of account %d: %w", a.ID, err)
 	}
 	return nil
+}
+
+func forgetTokens(tx *gorm.DB, id int64, upkeep *time.Time) error {
+	return tx.Model(&models.OAuthAccount{}).Where("id = ? AND status = ?", id, models.AccountDisconnected).
+		UpdateColumns(map[string]any{"access_token": "", "refresh_token": nil, "upkeep_at": upkeep, "refresh_failures": 0}).Error
 }
 
 // Deauthorize ends a TikTok account, or a Facebook login with all its accounts,
-// whose owner withdrew the consent at the platform: its tokens are dead and go
-// at once.
-func (d *DB) Deauthorize(ctx context.Context, account *models.OAuthAccount, reason string, now time.Time) error {
-	return d.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
-		return deauthorize(tx, account, reason, now)
-	})
-}
-
-func deauthorize(tx *gorm.DB, account *models.OAuthAccount, reason string, now time.Time) error {
-	endings := []Ending{{Platform: models.TikTok, AccountID: account.ID, Reason: reason}}
-	if account.Provider == models.Instagram {
-		var ids []int64
-		if err := tx.Model(&models.InstagramAccount{}).Where("oauth_account_id = ?", account.ID).Pluck("id", &ids).Error; err != nil {
-			return fmt.Errorf("list the accounts of login %d: %w", account.ID, err)
-		}
-		endings = endings[:0]
-		for _, id := range ids {
-			endings = append(endings, Ending{Platform: models.Instagram, AccountID: id, Reason: reason})
-		}
-	}
-	for _, e := range endings {
-		if _, err := disconnect(tx, e, now); err != nil {
+// whose owner withdrew the consent at the platform at that time: its tokens are
+// dead and go at once. It reports false if the owner consented again since.
+func (d *DB) Deauthorize(ctx context.Context, id int64, reason string, at, now time.Time) (ended bool, err error) {
+	var a models.OAuthAccount
+	err = d.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		if err := lockOAuthAccount(tx, id, &a); err != nil {
 			return err
 		}
+		if ended = !a.ConnectedSince(at); !ended {
+			return nil
+		}
+		return deauthorize(tx, &a, reason, now)
+	})
+	if err != nil || !ended {
+		return false, err
 	}
-	set := map[string]any{"status": models.AccountDisconnected, "status_reason": reason, "updated_at": now}
-	endLogin(set, now)
-	err := tx.Model(&models.OAuthAccount{}).Where("id = ? AND status <> ?", account.ID, models.AccountDisconnected).UpdateColumns(set).Error
+	if a, err := d.OAuthAccount(ctx, id); err == nil {
+		return true, d.FinishEnding(ctx, a, now)
+	}
+	return true, err
+}
+
+// deauthorize writes the end of a row that the caller has locked. The posts follow.
+func deauthorize(tx *gorm.DB, a *models.OAuthAccount, reason string, now time.Time) error {
+	err := tx.Model(&models.InstagramAccount{}).Where("oauth_account_id = ? AND status <> ?", a.ID, models.AccountDisconnected).
+		UpdateColumns(map[string]any{"status": models.AccountDisconnected, "status_reason": reason, "access_token": "", "updated_at": now}).Error
 	if err != nil {
-		return fmt.Errorf("disconnect account %d: %w", account.ID, err)
+		return fmt.Errorf("disconnect the accounts of login %d: %w", a.ID, err)
 	}
-	return forgetTokens(tx, account.ID)
+	if err := endLogin(tx, a.ID, reason, now); err != nil {
+		return err
+	}
+	if err := forgetTokens(tx, a.ID, &now); err != nil { // the upkeep that is due finishes with the posts
+		return fmt.Errorf("forget the tokens of account %d: %w", a.ID, err)
+	}
+	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
 
 	"socialqueue/models"
 )
@@ -23,7 +24,8 @@ type Deletion struct {
 
 // RequestDeletion ends what a person connected and marks it to be deleted. It
 // returns the code of the request, which is that of an earlier one that is not
-// done yet. Where there is nothing to delete it is done at once.
+// done yet. The posts go with the erasing: nothing of them is sent meanwhile, as no
+// token is left. Where there is nothing to delete it is done at once.
 func (d *DB) RequestDeletion(ctx context.Context, r Deletion, now time.Time) (code string, err error) {
 	err = d.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		code, err = requestDeletion(tx, r, now)
@@ -34,31 +36,34 @@ func (d *DB) RequestDeletion(ctx context.Context, r Deletion, now time.Time) (co
 
 func requestDeletion(tx *gorm.DB, r Deletion, now time.Time) (code string, err error) {
 	var accounts []models.OAuthAccount
-	err = tx.Where("provider = ? AND provider_account_id = ?", r.Provider, r.ProviderAccountID).Order("id").Find(&accounts).Error
+	err = tx.Clauses(clause.Locking{Strength: lockAccount}).
+		Where("provider = ? AND provider_account_id = ?", r.Provider, r.ProviderAccountID).Order("id").Find(&accounts).Error
 	if err != nil {
 		return "", fmt.Errorf("list %s accounts: %w", r.Provider, err)
 	}
 	request := models.DataDeletion{Code: r.Code, RequestedAt: now, CompletedAt: &now}
+	for _, a := range accounts {
+		if a.DeletionCode != nil {
+			request.Code, request.CompletedAt = *a.DeletionCode, nil
+		}
+	}
 	for i := range accounts {
 		a := &accounts[i]
-		if a.DeletionCode != nil {
-			return *a.DeletionCode, nil
-		}
-		if a.ConnectedSince(r.AskedAt) {
+		if a.DeletionCode != nil || a.ConnectedSince(r.AskedAt) {
 			continue
 		}
 		request.CompletedAt = nil
 		if err := deauthorize(tx, a, r.Reason, now); err != nil {
 			return "", err
 		}
-		if err := tx.Model(a).UpdateColumn("deletion_code", r.Code).Error; err != nil {
+		if err := tx.Model(a).UpdateColumn("deletion_code", request.Code).Error; err != nil {
 			return "", fmt.Errorf("mark account %d: %w", a.ID, err)
 		}
 	}
-	if err := tx.Create(&request).Error; err != nil {
+	if err := tx.Clauses(clause.OnConflict{DoNothing: true}).Create(&request).Error; err != nil {
 		return "", fmt.Errorf("store the request to delete: %w", err)
 	}
-	return r.Code, nil
+	return request.Code, nil
 }
 
 // DataDeletion finds a request by its code.

@@ -26,7 +26,7 @@ var ErrBusy = errors.New("another process is refreshing the account's tokens")
 func (d *DB) ClaimRefresh(ctx context.Context, id int64, now time.Time, lease time.Duration, check func(*models.OAuthAccount) error) (*models.OAuthAccount, error) {
 	var a models.OAuthAccount
 	err := d.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
-		err := tx.Clauses(clause.Locking{Strength: clause.LockingStrengthUpdate}).Where("id = ?", id).Take(&a).Error
+		err := tx.Clauses(clause.Locking{Strength: lockAccount}).Where("id = ?", id).Take(&a).Error
 		if err := first(err, fmt.Sprintf("OAuth account %d", id)); err != nil {
 			return err
 		}
@@ -80,7 +80,7 @@ func (d *DB) EndRefresh(ctx context.Context, e RefreshEnd, now time.Time) error 
 		"refresh_lease_until": nil, "refresh_unsettled": e.Unsettled, "refresh_failures": e.Failures, "upkeep_at": e.UpkeepAt,
 	}
 	if t := e.Tokens; t != nil {
-		set["access_token"], set["expires_at"], set["refreshed_at"], set["checked_at"], set["updated_at"] = t.Access, t.ExpiresAt, now, now, now
+		set["access_token"], set["expires_at"], set["refreshed_at"], set["asked_at"], set["updated_at"] = t.Access, t.ExpiresAt, now, now, now
 		if t.Refresh != nil {
 			set["refresh_token"] = *t.Refresh
 		}
@@ -115,15 +115,13 @@ func (d *DB) ReplacePageToken(ctx context.Context, id int64, old, token string, 
 	return changedOne(res, fmt.Sprintf("store the page token of Instagram account %d", id))
 }
 
-// SetUpkeep notes when an account is seen to next. checked, if set, notes that
-// the platform just accepted its token.
-func (d *DB) SetUpkeep(ctx context.Context, id int64, at *time.Time, checked *time.Time) error {
-	set := map[string]any{"upkeep_at": at}
-	if checked != nil {
-		set["checked_at"] = *checked
-	}
-	if err := d.orm.WithContext(ctx).Model(&models.OAuthAccount{}).Where("id = ?", id).UpdateColumns(set).Error; err != nil {
-		return fmt.Errorf("note the upkeep of account %d: %w", id, err)
+// SetUpkeep notes when an account is seen to next, unless its tokens or its status
+// changed since it was read: then that decides.
+func (d *DB) SetUpkeep(ctx context.Context, a *models.OAuthAccount, at *time.Time) error {
+	err := d.orm.WithContext(ctx).Model(&models.OAuthAccount{}).
+		Where("id = ? AND refresh_fence = ? AND status = ?", a.ID, a.RefreshFence, a.Status).UpdateColumn("upkeep_at", at).Error
+	if err != nil {
+		return fmt.Errorf("note the upkeep of account %d: %w", a.ID, err)
 	}
 	return nil
 }
@@ -149,12 +147,13 @@ func (d *DB) DueUpkeep(ctx context.Context, now time.Time, limit int) ([]Upkeep,
 }
 
 // AskBeforePosts makes the upkeep due of active accounts that have posts due
-// until then and that no platform was asked about since stale. It looks at limit
-// posts at most, the soonest first.
+// until then and that nobody asked for since stale: once, whatever comes of it.
+// One whose refresh is just failing has a time of its own. It looks at limit posts
+// at most, the soonest first.
 func (d *DB) AskBeforePosts(ctx context.Context, now, until, stale time.Time, limit int) error {
 	err := d.orm.WithContext(ctx).Exec(`
-		UPDATE oauth_accounts SET upkeep_at = @now
-		WHERE status = 'active' AND (checked_at IS NULL OR checked_at < @stale) AND (upkeep_at IS NULL OR upkeep_at > @now)
+		UPDATE oauth_accounts SET upkeep_at = @now, asked_at = @now
+		WHERE status = 'active' AND (asked_at IS NULL OR asked_at < @stale) AND (upkeep_at IS NULL OR upkeep_at > @now) AND refresh_failures = 0
 			AND id IN (SELECT COALESCE(i.oauth_account_id, soon.oauth_account_id) FROM (
 				SELECT oauth_account_id, instagram_account_id FROM posts
 				WHERE status = 'scheduled' AND run_at <= @until ORDER BY run_at LIMIT @limit) soon

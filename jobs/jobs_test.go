@@ -19,6 +19,7 @@ import (
 
 	"socialqueue/jobs/redistest"
 	"socialqueue/models"
+	"socialqueue/observe"
 	"socialqueue/publish"
 )
 
@@ -132,6 +133,72 @@ func TestSecondEnqueueIsSuccess(t *testing.T) {
 	}
 	if info, err := q.inspector.GetQueueInfo(QueuePublish); err != nil || info.Size != 1 {
 		t.Errorf("queue = %+v, %v; want one task", info, err)
+	}
+}
+
+type keeperFunc func(ctx context.Context, accountID int64) error
+
+func (f keeperFunc) Upkeep(ctx context.Context, accountID int64) error { return f(ctx, accountID) }
+
+// TestUpkeep: an account is seen to once for each fence of its tokens, however often
+// that is asked for; and again when it is asked for after that.
+func TestUpkeep(t *testing.T) {
+	client := newClient(t)
+	q := NewQueue(client)
+	for range 3 {
+		if err := q.EnqueueUpkeep(t.Context(), 7, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if info, err := q.inspector.GetQueueInfo(QueueTokens); err != nil || info.Size != 1 {
+		t.Fatalf("queue = %+v, %v; want one task", info, err)
+	}
+	seen := make(chan int64, 10)
+	w := NewWorker(client, nil, keeperFunc(func(ctx context.Context, id int64) error {
+		if observe.CorrelationID(ctx) == "" {
+			t.Error("the upkeep has no correlation id")
+		}
+		seen <- id
+		return nil
+	}), quiet(), WorkerOptions{Concurrency: 2, UploadConcurrency: 1, ShutdownTimeout: 5 * time.Second})
+	if err := w.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.Stop)
+	for range 2 {
+		select {
+		case id := <-seen:
+			if id != 7 {
+				t.Errorf("account %d was seen to, want 7", id)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatal("nobody saw to the account")
+		}
+		eventually(t, 5*time.Second, "the task is gone", func() bool {
+			info, err := q.inspector.GetQueueInfo(QueueTokens)
+			return err == nil && info.Size == 0
+		})
+		if err := q.EnqueueUpkeep(t.Context(), 7, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestArchivedUpkeepIsReplaced: a task that somebody archived by hand does not hold
+// its account up.
+func TestArchivedUpkeepIsReplaced(t *testing.T) {
+	q := NewQueue(newClient(t))
+	if err := q.EnqueueUpkeep(t.Context(), 7, 3); err != nil {
+		t.Fatal(err)
+	}
+	if err := q.inspector.ArchiveTask(QueueTokens, "account-7:3"); err != nil {
+		t.Fatal(err)
+	}
+	if err := q.EnqueueUpkeep(t.Context(), 7, 3); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := q.inspector.GetQueueInfo(QueueTokens); err != nil || info.Pending != 1 || info.Archived != 0 {
+		t.Errorf("queue = %+v, %v; want one pending task", info, err)
 	}
 }
 
@@ -367,6 +434,7 @@ func TestUnknownTaskWaits(t *testing.T) {
 	for id, task := range map[string]*asynq.Task{
 		"type":    asynq.NewTask("tiktok:carousel", newer),
 		"version": asynq.NewTask(TypeTikTokPublish, newer),
+		"account": asynq.NewTask(TypeTokenRefresh, newer),
 	} {
 		if _, err := q.client.EnqueueContext(t.Context(), task, asynq.Queue(QueuePublish), asynq.TaskID(id), asynq.MaxRetry(1)); err != nil {
 			t.Fatal(err)

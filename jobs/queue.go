@@ -77,7 +77,23 @@ func (q *Queue) EnqueueUpkeep(ctx context.Context, accountID, fence int64) error
 		return err
 	}
 	id := fmt.Sprintf("account-%d:%d", accountID, fence)
+	if err := q.removeDead(id); err != nil {
+		return err
+	}
 	return q.put(ctx, task, id, asynq.Queue(QueueTokens), asynq.Timeout(upkeepTimeout))
+}
+
+// removeDead removes a task of an account that was archived, by hand as nobody
+// else does it: its id would stay taken, and the account alone.
+func (q *Queue) removeDead(id string) error {
+	info, err := q.inspector.GetTaskInfo(QueueTokens, id)
+	if err == nil && info.State == asynq.TaskStateArchived {
+		err = q.inspector.DeleteTask(QueueTokens, id)
+	}
+	if err != nil && !errors.Is(err, asynq.ErrTaskNotFound) && !errors.Is(err, asynq.ErrQueueNotFound) {
+		return fmt.Errorf("look for %s: %w", id, err)
+	}
+	return nil
 }
 
 // put enqueues a task under an id of ours. That it is in already is success.

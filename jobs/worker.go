@@ -12,6 +12,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"socialqueue/db"
+	"socialqueue/observe"
 	"socialqueue/publish"
 )
 
@@ -146,7 +147,7 @@ func (w *Worker) runPost(ctx context.Context, t *asynq.Task) error {
 	if err != nil {
 		return undecoded(err)
 	}
-	err = w.runner.RunStep(ctx, task, w.drain)
+	err = w.runner.RunStep(observe.WithCorrelationID(ctx, task.CorrelationID), task, w.drain)
 	if early, ok := errors.AsType[*db.EarlyError](err); ok {
 		return later(early.In, err)
 	}
@@ -158,7 +159,7 @@ func (w *Worker) keepAccount(ctx context.Context, t *asynq.Task) error {
 	if err != nil {
 		return undecoded(err)
 	}
-	return w.keeper.Upkeep(ctx, id)
+	return w.keeper.Upkeep(observe.WithCorrelationID(ctx, t.Headers()[headerCorrelation]), id)
 }
 
 // undecoded puts off what a newer program made, and ends what nobody can read.

@@ -70,7 +70,9 @@ type OAuthAccount struct {
 	ReconnectBy *time.Time
 	// RefreshedAt is when the platform gave the access token.
 	RefreshedAt *time.Time
-	CheckedAt   *time.Time
+	// AskedAt is when the platform last gave a token, or somebody was last sent to
+	// ask it about this one.
+	AskedAt *time.Time
 	// UpkeepAt is when the scheduler has somebody see to this account: refresh the
 	// token of an active one, revoke that of a disconnected one. Nil: never.
 	UpkeepAt *time.Time

@@ -111,16 +111,14 @@ func (o Outcome) reasons() []string {
 	return reasons
 }
 
-// finishTime bounds a connect: a login may show hundreds of Pages.
-const finishTime = time.Minute
+// finishTime bounds the calls of a connect: a login may show hundreds of Pages.
+const finishTime = 45 * time.Second
 
 // Finish takes a platform's callback. A browser may make it twice: the first one
 // exchanges the code, and every one gets the same answer. An error is trouble of
 // ours that leaves the connect as it was, so that the callback may be made again.
 func (s *Service) Finish(ctx context.Context, cb Callback) (Outcome, error) {
-	// A code works once. A browser that left must not stop what cannot be repeated.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTime)
-	defer cancel()
+	ctx = context.WithoutCancel(ctx) // a code works once: a browser that left must not stop it
 	c, err := s.connects.read(ctx, cb.State)
 	if errors.Is(err, errUnknownState) || err == nil && c.Platform != cb.Platform {
 		return stateInvalid(cb.Platform), nil
@@ -137,7 +135,7 @@ func (s *Service) Finish(ctx context.Context, cb Callback) (Outcome, error) {
 	}
 	o := s.finish(ctx, c, cb)
 	if err := s.connects.keep(ctx, cb.State, o); err != nil {
-		s.Log.WithError(err).Warn("a connect is done, but a second callback will not get its answer")
+		s.log(ctx).WithError(err).Warn("a connect is done, but a second callback will not get its answer")
 	}
 	return o, nil
 }
@@ -169,11 +167,13 @@ func (s *Service) finish(ctx context.Context, c connect, cb Callback) Outcome {
 	case cb.Error != "" || cb.Code.Empty():
 		return c.failed(CodeDenied, "The consent was not given, so nothing was connected. To connect the account, go back to the app and allow the access.")
 	}
-	log := s.Log.WithFields(map[string]any{"provider": c.Platform, "userId": c.UserID, "action": "connect"})
-	ctx = platform.WithRecorder(ctx, s.recordOf(&models.OAuthAccount{Provider: c.Platform, UserID: c.UserID}))
+	ctx, cancel := context.WithTimeout(ctx, finishTime)
+	defer cancel()
+	log := s.log(ctx).WithFields(map[string]any{"provider": c.Platform, "userId": c.UserID, "action": "connect"})
+	ctx = platform.WithRecorder(ctx, s.recordOf(ctx, &models.OAuthAccount{Provider: c.Platform, UserID: c.UserID}))
 	o, err := s.exchange(ctx, c, cb.Code)
 	if err != nil {
-		log.WithError(err).Error("an account could not be connected")
+		log.WithError(err).Warn("an account could not be connected")
 		return o
 	}
 	log.WithFields(map[string]any{"code": o.Code, "accounts": len(o.Accounts)}).Info("a connect has ended")

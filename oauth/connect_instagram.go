@@ -92,9 +92,12 @@ func (s *Service) pagesOf(ctx context.Context, l login) ([]instagram.Page, error
 func (s *Service) loginRows(ctx context.Context, c connect, l login) (*db.Connection, error) {
 	now := s.Now()
 	scope, expires := joinScopes(l.granted), userTokenEnd(now, l.token)
+	if end := s.pagesEnd(ctx, l.pages); !end.IsZero() && end.Before(expires) {
+		expires = models.Time(end) // they are read anew when the login is prolonged
+	}
 	a := &models.OAuthAccount{
 		UserID: c.UserID, Provider: models.Instagram, ProviderAccountID: l.id, DisplayName: cut(l.name), Scope: &scope, TokenType: tokenType,
-		Status: models.AccountActive, ExpiresAt: &expires, ConnectedAt: now, RefreshedAt: &now, CheckedAt: &now, CreatedAt: now, UpdatedAt: now,
+		Status: models.AccountActive, ExpiresAt: &expires, ConnectedAt: now, RefreshedAt: &now, AskedAt: &now, CreatedAt: now, UpdatedAt: now,
 	}
 	if !l.dataAccessEnds.IsZero() {
 		ends := models.Time(l.dataAccessEnds)
@@ -104,27 +107,22 @@ func (s *Service) loginRows(ctx context.Context, c connect, l login) (*db.Connec
 		return nil, err
 	}
 	a.UpkeepAt = plannedRefresh(a)
-	s.expectLastingPages(ctx, a, l.pages)
 	pages, err := s.pageRows(ctx, c, l.pages, now)
 	return &db.Connection{Account: a, Pages: pages}, err
 }
 
-// expectLastingPages looks at one of the Page tokens: from a long-lived user token
-// they have no end. If they have one all the same, they are read anew before it.
-func (s *Service) expectLastingPages(ctx context.Context, login *models.OAuthAccount, pages []instagram.Page) {
+// pagesEnd is when the Page tokens of a login end: from a long-lived user token
+// never, which one of them is asked for; zero is never, or not told.
+func (s *Service) pagesEnd(ctx context.Context, pages []instagram.Page) time.Time {
 	i := slices.IndexFunc(pages, func(p instagram.Page) bool { return !p.Token.Empty() })
 	if i < 0 {
-		return
+		return time.Time{}
 	}
 	info, err := s.Instagram.InspectToken(ctx, pages[i].Token)
-	if err != nil || info.ExpiresAt.IsZero() {
-		return
+	if err != nil {
+		return time.Time{}
 	}
-	s.logOf(login).WithField("expires_at", info.ExpiresAt).Warn("Meta gave Page tokens that end; they are read anew before that")
-	if at := refreshTime(login.ConnectedAt, info.ExpiresAt); login.UpkeepAt == nil || at.Before(*login.UpkeepAt) {
-		at = models.Time(at)
-		login.UpkeepAt = &at
-	}
+	return info.ExpiresAt
 }
 
 // pageRows makes the rows of Pages and of the accounts behind them.
@@ -201,7 +199,7 @@ func (s *Service) accountTypes(ctx context.Context, pages []instagram.Page) []*s
 // posted to is not stored: what was there before stays as it is.
 func (s *Service) storeLogin(ctx context.Context, c connect, connection *db.Connection) (Outcome, error) {
 	now := connection.Account.ConnectedAt
-	err := persist(ctx, func(ctx context.Context) error { return s.DB.Connect(ctx, connection, now) })
+	err := persist(ctx, persistFor, func(ctx context.Context) error { return s.DB.Connect(ctx, connection, now) })
 	if errors.Is(err, db.ErrNoAccounts) {
 		return c.noAccounts(connection), nil
 	}
@@ -214,7 +212,7 @@ func (s *Service) storeLogin(ctx context.Context, c connect, connection *db.Conn
 			accounts = append(accounts, ConnectedAccount{ID: p.Instagram.ID, Name: *p.Instagram.Username})
 		}
 	}
-	s.logOf(connection.Account).WithFields(map[string]any{"accounts": len(accounts), "pages": len(connection.Pages)}).
+	s.logOf(ctx, connection.Account).WithFields(map[string]any{"accounts": len(accounts), "pages": len(connection.Pages)}).
 		Info("a Facebook login was connected")
 	return c.connected(accounts, unusablePages(connection)), nil
 }

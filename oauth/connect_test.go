@@ -48,7 +48,7 @@ func TestReconnect(t *testing.T) {
 		w.sim.InvalidateTikTok("-000one")
 		p := w.post(models.TikTok, a.ID, nil)
 		w.clock.advance(2 * time.Minute)
-		if err := w.Renew(w.ctx, w.token(p)); !errors.Is(err, oauth.ErrReauthorize) {
+		if err := w.refused(p); !errors.Is(err, oauth.ErrReauthorize) {
 			w.t.Fatalf("renew: %v", err)
 		}
 		if got := w.reload(p); got.DeferredReason != models.DeferredReauthorize || got.RunAt.Sub(w.clock.Now()) < time.Hour {

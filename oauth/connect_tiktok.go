@@ -27,12 +27,12 @@ func (s *Service) connectTikTok(ctx context.Context, c connect, code secrets.Sec
 		return c.unstored(err)
 	}
 	connection, now := &db.Connection{Account: account}, account.ConnectedAt
-	err = persist(ctx, func(ctx context.Context) error { return s.DB.Connect(ctx, connection, now) })
+	err = persist(ctx, persistFor, func(ctx context.Context) error { return s.DB.Connect(ctx, connection, now) })
 	if err != nil {
 		return c.unstored(err)
 	}
 	account = connection.Account
-	s.logOf(account).Info("a TikTok account was connected")
+	s.logOf(ctx, account).Info("a TikTok account was connected")
 	name := account.DisplayName
 	if name == "" {
 		name = account.Username
@@ -46,7 +46,7 @@ func (s *Service) tiktokAccount(ctx context.Context, c connect, grant tiktok.Gra
 	a := &models.OAuthAccount{
 		UserID: c.UserID, Provider: models.TikTok, ProviderAccountID: grant.OpenID, Scope: &scope, TokenType: tokenType,
 		Status: models.AccountActive, ExpiresAt: after(now, grant.ExpiresIn), ReconnectBy: after(now, grant.RefreshExpiresIn),
-		ConnectedAt: now, RefreshedAt: &now, CheckedAt: &now, CreatedAt: now, UpdatedAt: now,
+		ConnectedAt: now, RefreshedAt: &now, AskedAt: &now, CreatedAt: now, UpdatedAt: now,
 	}
 	if err := s.sealInto(a, grant.Access, grant.Refresh); err != nil {
 		return nil, err
@@ -65,14 +65,14 @@ func (s *Service) describe(ctx context.Context, a *models.OAuthAccount, access s
 	ctx, cancel := context.WithTimeout(ctx, profileTime)
 	defer cancel()
 	if user, err := s.TikTok.UserInfo(ctx, access); err != nil {
-		s.logOf(a).WithError(err).Info("TikTok told no profile")
+		s.logOf(ctx, a).WithError(err).Info("TikTok told no profile")
 	} else {
 		a.DisplayName, a.PictureURL, a.Username = user.DisplayName, user.AvatarURL, user.Username
 	}
 	// The username, which links are made of, comes with the scope for posting.
 	creator, err := s.TikTok.CreatorInfo(ctx, access)
 	if err != nil {
-		s.logOf(a).WithError(err).Info("TikTok told no username")
+		s.logOf(ctx, a).WithError(err).Info("TikTok told no username")
 		return
 	}
 	a.Username = creator.Username

@@ -2,6 +2,7 @@ package oauth
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -18,8 +19,9 @@ const (
 	// connectKept is how long a connect is remembered: long after its state has
 	// expired, so that a late callback still finds its way back to the app.
 	connectKept = 24 * time.Hour
-	// answerWait is how long a second callback waits for the answer of the first.
-	answerWait = 20 * time.Second
+	// answerWait is how long a second callback waits for the answer of the first: as
+	// long as that one may take.
+	answerWait = finishTime + persistFor
 	answerPoll = 100 * time.Millisecond
 )
 
@@ -65,7 +67,14 @@ func (c connects) read(ctx context.Context, state string) (connect, error) {
 
 // claim reports whether the caller is the first, and so the only one, to finish.
 func (c connects) claim(ctx context.Context, state string) (bool, error) {
-	first, err := c.redis.SetNX(ctx, c.key(kindClaim, state), "1", connectKept).Result()
+	key, owner := c.key(kindClaim, state), rand.Text()
+	first, err := c.redis.SetNX(ctx, key, owner, connectKept).Result()
+	if err == nil && !first {
+		// It may be ours: an answer that is lost on its way makes the client ask twice.
+		var holder string
+		holder, err = c.redis.Get(ctx, key).Result()
+		first = holder == owner
+	}
 	if err != nil {
 		return false, fmt.Errorf("claim a connect in Redis: %w", err)
 	}
@@ -86,13 +95,15 @@ func (c connects) answer(ctx context.Context, state string) (Outcome, error) {
 	for {
 		var o Outcome
 		found, err := c.get(ctx, c.key(kindAnswer, state), &o)
-		if found || err != nil {
+		switch {
+		case ctx.Err() != nil:
+			return Outcome{}, errInterrupted
+		case found || err != nil:
 			return o, err
 		}
 		select {
 		case <-poll.C:
 		case <-ctx.Done():
-			return Outcome{}, errInterrupted
 		}
 	}
 }

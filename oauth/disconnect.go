@@ -18,6 +18,10 @@ import (
 // upkeep goes on with it.
 const revokeNow = 5 * time.Second
 
+// disconnectFor is how long a disconnect is tried again that the database did not
+// take, as when it met another change of the same posts.
+const disconnectFor = 5 * time.Second
+
 // Disconnect ends an account of an app: posts whose sending has not begun are
 // canceled, and the consent is revoked at the platform. Doing it twice is no
 // error. What is on its way already goes on, as far as it needs no token.
@@ -25,21 +29,30 @@ func (s *Service) Disconnect(ctx context.Context, appID int64, p models.Platform
 	if _, err := s.DB.Account(ctx, appID, p, id); err != nil {
 		return nil, err
 	}
-	toRevoke, err := s.DB.Disconnect(ctx, db.Ending{Platform: p, AccountID: id, Reason: "the account was disconnected"}, s.Now())
+	ending, now := db.Ending{Platform: p, AccountID: id, Reason: "the account was disconnected"}, s.Now()
+	var login int64
+	err := persist(ctx, disconnectFor, func(ctx context.Context) (err error) {
+		login, err = s.DB.Disconnect(ctx, ending, now)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
-	if toRevoke != 0 {
-		s.tryRevoke(ctx, toRevoke)
-	}
+	s.tryRevoke(ctx, login)
 	return s.DB.Account(ctx, appID, p, id)
 }
 
+// tryRevoke sees to a login at once if it ended, so that whoever disconnected it
+// finds it gone at the platform too.
 func (s *Service) tryRevoke(ctx context.Context, id int64) {
 	ctx, cancel := context.WithTimeout(ctx, revokeNow)
 	defer cancel()
-	if err := s.Upkeep(ctx, id); err != nil {
-		s.Log.WithError(err).WithField("account_id", id).Warn("a disconnected account is not revoked yet; its upkeep goes on with it")
+	a, err := s.DB.OAuthAccount(ctx, id)
+	if err == nil && a.Status == models.AccountDisconnected {
+		err = s.Upkeep(ctx, id)
+	}
+	if err != nil {
+		s.log(ctx).WithError(err).WithField("account_id", id).Warn("a disconnected account is not revoked yet; its upkeep goes on with it")
 	}
 }
 
@@ -53,14 +66,14 @@ func (s *Service) revoke(ctx context.Context, a *models.OAuthAccount) error {
 	if a.AccessToken != "" && !shared {
 		err := s.callRevoke(ctx, a)
 		if err != nil && passing(err) && s.Now().Sub(a.UpdatedAt) < revokeFor {
-			s.logOf(a).WithError(err).Warn("a disconnected account could not be revoked yet")
+			s.logOf(ctx, a).WithError(err).Warn("a disconnected account could not be revoked yet")
 			return s.upkeepIn(context.WithoutCancel(ctx), a, refreshWaits[0])
 		}
 		if err != nil {
-			s.logOf(a).WithError(err).Warn("a disconnected account was not revoked at the platform; its tokens are forgotten")
+			s.logOf(ctx, a).WithError(err).Warn("a disconnected account was not revoked at the platform; its tokens are forgotten")
 		}
 	}
-	return s.DB.ForgetTokens(context.WithoutCancel(ctx), a.ID)
+	return s.DB.ForgetTokens(context.WithoutCancel(ctx), a)
 }
 
 // consentShared reports whether somebody else has the same person's account
@@ -148,15 +161,23 @@ func (s *Service) removed(ctx context.Context, event tiktok.Event) error {
 	if reason == "" {
 		reason = "TikTok removed the authorization"
 	}
+	return s.deauthorize(ctx, accounts, reason, event.CreatedAt)
+}
+
+// deauthorize ends accounts whose owner withdrew the consent at that time.
+func (s *Service) deauthorize(ctx context.Context, accounts []models.OAuthAccount, reason string, at time.Time) error {
 	for i := range accounts {
 		a := &accounts[i]
-		if a.Status == models.AccountDisconnected || a.ConnectedSince(event.CreatedAt) {
+		if a.Status == models.AccountDisconnected {
 			continue
 		}
-		if err := s.DB.Deauthorize(ctx, a, reason, s.Now()); err != nil {
+		ended, err := s.DB.Deauthorize(ctx, a.ID, reason, at, s.Now())
+		if err != nil {
 			return err
 		}
-		s.logOf(a).WithField("reason", reason).Warn("the account was disconnected at the platform")
+		if ended {
+			s.logOf(ctx, a).WithField("reason", reason).Warn("the account was disconnected at the platform")
+		}
 	}
 	return nil
 }
@@ -172,17 +193,7 @@ func (s *Service) FacebookRemoved(ctx context.Context, signedRequest string) err
 	if err != nil {
 		return err
 	}
-	for i := range accounts {
-		a := &accounts[i]
-		if a.Status == models.AccountDisconnected || a.ConnectedSince(request.IssuedAt) {
-			continue
-		}
-		if err := s.DB.Deauthorize(ctx, a, "the person removed this app at Facebook", s.Now()); err != nil {
-			return err
-		}
-		s.logOf(a).Warn("the Facebook login was removed at the platform")
-	}
-	return nil
+	return s.deauthorize(ctx, accounts, "the person removed this app at Facebook", request.IssuedAt)
 }
 
 func (s *Service) verify(signedRequest string) (instagram.SignedRequest, error) {
@@ -211,15 +222,16 @@ func (s *Service) DeleteFacebookUser(ctx context.Context, signedRequest string) 
 	if err != nil {
 		return "", err
 	}
-	s.Log.WithField("code", code).Warn("a person asked for their data to be deleted")
+	s.log(ctx).WithField("code", code).Warn("a person asked for their data to be deleted")
 	return code, nil
 }
 
 // erasePosts is how many posts one transaction deletes, and eraseRounds how many
-// transactions one tick makes.
+// transactions one tick makes. Each looks through all idempotency keys: an index
+// on them would cost every post that is accepted, for what people rarely ask.
 const (
-	erasePosts  = 200
-	eraseRounds = 50
+	erasePosts  = 2000
+	eraseRounds = 10
 )
 
 // Erase deletes what people asked to be deleted. It is one tick of the scheduler.

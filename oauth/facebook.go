@@ -19,6 +19,8 @@ const (
 	// userTokenLife is taken for a long-lived user token whose answer tells none:
 	// about 60 days (Facebook Login, manual flow), less one.
 	userTokenLife = 59 * 24 * time.Hour
+	// contradictedWait is for what Meta says of a Page's token and does not mean.
+	contradictedWait = 10 * time.Minute
 	// pagesAtOnce bounds the calls for the Pages of one login.
 	pagesAtOnce = 8
 )
@@ -40,7 +42,7 @@ func (s *Service) claimLogin(ctx context.Context, id int64, needed func(*models.
 		return nil
 	})
 	if errors.Is(err, db.ErrBusy) {
-		err = &LaterError{In: busyWait, Err: err}
+		err = s.busy(login, err)
 	}
 	return login, user, err
 }
@@ -53,7 +55,7 @@ func (s *Service) releaseLogin(ctx context.Context, login *models.OAuthAccount) 
 
 func (s *Service) endRefresh(ctx context.Context, end db.RefreshEnd) error {
 	now := s.Now()
-	err := persist(ctx, func(ctx context.Context) error { return s.DB.EndRefresh(ctx, end, now) })
+	err := persist(ctx, persistFor, func(ctx context.Context) error { return s.DB.EndRefresh(ctx, end, now) })
 	if errors.Is(err, db.ErrStale) {
 		return nil // connected anew, or disconnected: that counts
 	}
@@ -79,7 +81,7 @@ func (s *Service) prolongLogin(ctx context.Context, id int64) error {
 	ctx = context.WithoutCancel(ctx)
 	token, err := s.prolong(ctx, user)
 	switch {
-	case platform.KindOf(err) == platform.AuthExpired:
+	case instagram.IsDeadToken(err):
 		return s.loginEnded(ctx, login)
 	case err != nil:
 		return s.prolongFailed(ctx, login, err)
@@ -103,15 +105,17 @@ func (s *Service) storeProlonged(ctx context.Context, login *models.OAuthAccount
 		return fmt.Errorf("seal the token of login %d: %w", login.ID, err)
 	}
 	expires := userTokenEnd(now, token)
-	upkeep := refreshTime(now, expires)
+	prolonged := *login
+	prolonged.ExpiresAt = &expires
 	end := db.RefreshEnd{
-		AccountID: login.ID, Fence: login.RefreshFence, UpkeepAt: &upkeep, Tokens: &db.NewTokens{Access: sealed, ExpiresAt: &expires},
+		AccountID: login.ID, Fence: login.RefreshFence, UpkeepAt: plannedProlonging(&prolonged, now),
+		Tokens: &db.NewTokens{Access: sealed, ExpiresAt: &expires},
 	}
 	if err := s.endRefresh(ctx, end); err != nil {
 		return err
 	}
-	s.warnAhead(login, login.ReconnectBy, now)
-	s.logOf(login).WithField("action", "token:refresh").Info("the Facebook login was prolonged")
+	s.warnAhead(ctx, login, login.ReconnectBy, now)
+	s.logOf(ctx, login).WithField("action", "token:refresh").Info("the Facebook login was prolonged")
 	return nil
 }
 
@@ -130,7 +134,7 @@ func (s *Service) prolongFailed(ctx context.Context, login *models.OAuthAccount,
 	if err := s.endRefresh(ctx, end); err != nil {
 		return err
 	}
-	s.tellFailure(login, cause)
+	s.tellFailure(ctx, login, cause)
 	return &LaterError{In: wait, Err: cause}
 }
 
@@ -140,14 +144,14 @@ func (s *Service) prolongFailed(ctx context.Context, login *models.OAuthAccount,
 func (s *Service) loginEnded(ctx context.Context, login *models.OAuthAccount) error {
 	const reason = "the Facebook login has ended; connect it again before its Pages' tokens end too"
 	now := s.Now()
-	err := persist(ctx, func(ctx context.Context) error { return s.DB.EndLogin(ctx, login.ID, login.RefreshFence, reason, now) })
+	err := persist(ctx, persistFor, func(ctx context.Context) error { return s.DB.EndLogin(ctx, login.ID, login.RefreshFence, reason, now) })
 	if errors.Is(err, db.ErrStale) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	s.logOf(login).WithField("reason", reason).Warn("a Facebook login has ended")
+	s.logOf(ctx, login).WithField("reason", reason).Warn("a Facebook login has ended")
 	accounts, err := s.DB.InstagramAccountsOf(ctx, login.ID)
 	if err != nil {
 		return err
@@ -186,13 +190,14 @@ func (s *Service) checkPages(ctx context.Context, accounts []models.InstagramAcc
 	var errs []error
 	for _, token := range refused {
 		if token != nil {
-			errs = append(errs, s.renewPageToken(ctx, *token))
+			errs = append(errs, s.renewPageToken(ctx, *token, true))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// refusedPage gives the token of an account if Meta says that it is dead.
+// refusedPage gives the token of an account if Meta says, with one of its codes for
+// that, that it is dead.
 func (s *Service) refusedPage(ctx context.Context, ig *models.InstagramAccount) (*Token, error) {
 	if ig.Status != models.AccountActive {
 		return nil, nil
@@ -203,10 +208,10 @@ func (s *Service) refusedPage(ctx context.Context, ig *models.InstagramAccount) 
 	}
 	info, err := s.Instagram.InspectToken(ctx, token.Access)
 	if err != nil {
-		s.Log.WithError(err).WithField("account_id", ig.ID).Info("a Page's token could not be checked; it stays in use")
+		s.log(ctx).WithError(err).WithField("account_id", ig.ID).Info("a Page's token could not be checked; it stays in use")
 		return nil, nil
 	}
-	if info.Valid {
+	if !info.Dead() {
 		return nil, nil
 	}
 	return &token, nil
@@ -215,7 +220,7 @@ func (s *Service) refusedPage(ctx context.Context, ig *models.InstagramAccount) 
 // settled is for an upkeep: what the accounts' rows say by now is no error.
 func settled(err error) error {
 	_, later := errors.AsType[*LaterError](err)
-	if later || errors.Is(err, ErrReauthorize) || errors.Is(err, ErrDisconnected) || errors.Is(err, ErrStillRefused) {
+	if later || errors.Is(err, ErrReauthorize) || errors.Is(err, ErrDisconnected) {
 		return nil
 	}
 	return err
@@ -235,7 +240,7 @@ func (s *Service) rereadPages(ctx context.Context, loginID int64, user secrets.S
 		}
 		token, err := s.Instagram.PageToken(ctx, user, ig.PageID)
 		if err != nil || token.Empty() {
-			s.Log.WithError(err).WithField("account_id", ig.ID).Info("a Page's token could not be read anew; the old one stays in use")
+			s.log(ctx).WithError(err).WithField("account_id", ig.ID).Info("a Page's token could not be read anew; the old one stays in use")
 			return nil
 		}
 		return s.storePageToken(ctx, ig, token)
@@ -248,15 +253,17 @@ func (s *Service) storePageToken(ctx context.Context, ig *models.InstagramAccoun
 		return fmt.Errorf("seal the page token of Instagram account %d: %w", ig.ID, err)
 	}
 	now := s.Now()
-	err = persist(ctx, func(ctx context.Context) error { return s.DB.ReplacePageToken(ctx, ig.ID, ig.AccessToken, sealed, now) })
+	err = persist(ctx, persistFor, func(ctx context.Context) error { return s.DB.ReplacePageToken(ctx, ig.ID, ig.AccessToken, sealed, now) })
 	if errors.Is(err, db.ErrStale) {
 		return nil // it got another one meanwhile
 	}
 	return err
 }
 
-// renewPageToken reads the token of a Page anew that Meta refused.
-func (s *Service) renewPageToken(ctx context.Context, refused Token) error {
+// renewPageToken reads the token of a Page anew that Meta refused. dead is set if
+// it did so by one of its codes for a dead token: only then can the account be
+// given up.
+func (s *Service) renewPageToken(ctx context.Context, refused Token, dead bool) error {
 	ig, err := s.DB.InstagramAccount(ctx, refused.accountID)
 	if err != nil {
 		return err
@@ -269,7 +276,7 @@ func (s *Service) renewPageToken(ctx context.Context, refused Token) error {
 		return err
 	}
 	ctx = context.WithoutCancel(ctx)
-	err = s.renewClaimed(ctx, login, user, refused)
+	err = s.renewClaimed(ctx, login, user, refused, dead)
 	return errors.Join(err, s.releaseLogin(ctx, login))
 }
 
@@ -280,7 +287,7 @@ func (s *Service) renewed(ig *models.InstagramAccount, refused Token) (bool, err
 }
 
 // renewClaimed looks again now that nobody else can be at it, and asks once.
-func (s *Service) renewClaimed(ctx context.Context, login *models.OAuthAccount, user secrets.Secret, refused Token) error {
+func (s *Service) renewClaimed(ctx context.Context, login *models.OAuthAccount, user secrets.Secret, refused Token, dead bool) error {
 	ig, err := s.DB.InstagramAccount(ctx, refused.accountID)
 	if err != nil {
 		return err
@@ -288,27 +295,41 @@ func (s *Service) renewClaimed(ctx context.Context, login *models.OAuthAccount, 
 	if done, err := s.renewed(ig, refused); done || err != nil {
 		return err
 	}
+	reread, reason, err := s.readAnew(ctx, ig, user, refused)
+	switch {
+	case reason == "" && err != nil:
+		return err
+	case reason == "":
+		return s.storePageToken(ctx, ig, reread)
+	case !dead:
+		return &LaterError{In: contradictedWait, Err: fmt.Errorf("%s, but Meta has not said that the token is dead", reason)}
+	}
+	return s.pageLost(ctx, login, ig, reason)
+}
+
+// readAnew asks for the token of a Page once more. It gives the new one, or the
+// reason why there is none any more; an error is neither.
+func (s *Service) readAnew(ctx context.Context, ig *models.InstagramAccount, user secrets.Secret, refused Token) (token secrets.Secret, reason string, err error) {
 	if ig.PageID == "" || user.Empty() {
-		return s.pageLost(ctx, login, ig, "Meta refused the token, which was imported and cannot be read anew")
+		return "", "the token was imported and cannot be read anew", nil
 	}
-	if s.Now().Sub(ig.UpdatedAt) < youngToken {
-		return ErrStillRefused
+	if age := s.Now().Sub(ig.UpdatedAt); age < youngToken {
+		return "", "", youngRefused(age)
 	}
-	token, err := s.rereadPage(ctx, user, ig.PageID)
-	switch kind := platform.KindOf(err); {
+	token, err = s.rereadPage(ctx, user, ig.PageID)
+	switch {
 	case err == nil && token.Empty():
-		return s.pageLost(ctx, login, ig, "Meta gives no token for the Page any more")
+		return "", "Meta gives no token for the Page any more", nil
 	case err == nil && token == refused.Access:
-		return s.pageContradicted(ctx, login, ig, token)
+		return s.pageContradicted(ctx, token)
 	case err == nil:
-		return s.storePageToken(ctx, ig, token)
-	case kind == platform.AuthExpired:
-		return s.pageLost(ctx, login, ig, "Meta refused the Page's token and the Facebook login behind it")
-	case kind == platform.Rejected && permissionLost(err):
-		return s.pageLost(ctx, login, ig, "the Facebook login may not use the Page any more")
-	default:
-		return &LaterError{In: waitAfter(0, err), Err: err}
+		return token, "", nil
+	case instagram.IsDeadToken(err):
+		return "", "the Facebook login behind the Page's token is dead", nil
+	case platform.KindOf(err) == platform.Rejected && permissionLost(err):
+		return "", "the Facebook login may not use the Page any more", nil
 	}
+	return "", "", &LaterError{In: waitAfter(0, err), Err: err}
 }
 
 func (s *Service) rereadPage(ctx context.Context, user secrets.Secret, pageID string) (secrets.Secret, error) {
@@ -326,15 +347,15 @@ func permissionLost(err error) bool {
 
 // pageContradicted is for a token that Meta refuses and gives again: debug_token
 // has the last word.
-func (s *Service) pageContradicted(ctx context.Context, login *models.OAuthAccount, ig *models.InstagramAccount, token secrets.Secret) error {
+func (s *Service) pageContradicted(ctx context.Context, token secrets.Secret) (_ secrets.Secret, reason string, err error) {
 	info, err := s.Instagram.InspectToken(ctx, token)
 	switch {
 	case err != nil:
-		return &LaterError{In: waitAfter(0, err), Err: err}
-	case info.Valid:
-		return ErrStillRefused
+		return "", "", &LaterError{In: waitAfter(0, err), Err: err}
+	case info.Dead():
+		return "", "Meta refuses the Page's token", nil
 	}
-	return s.pageLost(ctx, login, ig, "Meta refuses the Page's token")
+	return "", "", &LaterError{In: contradictedWait, Err: errors.New("Meta refuses the Page's token and does not call it dead")}
 }
 
 func (s *Service) pageLost(ctx context.Context, login *models.OAuthAccount, ig *models.InstagramAccount, reason string) error {

@@ -14,6 +14,7 @@ import (
 	"socialqueue/db/dbtest"
 	"socialqueue/models"
 	"socialqueue/oauth"
+	"socialqueue/platform"
 	"socialqueue/sandbox"
 )
 
@@ -170,7 +171,7 @@ func TestReconnectInstagram(t *testing.T) {
 		p := w.post(models.Instagram, ig[0].ID, nil)
 		w.sim.InvalidateFacebook("9001", 460) // the password was changed
 		w.clock.advance(2 * time.Minute)
-		if err := w.Renew(w.ctx, w.token(p)); !errors.Is(err, oauth.ErrReauthorize) {
+		if err := w.refused(p); !errors.Is(err, oauth.ErrReauthorize) {
 			w.t.Fatalf("renew: %v", err)
 		}
 		if got := w.instagram(ig[1].ID); got.Status != models.AccountActive {
@@ -296,7 +297,7 @@ func TestPageRoleLost(t *testing.T) {
 		p := w.post(models.Instagram, ig[0].ID, nil)
 		w.clock.advance(2 * time.Minute)
 		w.sim.LosePage("9001", ig[0].PageID)
-		err := w.Renew(w.ctx, w.token(p))
+		err := w.refused(p)
 		var later *oauth.LaterError
 		if !errors.Is(err, oauth.ErrReauthorize) && !errors.As(err, &later) {
 			w.t.Errorf("renew: %v", err)
@@ -313,13 +314,13 @@ func TestFiftyWorkersReadOnePage(t *testing.T) {
 	each(t, func(w *world) {
 		ig := w.connectFacebook("9001", "17841400000000001")[0]
 		p := w.post(models.Instagram, ig.ID, nil)
-		dead := w.token(p)
+		dead, refusal := w.token(p), &platform.Error{Kind: platform.AuthExpired, PlatformCode: "190/460"}
 		w.clock.advance(2 * time.Minute)
 		w.sim.Script(sandbox.Fault{Op: sandbox.OpInstagramPage, Mode: sandbox.ModeSlow, Delay: 300 * time.Millisecond})
 		var all sync.WaitGroup
 		answers := make([]error, 50)
 		for i := range answers {
-			all.Go(func() { answers[i] = w.Renew(w.ctx, dead) })
+			all.Go(func() { answers[i] = w.Renew(w.ctx, dead, refusal) })
 		}
 		all.Wait()
 		w.wantCalls(sandbox.OpInstagramPage, 1)
@@ -327,12 +328,12 @@ func TestFiftyWorkersReadOnePage(t *testing.T) {
 		for _, err := range answers {
 			if _, later := errors.AsType[*oauth.LaterError](err); later {
 				waiting++
-			} else if err != nil && !errors.Is(err, oauth.ErrStillRefused) {
+			} else if err != nil {
 				w.t.Errorf("renew: %v", err)
 			}
 		}
-		if waiting != 49 {
-			w.t.Errorf("%d wait for the one who asks, want 49", waiting)
+		if waiting != 50 { // the one who asks is told that Meta contradicts itself
+			w.t.Errorf("%d wait, want all 50", waiting)
 		}
 	})
 }
@@ -368,4 +369,92 @@ func TestAccountChangesHands(t *testing.T) {
 			w.t.Errorf("the first holder sees %+v", accounts)
 		}
 	})
+}
+
+// Meta has to say by one of its codes that a token is dead. That it is not valid, or
+// that there is none this time, ends no account.
+func TestVagueAnswersEndNobody(t *testing.T) {
+	for name, faults := range map[string][]sandbox.Fault{
+		"not valid, for no reason": {{Op: sandbox.OpInstagramDebugToken, Body: `{"data":{"is_valid":false}}`}},
+		"not valid, by a code that nobody knows": {
+			{Op: sandbox.OpInstagramDebugToken, Body: `{"data":{"is_valid":false,"error":{"code":77777,"message":"new"}}}`},
+		},
+		"no token given": {
+			{Op: sandbox.OpInstagramDebugToken, Body: `{"data":{"is_valid":false}}`}, {Op: sandbox.OpInstagramPage, Body: `{"id":"1"}`},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			each(t, func(w *world) {
+				ig := w.connectFacebook("9001", "17841400000000001")[0]
+				w.clock.advance(2 * time.Hour)
+				w.post(models.Instagram, ig.ID, func(p *models.Post) {
+					at := w.clock.Now().Add(50 * time.Minute)
+					p.Status, p.RunAt, p.PublishAt = models.Scheduled, &at, at
+				})
+				for _, f := range faults {
+					f.Mode, f.Status, f.Times = sandbox.ModeStatus, 200, -1
+					w.sim.Script(f)
+				}
+				w.live(30*time.Minute, time.Minute)
+				if got := w.instagram(ig.ID); got.Status != models.AccountActive {
+					w.t.Errorf("the account is %s: %s", got.Status, got.StatusReason)
+				}
+			})
+		})
+	}
+}
+
+// Pages that cannot be read now are asked for in their own time, also when a post is
+// near.
+func TestPostsDoNotHurryPages(t *testing.T) {
+	each(t, func(w *world) {
+		ig := w.connectFacebook("9001", "17841400000000001")[0]
+		w.clock.advance(2 * time.Hour)
+		w.post(models.Instagram, ig.ID, func(p *models.Post) {
+			at := w.clock.Now().Add(50 * time.Minute)
+			p.Status, p.RunAt, p.PublishAt = models.Scheduled, &at, at
+		})
+		w.sim.InvalidateFacebook("9001", 460)
+		w.sim.Script(sandbox.Fault{Op: sandbox.OpInstagramPage, Mode: sandbox.ModeError, Code: "4", Times: -1})
+		w.live(10*time.Minute, 5*time.Second)
+		if n := w.sim.CountCalls(sandbox.OpInstagramPage); n == 0 || n > 11 {
+			w.t.Errorf("%d questions in ten minutes", n)
+		}
+	})
+}
+
+// A login whose accounts are all reached by another one by now ends: nobody could
+// see it, or let it go.
+func TestLoginLeftEmpty(t *testing.T) {
+	each(t, func(w *world) {
+		ig := w.connectFacebook("9001", "17841400000000001")[0]
+		w.sim.AddFacebookUser(sandbox.FacebookUser{ID: "9002", Pages: []sandbox.FacebookPage{{ID: ig.PageID, Name: "Page", InstagramID: "17841400000000001"}}})
+		o := w.finish(w.allow(models.Instagram, w.begin(models.Instagram), "9002"))
+		if o.Code != "" || o.Accounts[0].ID != ig.ID {
+			w.t.Fatalf("outcome %+v", o)
+		}
+		w.wantStatus(ig.OAuthAccountID, models.AccountDisconnected)
+		w.tick()
+		if former := w.account(ig.OAuthAccountID); former.AccessToken != "" {
+			w.t.Error("its token is kept")
+		}
+		if now := w.instagram(ig.ID); now.Status != models.AccountActive || now.OAuthAccountID == ig.OAuthAccountID {
+			w.t.Errorf("the account is %+v", now)
+		}
+		w.token(w.post(models.Instagram, ig.ID, nil))
+	})
+}
+
+// The end of a consent is told two weeks ahead.
+func TestEndOfDataAccessIsTold(t *testing.T) {
+	w := newWorld(t, dbtest.SQLite(t), sandbox.Options{})
+	w.connectFacebook("9001", "17841400000000001")
+	w.live(75*day, 6*time.Hour)
+	if w.warned("connected again soon") {
+		t.Error("told too early")
+	}
+	w.live(2*day, 6*time.Hour)
+	if !w.warned("connected again soon") {
+		t.Error("not told")
+	}
 }

@@ -51,9 +51,6 @@ var (
 	ErrReauthorize = errors.New("the account needs to be connected again")
 	// ErrDisconnected: the account was disconnected.
 	ErrDisconnected = errors.New("the account is disconnected")
-	// ErrStillRefused: the platform refuses a token that it gave a moment ago.
-	// Another one would not help.
-	ErrStillRefused = errors.New("the platform refuses the token that it gave a moment ago")
 	// ErrNotConfigured: this installation lacks the platform's credentials.
 	ErrNotConfigured = errors.New("not configured")
 )
@@ -119,15 +116,22 @@ func New(deps Deps) *Service {
 	return &Service{Deps: deps, connects: connects{redis: deps.Redis, keys: deps.Keys}}
 }
 
+// log is the log of the work that ctx belongs to.
+func (s *Service) log(ctx context.Context) *logrus.Entry {
+	return s.Log.WithFields(nil).WithContext(ctx)
+}
+
 // logOf is the log for what happens to an account.
-func (s *Service) logOf(a *models.OAuthAccount) logrus.FieldLogger {
-	return s.Log.WithFields(logrus.Fields{"provider": a.Provider, "userId": a.UserID, "account_id": a.ID})
+func (s *Service) logOf(ctx context.Context, a *models.OAuthAccount) *logrus.Entry {
+	return s.log(ctx).WithFields(logrus.Fields{"provider": a.Provider, "userId": a.UserID, "account_id": a.ID})
 }
 
 const (
-	// persistFor is how long a write goes on being tried that must not be lost: a
-	// pair of tokens, of which the platform has already forgotten the older one.
-	// It is shorter than refreshLease, less the call.
+	// keepPairFor is how long the storing of a new pair of tokens is tried, of which
+	// the platform has already forgotten the older one: longer than a database takes
+	// to fail over.
+	keepPairFor = 3 * time.Minute
+	// persistFor is the same for what somebody waits for, or can be found out again.
 	persistFor   = 20 * time.Second
 	persistTry   = 5 * time.Second
 	persistPause = 250 * time.Millisecond
@@ -139,10 +143,11 @@ func isVerdict(err error) bool {
 }
 
 // persist runs a write that must not be lost to a passing trouble, and that the
-// end of ctx must not stop.
-func persist(ctx context.Context, write func(context.Context) error) error {
+// end of ctx must not stop. Every try may be the one that was done, and its answer
+// lost: the write has to bear that.
+func persist(ctx context.Context, atMost time.Duration, write func(context.Context) error) error {
 	ctx = context.WithoutCancel(ctx)
-	deadline := time.Now().Add(persistFor)
+	deadline := time.Now().Add(atMost)
 	for {
 		try, cancel := context.WithTimeout(ctx, persistTry)
 		err := write(try)

@@ -14,17 +14,20 @@ import (
 )
 
 const (
-	// refreshCall bounds the call, and with persistFor stays below refreshLease, so
+	// refreshCall bounds the call, and with keepPairFor stays below refreshLease, so
 	// that nobody else refreshes while a new pair is still to be stored. It is below
 	// SHUTDOWN_TIMEOUT as well.
 	refreshCall  = 20 * time.Second
-	refreshLease = time.Minute
-	// busyWait is how long a refresh by somebody else is waited for.
-	busyWait = time.Second
+	refreshLease = 5 * time.Minute
+	// A refresh by somebody else is waited for as long as it has been going on:
+	// most take a moment, and one whose worker died its whole lease.
+	leastBusyWait = time.Second
+	mostBusyWait  = 20 * time.Second
 	// refreshMargin is the least life that a token should have left when it is
 	// refreshed (Manage User Access Tokens, 2026-11-02: tokens of two hours).
 	refreshMargin = 15 * time.Minute
-	// youngToken is the age at which a refused token is no longer called new.
+	// youngToken is the age from which on a refused token is renewed. It bounds how
+	// often tokens are asked for that nobody then takes.
 	youngToken = time.Minute
 )
 
@@ -70,8 +73,9 @@ func unsettledAlive(a *models.OAuthAccount, now time.Time) bool {
 	return a.RefreshUnsettled && a.ExpiresAt != nil && now.Before(*a.ExpiresAt)
 }
 
-// renewTikTok refreshes an account whose token was refused.
-func (s *Service) renewTikTok(ctx context.Context, refused Token) error {
+// renewTikTok refreshes an account whose token was refused. Where there is nothing
+// to refresh with, only TikTok's own word for a dead token ends the account.
+func (s *Service) renewTikTok(ctx context.Context, refused Token, refusal error) error {
 	var sealed string
 	err := s.refreshTikTok(ctx, refused.accountID, func(a *models.OAuthAccount) error {
 		sealed = a.AccessToken
@@ -79,6 +83,9 @@ func (s *Service) renewTikTok(ctx context.Context, refused Token) error {
 	})
 	if !errors.Is(err, errNoRefreshToken) {
 		return err
+	}
+	if !tiktok.IsDeadToken(refusal) {
+		return &LaterError{In: refreshWaits[len(refreshWaits)-1], Err: refusal}
 	}
 	a, err := s.DB.OAuthAccount(ctx, refused.accountID)
 	if err != nil {
@@ -104,11 +111,32 @@ func (s *Service) stillRefused(a *models.OAuthAccount, refused secrets.Secret) e
 	case current != refused:
 		return errNotNeeded
 	case a.RefreshedAt != nil && now.Sub(*a.RefreshedAt) < youngToken:
-		return ErrStillRefused
-	case a.RefreshFailures > 0 && a.UpkeepAt != nil && a.UpkeepAt.After(now) && !unsettledAlive(a, now):
-		return &LaterError{In: a.UpkeepAt.Sub(now), Err: errors.New("the last refresh failed")}
+		return youngRefused(now.Sub(*a.RefreshedAt))
+	case unsettledAlive(a, now):
+		return nil // the old token is dead before its time: there is nothing to lose
 	}
-	return nil
+	return backingOff(a, now)
+}
+
+// backingOff says when an account is refreshed again whose last refresh failed,
+// however many posts ask for it meanwhile.
+func backingOff(a *models.OAuthAccount, now time.Time) error {
+	if a.RefreshFailures == 0 || a.UpkeepAt == nil || !a.UpkeepAt.After(now) {
+		return nil
+	}
+	return &LaterError{In: a.UpkeepAt.Sub(now), Err: errors.New("the last refresh failed")}
+}
+
+// busy is for a refresh that somebody else has the claim of.
+func (s *Service) busy(a *models.OAuthAccount, err error) error {
+	since := refreshLease - a.RefreshLeaseUntil.Sub(s.Now())
+	return &LaterError{In: min(max(since, leastBusyWait), mostBusyWait), Err: err}
+}
+
+// youngRefused is for a token that is refused although the platform gave it a
+// moment ago: another one would not help now.
+func youngRefused(age time.Duration) error {
+	return &LaterError{In: max(youngToken-age, time.Second), Err: errors.New("the platform refuses a token that it gave a moment ago")}
 }
 
 // refreshTikTok refreshes an account's tokens if needed still says so under the
@@ -131,7 +159,7 @@ func (s *Service) refreshTikTok(ctx context.Context, id int64, needed func(*mode
 	case errors.Is(err, errNotNeeded):
 		return nil
 	case errors.Is(err, db.ErrBusy):
-		return &LaterError{In: busyWait, Err: err}
+		return s.busy(a, err)
 	case err != nil:
 		return err
 	}
@@ -164,16 +192,16 @@ func (s *Service) storeGrant(ctx context.Context, a *models.OAuthAccount, grant 
 		scheduled.Refresh = a.RefreshToken
 	}
 	end := db.RefreshEnd{AccountID: a.ID, Fence: a.RefreshFence, UpkeepAt: nextRefresh(now, scheduled), Tokens: tokens}
-	err = persist(ctx, func(ctx context.Context) error { return s.DB.EndRefresh(ctx, end, now) })
+	err = persist(ctx, keepPairFor, func(ctx context.Context) error { return s.DB.EndRefresh(ctx, end, now) })
 	switch {
 	case errors.Is(err, db.ErrStale):
 		return s.dropGrant(ctx, a, grant)
 	case err != nil:
-		s.logOf(a).WithError(err).Error("a refreshed token could not be stored; the account may have to be connected again when its old one ends")
+		s.logOf(ctx, a).WithError(err).Error("a refreshed token could not be stored; the account may have to be connected again when its old one ends")
 		return err
 	}
-	s.warnAhead(a, tokens.ReconnectBy, now)
-	s.logOf(a).WithField("action", "token:refresh").Info("the tokens were refreshed")
+	s.warnAhead(ctx, a, tokens.ReconnectBy, now)
+	s.logOf(ctx, a).WithField("action", "token:refresh").Info("the tokens were refreshed")
 	return nil
 }
 
@@ -181,13 +209,18 @@ func (s *Service) storeGrant(ctx context.Context, a *models.OAuthAccount, grant 
 // was disconnected meanwhile is revoked.
 func (s *Service) dropGrant(ctx context.Context, a *models.OAuthAccount, grant tiktok.Grant) error {
 	current, err := s.DB.OAuthAccount(ctx, a.ID)
-	if errors.Is(err, db.ErrNotFound) || err == nil && current.Status == models.AccountDisconnected {
-		if err := s.TikTok.Revoke(ctx, grant.Access); err != nil {
-			s.logOf(a).WithError(err).Warn("the last token of a disconnected account could not be revoked")
-		}
-		return ErrDisconnected
+	gone := errors.Is(err, db.ErrNotFound)
+	if err != nil && !gone || err == nil && current.Status != models.AccountDisconnected {
+		return err
 	}
-	return err
+	shared, err := s.consentShared(ctx, a)
+	if err == nil && !shared {
+		err = s.TikTok.Revoke(ctx, grant.Access)
+	}
+	if err != nil {
+		s.logOf(ctx, a).WithError(err).Warn("the last token of a disconnected account could not be revoked")
+	}
+	return ErrDisconnected
 }
 
 // seal makes a grant fit for the row.
@@ -224,13 +257,13 @@ func after(now time.Time, lasts time.Duration) *time.Time {
 const warnDays = 14
 
 // warnAhead tells once a day that an account's consent is about to end.
-func (s *Service) warnAhead(a *models.OAuthAccount, reconnectBy *time.Time, now time.Time) {
+func (s *Service) warnAhead(ctx context.Context, a *models.OAuthAccount, reconnectBy *time.Time, now time.Time) {
 	if reconnectBy == nil || a.RefreshedAt == nil {
 		return
 	}
 	days := func(at time.Time) int { return int(reconnectBy.Sub(at) / (24 * time.Hour)) }
-	if left := days(now); left < warnDays && left != days(*a.RefreshedAt) {
-		s.logOf(a).WithField("reconnect_by", reconnectBy).Warn("the account has to be connected again soon")
+	if left := days(now); left <= warnDays && left != days(*a.RefreshedAt) {
+		s.logOf(ctx, a).WithField("reconnect_by", reconnectBy).Warn("the account has to be connected again soon")
 	}
 }
 
@@ -255,11 +288,11 @@ func (s *Service) refreshFailed(ctx context.Context, a *models.OAuthAccount, cau
 		at = *a.ExpiresAt
 	}
 	end.UpkeepAt = &at
-	err := persist(ctx, func(ctx context.Context) error { return s.DB.EndRefresh(ctx, end, now) })
+	err := persist(ctx, persistFor, func(ctx context.Context) error { return s.DB.EndRefresh(ctx, end, now) })
 	if err != nil && !errors.Is(err, db.ErrStale) {
 		return err
 	}
-	s.tellFailure(a, cause)
+	s.tellFailure(ctx, a, cause)
 	return &LaterError{In: wait, Err: cause}
 }
 
@@ -274,8 +307,8 @@ func waitAfter(before int, cause error) time.Duration {
 
 // tellFailure logs a refresh that gave no token: what only an operator can mend
 // as an error.
-func (s *Service) tellFailure(a *models.OAuthAccount, cause error) {
-	log := s.logOf(a).WithError(cause).WithField("action", "token:refresh")
+func (s *Service) tellFailure(ctx context.Context, a *models.OAuthAccount, cause error) {
+	log := s.logOf(ctx, a).WithError(cause).WithField("action", "token:refresh")
 	switch platform.KindOf(cause) {
 	case platform.Rejected:
 		log.Error("the platform refuses this installation; check its credentials in the settings. The account stays connected")
@@ -288,13 +321,13 @@ func (s *Service) tellFailure(a *models.OAuthAccount, cause error) {
 
 // reauthorizeFor is how long the posts of a dead account wait before they look
 // by themselves; connecting it again wakes them at once.
-const reauthorizeFor = 24 * time.Hour
+const reauthorizeFor = 6 * time.Hour
 
 // reauthorize notes that a platform refused an account for good. It returns
 // ErrReauthorize, or nil if the account got another token meanwhile.
 func (s *Service) reauthorize(ctx context.Context, a *models.OAuthAccount, e db.Ending, refused db.Refused) error {
 	now := s.Now()
-	err := persist(ctx, func(ctx context.Context) error {
+	err := persist(ctx, persistFor, func(ctx context.Context) error {
 		return s.DB.Reauthorize(ctx, e, refused, now.Add(reauthorizeFor), now)
 	})
 	switch {
@@ -303,7 +336,7 @@ func (s *Service) reauthorize(ctx context.Context, a *models.OAuthAccount, e db.
 	case err != nil:
 		return err
 	}
-	s.logOf(a).WithFields(map[string]any{"account_id": e.AccountID, "reason": e.Reason}).
+	s.logOf(ctx, a).WithFields(map[string]any{"account_id": e.AccountID, "reason": e.Reason}).
 		Warn("the account needs to be connected again; its posts wait")
 	return fmt.Errorf("%w: %s", ErrReauthorize, e.Reason)
 }

@@ -12,6 +12,7 @@ import (
 	"socialqueue/models"
 	"socialqueue/oauth"
 	"socialqueue/sandbox"
+	"socialqueue/secrets"
 )
 
 // Fifty workers meet the same dead token at once, on a platform that kills both
@@ -23,6 +24,7 @@ func TestFiftyWorkersRefreshOnce(t *testing.T) {
 		w.sim.ExpireTikTokAccess("-000one")
 		p := w.post(models.TikTok, a.ID, nil)
 		dead := w.token(p)
+		_, refusal := w.deps.TikTok.CreatorInfo(w.ctx, dead.Access)
 		w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokRefreshToken, Mode: sandbox.ModeSlow, Delay: 300 * time.Millisecond})
 
 		var all sync.WaitGroup
@@ -30,7 +32,7 @@ func TestFiftyWorkersRefreshOnce(t *testing.T) {
 		for range 50 {
 			all.Go(func() {
 				<-start
-				w.renewAndUse(p, dead)
+				w.renewAndUse(p, dead, refusal)
 			})
 		}
 		close(start)
@@ -41,9 +43,9 @@ func TestFiftyWorkersRefreshOnce(t *testing.T) {
 }
 
 // renewAndUse does what a worker does: whoever is told to wait waits.
-func (w *world) renewAndUse(p *models.Post, refused oauth.Token) {
+func (w *world) renewAndUse(p *models.Post, refused oauth.Token, refusal error) {
 	for range 200 {
-		err := w.Renew(w.ctx, refused)
+		err := w.Renew(w.ctx, refused, refusal)
 		if _, later := errors.AsType[*oauth.LaterError](err); later {
 			time.Sleep(20 * time.Millisecond) // in place of the task that comes back
 			continue
@@ -343,8 +345,8 @@ func TestFreshTokenRefused(t *testing.T) {
 	each(t, func(w *world) {
 		a := w.connectTikTok("-000one")
 		w.sim.ExpireTikTokAccess("-000one")
-		err := w.Renew(w.ctx, w.token(w.post(models.TikTok, a.ID, nil)))
-		if !errors.Is(err, oauth.ErrStillRefused) {
+		err := w.refused(w.post(models.TikTok, a.ID, nil))
+		if later, ok := errors.AsType[*oauth.LaterError](err); !ok || later.In != time.Minute {
 			w.t.Errorf("renew: %v", err)
 		}
 		w.wantCalls(sandbox.OpTikTokRefreshToken, 0)
@@ -393,4 +395,54 @@ func (w *world) until(what string, reached func() bool) {
 		time.Sleep(5 * time.Millisecond)
 	}
 	w.t.Fatalf("never: %s", what)
+}
+
+// A refresh that fails is tried again in its own time, whatever posts are due and
+// however many ask for it.
+func TestPostsDoNotHurryARefresh(t *testing.T) {
+	each(t, func(w *world) {
+		a := w.connectTikTok("-000one")
+		w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokRefreshToken, Mode: sandbox.ModeRateLimit, Times: -1})
+		w.post(models.TikTok, a.ID, func(p *models.Post) {
+			at := w.clock.Now().Add(140 * time.Minute)
+			p.Status, p.RunAt, p.PublishAt = models.Scheduled, &at, at
+		})
+		w.clock.advance(90 * time.Minute)
+		w.live(10*time.Minute, 5*time.Second)
+		if n := w.sim.CountCalls(sandbox.OpTikTokRefreshToken); n > 5 {
+			w.t.Errorf("%d refreshes in ten minutes", n)
+		}
+		w.clock.advance(time.Hour) // the token has ended
+		p := w.post(models.TikTok, a.ID, nil)
+		before := w.sim.CountCalls(sandbox.OpTikTokRefreshToken)
+		for range 100 {
+			if _, err := w.For(w.ctx, p); err == nil {
+				w.t.Fatal("a token that has ended was given out")
+			}
+		}
+		w.wantCalls(sandbox.OpTikTokRefreshToken, before+1)
+	})
+}
+
+// An answer that nobody knows ends no account, also where there is nothing to
+// refresh with.
+func TestUnknownRefusalEndsNobody(t *testing.T) {
+	each(t, func(w *world) {
+		account := w.person("-000one")
+		id, err := w.Import(w.ctx, oauth.Import{
+			AppID: w.app.ID, UserID: w.user.ID, Platform: models.TikTok, ProviderAccountID: "-000one", Access: secrets.Secret(account.AccessToken),
+		})
+		w.must(err)
+		p := w.post(models.TikTok, id, nil)
+		w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokCreatorInfo, Mode: sandbox.ModeStatus, Status: 401, Body: `{"error":{"code":"new_in_2027"}}`})
+		if _, later := errors.AsType[*oauth.LaterError](w.refused(p)); !later {
+			w.t.Error("the post is not put off")
+		}
+		w.wantStatus(id, models.AccountActive)
+		w.sim.ExpireTikTokAccess("-000one")
+		if err := w.refused(p); !errors.Is(err, oauth.ErrReauthorize) {
+			w.t.Errorf("renew: %v", err)
+		}
+		w.wantStatus(id, models.AccountReauthorize)
+	})
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"socialqueue/models"
+	"socialqueue/platform/instagram"
 	"socialqueue/secrets"
 )
 
@@ -62,7 +63,7 @@ func (s *Service) stillEnding(a *models.OAuthAccount) error {
 	if !ending(a, s.Now()) {
 		return errNotNeeded
 	}
-	return nil
+	return backingOff(a, s.Now())
 }
 
 // usableYet reports whether a token may be used although its refresh was put off.
@@ -114,11 +115,29 @@ func usable(status models.AccountStatus) error {
 	return nil
 }
 
-// Renew is for a token that the platform refused. On nil the account has another
-// one: ask For. The other answers are those of For, and ErrStillRefused.
-func (s *Service) Renew(ctx context.Context, refused Token) error {
+// Renew is for a token that the platform refused, with that refusal. On nil the
+// account has another one: ask For. The other answers are those of For.
+func (s *Service) Renew(ctx context.Context, refused Token, refusal error) error {
 	if refused.platform == models.Instagram {
-		return s.renewPageToken(ctx, refused)
+		return s.renewPageToken(ctx, refused, instagram.IsDeadToken(refusal))
 	}
-	return s.renewTikTok(ctx, refused)
+	return s.renewTikTok(ctx, refused, refusal)
+}
+
+// WakeIfConnected lets the posts of p's lane go on if its account is active: for
+// a run that put its post off until the account is connected again, in the very
+// moment in which that was done.
+func (s *Service) WakeIfConnected(ctx context.Context, p *models.Post) error {
+	a, err := s.DB.Account(ctx, p.AppID, p.Platform, p.AccountID())
+	if err != nil {
+		return err
+	}
+	status := a.OAuth.Status
+	if a.Instagram != nil {
+		status = a.Instagram.Status
+	}
+	if status != models.AccountActive {
+		return nil
+	}
+	return s.DB.WakeLane(ctx, p.Lane, models.DeferredReauthorize, s.Now())
 }

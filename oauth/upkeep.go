@@ -8,14 +8,15 @@ import (
 	"socialqueue/db"
 	"socialqueue/models"
 	"socialqueue/platform"
+	"socialqueue/platform/tiktok"
 )
 
 const (
 	// postsAhead is how long before their posts accounts are asked for, so that
 	// their owner has time to connect them again.
 	postsAhead = time.Hour
-	// checkFresh is how long the platform's word on a token is taken for true.
-	checkFresh = time.Hour
+	// askedFresh is how long nobody asks for an account again.
+	askedFresh = time.Hour
 	// postsLooked bounds how many posts one tick looks at, and upkeepBatch how many
 	// accounts it asks for.
 	postsLooked = 5000
@@ -32,7 +33,7 @@ const (
 // lost is made again by the next tick.
 func (s *Service) EnqueueDue(ctx context.Context) error {
 	now := s.Now()
-	if err := s.DB.AskBeforePosts(ctx, now, now.Add(postsAhead), now.Add(-checkFresh), postsLooked); err != nil {
+	if err := s.DB.AskBeforePosts(ctx, now, now.Add(postsAhead), now.Add(-askedFresh), postsLooked); err != nil {
 		return err
 	}
 	due, err := s.DB.DueUpkeep(ctx, now, upkeepBatch)
@@ -58,10 +59,10 @@ func (s *Service) Upkeep(ctx context.Context, id int64) error {
 	if err != nil {
 		return err
 	}
-	ctx = platform.WithRecorder(ctx, s.recordOf(a))
+	ctx = platform.WithRecorder(ctx, s.recordOf(ctx, a))
 	err = settled(s.see(ctx, a))
 	if err != nil && isUnreadable(err) {
-		s.logOf(a).WithError(err).Error("a token cannot be read with TOKEN_ENCRYPTION_KEY; the account stays connected")
+		s.logOf(ctx, a).WithError(err).Error("a token cannot be read with TOKEN_ENCRYPTION_KEY; the account stays connected")
 		return s.upkeepIn(ctx, a, unreadableWait)
 	}
 	return err
@@ -69,11 +70,14 @@ func (s *Service) Upkeep(ctx context.Context, id int64) error {
 
 func (s *Service) see(ctx context.Context, a *models.OAuthAccount) error {
 	now := s.Now()
+	if err := s.DB.FinishEnding(ctx, a, now); err != nil {
+		return err
+	}
 	switch {
 	case a.Status == models.AccountDisconnected:
 		return s.revoke(ctx, a)
 	case a.Status != models.AccountActive:
-		return s.DB.SetUpkeep(ctx, a.ID, nil, nil)
+		return s.DB.SetUpkeep(ctx, a, nil)
 	case a.Provider == models.Instagram:
 		return s.seeToLogin(ctx, a)
 	case refreshDue(a, now) && !unsettledAlive(a, now):
@@ -96,13 +100,24 @@ func plannedRefresh(a *models.OAuthAccount) *time.Time {
 		issued = *a.RefreshedAt
 	}
 	if a.Provider == models.Instagram {
-		if a.ExpiresAt == nil {
-			return nil
-		}
-		at := refreshTime(issued, *a.ExpiresAt)
-		return &at
+		return plannedProlonging(a, issued)
 	}
 	return nextRefresh(issued, db.NewTokens{Refresh: a.RefreshToken, ExpiresAt: a.ExpiresAt, ReconnectBy: a.ReconnectBy})
+}
+
+// plannedProlonging is when a Facebook login is prolonged: by the life of its token,
+// and once when the end of the consent comes near, which is told then.
+func plannedProlonging(a *models.OAuthAccount, issued time.Time) *time.Time {
+	if a.ExpiresAt == nil {
+		return nil
+	}
+	at := refreshTime(issued, *a.ExpiresAt)
+	if a.ReconnectBy != nil {
+		if warn := a.ReconnectBy.Add(-warnDays * 24 * time.Hour); warn.After(issued) && warn.Before(at) {
+			at = warn
+		}
+	}
+	return &at
 }
 
 func (s *Service) stillDue(a *models.OAuthAccount) error {
@@ -124,20 +139,19 @@ func (s *Service) checkTikTok(ctx context.Context, a *models.OAuthAccount) error
 		return err
 	}
 	_, err = s.TikTok.UserInfo(ctx, token.Access)
-	if platform.KindOf(err) == platform.AuthExpired && err != nil {
-		return s.renewTikTok(ctx, token)
+	if tiktok.IsDeadToken(err) {
+		return s.renewTikTok(ctx, token, err)
 	}
-	return s.checked(ctx, a)
+	return s.asked(ctx, a)
 }
 
-// checked notes that an account was asked for, and when it is refreshed.
-func (s *Service) checked(ctx context.Context, a *models.OAuthAccount) error {
-	now := s.Now()
+// asked plans the next upkeep of an account that was asked for.
+func (s *Service) asked(ctx context.Context, a *models.OAuthAccount) error {
 	next := plannedRefresh(a)
-	if unsettledAlive(a, now) {
+	if unsettledAlive(a, s.Now()) {
 		next = a.ExpiresAt
 	}
-	return s.DB.SetUpkeep(ctx, a.ID, next, &now)
+	return s.DB.SetUpkeep(ctx, a, next)
 }
 
 // seeToLogin prolongs a Facebook login, or asks for those of its accounts that
@@ -154,24 +168,28 @@ func (s *Service) seeToLogin(ctx context.Context, a *models.OAuthAccount) error 
 		return err
 	}
 	err = s.checkPages(ctx, accounts)
+	var readErr error
+	if a, readErr = s.DB.OAuthAccount(ctx, a.ID); readErr != nil { // renewing a token takes the login's fence on
+		return errors.Join(err, readErr)
+	}
 	if later, ok := errors.AsType[*LaterError](err); ok {
 		return s.upkeepIn(ctx, a, later.In)
 	}
 	if err := settled(err); err != nil {
 		return err
 	}
-	return s.checked(ctx, a)
+	return s.asked(ctx, a)
 }
 
 func (s *Service) upkeepIn(ctx context.Context, a *models.OAuthAccount, wait time.Duration) error {
 	at := s.Now().Add(wait)
-	return s.DB.SetUpkeep(ctx, a.ID, &at, nil)
+	return s.DB.SetUpkeep(ctx, a, &at)
 }
 
 // recordOf logs the calls of an account's upkeep.
-func (s *Service) recordOf(a *models.OAuthAccount) func(platform.Call) {
+func (s *Service) recordOf(ctx context.Context, a *models.OAuthAccount) func(platform.Call) {
 	return func(c platform.Call) {
-		entry := s.logOf(a).WithFields(map[string]any{
+		entry := s.logOf(ctx, a).WithFields(map[string]any{
 			"action": c.Op, "duration": c.Duration, "http_status": c.HTTPStatus, "log_id": c.LogID,
 		})
 		if c.Err != nil {

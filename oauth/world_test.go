@@ -344,6 +344,23 @@ func (w *world) token(p *models.Post) oauth.Token {
 	return token
 }
 
+// refused makes a call with a post's token, which the platform refuses, and has the
+// token renewed as a run does.
+func (w *world) refused(p *models.Post) error {
+	w.t.Helper()
+	token := w.token(p)
+	var refusal error
+	if p.Platform == models.TikTok {
+		_, refusal = w.deps.TikTok.CreatorInfo(w.ctx, token.Access)
+	} else {
+		_, refusal = w.deps.Instagram.Quota(w.ctx, token.Access, token.ProviderAccountID)
+	}
+	if refusal == nil {
+		w.t.Fatal("the platform took the token")
+	}
+	return w.Renew(w.ctx, token, refusal)
+}
+
 // tick is one round of the scheduler, and of the worker after it.
 func (w *world) tick() {
 	w.t.Helper()

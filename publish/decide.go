@@ -43,7 +43,7 @@ func isTrouble(err error) bool {
 	var checks models.FieldErrors
 	var fetch *media.FetchError
 	return !errors.As(err, &checks) && !errors.As(err, &fetch) && !unusable(err) &&
-		!errors.Is(err, oauth.ErrReauthorize) && !errors.Is(err, oauth.ErrDisconnected) && !errors.Is(err, oauth.ErrStillRefused)
+		!errors.Is(err, oauth.ErrReauthorize) && !errors.Is(err, oauth.ErrDisconnected)
 }
 
 // trouble leaves a post as it is and has it tried again soon, without using an
@@ -93,21 +93,17 @@ func (r *run) withoutToken(err error) (o outcome, waits bool) {
 // run goes on from the ledger, at once and without using an attempt; nothing is
 // begun again for it.
 func (r *run) tokenRefused(ctx context.Context, refusal error) outcome {
-	err := r.Tokens.Renew(ctx, r.token)
+	err := r.Tokens.Renew(ctx, r.token, refusal)
 	if err == nil {
 		return r.later(0, "", "the token was refused and is renewed; going on from here")
 	}
 	if o, waits := r.withoutToken(err); waits {
 		return o
 	}
-	switch {
-	case isTrouble(err):
+	if isTrouble(err) {
 		return r.trouble(err)
-	case errors.Is(err, oauth.ErrDisconnected):
-		return r.failed(err)
-	default: // the platform refuses what it gave a moment ago: a new token would not help
-		return r.failed(refusal)
 	}
+	return r.failed(err) // the account was disconnected
 }
 
 // failed turns an error that no waiting for a token or a limit helps against into

@@ -172,6 +172,9 @@ func (r *run) conclude(ctx context.Context, o outcome, err error) error {
 		}
 		return err
 	}
+	if r.post.DeferredReason == models.DeferredReauthorize {
+		r.wakeIfConnected(ctx)
+	}
 	if r.post.Admission == models.AdmissionAdmitted {
 		r.enqueue(ctx, r.post)
 	}
@@ -179,6 +182,14 @@ func (r *run) conclude(ctx context.Context, o outcome, err error) error {
 		r.admitLane(context.WithoutCancel(ctx), r.post.Lane)
 	}
 	return nil
+}
+
+// wakeIfConnected makes up for an account that was connected again while this run
+// still held its post: what wakes the posts passes over one that is held.
+func (r *run) wakeIfConnected(ctx context.Context) {
+	if err := r.Tokens.WakeIfConnected(context.WithoutCancel(ctx), r.post); err != nil {
+		r.log.WithError(err).Warn("could not look whether the account is connected again; the post looks by itself")
+	}
 }
 
 // apply puts an outcome into the post.

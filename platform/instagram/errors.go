@@ -1,6 +1,7 @@
 package instagram
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 	"time"
@@ -169,6 +170,24 @@ func adviceFor(code, subcode int64) advice {
 		return advisePermission
 	}
 	return adviseNothing
+}
+
+// isDead reports whether Meta's codes say that a token is dead: of its own accord,
+// by its owner or by time.
+func isDead(code, subcode int64) bool {
+	a := adviceFor(code, subcode)
+	return a == adviseReconnect || a == adviseExpired
+}
+
+// IsDeadToken reports whether Meta refused a token by its own code for that. Kind
+// AuthExpired alone may also come from an answer that nobody knows.
+func IsDeadToken(err error) bool {
+	e, ok := errors.AsType[*platform.Error](err)
+	if !ok || e.Kind != platform.AuthExpired {
+		return false
+	}
+	code, subcode, _ := strings.Cut(e.PlatformCode, "/")
+	return isDead(wire.Scalar(code).Number(), wire.Scalar(subcode).Number())
 }
 
 var (

@@ -35,6 +35,10 @@ type TokenInfo struct {
 	ErrorCode, ErrorSubcode int64
 }
 
+// Dead reports whether Meta says, by its own code for that, that the token is not
+// taken any more. One that is not valid for no reason may still be.
+func (i TokenInfo) Dead() bool { return !i.Valid && isDead(i.ErrorCode, i.ErrorSubcode) }
+
 // InspectToken asks what a user's or Page's token is worth (Access Tokens). A dead
 // token is an answer, no error.
 func (c *Client) InspectToken(ctx context.Context, token secrets.Secret) (TokenInfo, error) {

@@ -53,7 +53,7 @@ var verdicts = map[string]wire.Verdict{
 	"invalid_publish_id":                            {Kind: platform.Gone, Code: platform.CodePublishFailed},
 	"token_not_authorized_for_specified_publish_id": noScope,
 
-	"access_token_invalid":    {Kind: platform.AuthExpired, Code: platform.CodeTokenExpired},
+	codeDeadToken:             {Kind: platform.AuthExpired, Code: platform.CodeTokenExpired},
 	"scope_not_authorized":    noScope, // needs new consent; the other scopes still work (seen in the field, 2026-09)
 	"scope_permission_missed": noScope,
 
@@ -77,6 +77,16 @@ var verdicts = map[string]wire.Verdict{
 var statusVerdicts = map[string]wire.Verdict{
 	"invalid_param":  verdicts["invalid_publish_id"],
 	"invalid_params": verdicts["invalid_publish_id"],
+}
+
+// codeDeadToken is TikTok's word for an access token that is not taken any more.
+const codeDeadToken = "access_token_invalid"
+
+// IsDeadToken reports whether TikTok refused an access token by its own code for
+// that. Kind AuthExpired alone may also come from an answer that nobody knows.
+func IsDeadToken(err error) bool {
+	e, ok := errors.AsType[*platform.Error](err)
+	return ok && e.Kind == platform.AuthExpired && e.PlatformCode == codeDeadToken
 }
 
 // judge says what an understood error answer means.

@@ -14,7 +14,7 @@ ALTER TABLE oauth_accounts
     ADD COLUMN connected_at        TIMESTAMPTZ,
     ADD COLUMN reconnect_by        TIMESTAMPTZ,
     ADD COLUMN refreshed_at        TIMESTAMPTZ,
-    ADD COLUMN checked_at          TIMESTAMPTZ,
+    ADD COLUMN asked_at            TIMESTAMPTZ,
     ADD COLUMN upkeep_at           TIMESTAMPTZ,
     ADD COLUMN refresh_fence       BIGINT       NOT NULL DEFAULT 0,
     ADD COLUMN refresh_lease_until TIMESTAMPTZ,
@@ -61,6 +61,6 @@ DROP INDEX ig_media_account, tiktok_posts_account, instagram_accounts_user, inst
 DROP TABLE data_deletions, facebook_pages, return_hosts;
 ALTER TABLE instagram_accounts DROP COLUMN page_id, DROP COLUMN status_reason;
 ALTER TABLE oauth_accounts DROP COLUMN display_name, DROP COLUMN picture_url, DROP COLUMN status_reason,
-    DROP COLUMN connected_at, DROP COLUMN reconnect_by, DROP COLUMN refreshed_at, DROP COLUMN checked_at, DROP COLUMN upkeep_at,
+    DROP COLUMN connected_at, DROP COLUMN reconnect_by, DROP COLUMN refreshed_at, DROP COLUMN asked_at, DROP COLUMN upkeep_at,
     DROP COLUMN refresh_fence, DROP COLUMN refresh_lease_until, DROP COLUMN refresh_unsettled,
     DROP COLUMN refresh_failures, DROP COLUMN deletion_code;

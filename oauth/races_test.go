@@ -1,0 +1,208 @@
+package oauth_test
+
+import (
+	"database/sql"
+	"errors"
+	"testing"
+	"time"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // the "pgx" driver, for locks behind the service's back
+
+	"socialqueue/db"
+	"socialqueue/db/dbtest"
+	"socialqueue/models"
+	"socialqueue/oauth"
+	"socialqueue/sandbox"
+	"socialqueue/secrets"
+)
+
+// pgWorld is a world on Postgres with a connection beside it.
+func pgWorld(t *testing.T) (*world, *sql.DB) {
+	t.Helper()
+	url := dbtest.PostgresURL(t)
+	d, err := db.OpenPostgres(t.Context(), secrets.Secret(url), 20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = d.Close() })
+	beside, err := sql.Open("pgx", url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = beside.Close() })
+	return newWorld(t, d, sandbox.Options{}), beside
+}
+
+// hold locks a row from beside until the returned function is called.
+func (w *world) hold(beside *sql.DB, query string, args ...any) (release func()) {
+	w.t.Helper()
+	tx, err := beside.BeginTx(w.ctx, nil)
+	w.must(err)
+	_, err = tx.ExecContext(w.ctx, query, args...)
+	w.must(err)
+	return func() { w.must(tx.Rollback()) }
+}
+
+// untilBlocked waits until n statements wait for locks.
+func (w *world) untilBlocked(beside *sql.DB, n int) {
+	w.t.Helper()
+	w.until("statements wait", func() bool {
+		var waiting int
+		w.must(beside.QueryRowContext(w.ctx,
+			"SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'").Scan(&waiting))
+		return waiting >= n
+	})
+}
+
+// News of the old consent that comes while a new one is being stored does not end
+// the new one.
+func TestOldNewsMeetsNewConsent(t *testing.T) {
+	w, beside := pgWorld(t)
+	a := w.connectTikTok("-000one")
+	p := w.post(models.TikTok, a.ID, nil)
+	later := w.post(models.TikTok, a.ID, func(p *models.Post) {
+		at := w.clock.Now().Add(24 * time.Hour)
+		p.Status, p.RunAt, p.PublishAt = models.Scheduled, &at, at
+	})
+	_, err := beside.ExecContext(w.ctx, "UPDATE posts SET deferred_reason = $1 WHERE id = $2", models.DeferredReauthorize, p.ID)
+	w.must(err)
+	w.clock.advance(time.Minute)
+	removedAt := w.clock.Now()
+	w.clock.advance(time.Minute)
+	cb := w.allow(models.TikTok, w.begin(models.TikTok), "-000one")
+
+	release := w.hold(beside, "SELECT 1 FROM posts WHERE id = $1 FOR UPDATE", p.ID) // so that the connect waits with its row locked
+	connected, told := make(chan oauth.Outcome, 1), make(chan error, 1)
+	go func() {
+		o, err := w.Finish(w.ctx, cb)
+		if err != nil {
+			t.Error(err)
+		}
+		connected <- o
+	}()
+	w.untilBlocked(beside, 1)
+	go func() {
+		body := removedEvent("-000one", 1, removedAt)
+		told <- w.TikTokEvent(w.ctx, w.signed(body, w.clock.Now()), []byte(body))
+	}()
+	w.untilBlocked(beside, 2)
+	release()
+	if o := <-connected; o.Code != "" {
+		t.Fatalf("outcome %+v", o)
+	}
+	w.must(<-told)
+	if b := w.account(a.ID); b.Status != models.AccountActive || b.AccessToken == "" {
+		t.Errorf("account %+v", b)
+	}
+	if got := w.reload(later); got.Status != models.Scheduled {
+		t.Errorf("the scheduled post is %s", got.Status)
+	}
+}
+
+// An upkeep that read the account before it was connected anew does not take it off
+// the list.
+func TestLateUpkeepMeetsNewConsent(t *testing.T) {
+	w, beside := pgWorld(t)
+	a := w.connectTikTok("-000one")
+	w.clock.advance(91 * time.Minute)
+	w.sim.InvalidateTikTok("-000one")
+	w.tick()
+	w.wantStatus(a.ID, models.AccountReauthorize)
+	cb := w.allow(models.TikTok, w.begin(models.TikTok), "-000one")
+	p := w.post(models.TikTok, a.ID, nil)
+	_, err := beside.ExecContext(w.ctx, "UPDATE posts SET deferred_reason = $1 WHERE id = $2", models.DeferredReauthorize, p.ID)
+	w.must(err)
+	release := w.hold(beside, "SELECT 1 FROM posts WHERE id = $1 FOR UPDATE", p.ID)
+	connected, upkept := make(chan error, 1), make(chan error, 1)
+	go func() {
+		_, err := w.Finish(w.ctx, cb)
+		connected <- err
+	}()
+	w.untilBlocked(beside, 1)
+	go func() { upkept <- w.Upkeep(w.ctx, a.ID) }()
+	w.untilBlocked(beside, 2)
+	release()
+	w.must(errors.Join(<-connected, <-upkept))
+	if b := w.account(a.ID); b.Status != models.AccountActive || b.UpkeepAt == nil {
+		t.Errorf("account %s, upkeep %v", b.Status, b.UpkeepAt)
+	}
+}
+
+// A check that is under way writes nothing over what a disconnect, or a new consent,
+// made of the account meanwhile.
+func TestCheckOvertaken(t *testing.T) {
+	imported := func(w *world, openID string) int64 { // one without a refresh token is only ever checked
+		w.t.Helper()
+		account := w.person(openID)
+		id, err := w.Import(w.ctx, oauth.Import{
+			AppID: w.app.ID, UserID: w.user.ID, Platform: models.TikTok, ProviderAccountID: openID, Access: secrets.Secret(account.AccessToken),
+		})
+		w.must(err)
+		return id
+	}
+	during := func(w *world, id int64, overtake func()) {
+		w.t.Helper()
+		w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokUserInfo, Mode: sandbox.ModeSlow, Delay: 300 * time.Millisecond, After: true})
+		done := make(chan error)
+		go func() { done <- w.Upkeep(w.ctx, id) }()
+		w.until("the check is on its way", func() bool { return len(w.sim.PendingFaults()) == 0 })
+		overtake()
+		w.must(<-done)
+	}
+	each(t, func(w *world) {
+		id := imported(w, "-000one")
+		during(w, id, func() {
+			w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokRevoke, Mode: sandbox.ModeStatus})
+			w.disconnect(models.TikTok, id)
+		})
+		w.live(time.Hour, time.Minute)
+		w.wantCalls(sandbox.OpTikTokRevoke, 2) // the second one worked
+		if b := w.account(id); b.AccessToken != "" || b.UpkeepAt != nil {
+			w.t.Errorf("account %+v", b)
+		}
+
+		id = imported(w, "-000two")
+		cb := w.allow(models.TikTok, w.begin(models.TikTok), "-000two")
+		during(w, id, func() { w.finish(cb) })
+		if b := w.account(id); b.UpkeepAt == nil {
+			w.t.Error("the new consent is off the list")
+		}
+	})
+}
+
+// A pair that comes too late for its account is revoked, but not if somebody else
+// has the same person's account connected.
+func TestLatePairOfASharedConsent(t *testing.T) {
+	each(t, func(w *world) {
+		a := w.connectTikTok("-000one")
+		colleague := w.newUser(w.app, "colleague")
+		w.clock.advance(91 * time.Minute)
+		cb := w.allow(models.TikTok, w.beginFor(colleague, models.TikTok, ""), "-000one")
+		w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokRefreshToken, Mode: sandbox.ModeSlow, Delay: 500 * time.Millisecond, After: true})
+		done := make(chan error)
+		go func() { done <- w.Upkeep(w.ctx, a.ID) }()
+		w.until("the refresh is on its way", func() bool { return len(w.sim.PendingFaults()) == 0 })
+		w.finish(cb)
+		w.disconnect(models.TikTok, a.ID)
+		w.must(<-done)
+		w.wantCalls(sandbox.OpTikTokRevoke, 0)
+	})
+}
+
+// A disconnect and the tick that queues due posts change the same posts at once.
+func TestDisconnectMeetsTheTick(t *testing.T) {
+	w := newWorld(t, dbtest.Postgres(t), sandbox.Options{})
+	for i := range 10 {
+		a := w.connectTikTok("-000n" + string(rune('a'+i)))
+		for n := range 100 {
+			w.post(models.TikTok, a.ID, func(p *models.Post) {
+				at := w.clock.Now().Add(-time.Duration(n) * time.Second) // the other way round than their ids
+				p.Status, p.RunAt = models.Scheduled, &at
+			})
+		}
+		tick := make(chan error)
+		go func() { tick <- w.db.QueueDue(w.ctx, w.clock.Now()) }()
+		w.disconnect(models.TikTok, a.ID)
+		w.must(<-tick)
+	}
+}
