@@ -60,6 +60,8 @@ func viewError(p *models.Post) *errorView {
 //   - rate_limited: the platform takes no more calls for the moment.
 //   - daily_cap: the account, or the app, has used up its posts of the day.
 //   - retry: the last try failed, or the outcome is looked at again later.
+//   - token_refresh: the account's token has ended and could not be refreshed
+//     yet; nothing happened at the platform, and it is no attempt.
 //   - reauth_required: the platform refused the account's token; the account
 //     must be connected again.
 //   - internal_trouble: something of ours failed; nothing happened at the

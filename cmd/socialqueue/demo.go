@@ -57,6 +57,7 @@ func runDemo(ctx context.Context, out io.Writer) (err error) {
 	fmt.Fprintln(out, "socialqueue demo: api, worker and scheduler in one process, on SQLite and an embedded")
 	fmt.Fprintln(out, "Redis, posting to a simulated TikTok and Instagram. For trying, not for production.")
 	fmt.Fprintf(out, "\n  api    %s\n  feeds  %s/\n\n", s.url(), s.sim.URL())
+	fmt.Fprintf(out, "  connected through their consent pages: TikTok account %d, Instagram account %d\n", s.cast.TikTokID, s.cast.InstagramID)
 	return s.perform(ctx, out)
 }
 

@@ -109,6 +109,8 @@ func (s *stage) greet(out io.Writer) {
 	fmt.Fprintf(out, "  user                %d\n", s.cast.UserID)
 	fmt.Fprintf(out, "  TikTok account      %d\n", s.cast.TikTokID)
 	fmt.Fprintf(out, "  Instagram account   %d\n\n", s.cast.InstagramID)
+	fmt.Fprintf(out, "Connect another one: open the address that this answers.\n")
+	fmt.Fprintf(out, "  curl -H 'Authorization: Bearer %s' -H 'Accept: application/json' '%s/api/auth/tiktok?user_id=%d'\n\n", s.cast.APIKey, s.url(), s.cast.UserID)
 	fmt.Fprintf(out, "Try:\n")
 	fmt.Fprintf(out, "  curl -H 'Authorization: Bearer %s' --data-binary @video.mp4 -H 'Content-Type: video/mp4' %s/api/media\n\n", s.cast.APIKey, s.url())
 }

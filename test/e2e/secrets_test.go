@@ -145,7 +145,9 @@ func (t *wiretap) listen(next http.Handler) http.Handler {
 }
 
 func (t *wiretap) noteAll(values url.Values) {
-	for _, name := range []string{"access_token", "appsecret_proof", "upload_token"} {
+	for _, name := range []string{
+		"access_token", "appsecret_proof", "upload_token", "code", "code_verifier", "refresh_token", "fb_exchange_token", "input_token", "token", "state",
+	} {
 		t.note(name, values.Get(name))
 	}
 	if link := values.Get("image_url"); link != "" {
@@ -175,14 +177,16 @@ func (t *wiretap) secrets() map[string]string {
 // answerTap keeps every answer of the api, headers and all.
 type answerTap struct {
 	next http.RoundTripper
+	// skip is the address of the platforms, whose answers are not the api's.
+	skip string
 	mu   sync.Mutex
 	text bytes.Buffer
 }
 
 func (a *answerTap) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := a.next.RoundTrip(r)
-	if err != nil {
-		return nil, err
+	if err != nil || a.skip != "" && strings.HasPrefix(r.URL.String(), a.skip) {
+		return resp, err
 	}
 	body, err := io.ReadAll(resp.Body)
 	resp.Body.Close()
