@@ -37,7 +37,7 @@ build: ## build the four binaries into bin/
 
 ##@ Test
 
-.PHONY: test test-unit test-integration test-e2e race crash bench fuzz cover
+.PHONY: test test-unit test-integration test-e2e browser race crash bench fuzz cover
 test: ## every test, on a real PostgreSQL and Redis
 	$(WITH_SERVICES) $(TEST) ./...
 
@@ -49,6 +49,9 @@ test-integration: ## the packages on a real PostgreSQL and Redis
 
 test-e2e: ## whole processes, from an HTTP request to the platform
 	$(WITH_SERVICES) $(TEST) $(E2E)
+
+browser: ## the consent pages in a real Chromium; BROWSER_PICTURES=DIR keeps its pictures of them
+	$(TEST) -tags browser ./test/browser
 
 race: ## every test, with the race detector (without vet, which ci runs once for all)
 	$(WITH_SERVICES) $(TEST) -race -vet=off ./...
@@ -79,9 +82,10 @@ fmt-check:
 
 vet:
 	go vet ./...
+	go vet -tags browser ./test/browser
 
 lint: ## run the linters of .golangci.yml (the first run builds golangci-lint: two minutes)
-	go run $(GOLANGCI_LINT) run
+	go run $(GOLANGCI_LINT) run --build-tags browser
 
 vuln: ## look for known vulnerabilities that the code can reach (needs vuln.go.dev)
 	scripts/vuln $(GOVULNCHECK)

@@ -83,7 +83,7 @@ func (a *api) finishConnect(c echo.Context) error {
 	if err != nil {
 		a.logOf(c).WithError(err).Error("a connect could not be finished")
 		return showConnect(c, http.StatusServiceUnavailable, connectPage{
-			Title: "Not available at the moment", Detail: "Nothing is lost. Wait a moment and reload this page.",
+			State: pageFailed, Title: "Not available at the moment", Detail: "Nothing is lost. Wait a moment and reload this page.",
 		})
 	}
 	if to := o.Redirect(); to != "" {

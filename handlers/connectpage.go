@@ -17,10 +17,19 @@ var connectHTML string
 
 var connectTemplate = template.Must(template.New("connect").Parse(connectHTML))
 
+// pageState is how a page looks.
+type pageState string
+
+const (
+	pageDone    pageState = "done"
+	pageWaiting pageState = "waiting"
+	pageFailed  pageState = "failed"
+)
+
 // connectPage is what a person sees at the end of a connect, or of a request to
 // delete their data.
 type connectPage struct {
-	OK     bool
+	State  pageState
 	Title  string
 	Detail string
 	// List names what is connected, Unusable what cannot be.
@@ -33,9 +42,9 @@ var platformTitles = map[models.Platform]string{models.TikTok: "TikTok", models.
 
 func pageOf(o oauth.Outcome) connectPage {
 	name := platformTitles[o.Platform]
-	page := connectPage{Title: name + " was not connected", Detail: o.Detail, Reference: o.Code}
+	page := connectPage{State: pageFailed, Title: name + " was not connected", Detail: o.Detail, Reference: o.Code}
 	if o.Code == "" {
-		page.OK, page.Title = true, name+" is connected"
+		page.State, page.Title = pageDone, name+" is connected"
 		page.Detail = "You can close this page and go back to the app."
 	}
 	for _, account := range o.Accounts {

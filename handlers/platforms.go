@@ -90,9 +90,12 @@ func (a *api) deletionStatus(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	page := connectPage{Title: "Your data is being deleted", Detail: "This takes a moment. Reload this page to see whether it is done.", Reference: code}
+	page := connectPage{
+		State: pageWaiting, Title: "Your data is being deleted",
+		Detail: "This takes a moment. Reload this page to see whether it is done.", Reference: code,
+	}
 	if request.CompletedAt != nil {
-		page.OK, page.Title = true, "Your data is deleted"
+		page.State, page.Title = pageDone, "Your data is deleted"
 		page.Detail = "All that we had from your Facebook login was deleted on " + request.CompletedAt.Format("2 January 2006, 15:04 MST") + "."
 	}
 	return showConnect(c, http.StatusOK, page)

@@ -87,6 +87,9 @@ func (o Outcome) Redirect() string {
 		q.Set("reasons", strings.Join(o.reasons(), ","))
 	}
 	u.RawQuery = q.Encode()
+	if o.Platform == models.Instagram {
+		return u.String() + "#" // or the browser would keep the #_=_ that Facebook sent it along with
+	}
 	return u.String()
 }
 

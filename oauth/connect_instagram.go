@@ -209,7 +209,7 @@ func (s *Service) storeLogin(ctx context.Context, c connect, connection *db.Conn
 	var accounts []ConnectedAccount
 	for _, p := range connection.Pages {
 		if p.Instagram != nil {
-			accounts = append(accounts, ConnectedAccount{ID: p.Instagram.ID, Name: *p.Instagram.Username})
+			accounts = append(accounts, ConnectedAccount{ID: p.Instagram.ID, Name: "@" + *p.Instagram.Username})
 		}
 	}
 	s.logOf(ctx, connection.Account).WithFields(map[string]any{"accounts": len(accounts), "pages": len(connection.Pages)}).
@@ -230,7 +230,7 @@ func unusablePages(connection *db.Connection) []UnusablePage {
 // noAccounts is for a login that shows nothing to post to.
 func (c *connect) noAccounts(connection *db.Connection) Outcome {
 	o := c.failed(CodeNoAccounts, "None of the Facebook Pages that were allowed leads to an Instagram account that can be posted to. "+
-		"The account has to be a professional one and linked to a Page; tick that Page in the consent, and be allowed to create content on it.")
+		"Use a professional Instagram account that is linked to a Page, tick that Page in the consent, and make sure that you may create content on it.")
 	o.Unusable = unusablePages(connection)
 	return o
 }

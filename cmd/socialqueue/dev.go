@@ -18,20 +18,22 @@ import (
 
 func devCmd() *cobra.Command {
 	var dir, sandboxAddr string
+	var returnHosts []string
 	cmd := &cobra.Command{
 		Use:   "dev",
 		Short: "Run everything in one process against the simulated platforms, until Ctrl-C",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return runDev(cmd.Context(), cmd.OutOrStdout(), dir, sandboxAddr)
+			return runDev(cmd.Context(), cmd.OutOrStdout(), dir, sandboxAddr, returnHosts)
 		},
 	}
 	cmd.Flags().StringVar(&dir, "data", "data", "where the embedded database and the files live")
 	cmd.Flags().StringVar(&sandboxAddr, "sandbox-addr", "127.0.0.1:4010", "where the simulated platforms listen")
+	cmd.Flags().StringSliceVar(&returnHosts, "allow-return", nil, "a host that return_url may lead to, such as localhost:8080; may be given again")
 	return cmd
 }
 
-func runDev(ctx context.Context, out io.Writer, dir, sandboxAddr string) error {
+func runDev(ctx context.Context, out io.Writer, dir, sandboxAddr string, returnHosts []string) error {
 	if err := config.LoadDotEnv("."); err != nil {
 		return err
 	}
@@ -43,6 +45,11 @@ func runDev(ctx context.Context, out io.Writer, dir, sandboxAddr string) error {
 	s, err := raise(ctx, stageOptions{env: env, dir: dir, sandboxAddr: sandboxAddr, log: log, kept: filepath.Join(dir, "dev.json")})
 	if err != nil {
 		return err
+	}
+	for _, host := range returnHosts {
+		if err := s.system.AllowReturn(ctx, s.cast.AppID, host); err != nil {
+			return errors.Join(err, s.strike(ctx))
+		}
 	}
 	s.greet(out)
 	<-ctx.Done()

@@ -1,0 +1,242 @@
+//go:build browser
+
+package browser
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"socialqueue/app"
+	"socialqueue/config"
+	"socialqueue/observe"
+	"socialqueue/sandbox"
+	"socialqueue/secrets"
+)
+
+const stopTimeout = 20 * time.Second
+
+// world is the whole system in one process, the simulated platforms behind it,
+// and an app with one user, who sits at the browser.
+type world struct {
+	t      *testing.T
+	sim    *sandbox.Server
+	system *app.AllInOne
+	// app is the app's own site, where return_url leads.
+	app  *httptest.Server
+	http *http.Client
+
+	key    secrets.Secret
+	userID int64
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{t: t, sim: sandbox.New(sandbox.Options{}), app: httptest.NewServer(http.HandlerFunc(welcomeBack))}
+	t.Cleanup(w.app.Close)
+	t.Cleanup(func() { _ = w.sim.Close() })
+	w.must(w.sim.Start("127.0.0.1:0"))
+	transport := &http.Transport{}
+	w.http = &http.Client{Transport: transport}
+	t.Cleanup(transport.CloseIdleConnections)
+
+	w.start(t.TempDir())
+	appID, key, err := w.system.CreateApp(t.Context(), "browser")
+	w.must(err)
+	w.key = key
+	w.allowReturn(appID)
+	var user struct{ ID int64 }
+	w.call("POST", "/api/users", map[string]string{"external_id": "u1"}, &user)
+	w.userID = user.ID
+	return w
+}
+
+func (w *world) must(err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// welcomeBack is the page at return_url.
+func welcomeBack(rw http.ResponseWriter, _ *http.Request) {
+	rw.Header().Set("Content-Type", "text/html; charset=utf-8")
+	_, _ = io.WriteString(rw, `<!doctype html><html lang="en"><title>The app</title><h1>Back in the app</h1>`)
+}
+
+// start starts the system, with its data in dir.
+func (w *world) start(dir string) {
+	w.t.Helper()
+	addr, sim := w.freeAddr(), w.sim.Options()
+	env := map[string]string{
+		"HTTP_ADDR": addr, "PUBLIC_URL": "http://" + addr, "TOKEN_ENCRYPTION_KEY": secrets.NewRandomKey(),
+		"MEDIA_BUCKET_URL": "file://" + w.t.TempDir(), "MEDIA_ALLOW_PRIVATE_HOSTS": "true",
+		"TIKTOK_AUTH_URL": w.sim.TikTokAuthURL(), "TIKTOK_API_URL": w.sim.TikTokURL(),
+		"FACEBOOK_DIALOG_URL": w.sim.FacebookDialogURL(), "FACEBOOK_GRAPH_URL": w.sim.GraphURL(), "INSTAGRAM_UPLOAD_URL": w.sim.RuploadURL(),
+		"TIKTOK_CLIENT_KEY": sim.TikTokClientKey, "TIKTOK_CLIENT_SECRET": sim.TikTokClientSecret,
+		"FACEBOOK_APP_ID": sim.FacebookAppID, "FACEBOOK_APP_SECRET": sim.FacebookAppSecret,
+	}
+	cfg, err := config.Load(config.Dev, func(name string) string { return env[name] })
+	w.must(err)
+	w.system, err = app.NewEmbedded(w.t.Context(), cfg, dir, app.Options{Log: observe.NewLogger("browser", "warning", "text", w.t.Output())})
+	w.must(err)
+	w.t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+		defer cancel()
+		if err := w.system.Stop(ctx); err != nil {
+			w.t.Errorf("stop: %v", err)
+		}
+	})
+	w.must(w.system.Start(w.t.Context()))
+}
+
+// freeAddr finds a port that is free now: PUBLIC_URL has to be known before the
+// api listens.
+func (w *world) freeAddr() string {
+	w.t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	w.must(err)
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// allowReturn registers the app's site, as `socialqueue app allow-return` does.
+func (w *world) allowReturn(appID int64) {
+	w.t.Helper()
+	site, err := url.Parse(w.app.URL)
+	w.must(err)
+	w.must(w.system.AllowReturn(w.t.Context(), appID, site.Host))
+}
+
+func (w *world) url() string { return "http://" + w.system.Addr() }
+
+// call asks the api as the app does and reads the answer into v.
+func (w *world) call(method, path string, body, v any) {
+	w.t.Helper()
+	var encoded bytes.Buffer
+	if body != nil {
+		w.must(json.NewEncoder(&encoded).Encode(body))
+	}
+	req, err := http.NewRequestWithContext(w.t.Context(), method, w.url()+path, &encoded)
+	w.must(err)
+	req.Header.Set("Authorization", "Bearer "+w.key.Reveal())
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := w.http.Do(req)
+	w.must(err)
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	w.must(err)
+	if resp.StatusCode/100 != 2 {
+		w.t.Fatalf("%s %s: %s %s", method, path, resp.Status, answer)
+	}
+	if err := json.Unmarshal(answer, v); err != nil {
+		w.t.Fatalf("%s %s: %v in %s", method, path, err, answer)
+	}
+}
+
+// returnURL leads to a page of the app that has a query of its own.
+func (w *world) returnURL() string { return w.app.URL + "/accounts?tab=social" }
+
+// consentPage asks the api where to send the user. An empty returnURL leaves the
+// user on our own page afterwards.
+func (w *world) consentPage(platform, returnURL string) string {
+	w.t.Helper()
+	q := url.Values{"user_id": {strconv.FormatInt(w.userID, 10)}}
+	if returnURL != "" {
+		q.Set("return_url", returnURL)
+	}
+	var answer struct {
+		AuthorizationURL string `json:"authorization_url"`
+	}
+	w.call("GET", "/api/auth/"+platform+"?"+q.Encode(), nil, &answer)
+	return answer.AuthorizationURL
+}
+
+// account is a connected account as the api shows it.
+type account struct {
+	ID         int64
+	Platform   string
+	UserID     int64  `json:"user_id"`
+	ExternalID string `json:"external_id"`
+	Username   string
+	Status     string
+	Scopes     []string
+}
+
+func (w *world) accounts() []account {
+	w.t.Helper()
+	var list []account
+	w.call("GET", "/api/accounts", nil, &list)
+	return list
+}
+
+// wantActive says that the accounts with these ids at their platform, and no
+// others, are there and may be posted to. It returns their ids.
+func (w *world) wantActive(platform string, external ...string) (ids []string) {
+	w.t.Helper()
+	list := w.accounts()
+	if len(list) != len(external) {
+		w.t.Fatalf("%d accounts, want %d: %+v", len(list), len(external), list)
+	}
+	for i, a := range list {
+		if a.Platform != platform || a.UserID != w.userID || a.ExternalID != external[i] || a.Status != "active" {
+			w.t.Errorf("account %+v, want %s %s of user %d, active", a, platform, external[i], w.userID)
+		}
+		ids = append(ids, strconv.FormatInt(a.ID, 10))
+	}
+	return ids
+}
+
+func (w *world) wantNoAccounts() {
+	w.t.Helper()
+	if list := w.accounts(); len(list) > 0 {
+		w.t.Errorf("accounts %+v, want none", list)
+	}
+}
+
+// wantReturned says that the browser is at return_url, and what the app reads
+// there: without the #_=_ that Facebook sends along, and that no server sees.
+func (w *world) wantReturned(v visit, platform string, outcome map[string]string) {
+	w.t.Helper()
+	want := url.Values{"tab": {"social"}, "platform": {platform}, "user_id": {strconv.FormatInt(w.userID, 10)}}
+	for name, value := range outcome {
+		want.Set(name, value)
+	}
+	address := strings.TrimSuffix(v.address.String(), "#")
+	if expected := w.app.URL + "/accounts?" + want.Encode(); address != expected || v.status != http.StatusOK {
+		w.t.Fatalf("the browser is at %v,\nwant %s", v, expected)
+	}
+}
+
+// cast are the people at the simulated platforms. The ones that are chosen have
+// long names and are not the first of their list.
+type cast struct {
+	tiktok   sandbox.TikTokAccount
+	facebook sandbox.FacebookUser
+	other    sandbox.FacebookUser
+}
+
+func (w *world) hire() cast {
+	w.sim.AddTikTokAccount(sandbox.TikTokAccount{Username: "simcafe", Nickname: "Sim Cafe"})
+	return cast{
+		tiktok: w.sim.AddTikTokAccount(sandbox.TikTokAccount{
+			Username: "zuckerbaeckerei.sonne", Nickname: "Zuckerbäckerei Sonnenschein & Töchter",
+		}),
+		facebook: w.sim.AddFacebookUser(sandbox.FacebookUser{Name: "Zoë Sonnenschein", Pages: []sandbox.FacebookPage{
+			{Name: "Zuckerbäckerei Sonnenschein & Töchter", InstagramID: "17841400000000001"},
+			{Name: "Donaudampfschifffahrtsgesellschaftskapitänsmützen", InstagramID: "17841400000000002"},
+			{Name: "Flohmarkt Nord"},
+		}}),
+		other: w.sim.AddFacebookUser(sandbox.FacebookUser{Name: "Ann Baker", Pages: []sandbox.FacebookPage{{Name: "Ann bakes"}}}),
+	}
+}
