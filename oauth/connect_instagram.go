@@ -199,7 +199,7 @@ func (s *Service) accountTypes(ctx context.Context, pages []instagram.Page) []*s
 // posted to is not stored: what was there before stays as it is.
 func (s *Service) storeLogin(ctx context.Context, c connect, connection *db.Connection) (Outcome, error) {
 	now := connection.Account.ConnectedAt
-	err := persist(ctx, persistFor, func(ctx context.Context) error { return s.DB.Connect(ctx, connection, now) })
+	err := db.Persist(ctx, persistFor, func(ctx context.Context) error { return s.DB.Connect(ctx, connection, now) }, nil)
 	if errors.Is(err, db.ErrNoAccounts) {
 		return c.noAccounts(connection), nil
 	}

@@ -27,7 +27,7 @@ func (s *Service) connectTikTok(ctx context.Context, c connect, code secrets.Sec
 		return c.unstored(err)
 	}
 	connection, now := &db.Connection{Account: account}, account.ConnectedAt
-	err = persist(ctx, persistFor, func(ctx context.Context) error { return s.DB.Connect(ctx, connection, now) })
+	err = db.Persist(ctx, persistFor, func(ctx context.Context) error { return s.DB.Connect(ctx, connection, now) }, nil)
 	if err != nil {
 		return c.unstored(err)
 	}

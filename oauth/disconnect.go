@@ -31,10 +31,10 @@ func (s *Service) Disconnect(ctx context.Context, appID int64, p models.Platform
 	}
 	ending, now := db.Ending{Platform: p, AccountID: id, Reason: "the account was disconnected"}, s.Now()
 	var login int64
-	err := persist(ctx, disconnectFor, func(ctx context.Context) (err error) {
+	err := db.Persist(ctx, disconnectFor, func(ctx context.Context) (err error) {
 		login, err = s.DB.Disconnect(ctx, ending, now)
 		return err
-	})
+	}, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -126,35 +126,12 @@ func (s *Service) logOf(ctx context.Context, a *models.OAuthAccount) *logrus.Ent
 	return s.log(ctx).WithFields(logrus.Fields{"provider": a.Provider, "userId": a.UserID, "account_id": a.ID})
 }
 
+// How long writes are tried that must not be lost (db.Persist).
 const (
 	// keepPairFor is how long the storing of a new pair of tokens is tried, of which
 	// the platform has already forgotten the older one: longer than a database takes
 	// to fail over.
 	keepPairFor = 3 * time.Minute
 	// persistFor is the same for what somebody waits for, or can be found out again.
-	persistFor   = 20 * time.Second
-	persistTry   = 5 * time.Second
-	persistPause = 250 * time.Millisecond
+	persistFor = 20 * time.Second
 )
-
-// isVerdict tells what the database says of a write from trouble on the way to it.
-func isVerdict(err error) bool {
-	return errors.Is(err, db.ErrStale) || errors.Is(err, db.ErrErasing) || errors.Is(err, db.ErrNoAccounts)
-}
-
-// persist runs a write that must not be lost to a passing trouble, and that the
-// end of ctx must not stop. Every try may be the one that was done, and its answer
-// lost: the write has to bear that.
-func persist(ctx context.Context, atMost time.Duration, write func(context.Context) error) error {
-	ctx = context.WithoutCancel(ctx)
-	deadline := time.Now().Add(atMost)
-	for {
-		try, cancel := context.WithTimeout(ctx, persistTry)
-		err := write(try)
-		cancel()
-		if err == nil || isVerdict(err) || time.Now().After(deadline) {
-			return err
-		}
-		time.Sleep(persistPause)
-	}
-}

@@ -192,7 +192,7 @@ func (s *Service) storeGrant(ctx context.Context, a *models.OAuthAccount, grant 
 		scheduled.Refresh = a.RefreshToken
 	}
 	end := db.RefreshEnd{AccountID: a.ID, Fence: a.RefreshFence, UpkeepAt: nextRefresh(now, scheduled), Tokens: tokens}
-	err = persist(ctx, keepPairFor, func(ctx context.Context) error { return s.DB.EndRefresh(ctx, end, now) })
+	err = db.Persist(ctx, keepPairFor, func(ctx context.Context) error { return s.DB.EndRefresh(ctx, end, now) }, nil)
 	switch {
 	case errors.Is(err, db.ErrStale):
 		return s.dropGrant(ctx, a, grant)
@@ -288,7 +288,7 @@ func (s *Service) refreshFailed(ctx context.Context, a *models.OAuthAccount, cau
 		at = *a.ExpiresAt
 	}
 	end.UpkeepAt = &at
-	err := persist(ctx, persistFor, func(ctx context.Context) error { return s.DB.EndRefresh(ctx, end, now) })
+	err := db.Persist(ctx, persistFor, func(ctx context.Context) error { return s.DB.EndRefresh(ctx, end, now) }, nil)
 	if err != nil && !errors.Is(err, db.ErrStale) {
 		return err
 	}
@@ -327,9 +327,9 @@ const reauthorizeFor = 6 * time.Hour
 // ErrReauthorize, or nil if the account got another token meanwhile.
 func (s *Service) reauthorize(ctx context.Context, a *models.OAuthAccount, e db.Ending, refused db.Refused) error {
 	now := s.Now()
-	err := persist(ctx, persistFor, func(ctx context.Context) error {
+	err := db.Persist(ctx, persistFor, func(ctx context.Context) error {
 		return s.DB.Reauthorize(ctx, e, refused, now.Add(reauthorizeFor), now)
-	})
+	}, nil)
 	switch {
 	case errors.Is(err, db.ErrStale):
 		return nil

@@ -68,6 +68,15 @@ func (s *Service) Upkeep(ctx context.Context, id int64) error {
 	return err
 }
 
+// settled is for an upkeep: what the accounts' rows say by now is no error.
+func settled(err error) error {
+	_, later := errors.AsType[*LaterError](err)
+	if later || errors.Is(err, ErrReauthorize) || errors.Is(err, ErrDisconnected) {
+		return nil
+	}
+	return err
+}
+
 func (s *Service) see(ctx context.Context, a *models.OAuthAccount) error {
 	now := s.Now()
 	if err := s.DB.FinishEnding(ctx, a, now); err != nil {

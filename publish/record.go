@@ -2,7 +2,6 @@ package publish
 
 import (
 	"context"
-	"errors"
 	"strings"
 	"time"
 
@@ -13,11 +12,8 @@ import (
 	"socialqueue/platform"
 )
 
-const (
-	// writeTimeout bounds one try to write what a run found out.
-	writeTimeout = 5 * time.Second
-	writePause   = 250 * time.Millisecond
-)
+// writeTimeout bounds the writing of a call into the timeline.
+const writeTimeout = 5 * time.Second
 
 // write writes the post and its change of state; it keeps trying while the
 // database is away and the lease may still hold, for it tells of facts.
@@ -40,18 +36,9 @@ func (r *run) write(ctx context.Context, message string, w db.RunWrite) error {
 // persist runs a write that must not be lost to a passing trouble, and that the
 // end of ctx must not stop.
 func (r *run) persist(ctx context.Context, write func(context.Context) error) error {
-	ctx = context.WithoutCancel(ctx)
-	deadline := time.Now().Add(r.Timings.Lease)
-	for {
-		try, cancel := context.WithTimeout(ctx, writeTimeout)
-		err := write(try)
-		cancel()
-		if err == nil || errors.Is(err, db.ErrStale) || errors.Is(err, db.ErrNoSuchMove) || time.Now().After(deadline) {
-			return err
-		}
+	return db.Persist(ctx, r.Timings.Lease, write, func(err error) {
 		r.log.WithError(err).Warn("could not write what the run found out; trying again")
-		time.Sleep(writePause)
-	}
+	})
 }
 
 // record writes a platform call into the timeline as soon as it ended, so that
