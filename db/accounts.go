@@ -173,11 +173,15 @@ func (d *DB) logins(ctx context.Context, of []models.InstagramAccount) (map[int6
 	return logins, nil
 }
 
-// FacebookPages lists the Pages that a user's Facebook logins showed.
+// FacebookPages lists the Pages that a user's Facebook logins showed. One whose
+// account is not active has its status as the reason.
 func (d *DB) FacebookPages(ctx context.Context, appID, userID int64, limit int) ([]models.FacebookPage, error) {
 	var pages []models.FacebookPage
 	err := d.orm.WithContext(ctx).
+		Select(`facebook_pages.oauth_account_id, facebook_pages.page_id, facebook_pages.name, facebook_pages.instagram_account_id,
+			CASE WHEN instagram_accounts.status <> ? THEN instagram_accounts.status ELSE facebook_pages.reason END AS reason`, models.AccountActive).
 		Joins("JOIN oauth_accounts ON oauth_accounts.id = facebook_pages.oauth_account_id").
+		Joins("LEFT JOIN instagram_accounts ON instagram_accounts.id = facebook_pages.instagram_account_id").
 		Joins("JOIN users ON users.id = oauth_accounts.user_id").
 		Where("users.app_id = ? AND users.id = ?", appID, userID).
 		Order("facebook_pages.oauth_account_id, facebook_pages.page_id").Limit(limit).Find(&pages).Error

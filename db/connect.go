@@ -180,8 +180,8 @@ func saveInstagramAccount(tx *gorm.DB, ig *models.InstagramAccount, now time.Tim
 	if err := tx.Where("ig_business_id = ? AND user_id = ?", ig.IGBusinessID, ig.UserID).Limit(1).Find(&before).Error; err != nil {
 		return fmt.Errorf("read Instagram account: %w", err)
 	}
-	err := tx.Exec(`UPDATE instagram_accounts SET ig_business_id = ig_business_id || '~' || id
-		WHERE ig_business_id = ? AND user_id <> ? AND status = ?`, ig.IGBusinessID, ig.UserID, models.AccountDisconnected).Error
+	err := tx.Exec(`UPDATE instagram_accounts SET ig_business_id = ig_business_id || CAST(? AS text) || id
+		WHERE ig_business_id = ? AND user_id <> ? AND status = ?`, models.ReleasedMark, ig.IGBusinessID, ig.UserID, models.AccountDisconnected).Error
 	if err != nil {
 		return fmt.Errorf("release Instagram account: %w", err)
 	}

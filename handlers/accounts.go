@@ -49,7 +49,7 @@ func viewAccount(a *db.Account) accountView {
 		ReconnectBy: utcOrNull(o.ReconnectBy), ConnectedAt: utc(o.ConnectedAt),
 	}
 	if ig := a.Instagram; ig != nil {
-		view.ExternalID, view.Username, view.Name = ig.IGBusinessID, textOf(ig.Username), textOf(ig.Name)
+		view.ExternalID, view.Username, view.Name = ig.PlatformID(), textOf(ig.Username), textOf(ig.Name)
 		view.PictureURL, view.Status, view.StatusReason = textOrNull(textOf(ig.ProfilePictureURL)), ig.Status, textOrNull(ig.StatusReason)
 		view.AccountType, view.FollowersCount, view.PageID = ig.AccountType, &ig.FollowersCount, ig.PageID
 	}
@@ -162,6 +162,7 @@ type pageView struct {
 //   - no_publish_permission: the person may not create content on it.
 //   - no_page_token: Meta gives no token for it.
 //   - connected_elsewhere: another user connected its Instagram account.
+//   - reauth_required, disconnected: what its account is.
 func (a *api) listPages(c echo.Context) error {
 	var userID int64
 	err := readQuery(c.Request().URL.RawQuery, "list", map[string]func(string) string{"user_id": userParam(&userID)})

@@ -65,7 +65,7 @@ func userParam(id *int64) func(string) string {
 
 // wantsJSON reports whether a caller named JSON, and no page, as what it takes.
 func wantsJSON(r *http.Request) bool {
-	accept := r.Header.Get(echo.HeaderAccept)
+	accept := strings.ToLower(r.Header.Get(echo.HeaderAccept))
 	return strings.Contains(accept, "json") && !strings.Contains(accept, "text/html")
 }
 

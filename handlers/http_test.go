@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http/httptest"
 	"os"
 	"strings"
@@ -17,6 +18,7 @@ import (
 	"socialqueue/db"
 	"socialqueue/db/dbtest"
 	"socialqueue/handlers"
+	"socialqueue/models"
 	"socialqueue/secrets"
 )
 
@@ -42,7 +44,13 @@ func TestRequestID(t *testing.T) {
 
 func TestUnknownAddresses(t *testing.T) {
 	w := sqliteWorld(t)
-	for path, status := range map[string]int{"GET /": 404, "GET /api/nosuch": 404, "GET /nosuch": 404, "PUT /api/posts": 405, "POST /livez": 405, "GET /api/users": 405} {
+	for path, status := range map[string]int{
+		"GET /": 404, "GET /api/nosuch": 404, "GET /nosuch": 404, "PUT /api/posts": 405, "POST /livez": 405, "GET /api/users": 405,
+		"POST /api/auth/tiktok": 405, "DELETE /api/auth/instagram": 405, "POST /api/auth/tiktok/callback": 405, "PUT /api/auth/instagram/callback": 405,
+		"GET /api/auth/instagram/deauthorize": 405, "GET /api/auth/instagram/delete-data": 405, "POST /api/auth/instagram/deletions/x": 405,
+		"POST /api/accounts": 405, "GET /api/accounts/tiktok/1": 405, "DELETE /api/accounts/instagram/pages": 404, "GET /api/webhooks/tiktok": 405,
+		"GET /api/accounts/tiktok": 404, "GET /api/webhooks": 404,
+	} {
 		method, path, _ := strings.Cut(path, " ")
 		r := w.do(call{method: method, path: path})
 		r.wantProblem(status, "NOT_FOUND", "")
@@ -117,11 +125,20 @@ func TestDatabaseAway(t *testing.T) {
 	w := newWorld(t, d)
 	post := w.tiktok(w.upload("upright.mp4"), nil)
 	files := w.stored().files
+	gone := removed("ours", w.now(), 1)
+	removal := "signed_request=" + signedRequest(facebookSecret, `{"algorithm":"HMAC-SHA256","user_id":"ig-ours"}`)
 	wire.cut()
 	for _, c := range []call{
 		{method: "GET", path: "/api/posts"}, {method: "POST", path: "/api/tiktok/upload", json: post},
 		{method: "POST", path: "/api/tiktok/upload", json: post, headers: keyed("k")},
 		{method: "POST", path: "/api/media", body: bytes.NewReader(fixture(t, "upright.mp4"))},
+		{method: "GET", path: "/api/accounts"}, {method: "DELETE", path: accountPath(models.TikTok, w.ours.tiktok)},
+		{method: "GET", path: fmt.Sprintf("/api/accounts/instagram/pages?user_id=%d", w.ours.userID)},
+		{method: "GET", path: "/api/auth/instagram/deletions/x", noKey: true},
+		// What platforms tell is not taken before it is written down: they repeat it.
+		{method: "POST", path: webhookPath, noKey: true, json: gone, headers: map[string]string{"TikTok-Signature": tiktokSignature(tiktokSecret, w.now(), gone)}},
+		{method: "POST", path: deauthorizePath, noKey: true, body: strings.NewReader(removal)},
+		{method: "POST", path: deletePath, noKey: true, body: strings.NewReader(removal)},
 	} {
 		r := w.do(c) // the key is cached
 		r.wantProblem(503, "UNAVAILABLE", "")
@@ -154,7 +171,7 @@ func TestClientGone(t *testing.T) {
 
 func TestAnswersAreNotSniffedNorCached(t *testing.T) {
 	w := sqliteWorld(t)
-	for _, path := range []string{"/api/posts", "/nosuch", "/livez"} {
+	for _, path := range []string{"/api/posts", "/nosuch", "/livez", "/api/accounts", "/api/auth/tiktok", "/api/auth/tiktok/callback", "/api/auth/instagram/deletions/x"} {
 		h := w.do(call{method: "GET", path: path}).header
 		if h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Cache-Control") != "no-store" {
 			t.Errorf("%s: %v", path, h)

@@ -77,7 +77,7 @@ func TestReplay(t *testing.T) {
 					t.Error("the first answer says that it is a replay")
 				}
 				before := w.stored()
-				w.clock.now = w.now().Add(48 * time.Hour) // keys outlive their lock
+				w.advance(48 * time.Hour) // keys outlive their lock
 				again := send("", nil)
 				if again.status != first.status || !bytes.Equal(again.body, first.body) || again.header.Get("Idempotent-Replayed") != "true" {
 					t.Errorf("again: %d %s, want %d %s", again.status, again.body, first.status, first.body)

@@ -206,7 +206,7 @@ func idParam(id *string, problem string) func(string) string {
 
 func number(value string, most int64) (int64, bool) {
 	n, err := strconv.ParseInt(value, 10, 64)
-	return n, err == nil && n >= 1 && n <= most
+	return n, err == nil && n >= 1 && n <= most && strconv.FormatInt(n, 10) == value
 }
 
 // canonicalID reads a UUID in its usual form, in either case.

@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"socialqueue/models"
 )
 
 // TestTenantWalls: to another app's key nothing of ours exists, on any route.
 func TestTenantWalls(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	eachWithPlatforms(t, func(t *testing.T, w *world) {
 		video, picture := w.upload("upright.mp4"), w.upload("baseline.jpg")
 		id := w.post(video, map[string]any{"publish_at": "2026-11-24T10:00:00Z"}).want(202).text("id")
 		before := w.stored()
@@ -32,6 +34,11 @@ func TestTenantWalls(t *testing.T) {
 			{method: "POST", path: "/api/tiktok/upload", contentType: formType, body: bytes.NewReader(form)},
 			{method: "POST", path: "/api/instagram/publish", json: image(w.ours.instagram)},
 			{method: "POST", path: "/api/instagram/publish", json: image(w.theirs.instagram)},
+			{method: "DELETE", path: accountPath(models.TikTok, w.ours.tiktok)},
+			{method: "DELETE", path: accountPath(models.Instagram, w.ours.instagram)},
+			{method: "GET", path: fmt.Sprintf("/api/accounts/instagram/pages?user_id=%d", w.ours.userID)},
+			{method: "GET", path: fmt.Sprintf("/api/auth/tiktok?user_id=%d", w.ours.userID)},
+			{method: "GET", path: fmt.Sprintf("/api/auth/instagram?user_id=%d", w.ours.userID)},
 		} {
 			c.as = &w.theirs
 			w.do(c).wantProblem(404, "NOT_FOUND", "")
@@ -41,6 +48,13 @@ func TestTenantWalls(t *testing.T) {
 		}
 		if r := w.do(call{method: "GET", path: fmt.Sprintf("/api/posts?account_id=%d", w.ours.tiktok), as: &w.theirs}); strings.Contains(string(r.body), id) {
 			t.Errorf("their list shows our post: %s", r.body)
+		}
+		for _, query := range []string{"", fmt.Sprintf("user_id=%d", w.ours.userID), "limit=1", "cursor=instagram:1", "cursor=tiktok:1"} {
+			for _, a := range w.do(call{method: "GET", path: "/api/accounts?" + query, as: &w.theirs}).want(200).array() {
+				if a["user_id"] != float64(w.theirs.userID) {
+					t.Errorf("their list %q shows our account: %v", query, a)
+				}
+			}
 		}
 		w.wantUnchanged(before)
 		if status := w.do(call{method: "GET", path: "/api/posts/" + id}).want(200).text("status"); status != "scheduled" {
@@ -56,6 +70,9 @@ func TestWithoutAValidKey(t *testing.T) {
 			"POST /api/users", "POST /api/media", "POST /api/tiktok/upload", "POST /api/instagram/publish", "GET /api/tiktok/status/x",
 			"GET /api/posts", "GET /api/posts/x", "PATCH /api/posts/x", "DELETE /api/posts/x", "GET /api/posts/x/events",
 			"POST /api/posts/x/retry", "GET /api", "GET /api/nosuch", "PUT /api/posts", "GET /api/health",
+			"GET /api/auth/tiktok", "GET /api/auth/instagram", "GET /api/auth/nosuch", "POST /api/auth/tiktok", "GET /api/auth", "GET /api/auth/tiktok/callback/x",
+			"GET /api/accounts", "DELETE /api/accounts/tiktok/1", "DELETE /api/accounts/instagram/1", "GET /api/accounts/instagram/pages",
+			"GET /api/webhooks", "POST /api/webhooks/nosuch", "POST /api/webhooks/tiktok/x", "POST /api/auth/tiktok/delete-data", "GET /api/auth/instagram/deletions",
 		} {
 			method, path, _ := strings.Cut(route, " ")
 			other := "A"

@@ -18,17 +18,23 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
+	"github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
 
 	"socialqueue/apikey"
 	"socialqueue/db"
 	"socialqueue/db/dbtest"
 	"socialqueue/handlers"
+	"socialqueue/jobs"
+	"socialqueue/jobs/redistest"
 	"socialqueue/media"
 	"socialqueue/models"
 	"socialqueue/oauth"
 	"socialqueue/observe"
+	"socialqueue/platform/instagram"
+	"socialqueue/platform/tiktok"
 	"socialqueue/publish"
+	"socialqueue/sandbox"
 	"socialqueue/secrets"
 )
 
@@ -36,7 +42,13 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var epoch = time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
 
-const maxFile = 256 << 10
+const (
+	maxFile   = 256 << 10
+	publicURL = "http://localhost:3000"
+	// What platforms sign their messages with.
+	tiktokSecret   = "sim_client_secret"
+	facebookSecret = "sim_app_secret"
+)
 
 // world is the API over real stores, with two apps that must not meet.
 type world struct {
@@ -47,17 +59,26 @@ type world struct {
 	links *media.Signer
 	queue *queue
 	posts *publish.Service
-	// accounts has no platform behind it.
+	// accounts has no platform behind it, unless addPlatforms put both there.
 	accounts *oauth.Service
-	log   *logLines
-	deps  handlers.Deps
-	api   *echo.Echo
+	log      *logLines
+	deps     handlers.Deps
+	oauth    oauth.Deps
+	api      *echo.Echo
+	clock    *clock
 
-	clock struct {
-		sync.Mutex
-		now time.Time
-	}
 	ours, theirs tenant
+
+	// Only a world with platforms has these.
+	sim     *sandbox.Server
+	redis   redis.UniversalClient
+	browser *http.Client
+}
+
+// clock stands still unless a test moves it. The platforms go by it too.
+type clock struct {
+	sync.Mutex
+	now time.Time
 }
 
 type tenant struct {
@@ -71,31 +92,85 @@ func each(t *testing.T, test func(t *testing.T, w *world)) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) { test(t, newWorld(t, d)) })
 }
 
+// eachWithPlatforms runs test on both databases, with both platforms behind it.
+func eachWithPlatforms(t *testing.T, test func(t *testing.T, w *world)) {
+	t.Helper()
+	each(t, func(t *testing.T, w *world) {
+		w.addPlatforms()
+		test(t, w)
+	})
+}
+
 func newWorld(t testing.TB, d *db.DB) *world {
 	t.Helper()
-	w := &world{t: t, db: d, dir: t.TempDir(), queue: &queue{tasks: map[string]bool{}}, log: &logLines{}}
-	w.clock.now = epoch
+	w := &world{t: t, db: d, dir: t.TempDir(), queue: &queue{tasks: map[string]bool{}}, log: &logLines{}, clock: &clock{now: epoch}}
 	ring, err := secrets.ParseKeyring(strings.Repeat("k", 32))
 	w.must(err)
 	w.store, err = media.OpenStore(t.Context(), "file://"+w.dir, maxFile)
 	w.must(err)
 	t.Cleanup(func() { w.store.Close() })
-	w.links, err = media.NewSigner(ring, "http://localhost:3000")
+	w.links, err = media.NewSigner(ring, publicURL)
 	w.must(err)
 	log := observe.NewLogger("api", "debug", "json", w.log)
 	w.posts = publish.New(publish.Deps{
 		DB: d, Queue: w.queue, Keys: ring, Store: w.store, Links: w.links, Fetcher: media.NewFetcher(media.FetchOptions{}),
 		Log: log, Now: w.now, Timings: publish.DefaultTimings(), Owner: "test",
 	})
-	w.accounts = oauth.New(oauth.Deps{DB: d, Keys: ring, Log: log, Now: w.now})
+	w.oauth = oauth.Deps{
+		DB: d, Keys: ring, PublicURL: publicURL, TikTokWebhookSecret: tiktokSecret, FacebookAppSecret: facebookSecret, Log: log, Now: w.now,
+	}
 	w.deps = handlers.Deps{
-		DB: d, Posts: w.posts, Accounts: w.accounts, Store: w.store, Links: w.links, Log: log, Now: w.now, MediaMaxBytes: maxFile,
+		DB: d, Posts: w.posts, Store: w.store, Links: w.links, Log: log, Now: w.now, MediaMaxBytes: maxFile,
 		Health: map[string]handlers.Check{"database": d.Ping},
 		Ready:  map[string]handlers.Check{"database": d.Ping},
 	}
-	w.api = handlers.New(w.deps)
+	w.build()
 	w.ours, w.theirs = w.tenant("ours"), w.tenant("theirs")
 	return w
+}
+
+// build makes the API from w.deps and w.oauth.
+func (w *world) build() {
+	w.accounts = oauth.New(w.oauth)
+	w.deps.Accounts = w.accounts
+	w.api = handlers.New(w.deps)
+}
+
+// addPlatforms puts both platforms with their consent pages behind the API, and a
+// Redis for the connects that are under way.
+func (w *world) addPlatforms() {
+	w.t.Helper()
+	w.sim = sandbox.New(sandbox.Options{
+		Now: w.now, Limits: &sandbox.Limits{}, TikTokClientSecret: tiktokSecret, FacebookAppSecret: facebookSecret,
+	})
+	w.must(w.sim.Start("127.0.0.1:0"))
+	w.t.Cleanup(func() { w.must(w.sim.Close()) })
+	transport := &http.Transport{}
+	w.t.Cleanup(transport.CloseIdleConnections)
+	w.browser = &http.Client{
+		Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	w.redis = jobs.NewRedis(redistest.Settings(w.t))
+	w.t.Cleanup(func() { w.must(w.redis.Close()) })
+	w.oauth.Redis = w.redis
+	w.callPlatforms(transport)
+}
+
+// callPlatforms builds the API with clients whose calls go that way.
+func (w *world) callPlatforms(way http.RoundTripper) {
+	w.t.Helper()
+	o, client := w.sim.Options(), &http.Client{Transport: way}
+	var err error
+	w.oauth.TikTok, err = tiktok.New(tiktok.Config{
+		APIURL: w.sim.TikTokURL(), AuthURL: w.sim.TikTokAuthURL(), ClientKey: o.TikTokClientKey, ClientSecret: tiktokSecret, HTTP: client, Now: w.now,
+	})
+	w.must(err)
+	w.oauth.Instagram, err = instagram.New(instagram.Config{
+		GraphURL: w.sim.GraphURL(), UploadURL: w.sim.RuploadURL(), DialogURL: w.sim.FacebookDialogURL(),
+		AppID: o.FacebookAppID, AppSecret: facebookSecret, HTTP: client, Now: w.now,
+	})
+	w.must(err)
+	w.build()
 }
 
 func (w *world) must(err error) {
@@ -291,8 +366,12 @@ func (r *reply) wantProblem(status int, code, field string) {
 	}
 }
 
-// stored counts everything that a request may leave behind.
-type stored struct{ posts, unusedMedia, files, tasks int }
+// stored is everything that a request may leave behind.
+type stored struct {
+	posts, unusedMedia, files, tasks int
+	accounts                         string // each with its status
+	connects                         int64  // entries in Redis
+}
 
 func (w *world) stored() stored {
 	w.t.Helper()
@@ -301,6 +380,20 @@ func (w *world) stored() stored {
 		posts, err := w.db.Posts(w.t.Context(), db.PostFilter{AppID: who.appID, Limit: 10_000})
 		w.must(err)
 		s.posts += len(posts)
+		accounts, err := w.db.Accounts(w.t.Context(), db.AccountFilter{AppID: who.appID, Limit: 10_000})
+		w.must(err)
+		for _, a := range accounts {
+			status, reason := a.OAuth.Status, a.OAuth.StatusReason
+			if a.Instagram != nil {
+				status, reason = a.Instagram.Status, a.Instagram.StatusReason
+			}
+			s.accounts += fmt.Sprintf("%s %d %s %q; ", a.Platform, a.ID(), status, reason)
+		}
+	}
+	if w.redis != nil {
+		n, err := w.redis.DBSize(w.t.Context()).Result()
+		w.must(err)
+		s.connects = n
 	}
 	unused, err := w.db.UnusedMedia(w.t.Context(), epoch.AddDate(10, 0, 0), 10_000)
 	w.must(err)

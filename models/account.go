@@ -1,6 +1,9 @@
 package models
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // App is a tenant.
 type App struct {
@@ -125,6 +128,16 @@ type FacebookPage struct {
 	InstagramAccountID *int64
 	// Reason says why the Page cannot be posted to; empty if it can.
 	Reason string
+}
+
+// ReleasedMark ends the platform's id in the ig_business_id of a disconnected
+// account that gave it up, because another user connected the same one.
+const ReleasedMark = "~"
+
+// PlatformID is the account's id at Meta, also after it was given up.
+func (a *InstagramAccount) PlatformID() string {
+	id, _, _ := strings.Cut(a.IGBusinessID, ReleasedMark)
+	return id
 }
 
 // ConnectedSince reports whether the owner consented at or after t, which makes

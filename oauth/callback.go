@@ -70,12 +70,7 @@ func (o Outcome) Redirect() string {
 	if err != nil || o.ReturnURL == "" {
 		return ""
 	}
-	q := u.Query()
-	for _, name := range []string{"status", "code", "platform", "user_id", "account_id", "account_ids", "unusable_pages", "reasons"} {
-		q.Del(name)
-	}
-	q.Set("platform", string(o.Platform))
-	q.Set("user_id", strconv.FormatInt(o.UserID, 10))
+	q := url.Values{"platform": {string(o.Platform)}, "user_id": {strconv.FormatInt(o.UserID, 10)}}
 	if o.Code != "" {
 		q.Set("status", "error")
 		q.Set("code", o.Code)
@@ -86,11 +81,24 @@ func (o Outcome) Redirect() string {
 		q.Set("unusable_pages", strconv.Itoa(n))
 		q.Set("reasons", strings.Join(o.reasons(), ","))
 	}
-	u.RawQuery = q.Encode()
+	u.RawQuery = strings.Join(append(foreignPairs(u.RawQuery), q.Encode()), "&")
 	if o.Platform == models.Instagram {
 		return u.String() + "#" // or the browser would keep the #_=_ that Facebook sent it along with
 	}
 	return u.String()
+}
+
+// outcomeNames are what Redirect may add to a return_url.
+var outcomeNames = []string{"status", "code", "platform", "user_id", "account_id", "account_ids", "unusable_pages", "reasons"}
+
+// foreignPairs gives the pairs of an app's own query as they stand, without those
+// that could be taken for the outcome.
+func foreignPairs(query string) []string {
+	return slices.DeleteFunc(strings.Split(query, "&"), func(pair string) bool {
+		name, _, _ := strings.Cut(pair, "=")
+		name, err := url.QueryUnescape(name)
+		return pair == "" || err == nil && slices.Contains(outcomeNames, name)
+	})
 }
 
 func (o Outcome) addAccounts(q url.Values) {

@@ -45,7 +45,7 @@ func (s *Service) Import(ctx context.Context, in Import) (int64, error) {
 	err = s.DB.Connect(ctx, c, now)
 	switch {
 	case errors.Is(err, db.ErrNoAccounts):
-		return 0, fmt.Errorf("Instagram account of this user: %w", db.ErrNotFound)
+		return 0, fmt.Errorf("the Instagram account belongs to another user: %w", db.ErrNotFound)
 	case err != nil:
 		return 0, err
 	case in.Platform == models.TikTok:

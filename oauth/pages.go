@@ -193,7 +193,7 @@ func (s *Service) pageContradicted(ctx context.Context, token secrets.Secret) (_
 	case info.Dead():
 		return "", "Meta refuses the Page's token", nil
 	}
-	return "", "", &LaterError{In: contradictedWait, Err: errors.New("Meta refuses the Page's token and does not call it dead")}
+	return "", "", &LaterError{In: contradictedWait, Err: errors.New("the Page's token is refused, but Meta does not call it dead")}
 }
 
 func (s *Service) pageLost(ctx context.Context, login *models.OAuthAccount, ig *models.InstagramAccount, reason string) error {

@@ -9,7 +9,8 @@ import (
 )
 
 // Scalar reads a JSON string, number or boolean as its text: fields change
-// their type between a platform's answers. Anything else reads as empty.
+// their type between a platform's answers. Anything else reads as empty, and so
+// does a text with a NUL, which no database keeps.
 type Scalar string
 
 // UnmarshalJSON never fails: an odd field must not hide the rest of an answer.
@@ -19,7 +20,7 @@ func (s *Scalar) UnmarshalJSON(b []byte) error {
 	case len(b) == 0 || b[0] == '{' || b[0] == '[' || string(b) == "null":
 	case b[0] == '"':
 		var text string
-		if err := json.Unmarshal(b, &text); err == nil {
+		if err := json.Unmarshal(b, &text); err == nil && !strings.ContainsRune(text, 0) {
 			*s = Scalar(text)
 		}
 	default:

@@ -29,6 +29,7 @@ func TestScalar(t *testing.T) {
 		`{"a":1}`:               {"", 0, false},
 		`[1]`:                   {"", 0, false},
 		`""`:                    {"", 0, false},
+		`"a\u0000b"`:            {"", 0, false},
 	} {
 		got := struct{ V Scalar }{"before"}
 		if err := json.Unmarshal([]byte(`{"V":`+in+`}`), &got); err != nil {

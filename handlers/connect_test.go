@@ -1,0 +1,680 @@
+package handlers_test
+
+import (
+	"context"
+	"fmt"
+	"html"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"socialqueue/db/dbtest"
+	"socialqueue/jobs"
+	"socialqueue/jobs/redistest"
+	"socialqueue/models"
+	"socialqueue/platform/tiktok"
+	"socialqueue/sandbox"
+)
+
+var bothPlatforms = []models.Platform{models.TikTok, models.Instagram}
+
+// back is a return_url of ours with a query of its own, of which one name is also
+// a name of the outcome.
+const back = "https://app.example.com/done?z=%20&page=2&status=x&a"
+
+// The people who connect their accounts: ids at the platforms.
+const (
+	creator = "-000one"
+	baker   = "9001"
+)
+
+// addPeople makes, at each platform, a person with one account to post to.
+func (w *world) addPeople() {
+	w.sim.AddTikTokAccount(sandbox.TikTokAccount{OpenID: creator, Username: "simcafe", Nickname: "Sim Cafe"})
+	w.sim.AddInstagramAccount(sandbox.InstagramAccount{
+		IGID: "17841400000000001", Username: "bakery", Name: "The Bakery", FollowersCount: 1204, AccountType: "BUSINESS",
+	})
+	w.addBaker(sandbox.FacebookPage{ID: "1001", Name: "Bakery", InstagramID: "17841400000000001"})
+}
+
+func (w *world) addBaker(pages ...sandbox.FacebookPage) {
+	w.sim.AddFacebookUser(sandbox.FacebookUser{ID: baker, Name: "Ann Baker", Pages: pages})
+}
+
+func person(p models.Platform) string {
+	if p == models.TikTok {
+		return creator
+	}
+	return baker
+}
+
+// allowReturn registers where our users may be sent back to.
+func (w *world) allowReturn() {
+	w.t.Helper()
+	w.must(w.accounts.AllowReturn(w.t.Context(), w.ours.appID, "app.example.com"))
+}
+
+func connectPath(p models.Platform, query url.Values) string {
+	return "/api/auth/" + string(p) + "?" + query.Encode()
+}
+
+// begin starts a connect for our user and gives the address of the consent page.
+func (w *world) begin(p models.Platform, returnURL string) string {
+	w.t.Helper()
+	q := url.Values{"user_id": {fmt.Sprint(w.ours.userID)}}
+	if returnURL != "" {
+		q.Set("return_url", returnURL)
+	}
+	return w.do(call{method: "GET", path: connectPath(p, q), headers: accepts("application/json")}).want(200).text("authorization_url")
+}
+
+func accepts(types string) map[string]string { return map[string]string{"Accept": types} }
+
+// consent goes through a consent page, as changed by choose, and gives the path and
+// query of ours that the browser is sent to.
+func (w *world) consent(p models.Platform, address string, choose ...func(url.Values)) string {
+	w.t.Helper()
+	form := url.Values{"decision": {"allow"}, "account": {person(p)}}
+	for _, c := range choose {
+		c(form)
+	}
+	req, err := http.NewRequestWithContext(w.t.Context(), http.MethodPost, address, strings.NewReader(form.Encode()))
+	w.must(err)
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	resp, err := w.browser.Do(req)
+	w.must(err)
+	defer resp.Body.Close()
+	to, err := resp.Location()
+	if err != nil {
+		w.t.Fatalf("the consent page answered %s: %v", resp.Status, err)
+	}
+	to.Fragment = "" // Facebook sets one; browsers keep it to themselves
+	path, ours := strings.CutPrefix(to.String(), publicURL)
+	if !ours {
+		w.t.Fatalf("the platform leads back to %s", to)
+	}
+	return path
+}
+
+// only ticks nothing but these scopes.
+func only(scopes ...string) func(url.Values) {
+	return func(form url.Values) { form["form"], form["scope"] = []string{"1"}, scopes }
+}
+
+func deny(form url.Values) { form.Set("decision", "deny") }
+
+// changed edits the query of a callback.
+func changed(path string, change func(url.Values)) string {
+	path, query, _ := strings.Cut(path, "?")
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		panic(err)
+	}
+	change(values)
+	return path + "?" + values.Encode()
+}
+
+// browse opens an address of ours as a browser does, which has no key.
+func (w *world) browse(path string) *reply {
+	w.t.Helper()
+	return w.do(call{method: "GET", path: path, noKey: true, headers: accepts("text/html,*/*;q=0.8")})
+}
+
+// connect connects a person's account to our user, and gives its id in the API.
+func (w *world) connect(p models.Platform, choose ...func(url.Values)) int64 {
+	w.t.Helper()
+	w.allowReturn()
+	to, err := url.Parse(w.browse(w.consent(p, w.begin(p, back), choose...)).want(302).header.Get("Location"))
+	w.must(err)
+	var id int64
+	if _, err := fmt.Sscan(to.Query().Get("account_id"), &id); err != nil {
+		w.t.Fatalf("the browser is sent to %s: %v", to, err)
+	}
+	return id
+}
+
+// wantPage checks a page for people: its status, that it says all of these, and
+// that it gives nothing away and takes nothing in.
+func (r *reply) wantPage(status int, says ...string) {
+	r.t.Helper()
+	r.want(status)
+	for name, want := range map[string]string{
+		"Content-Type": "text/html; charset=UTF-8", "Referrer-Policy": "no-referrer", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff",
+	} {
+		if got := r.header.Get(name); got != want {
+			r.t.Errorf("%s = %q, want %q", name, got, want)
+		}
+	}
+	csp := strings.Split(r.header.Get("Content-Security-Policy"), "; ")
+	if want := []string{
+		"default-src 'none'", "style-src 'unsafe-inline'", "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'",
+	}; !reflect.DeepEqual(csp, want) {
+		r.t.Errorf("Content-Security-Policy = %q", csp)
+	}
+	text := html.UnescapeString(string(r.body))
+	for _, part := range says {
+		if !strings.Contains(text, part) {
+			r.t.Errorf("the page does not say %q: %s", part, r.body)
+		}
+	}
+	for _, part := range []string{"<script", "://", "<no value>", "%!"} {
+		if strings.Contains(string(r.body), part) {
+			r.t.Errorf("the page holds %q: %s", part, r.body)
+		}
+	}
+}
+
+// wantUntold checks that nothing of a callback's query is in the answer or was
+// logged.
+func (w *world) wantUntold(path string, r *reply) {
+	w.t.Helper()
+	u, err := url.Parse(path)
+	w.must(err)
+	log := w.log.String()
+	for name, values := range u.Query() {
+		if name != "code" && name != "state" && name != "error_description" || values[0] == "" {
+			continue
+		}
+		part, _, _ := strings.Cut(values[0], "*") // the rest of TikTok's codes is written in more than one way
+		if strings.Contains(html.UnescapeString(string(r.body)), part) || strings.Contains(r.header.Get("Location"), part) {
+			w.t.Errorf("the answer tells the %s: %v %s", name, r.header, r.body)
+		}
+		if strings.Contains(log, part) {
+			w.t.Errorf("the log tells the %s: %s", name, log)
+		}
+	}
+}
+
+var (
+	stateForm     = regexp.MustCompile(`^[A-Z2-7]{26,}$`) // 128 random bits at least
+	challengeForm = regexp.MustCompile(`^[0-9a-f]{64}$`)  // TikTok takes hex and no base64url
+)
+
+func TestConsentPage(t *testing.T) {
+	eachWithPlatforms(t, func(t *testing.T, w *world) {
+		w.allowReturn()
+		states := map[string]bool{}
+		for p, want := range map[models.Platform]struct {
+			page  string
+			query url.Values
+		}{
+			models.TikTok: {w.sim.TikTokAuthURL() + "/v2/auth/authorize/", url.Values{
+				"client_key": {"sim-client-key"}, "response_type": {"code"}, "scope": {"user.info.basic,video.publish,video.upload"},
+				"redirect_uri": {publicURL + "/api/auth/tiktok/callback"}, "disable_auto_auth": {"1"}, "code_challenge_method": {"S256"},
+			}},
+			models.Instagram: {w.sim.FacebookDialogURL() + "/v25.0/dialog/oauth", url.Values{
+				"client_id": {"100000000000001"}, "response_type": {"code"}, "auth_type": {"rerequest"},
+				"scope":        {"business_management,pages_show_list,pages_read_engagement,instagram_basic,instagram_content_publish"},
+				"redirect_uri": {publicURL + "/api/auth/instagram/callback"},
+			}},
+		} {
+			for accept, asJSON := range map[string]bool{
+				"": false, "*/*": false, "text/html,application/xhtml+xml,*/*;q=0.8": false, "text/html, application/json": false,
+				"application/json": true, "application/json; charset=utf-8, */*": true, "application/problem+json": true,
+				"Application/JSON": true,
+			} {
+				r := w.do(call{
+					method: "GET", headers: accepts(accept),
+					path: connectPath(p, url.Values{"user_id": {fmt.Sprint(w.ours.userID)}, "return_url": {back}}),
+				})
+				address := r.header.Get("Location")
+				if asJSON {
+					address = r.want(200).text("authorization_url")
+					if keys := keysOf(r.object()); len(keys) != 1 || r.header.Get("Location") != "" {
+						t.Errorf("%s for %q: fields %v, %v", p, accept, keys, r.header)
+					}
+				} else if r.want(302); len(r.body) > 0 {
+					t.Errorf("%s for %q: %s", p, accept, r.body)
+				}
+				page, query, _ := strings.Cut(address, "?")
+				got, err := url.ParseQuery(query)
+				if err != nil || page != want.page {
+					t.Errorf("%s leads to %s: %v", p, address, err)
+				}
+				state := got.Get("state")
+				if !stateForm.MatchString(state) || states[state] {
+					t.Errorf("%s: state %q is guessable or was given before", p, state)
+				}
+				states[state] = true
+				if p == models.TikTok && !challengeForm.MatchString(got.Get("code_challenge")) {
+					t.Errorf("code_challenge = %q", got.Get("code_challenge"))
+				}
+				got.Del("state")
+				got.Del("code_challenge")
+				if !reflect.DeepEqual(got, want.query) {
+					t.Errorf("%s asks %v, want %v", p, got, want.query)
+				}
+			}
+		}
+	})
+}
+
+// TestBadConnects: whatever is wrong is told by its name, and nothing is begun.
+func TestBadConnects(t *testing.T) {
+	eachWithPlatforms(t, func(t *testing.T, w *world) {
+		w.allowReturn()
+		w.must(w.accounts.AllowReturn(t.Context(), w.theirs.appID, "their.example.com"))
+		user := fmt.Sprintf("user_id=%d", w.ours.userID)
+		before := w.stored()
+		for name, tc := range map[string]struct {
+			query, field string
+			status       int // 422, unless it is given
+		}{
+			"no user":                 {"", "user_id", 0},
+			"only a return_url":       {"return_url=" + url.QueryEscape(back), "user_id", 0},
+			"empty user":              {"user_id=", "user_id", 0},
+			"user 0":                  {"user_id=0", "user_id", 0},
+			"negative user":           {"user_id=-1", "user_id", 0},
+			"user by name":            {"user_id=first", "user_id", 0},
+			"fraction of a user":      {"user_id=1.5", "user_id", 0},
+			"user beyond 32 bits":     {"user_id=2147483648", "user_id", 0},
+			"user is NUL":             {"user_id=%00", "user_id", 0},
+			"user twice":              {user + "&" + user, "user_id", 0},
+			"return_url twice":        {user + "&return_url=https://app.example.com&return_url=https://app.example.com", "return_url", 0},
+			"unknown parameter":       {user + "&returnurl=x", "returnurl", 0},
+			"scopes of one's own":     {user + "&scope=video.list", "scope", 0},
+			"state of one's own":      {user + "&state=x", "state", 0},
+			"malformed":               {user + "&return_url=%zz", "", 400},
+			"no such user":            {"user_id=2147483647", "", 404},
+			"another app's user":      {fmt.Sprintf("user_id=%d", w.theirs.userID), "", 404},
+			"theirs, back to ours":    {fmt.Sprintf("user_id=%d&return_url=%s", w.theirs.userID, url.QueryEscape(back)), "", 404},
+			"another app's host":      {user + "&return_url=https://their.example.com/", "return_url", 0},
+			"a host of nobody":        {user + "&return_url=https://evil.example/", "return_url", 0},
+			"another port":            {user + "&return_url=https://app.example.com:444/", "return_url", 0},
+			"ours as a subdomain":     {user + "&return_url=https://app.example.com.evil.example/", "return_url", 0},
+			"ours as the user":        {user + "&return_url=https://app.example.com@evil.example/", "return_url", 0},
+			"ours behind a backslash": {user + "&return_url=https://evil.example%5C@app.example.com/", "return_url", 0},
+			"ours in the path":        {user + "&return_url=https://evil.example/app.example.com", "return_url", 0},
+			"not encrypted":           {user + "&return_url=http://app.example.com/", "return_url", 0},
+			"without a scheme":        {user + "&return_url=//app.example.com/", "return_url", 0},
+			"a path only":             {user + "&return_url=/done", "return_url", 0},
+			"a script":                {user + "&return_url=javascript:alert(1)//app.example.com", "return_url", 0},
+			"data":                    {user + "&return_url=data:text/html,x", "return_url", 0},
+			"a header in it":          {user + "&return_url=https://app.example.com/%0d%0aSet-Cookie:x=1", "return_url", 0},
+			"a fragment":              {user + "&return_url=https://app.example.com/%23x", "return_url", 0},
+			"too long":                {user + "&return_url=https://app.example.com/" + strings.Repeat("x", 2000), "return_url", 0},
+		} {
+			t.Run(name, func(t *testing.T) {
+				w := w.in(t)
+				status, code := tc.status, "VALIDATION_FAILED"
+				if status == 0 {
+					status = 422
+				}
+				if status == 404 {
+					code = "NOT_FOUND"
+				}
+				for _, p := range bothPlatforms {
+					for _, accept := range []string{"", "application/json"} {
+						r := w.do(call{method: "GET", path: "/api/auth/" + string(p) + "?" + tc.query, headers: accepts(accept)})
+						r.wantProblem(status, code, tc.field)
+						if r.header.Get("Location") != "" {
+							t.Errorf("leads to %s", r.header.Get("Location"))
+						}
+					}
+				}
+				w.wantUnchanged(before)
+			})
+		}
+		for _, platform := range []string{"facebook", "TikTok", "tiktok%20", "%00", "%ff", "tiktok%2Fcallback"} {
+			w.do(call{method: "GET", path: "/api/auth/" + platform + "?" + user}).wantProblem(404, "NOT_FOUND", "")
+			w.browse("/api/auth/"+platform+"/callback?code=x&state=y").wantProblem(404, "NOT_FOUND", "")
+		}
+		w.wantUnchanged(before)
+	})
+}
+
+// An installation that lacks a platform's credentials says which settings to make.
+func TestPlatformNotConfigured(t *testing.T) {
+	w := sqliteWorld(t)
+	w.addPlatforms()
+	var err error
+	w.oauth.TikTok, err = tiktok.New(tiktok.Config{})
+	w.must(err)
+	w.oauth.Instagram = nil
+	w.build()
+	before := w.stored()
+	for p, settings := range map[models.Platform][]string{
+		models.TikTok: {"TIKTOK_CLIENT_KEY", "TIKTOK_CLIENT_SECRET"}, models.Instagram: {"FACEBOOK_APP_ID", "FACEBOOK_APP_SECRET"},
+	} {
+		r := w.do(call{method: "GET", path: connectPath(p, url.Values{"user_id": {fmt.Sprint(w.ours.userID)}})})
+		r.wantProblem(503, "UNAVAILABLE", "")
+		for _, setting := range settings {
+			if !strings.Contains(r.text("detail"), setting) {
+				t.Errorf("%s: %s is not named: %s", p, setting, r.body)
+			}
+		}
+		if r.header.Get("Retry-After") != "" {
+			t.Errorf("%s: a setting does not make itself, and still the caller shall come again", p)
+		}
+	}
+	w.wantUnchanged(before)
+}
+
+// A consent ends where the app wants it: at its return_url with the outcome, or on
+// a page of ours. Coming a second time changes nothing.
+func TestConnect(t *testing.T) {
+	eachWithPlatforms(t, func(t *testing.T, w *world) {
+		w.addPeople()
+		w.allowReturn()
+		for p, want := range map[models.Platform]struct{ externalID, name string }{
+			models.TikTok: {creator, "Sim Cafe"}, models.Instagram: {"17841400000000001", "bakery"},
+		} {
+			path := w.consent(p, w.begin(p, back))
+			first := w.browse(path).want(302)
+			to, err := url.Parse(first.header.Get("Location"))
+			w.must(err)
+			id := to.Query().Get("account_id")
+			if query := (url.Values{
+				"z": {" "}, "page": {"2"}, "a": {""}, "status": {"connected"}, "platform": {string(p)}, "user_id": {fmt.Sprint(w.ours.userID)},
+				"account_id": {id}, "account_ids": {id},
+			}); to.Scheme+"://"+to.Host+to.Path != "https://app.example.com/done" || !reflect.DeepEqual(to.Query(), query) {
+				t.Errorf("%s leads to %s", p, to)
+			}
+			if first.header.Get("Cache-Control") != "no-store" || len(first.body) > 0 {
+				t.Errorf("%s: %v %s", p, first.header, first.body)
+			}
+			if again := w.browse(path).want(302).header.Get("Location"); again != first.header.Get("Location") {
+				t.Errorf("%s: the second callback leads to %s, the first to %s", p, again, to)
+			}
+			if account := w.account(p, id); account["external_id"] != want.externalID {
+				t.Errorf("%s: account %v", p, account)
+			}
+
+			page := w.consent(p, w.begin(p, ""))
+			first = w.browse(page)
+			first.wantPage(200, "is connected", "You can close this page", want.name)
+			if again := w.browse(page).want(200); string(again.body) != string(first.body) {
+				t.Errorf("%s: the second page is %s, the first %s", p, again.body, first.body)
+			}
+			w.wantUntold(path, first)
+			w.wantUntold(page, first)
+		}
+		// Four consents, each of which was brought back twice.
+		for _, op := range []string{sandbox.OpTikTokExchangeCode, sandbox.OpInstagramExchangeCode} {
+			if n := w.sim.CountCalls(op); n != 2 {
+				t.Errorf("%d calls of %s, want 2", n, op)
+			}
+		}
+		if log := w.log.String(); !strings.Contains(log, `"GET /api/auth/:platform/callback"`) {
+			t.Errorf("the callbacks are not in the log: %s", log)
+		}
+	})
+}
+
+// account finds one of our accounts in the list by the id in the API.
+func (w *world) account(p models.Platform, id string) map[string]any {
+	w.t.Helper()
+	for _, a := range w.list("platform=" + string(p)) {
+		if fmt.Sprint(a["id"]) == id {
+			return a
+		}
+	}
+	w.t.Fatalf("%s account %s is not in the list", p, id)
+	return nil
+}
+
+// A login with several Pages tells of all: what is connected, and what cannot be.
+func TestConnectSeveralPages(t *testing.T) {
+	eachWithPlatforms(t, func(t *testing.T, w *world) {
+		w.addPeople()
+		w.allowReturn()
+		w.addBaker(
+			sandbox.FacebookPage{ID: "1001", Name: "Bakery", InstagramID: "17841400000000001"},
+			sandbox.FacebookPage{ID: "1002", Name: "Second", InstagramID: "17841400000000002"},
+			sandbox.FacebookPage{ID: "1003", Name: "Bare"}, sandbox.FacebookPage{ID: "1004", Name: "Bare too"},
+			sandbox.FacebookPage{ID: "1005", Name: "Looking", InstagramID: "17841400000000005", Tasks: []string{"ANALYZE"}},
+		)
+		to, err := url.Parse(w.browse(w.consent(models.Instagram, w.begin(models.Instagram, back))).want(302).header.Get("Location"))
+		w.must(err)
+		q := to.Query()
+		ids := strings.Split(q.Get("account_ids"), ",")
+		if len(ids) != 2 || q.Get("account_id") != ids[0] || q.Get("unusable_pages") != "3" || q.Get("reasons") != "no_instagram_account,no_publish_permission" {
+			t.Errorf("leads to %s", to)
+		}
+		w.browse(w.consent(models.Instagram, w.begin(models.Instagram, ""))).wantPage(200,
+			"bakery</li>", "Bare: no professional Instagram account is linked to it", "Bare too: no professional", "Looking: you may not create content on it")
+	})
+}
+
+// TestConnectRefusals: whoever comes back without an account learns what to do, at
+// the app's return_url or on a page of ours, and learns the same when asking again.
+func TestConnectRefusals(t *testing.T) {
+	eachWithPlatforms(t, func(t *testing.T, w *world) {
+		w.addPeople()
+		w.allowReturn()
+		down := func(op string) *sandbox.Fault { return &sandbox.Fault{Op: op, Mode: sandbox.ModeStatus} }
+		for name, tc := range map[string]struct {
+			platform models.Platform
+			pages    []sandbox.FacebookPage
+			choose   func(url.Values)
+			fault    *sandbox.Fault
+			change   func(url.Values) // of the callback's query
+			late     time.Duration
+			code     string
+			status   int
+			says     string
+			nowhere  bool // nothing tells whose connect it was, so there is a page only
+		}{
+			"denied at TikTok":   {platform: models.TikTok, choose: deny, code: "ACCESS_DENIED", status: 400, says: "go back to the app and allow the access"},
+			"denied at Facebook": {platform: models.Instagram, choose: deny, code: "ACCESS_DENIED", status: 400, says: "go back to the app and allow the access"},
+			"Facebook's other form of an error": {
+				platform: models.Instagram, change: func(q url.Values) { q.Del("code"); q.Set("error_code", "1349048"); q.Set("error_message", "x") },
+				code: "ACCESS_DENIED", status: 400, says: "nothing was connected",
+			},
+			"an error beside a code": {
+				platform: models.TikTok, change: func(q url.Values) { q.Set("error", "server_error") }, code: "ACCESS_DENIED", status: 400, says: "nothing was connected",
+			},
+			"neither code nor error": {
+				platform: models.TikTok, change: func(q url.Values) { q.Del("code") }, code: "ACCESS_DENIED", status: 400, says: "nothing was connected",
+			},
+			"TikTok scope unticked": {
+				platform: models.TikTok, choose: only("user.info.basic", "video.upload"), code: "SCOPES_MISSING", status: 400, says: "not given: video.publish. Go back",
+			},
+			"Facebook scope unticked": {
+				platform: models.Instagram, choose: only("pages_show_list", "pages_read_engagement", "instagram_basic"),
+				code: "SCOPES_MISSING", status: 400, says: "not given: instagram_content_publish. Go back",
+			},
+			"no Page": {
+				platform: models.Instagram, pages: []sandbox.FacebookPage{}, code: "NO_ACCOUNTS", status: 400, says: "linked to a Page",
+			},
+			"a bare Page": {
+				platform: models.Instagram, pages: []sandbox.FacebookPage{{ID: "1002", Name: "Bare"}},
+				code: "NO_ACCOUNTS", status: 400, says: "Bare: no professional Instagram account is linked to it",
+			},
+			"a code of nobody": {
+				platform: models.TikTok, change: func(q url.Values) { q.Set("code", "MADEUP") }, code: "CODE_REFUSED", status: 400, says: "did not accept the sign-in",
+			},
+			"a code of nobody at Facebook": {
+				platform: models.Instagram, change: func(q url.Values) { q.Set("code", "MADEUP") }, code: "CODE_REFUSED", status: 400, says: "did not accept the sign-in",
+			},
+			"too late":         {platform: models.TikTok, late: 15*time.Minute + time.Second, code: "STATE_EXPIRED", status: 400, says: "took longer than 15 minutes"},
+			"TikTok is down":   {platform: models.TikTok, fault: down(sandbox.OpTikTokExchangeCode), code: "PLATFORM_UNAVAILABLE", status: 503, says: "Wait a minute"},
+			"Facebook is down": {platform: models.Instagram, fault: down(sandbox.OpInstagramPages), code: "PLATFORM_UNAVAILABLE", status: 503, says: "Wait a minute"},
+			"a forged state": {
+				platform: models.TikTok, change: func(q url.Values) { q.Set("state", "FORGED"+q.Get("state")) },
+				code: "STATE_INVALID", status: 400, says: "connect the account from there", nowhere: true,
+			},
+			"no state": {
+				platform: models.Instagram, change: func(q url.Values) { q.Del("state") },
+				code: "STATE_INVALID", status: 400, says: "connect the account from there", nowhere: true,
+			},
+			"nothing at all": {
+				platform: models.TikTok, change: func(q url.Values) { clear(q) }, code: "STATE_INVALID", status: 400, says: "connect the account from there", nowhere: true,
+			},
+			"a state that is no text": {
+				platform: models.TikTok, change: func(q url.Values) { q.Set("state", "\xff\x00"+strings.Repeat("x", 5000)) },
+				code: "STATE_INVALID", status: 400, says: "connect the account from there", nowhere: true,
+			},
+		} {
+			t.Run(name, func(t *testing.T) {
+				w := w.in(t)
+				if tc.pages != nil {
+					w.addBaker(tc.pages...)
+					defer w.addPeople()
+				}
+				before := w.stored().accounts
+				for _, returnURL := range []string{back, ""} {
+					var choose []func(url.Values)
+					if tc.choose != nil {
+						choose = append(choose, tc.choose)
+					}
+					path := changed(w.consent(tc.platform, w.begin(tc.platform, returnURL), choose...), func(q url.Values) {
+						q.Set("error_description", "OF-THE-REQUEST<script>")
+						if tc.change != nil {
+							tc.change(q)
+						}
+					})
+					w.advance(tc.late)
+					if tc.fault != nil {
+						w.sim.Script(*tc.fault)
+					}
+					first := w.browse(path)
+					if returnURL == "" || tc.nowhere {
+						first.wantPage(tc.status, "was not connected", tc.says, tc.code)
+					} else {
+						w.wantSentBack(first, tc.platform, tc.code)
+					}
+					if again := w.browse(path); again.status != first.status || string(again.body) != string(first.body) || again.header.Get("Location") != first.header.Get("Location") {
+						t.Errorf("the second time: %d %v %s", again.status, again.header, again.body)
+					}
+					w.wantUntold(path, first)
+				}
+				if after := w.stored().accounts; after != before {
+					t.Errorf("accounts %s, were %s", after, before)
+				}
+				if left := w.sim.PendingFaults(); len(left) > 0 {
+					t.Errorf("faults left: %v", left)
+				}
+			})
+		}
+	})
+}
+
+// wantSentBack checks that the app learns of a connect that failed.
+func (w *world) wantSentBack(r *reply, p models.Platform, code string) {
+	w.t.Helper()
+	to, err := url.Parse(r.want(302).header.Get("Location"))
+	w.must(err)
+	q := to.Query()
+	q.Del("unusable_pages")
+	q.Del("reasons")
+	if want := (url.Values{
+		"z": {" "}, "page": {"2"}, "a": {""}, "status": {"error"}, "code": {code}, "platform": {string(p)}, "user_id": {fmt.Sprint(w.ours.userID)},
+	}); to.Host != "app.example.com" || !reflect.DeepEqual(q, want) {
+		w.t.Errorf("leads to %s, want %v", to, want)
+	}
+}
+
+// The state of one platform opens nothing at the other's callback, and is not used
+// up there.
+func TestStateOfTheOtherPlatform(t *testing.T) {
+	w := sqliteWorld(t)
+	w.addPlatforms()
+	w.addPeople()
+	path := w.consent(models.TikTok, w.begin(models.TikTok, ""))
+	w.browse(strings.Replace(path, "/tiktok/", "/instagram/", 1)).wantPage(400, "Instagram was not connected", "STATE_INVALID")
+	w.browse(path).wantPage(200, "TikTok is connected")
+}
+
+// Whatever reaches a callback in a browser is answered with a page that a person
+// can read.
+func TestMalformedCallbacks(t *testing.T) {
+	w := sqliteWorld(t)
+	w.addPlatforms()
+	for _, query := range []string{"", "?", "?%zz", "?code=%zz&state=%zz", "?state=a;b", "?code=x&code=y&state=x&state=y", "?state=%ff%00", "?error=access_denied"} {
+		for _, p := range bothPlatforms {
+			w.browse("/api/auth/"+string(p)+"/callback"+query).wantPage(400, "was not connected", "STATE_INVALID")
+		}
+	}
+}
+
+// People and Pages are named by strangers.
+func TestHostileNames(t *testing.T) {
+	eachWithPlatforms(t, func(t *testing.T, w *world) {
+		const hostile, shown = `<script>alert(1)</script>"'&{{.}}`, "&lt;script&gt;alert(1)&lt;/script&gt;"
+		w.sim.AddTikTokAccount(sandbox.TikTokAccount{OpenID: creator, Username: "x", Nickname: hostile})
+		w.sim.AddInstagramAccount(sandbox.InstagramAccount{IGID: "17841400000000001", Username: hostile})
+		w.addBaker(
+			sandbox.FacebookPage{ID: "1001", Name: "Good", InstagramID: "17841400000000001"}, sandbox.FacebookPage{ID: "1002", Name: hostile},
+		)
+		for p, want := range map[models.Platform]int{models.TikTok: 1, models.Instagram: 2} {
+			r := w.browse(w.consent(p, w.begin(p, "")))
+			r.wantPage(200, hostile)
+			if got := strings.Count(string(r.body), shown); got != want {
+				t.Errorf("%s: the name is shown %d times, want %d: %s", p, got, want, r.body)
+			}
+		}
+		w.addBaker(sandbox.FacebookPage{ID: "1002", Name: hostile})
+		w.browse(w.consent(models.Instagram, w.begin(models.Instagram, ""))).wantPage(400, hostile+": no professional", "NO_ACCOUNTS")
+	})
+}
+
+// leaving is a way to the platforms on which a browser leaves with the first call.
+type leaving struct {
+	way   http.RoundTripper
+	leave func()
+}
+
+func (l leaving) RoundTrip(r *http.Request) (*http.Response, error) {
+	l.leave()
+	return l.way.RoundTrip(r)
+}
+
+// A browser that leaves while the code is exchanged does not stop what cannot be
+// done twice.
+func TestBrowserLeavesTheCallback(t *testing.T) {
+	eachWithPlatforms(t, func(t *testing.T, w *world) {
+		w.addPeople()
+		path := w.consent(models.TikTok, w.begin(models.TikTok, ""))
+		gone, leave := context.WithCancel(t.Context())
+		w.callPlatforms(leaving{w.browser.Transport, leave})
+		w.api.ServeHTTP(httptest.NewRecorder(), w.request(call{method: "GET", path: path, noKey: true}).WithContext(gone))
+		w.browse(path).wantPage(200, "TikTok is connected")
+		if n := w.sim.CountCalls(sandbox.OpTikTokExchangeCode); n != 1 {
+			t.Errorf("the code was exchanged %d times", n)
+		}
+	})
+}
+
+// While Redis is away nothing is begun and nothing is used up: the same callback
+// works when it is back.
+func TestRedisAway(t *testing.T) {
+	w := newWorld(t, dbtest.SQLite(t))
+	w.addPlatforms()
+	w.addPeople()
+	settings := redistest.Settings(t)
+	wire := redistest.NewProxy(t, settings.Addrs[0])
+	settings.Addrs = []string{wire.Addr()}
+	client := jobs.NewRedis(settings)
+	t.Cleanup(func() { w.must(client.Close()) })
+	w.oauth.Redis = client
+	w.build()
+	path := w.consent(models.TikTok, w.begin(models.TikTok, ""))
+	wire.Cut()
+	r := w.do(call{method: "GET", path: connectPath(models.TikTok, url.Values{"user_id": {fmt.Sprint(w.ours.userID)}})})
+	r.wantProblem(503, "UNAVAILABLE", "")
+	if r.header.Get("Retry-After") == "" {
+		t.Error("no Retry-After")
+	}
+	r = w.browse(path)
+	r.wantPage(503, "Not available at the moment", "reload this page")
+	w.wantUntold(path, r)
+	wire.Mend()
+	w.browse(path).wantPage(200, "TikTok is connected")
+}
+
+// A callback asks for no key, and takes no notice of one.
+func TestCallbackIgnoresKeys(t *testing.T) {
+	w := sqliteWorld(t)
+	w.addPlatforms()
+	w.addPeople()
+	path := w.consent(models.TikTok, w.begin(models.TikTok, ""))
+	w.do(call{method: "GET", path: path, as: &w.theirs}).wantPage(200, "TikTok is connected")
+	w.idOf(models.TikTok, creator) // it went to whose connect it was
+	w.do(call{method: "GET", path: path, noKey: true, headers: map[string]string{"Authorization": "Bearer nonsense"}}).wantPage(200, "TikTok is connected")
+}
