@@ -34,9 +34,10 @@ type PageConnection struct {
 	Instagram *models.InstagramAccount
 }
 
-// Connect stores a consent in one transaction: the tokens, and that the posts
-// which waited for them go on. Accounts that are known keep their ids, posts and
-// history, and nothing that is known of them is overwritten by something empty.
+// Connect stores a consent in one transaction: the tokens, and that the first of
+// the posts which waited for them go on; WakeConnected sees to the rest. Accounts
+// that are known keep their ids, posts and history, and nothing that is known of
+// them is overwritten by something empty.
 //
 // On return c holds the rows as they are stored; an Instagram account that
 // another user holds is left out and its Page says so. If none is left the answer
@@ -48,24 +49,27 @@ func (d *DB) Connect(ctx context.Context, c *Connection, now time.Time) error {
 		return err
 	}
 	*c = *work
-	if err != nil {
-		return err
-	}
-	return d.changeRest(ctx, c.wakings(now)...)
+	return err
 }
 
-// wakings let the posts go on that waited for the accounts of a connection.
-func (c *Connection) wakings(now time.Time) []laneChange {
+// WakeConnected lets the rest of the posts go on that waited for the accounts of a
+// connection. It may be cut off and called again.
+func (d *DB) WakeConnected(ctx context.Context, c *Connection, now time.Time) error {
+	return d.changeRest(ctx, c.waking(now))
+}
+
+// waking lets the posts go on that waited for the accounts of a connection.
+func (c *Connection) waking(now time.Time) laneChange {
 	if c.Account.Provider == models.TikTok {
-		return []laneChange{waking(models.Lane(models.TikTok, c.Account.ID), models.DeferredReauthorize, now)}
+		return waking(now, models.Lane(models.TikTok, c.Account.ID))
 	}
-	var changes []laneChange
+	var lanes []string
 	for _, p := range c.Pages {
 		if p.Instagram != nil {
-			changes = append(changes, waking(models.Lane(models.Instagram, p.Instagram.ID), models.DeferredReauthorize, now))
+			lanes = append(lanes, models.Lane(models.Instagram, p.Instagram.ID))
 		}
 	}
-	return changes
+	return waking(now, lanes...)
 }
 
 func (c *Connection) clone() *Connection {
@@ -87,43 +91,114 @@ func (d *DB) connect(tx *gorm.DB, c *Connection, now time.Time) error {
 			return err
 		}
 	}
-	return d.changeFirst(tx, c.wakings(now)...)
+	return d.changeFirst(tx, c.waking(now))
 }
 
 func connectPages(tx *gorm.DB, c *Connection, now time.Time) error {
 	if err := tx.Where("oauth_account_id = ?", c.Account.ID).Delete(&models.FacebookPage{}).Error; err != nil {
 		return fmt.Errorf("forget the Pages of login %d: %w", c.Account.ID, err)
 	}
+	before, err := releaseAccounts(tx, c)
+	if err != nil {
+		return err
+	}
 	for i := range c.Pages {
-		if err := connectPage(tx, c.Account.ID, &c.Pages[i], now); err != nil {
+		if err := connectAccount(tx, c.Account.ID, &c.Pages[i]); err != nil {
 			return err
 		}
 	}
 	if !slices.ContainsFunc(c.Pages, func(p PageConnection) bool { return p.Instagram != nil }) {
 		return ErrNoAccounts
 	}
+	if err := storePages(tx, c); err != nil {
+		return err
+	}
+	return leaveLogins(tx, c, before, now)
+}
+
+// rowsAtOnce is how many rows one statement stores: PostgreSQL has a bound on the
+// arguments.
+const rowsAtOnce = 500
+
+// releaseAccounts has those give an account up that was disconnected, and that
+// another user connects now: it holds nothing any more, and keeps its own id, with
+// its posts and history. It returns by what logins the user's accounts were reached
+// before.
+func releaseAccounts(tx *gorm.DB, c *Connection) (before map[int64]int64, err error) {
+	var ids []string
+	for _, p := range c.Pages {
+		if p.Instagram != nil {
+			ids = append(ids, p.Instagram.IGBusinessID)
+		}
+	}
+	err = tx.Exec(`UPDATE instagram_accounts SET ig_business_id = ig_business_id || CAST(? AS text) || id
+		WHERE ig_business_id IN ? AND user_id <> ? AND status = ?`, models.ReleasedMark, ids, c.Account.UserID, models.AccountDisconnected).Error
+	if err != nil {
+		return nil, fmt.Errorf("release Instagram accounts: %w", err)
+	}
+	var rows []models.InstagramAccount
+	if err := tx.Where("ig_business_id IN ? AND user_id = ?", ids, c.Account.UserID).Find(&rows).Error; err != nil {
+		return nil, fmt.Errorf("read Instagram accounts: %w", err)
+	}
+	before = make(map[int64]int64, len(rows))
+	for _, row := range rows {
+		before[row.ID] = row.OAuthAccountID
+	}
+	return before, nil
+}
+
+// connectAccount stores the account behind a Page, or notes in the Page that
+// another user holds it.
+func connectAccount(tx *gorm.DB, loginID int64, p *PageConnection) error {
+	p.Page.OAuthAccountID = loginID
+	if p.Instagram == nil {
+		return nil
+	}
+	p.Instagram.OAuthAccountID = loginID
+	stored, err := saveInstagramAccount(tx, p.Instagram)
+	switch {
+	case err != nil:
+		return err
+	case !stored:
+		p.Instagram, p.Page.Reason = nil, models.PageElsewhere
+	default:
+		p.Page.InstagramAccountID = &p.Instagram.ID
+	}
 	return nil
 }
 
-func connectPage(tx *gorm.DB, loginID int64, p *PageConnection, now time.Time) error {
-	p.Page.OAuthAccountID = loginID
-	if p.Instagram != nil {
-		p.Instagram.OAuthAccountID = loginID
-		err := saveInstagramAccount(tx, p.Instagram, now)
-		switch {
-		case errors.Is(err, ErrNotFound):
-			p.Instagram, p.Page.Reason = nil, models.PageElsewhere
-		case err != nil:
-			return err
-		default:
-			p.Page.InstagramAccountID = &p.Instagram.ID
+func storePages(tx *gorm.DB, c *Connection) error {
+	var pages []*models.FacebookPage
+	for i := range c.Pages {
+		if page := &c.Pages[i].Page; page.PageID != "" { // an imported account has none
+			pages = append(pages, page)
 		}
 	}
-	if p.Page.PageID == "" {
-		return nil // an imported account has no Page
+	if err := tx.CreateInBatches(pages, rowsAtOnce).Error; err != nil {
+		return fmt.Errorf("store the Pages of login %d: %w", c.Account.ID, err)
 	}
-	if err := tx.Create(&p.Page).Error; err != nil {
-		return fmt.Errorf("store Page: %w", err)
+	return nil
+}
+
+// leaveLogins ends logins that reached accounts before, and now reach none. They
+// are not revoked: the new token may come from the same person, whose consent is
+// one at the platform.
+func leaveLogins(tx *gorm.DB, c *Connection, before map[int64]int64, now time.Time) error {
+	var left []int64
+	for _, p := range c.Pages {
+		if p.Instagram != nil && before[p.Instagram.ID] != 0 && before[p.Instagram.ID] != c.Account.ID {
+			left = append(left, before[p.Instagram.ID])
+		}
+	}
+	slices.Sort(left)
+	for _, login := range slices.Compact(left) {
+		ended, err := endEmptyLogin(tx, login, "its accounts are reached by another login", now)
+		if err == nil && ended {
+			err = forgetTokens(tx, login, &now)
+		}
+		if err != nil {
+			return fmt.Errorf("leave login %d: %w", login, err)
+		}
 	}
 	return nil
 }
@@ -171,40 +246,19 @@ func saveOAuthAccount(tx *gorm.DB, a *models.OAuthAccount) error {
 	return first(err, "account")
 }
 
-// saveInstagramAccount returns ErrNotFound if another user holds the account.
-// One that was disconnected holds nothing any more: it gives the platform's id
-// up and keeps its own, with its posts and history. A login that reached the
-// account before, and now reaches none, ends.
-func saveInstagramAccount(tx *gorm.DB, ig *models.InstagramAccount, now time.Time) error {
-	var before models.InstagramAccount
-	if err := tx.Where("ig_business_id = ? AND user_id = ?", ig.IGBusinessID, ig.UserID).Limit(1).Find(&before).Error; err != nil {
-		return fmt.Errorf("read Instagram account: %w", err)
-	}
-	err := tx.Exec(`UPDATE instagram_accounts SET ig_business_id = ig_business_id || CAST(? AS text) || id
-		WHERE ig_business_id = ? AND user_id <> ? AND status = ?`, models.ReleasedMark, ig.IGBusinessID, ig.UserID, models.AccountDisconnected).Error
-	if err != nil {
-		return fmt.Errorf("release Instagram account: %w", err)
-	}
+// saveInstagramAccount reports false if another user holds the account.
+func saveInstagramAccount(tx *gorm.DB, ig *models.InstagramAccount) (stored bool, err error) {
 	set := kept("instagram_accounts", "username", "name", "profile_picture_url", "account_type", "page_id")
 	set = append(set, clause.AssignmentColumns([]string{
 		"oauth_account_id", "access_token", "followers_count", "media_count", "status", "status_reason", "updated_at",
 	})...)
-	err = tx.Clauses(clause.OnConflict{
+	res := tx.Clauses(clause.OnConflict{
 		Columns:   []clause.Column{{Name: "ig_business_id"}},
 		Where:     clause.Where{Exprs: []clause.Expression{gorm.Expr("instagram_accounts.user_id = ?", ig.UserID)}},
 		DoUpdates: set,
-	}).Create(ig).Error
-	if err != nil {
-		return fmt.Errorf("store Instagram account: %w", err)
+	}, clause.Returning{}).Create(ig)
+	if res.Error != nil {
+		return false, fmt.Errorf("store Instagram account: %w", res.Error)
 	}
-	var stored models.InstagramAccount
-	err = tx.Where("ig_business_id = ? AND user_id = ?", ig.IGBusinessID, ig.UserID).Take(&stored).Error
-	*ig = stored
-	if err := first(err, "Instagram account of this user"); err != nil {
-		return err
-	}
-	if before.OAuthAccountID == 0 || before.OAuthAccountID == ig.OAuthAccountID {
-		return nil
-	}
-	return endEmptyLogin(tx, before.OAuthAccountID, "its accounts are reached by another login", now)
+	return res.RowsAffected == 1, nil
 }

@@ -34,27 +34,29 @@ func (e Ending) rows(tx *gorm.DB) *gorm.DB {
 }
 
 // Reauthorize notes that the platform refused an account's token for good, and
-// puts its due posts off, each with the reason in its timeline, until that time or
-// until the account is connected again. A post that this does not reach finds out
-// by itself. refused narrows the write to the token that was refused, so that an
-// account which got a new one meanwhile stays as it is; then the answer is ErrStale.
+// puts the first of its due posts off, each with the reason in its timeline, until
+// that time or until the account is connected again. PutOff sees to the rest.
+// refused narrows the write to the token that was refused, so that an account which
+// got a new one meanwhile stays as it is; then the answer is ErrStale. Doing it
+// twice is no error.
 func (d *DB) Reauthorize(ctx context.Context, e Ending, refused Refused, until, now time.Time) error {
-	posts := deferring(e, until, now)
-	err := d.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+	return d.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		set := map[string]any{"status": models.AccountReauthorize, "status_reason": e.Reason, "updated_at": now}
 		if e.Platform == models.TikTok {
 			set["upkeep_at"], set["refresh_lease_until"], set["refresh_unsettled"] = nil, nil, false
 		}
-		res := refused.narrow(e.rows(tx)).Where("status = ?", models.AccountActive).UpdateColumns(set)
+		res := refused.narrow(e.rows(tx)).Where("status <> ?", models.AccountDisconnected).UpdateColumns(set)
 		if err := changedOne(res, fmt.Sprintf("mark %s account %d", e.Platform, e.AccountID)); err != nil {
 			return err
 		}
-		return d.changeFirst(tx, posts)
+		return d.changeFirst(tx, deferring(e, until, now))
 	})
-	if err != nil {
-		return err
-	}
-	return d.changeRest(ctx, posts)
+}
+
+// PutOff puts the due posts of an account off that has to be connected again. A
+// post that this does not reach finds out by itself.
+func (d *DB) PutOff(ctx context.Context, e Ending, until, now time.Time) error {
+	return d.changeWhile(ctx, e, models.AccountReauthorize, deferring(e, until, now))
 }
 
 // Refused names the token that a platform refused: by the fence of the refresh
@@ -71,16 +73,15 @@ func (r Refused) narrow(q *gorm.DB) *gorm.DB {
 	return q.Where("refresh_fence = ?", r.Fence)
 }
 
-// Disconnect ends an account for good and cancels the posts whose sending has not
-// begun, each with the reason in its timeline. An account that is disconnected
-// already stays as it is, and what is left of its posts is canceled.
+// Disconnect ends an account for good and cancels the first of the posts whose
+// sending has not begun, each with the reason in its timeline. An account that is
+// disconnected already stays as it is.
 //
 // The tokens of a TikTok account, and those of a Facebook login with its last
 // account, stay sealed in the row until they are revoked. The upkeep of that row,
-// whose id is returned, is due at once: it revokes, and finishes what was cut off
-// here.
+// whose id is returned, is due at once: it revokes, and sees to the rest of the
+// posts (FinishEnding).
 func (d *DB) Disconnect(ctx context.Context, e Ending, now time.Time) (login int64, err error) {
-	posts := canceling(e, now)
 	err = d.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		if login, err = lockLogin(tx, e); err != nil {
 			return err
@@ -88,12 +89,9 @@ func (d *DB) Disconnect(ctx context.Context, e Ending, now time.Time) (login int
 		if err := end(tx, e, login, now); err != nil {
 			return err
 		}
-		return d.changeFirst(tx, posts...)
+		return d.changeFirst(tx, canceling(e, now)...)
 	})
-	if err != nil {
-		return 0, err
-	}
-	return login, d.changeRest(ctx, posts...)
+	return login, err
 }
 
 // lockLogin locks the row whose tokens reach an account, before anything else: of
@@ -126,7 +124,8 @@ func lockOAuthAccount(tx *gorm.DB, id int64, into *models.OAuthAccount) error {
 // the last one.
 func end(tx *gorm.DB, e Ending, login int64, now time.Time) error {
 	if e.Platform == models.TikTok {
-		return endLogin(tx, login, e.Reason, now)
+		_, err := endLogin(tx, login, e.Reason, now)
+		return err
 	}
 	err := e.rows(tx).Where("status <> ?", models.AccountDisconnected).UpdateColumns(map[string]any{
 		"status": models.AccountDisconnected, "status_reason": e.Reason, "access_token": "", "updated_at": now,
@@ -137,38 +136,41 @@ func end(tx *gorm.DB, e Ending, login int64, now time.Time) error {
 	if err := tx.Model(&models.OAuthAccount{}).Where("id = ?", login).UpdateColumn("upkeep_at", now).Error; err != nil {
 		return fmt.Errorf("ask for the upkeep of login %d: %w", login, err)
 	}
-	return endEmptyLogin(tx, login, e.Reason, now)
+	_, err = endEmptyLogin(tx, login, e.Reason, now)
+	return err
 }
 
-// endEmptyLogin ends a Facebook login that reaches no account any more.
-func endEmptyLogin(tx *gorm.DB, login int64, reason string, now time.Time) error {
+// endEmptyLogin ends a Facebook login that reaches no account any more, and reports
+// whether it did.
+func endEmptyLogin(tx *gorm.DB, login int64, reason string, now time.Time) (ended bool, err error) {
 	var left int64
-	err := tx.Model(&models.InstagramAccount{}).
+	err = tx.Model(&models.InstagramAccount{}).
 		Where("oauth_account_id = ? AND status <> ?", login, models.AccountDisconnected).Count(&left).Error
 	if err != nil {
-		return fmt.Errorf("count the accounts of login %d: %w", login, err)
+		return false, fmt.Errorf("count the accounts of login %d: %w", login, err)
 	}
 	if left > 0 {
-		return nil
+		return false, nil
 	}
 	return endLogin(tx, login, reason, now)
 }
 
-// endLogin ends a row's tokens and whatever is under way with them.
-func endLogin(tx *gorm.DB, id int64, reason string, now time.Time) error {
-	err := tx.Model(&models.OAuthAccount{}).Where("id = ? AND status <> ?", id, models.AccountDisconnected).
+// endLogin ends a row's tokens and whatever is under way with them. It reports
+// false if they had ended before.
+func endLogin(tx *gorm.DB, id int64, reason string, now time.Time) (ended bool, err error) {
+	res := tx.Model(&models.OAuthAccount{}).Where("id = ? AND status <> ?", id, models.AccountDisconnected).
 		UpdateColumns(map[string]any{
 			"status": models.AccountDisconnected, "status_reason": reason, "refresh_fence": gorm.Expr("refresh_fence + 1"),
 			"refresh_lease_until": nil, "refresh_failures": 0, "refresh_unsettled": false, "upkeep_at": now, "updated_at": now,
-		}).Error
-	if err != nil {
-		return fmt.Errorf("disconnect account %d: %w", id, err)
+		})
+	if res.Error != nil {
+		return false, fmt.Errorf("disconnect account %d: %w", id, res.Error)
 	}
-	return nil
+	return res.RowsAffected > 0, nil
 }
 
-// FinishEnding cancels what is left of the posts of a row's disconnected accounts,
-// where a disconnect was cut off.
+// FinishEnding cancels the rest of the posts of a row's disconnected accounts. It
+// may be cut off and called again.
 func (d *DB) FinishEnding(ctx context.Context, a *models.OAuthAccount, now time.Time) error {
 	var endings []Ending
 	if a.Provider == models.TikTok && a.Status == models.AccountDisconnected {
@@ -183,7 +185,7 @@ func (d *DB) FinishEnding(ctx context.Context, a *models.OAuthAccount, now time.
 		endings = append(endings, Ending{Platform: models.Instagram, AccountID: ig.ID, Reason: ig.StatusReason})
 	}
 	for _, e := range endings {
-		if err := d.changeRest(ctx, canceling(e, now)...); err != nil {
+		if err := d.changeWhile(ctx, e, models.AccountDisconnected, canceling(e, now)...); err != nil {
 			return err
 		}
 	}
@@ -207,7 +209,8 @@ func forgetTokens(tx *gorm.DB, id int64, upkeep *time.Time) error {
 
 // Deauthorize ends a TikTok account, or a Facebook login with all its accounts,
 // whose owner withdrew the consent at the platform at that time: its tokens are
-// dead and go at once. It reports false if the owner consented again since.
+// dead and go at once, and the posts with the upkeep that is due. It reports false
+// if the owner consented again since. Doing it twice is no error.
 func (d *DB) Deauthorize(ctx context.Context, id int64, reason string, at, now time.Time) (ended bool, err error) {
 	var a models.OAuthAccount
 	err = d.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
@@ -219,13 +222,7 @@ func (d *DB) Deauthorize(ctx context.Context, id int64, reason string, at, now t
 		}
 		return deauthorize(tx, &a, reason, now)
 	})
-	if err != nil || !ended {
-		return false, err
-	}
-	if a, err := d.OAuthAccount(ctx, id); err == nil {
-		return true, d.FinishEnding(ctx, a, now)
-	}
-	return true, err
+	return ended, err
 }
 
 // deauthorize writes the end of a row that the caller has locked. The posts follow.
@@ -235,7 +232,7 @@ func deauthorize(tx *gorm.DB, a *models.OAuthAccount, reason string, now time.Ti
 	if err != nil {
 		return fmt.Errorf("disconnect the accounts of login %d: %w", a.ID, err)
 	}
-	if err := endLogin(tx, a.ID, reason, now); err != nil {
+	if _, err := endLogin(tx, a.ID, reason, now); err != nil {
 		return err
 	}
 	if err := forgetTokens(tx, a.ID, &now); err != nil { // the upkeep that is due finishes with the posts

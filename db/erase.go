@@ -92,8 +92,10 @@ func (d *DB) Erase(ctx context.Context, limit int, now time.Time) (more bool, er
 }
 
 func eraseSome(tx *gorm.DB, login *models.OAuthAccount, limit int, now time.Time) error {
-	var accounts []int64
-	if err := tx.Model(&models.InstagramAccount{}).Where("oauth_account_id = ?", login.ID).Pluck("id", &accounts).Error; err != nil {
+	var accounts []int64 // locked, or another login could take one over that is just deleted
+	err := tx.Model(&models.InstagramAccount{}).Clauses(clause.Locking{Strength: clause.LockingStrengthUpdate}).
+		Where("oauth_account_id = ?", login.ID).Order("id").Pluck("id", &accounts).Error
+	if err != nil {
 		return err
 	}
 	lanes := []string{models.Lane(models.TikTok, login.ID)}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
 
 	"socialqueue/models"
 )
@@ -14,9 +15,9 @@ import (
 // an account happens to all of its posts, which may be very many.
 const laneBatch = 500
 
-// laneChange changes posts of a lane that no worker has, behind their backs.
+// laneChange changes posts of lanes that no worker has, behind their backs.
 type laneChange struct {
-	lane string
+	lanes []string
 	// where and set are SQL; args are theirs.
 	where, set string
 	args       map[string]any
@@ -36,7 +37,7 @@ func (d *DB) forUpdate() string {
 
 // changeLane makes a change to one batch and reports whether there may be more.
 func (d *DB) changeLane(tx *gorm.DB, c laneChange) (more bool, err error) {
-	args := map[string]any{"lane": c.lane, "now": c.now, "limit": laneBatch}
+	args := map[string]any{"lanes": c.lanes, "now": c.now, "limit": laneBatch}
 	for name, value := range c.args {
 		args[name] = value
 	}
@@ -46,10 +47,10 @@ func (d *DB) changeLane(tx *gorm.DB, c laneChange) (more bool, err error) {
 	}
 	err = tx.Raw(fmt.Sprintf(`
 		UPDATE posts SET %s, updated_at = @now WHERE id IN (
-			SELECT id FROM posts WHERE lane = @lane AND lease_until IS NULL AND %s ORDER BY id LIMIT @limit %s)
+			SELECT id FROM posts WHERE lane IN @lanes AND lease_until IS NULL AND %s ORDER BY id LIMIT @limit %s)
 		RETURNING id, fence`, c.set, c.where, d.forUpdate()), args).Scan(&changed).Error
 	if err != nil {
-		return false, fmt.Errorf("change the posts of %s: %w", c.lane, err)
+		return false, fmt.Errorf("change the posts of %d accounts: %w", len(c.lanes), err)
 	}
 	if c.event != nil && len(changed) > 0 {
 		events := make([]models.PostEvent, len(changed))
@@ -58,18 +59,42 @@ func (d *DB) changeLane(tx *gorm.DB, c laneChange) (more bool, err error) {
 			events[i].PostID, events[i].Fence = p.ID, p.Fence
 		}
 		if err := tx.Create(&events).Error; err != nil {
-			return false, fmt.Errorf("write the timelines of %s: %w", c.lane, err)
+			return false, fmt.Errorf("write the timelines of the posts of %d accounts: %w", len(c.lanes), err)
 		}
 	}
 	return len(changed) == laneBatch, nil
 }
 
-// changeRest makes changes to all batches that are left, each in a transaction of
+// changeRest makes a change to all batches that are left, each in a transaction of
 // its own.
-func (d *DB) changeRest(ctx context.Context, changes ...laneChange) error {
+func (d *DB) changeRest(ctx context.Context, c laneChange) error {
+	for more := true; more; {
+		err := d.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) (err error) {
+			more, err = d.changeLane(tx, c)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// changeWhile makes changes to all batches that are left while an account has that
+// status, of which it makes sure under the row's lock: one that is connected again
+// has its posts woken, and others accepted, and these changes are none of theirs.
+func (d *DB) changeWhile(ctx context.Context, e Ending, status models.AccountStatus, changes ...laneChange) error {
 	for _, c := range changes {
 		for more := true; more; {
-			err := d.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) (err error) {
+			err := d.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+				var same []int64
+				err := e.rows(tx).Clauses(clause.Locking{Strength: lockAccount}).Where("status = ?", status).Pluck("id", &same).Error
+				if err != nil {
+					return fmt.Errorf("read %s account %d: %w", e.Platform, e.AccountID, err)
+				}
+				if more = len(same) > 0; !more {
+					return nil
+				}
 				more, err = d.changeLane(tx, c)
 				return err
 			})
@@ -91,25 +116,25 @@ func (d *DB) changeFirst(tx *gorm.DB, changes ...laneChange) error {
 	return nil
 }
 
-// waking makes the posts of a lane due that were put off for reason, in the order
-// of their own times.
-func waking(lane, reason string, now time.Time) laneChange {
+// waking makes the posts of lanes due that were put off for want of a token, in
+// the order of their own times.
+func waking(now time.Time, lanes ...string) laneChange {
 	return laneChange{
-		lane: lane, now: now, where: "admission = 'waiting' AND deferred_reason = @reason",
+		lanes: lanes, now: now, where: "admission = 'waiting' AND deferred_reason IN @reasons",
 		set:  "run_at = CASE WHEN publish_at < @now THEN publish_at ELSE @now END, deferred_until = NULL, deferred_reason = ''",
-		args: map[string]any{"reason": reason},
+		args: map[string]any{"reasons": []string{models.DeferredReauthorize, models.DeferredToken}},
 	}
 }
 
-// WakeLane makes the posts of a lane due that were put off for reason.
-func (d *DB) WakeLane(ctx context.Context, lane, reason string, now time.Time) error {
-	return d.changeRest(ctx, waking(lane, reason, now))
+// WakeLane makes the posts of a lane due that were put off for want of a token.
+func (d *DB) WakeLane(ctx context.Context, lane string, now time.Time) error {
+	return d.changeRest(ctx, waking(now, lane))
 }
 
 // deferring puts off the posts of a lane that are due.
 func deferring(e Ending, until, now time.Time) laneChange {
 	return laneChange{
-		lane: e.lane(), now: now, where: "status = 'queued' AND run_at <= @now",
+		lanes: []string{e.lane()}, now: now, where: "status = 'queued' AND run_at <= @now",
 		set:  "admission = 'waiting', enqueued_at = NULL, run_at = @until, deferred_until = @until, deferred_reason = @reason, fence = fence + 1",
 		args: map[string]any{"until": until, "reason": models.DeferredReauthorize},
 		event: &models.PostEvent{
@@ -123,7 +148,7 @@ func canceling(e Ending, now time.Time) []laneChange {
 	var changes []laneChange
 	for _, from := range []models.Status{models.Scheduled, models.Queued} {
 		changes = append(changes, laneChange{
-			lane: e.lane(), now: now, where: "status = @from",
+			lanes: []string{e.lane()}, now: now, where: "status = @from",
 			set:  "status = 'canceled', admission = '', enqueued_at = NULL, run_at = NULL, deferred_until = NULL, deferred_reason = '', fence = fence + 1",
 			args: map[string]any{"from": from},
 			event: &models.PostEvent{

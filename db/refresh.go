@@ -95,6 +95,14 @@ func (d *DB) EndRefresh(ctx context.Context, e RefreshEnd, now time.Time) error 
 	return changedOne(res, fmt.Sprintf("end the refresh of account %d", e.AccountID))
 }
 
+// ReleaseRefresh gives the claim of a refresh up and leaves the rest as it is.
+// ErrStale is as with EndRefresh.
+func (d *DB) ReleaseRefresh(ctx context.Context, id, fence int64) error {
+	res := d.orm.WithContext(ctx).Model(&models.OAuthAccount{}).Where("id = ? AND refresh_fence = ?", id, fence).
+		UpdateColumns(map[string]any{"refresh_lease_until": nil, "refresh_unsettled": false})
+	return changedOne(res, fmt.Sprintf("release account %d", id))
+}
+
 // changedOne turns a guarded update that changed nothing into ErrStale.
 func changedOne(res *gorm.DB, what string) error {
 	if res.Error != nil {
@@ -115,11 +123,13 @@ func (d *DB) ReplacePageToken(ctx context.Context, id int64, old, token string, 
 	return changedOne(res, fmt.Sprintf("store the page token of Instagram account %d", id))
 }
 
-// SetUpkeep notes when an account is seen to next, unless its tokens or its status
-// changed since it was read: then that decides.
-func (d *DB) SetUpkeep(ctx context.Context, a *models.OAuthAccount, at *time.Time) error {
+// SetUpkeep notes when an account is seen to next, and how many refreshes failed in
+// a row, unless its tokens or its status changed since it was read: then that
+// decides.
+func (d *DB) SetUpkeep(ctx context.Context, a *models.OAuthAccount, failures int, at *time.Time) error {
 	err := d.orm.WithContext(ctx).Model(&models.OAuthAccount{}).
-		Where("id = ? AND refresh_fence = ? AND status = ?", a.ID, a.RefreshFence, a.Status).UpdateColumn("upkeep_at", at).Error
+		Where("id = ? AND refresh_fence = ? AND status = ?", a.ID, a.RefreshFence, a.Status).
+		UpdateColumns(map[string]any{"refresh_failures": failures, "upkeep_at": at}).Error
 	if err != nil {
 		return fmt.Errorf("note the upkeep of account %d: %w", a.ID, err)
 	}
@@ -146,14 +156,16 @@ func (d *DB) DueUpkeep(ctx context.Context, now time.Time, limit int) ([]Upkeep,
 	return due, nil
 }
 
-// AskBeforePosts makes the upkeep due of active accounts that have posts due
-// until then and that nobody asked for since stale: once, whatever comes of it.
-// One whose refresh is just failing has a time of its own. It looks at limit posts
+// AskBeforePosts makes the upkeep due of accounts that have posts due until then
+// and that nobody asked for since stale: once, whatever comes of it. The Pages of a
+// Facebook login may post when that has ended. An account whose refresh is just
+// failing has a time of its own. It looks at limit posts
 // at most, the soonest first.
 func (d *DB) AskBeforePosts(ctx context.Context, now, until, stale time.Time, limit int) error {
 	err := d.orm.WithContext(ctx).Exec(`
 		UPDATE oauth_accounts SET upkeep_at = @now, asked_at = @now
-		WHERE status = 'active' AND (asked_at IS NULL OR asked_at < @stale) AND (upkeep_at IS NULL OR upkeep_at > @now) AND refresh_failures = 0
+		WHERE (status = 'active' OR status = 'reauth_required' AND provider = 'instagram')
+			AND (asked_at IS NULL OR asked_at < @stale) AND (upkeep_at IS NULL OR upkeep_at > @now) AND refresh_failures = 0
 			AND id IN (SELECT COALESCE(i.oauth_account_id, soon.oauth_account_id) FROM (
 				SELECT oauth_account_id, instagram_account_id FROM posts
 				WHERE status = 'scheduled' AND run_at <= @until ORDER BY run_at LIMIT @limit) soon
@@ -181,10 +193,11 @@ func (d *DB) InstagramAccountsPosting(ctx context.Context, loginID int64, until 
 }
 
 // EndLogin notes that Meta takes a Facebook login's own token no more, and gives
-// the claim of its refresh up. Its accounts stay as they are.
+// the claim of its refresh up. Its accounts stay as they are. ErrStale: the login
+// was connected anew, or disconnected. Doing it twice is no error.
 func (d *DB) EndLogin(ctx context.Context, id, fence int64, reason string, now time.Time) error {
 	res := d.orm.WithContext(ctx).Model(&models.OAuthAccount{}).
-		Where("id = ? AND refresh_fence = ? AND status = ?", id, fence, models.AccountActive).
+		Where("id = ? AND refresh_fence = ? AND status <> ?", id, fence, models.AccountDisconnected).
 		UpdateColumns(map[string]any{
 			"status": models.AccountReauthorize, "status_reason": reason, "upkeep_at": nil, "refresh_lease_until": nil,
 			"refresh_unsettled": false, "updated_at": now,

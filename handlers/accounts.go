@@ -50,7 +50,10 @@ func viewAccount(a *db.Account) accountView {
 	}
 	if ig := a.Instagram; ig != nil {
 		view.ExternalID, view.Username, view.Name = ig.PlatformID(), textOf(ig.Username), textOf(ig.Name)
-		view.PictureURL, view.Status, view.StatusReason = textOrNull(textOf(ig.ProfilePictureURL)), ig.Status, textOrNull(ig.StatusReason)
+		view.PictureURL, view.Status = textOrNull(textOf(ig.ProfilePictureURL)), ig.Status
+		if ig.Status != models.AccountActive || o.Status == models.AccountActive { // else what its login says is the warning
+			view.StatusReason = textOrNull(ig.StatusReason)
+		}
 		view.AccountType, view.FollowersCount, view.PageID = ig.AccountType, &ig.FollowersCount, ig.PageID
 	}
 	return view

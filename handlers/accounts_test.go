@@ -121,6 +121,27 @@ func TestStatusOfAccounts(t *testing.T) {
 	})
 }
 
+// An account that lives on after its login has ended is active, and says what is
+// about to end it.
+func TestWarningOfAnAccount(t *testing.T) {
+	eachWithPlatforms(t, func(t *testing.T, w *world) {
+		w.addPeople()
+		id := w.connect(models.Instagram)
+		ig, err := w.db.InstagramAccount(t.Context(), id)
+		w.must(err)
+		w.advance(70 * 24 * time.Hour)
+		w.must(w.accounts.Upkeep(t.Context(), ig.OAuthAccountID))
+		a := w.account(models.Instagram, fmt.Sprint(id))
+		if reason, _ := a["status_reason"].(string); a["status"] != "active" || !strings.Contains(reason, "the Facebook login has ended") {
+			t.Errorf("account %v", a)
+		}
+		w.disconnect(models.Instagram, id).want(200)
+		if a := w.account(models.Instagram, fmt.Sprint(id)); a["status_reason"] != "the account was disconnected" {
+			t.Errorf("account %v", a)
+		}
+	})
+}
+
 // idOf finds one of our accounts by the platform's id.
 func (w *world) idOf(p models.Platform, externalID string) int64 {
 	w.t.Helper()

@@ -200,6 +200,21 @@ func (s *Service) exchange(ctx context.Context, c connect, code secrets.Secret) 
 	return s.connectInstagram(ctx, c, code)
 }
 
+// store stores what a consent or an import brought, and lets the posts go on that
+// waited for it.
+func (s *Service) store(ctx context.Context, c *db.Connection) error {
+	now := c.Account.ConnectedAt
+	err := db.Persist(ctx, persistFor, func(ctx context.Context) error { return s.DB.Connect(ctx, c, now) }, nil)
+	if err != nil {
+		return err
+	}
+	err = db.Persist(ctx, persistFor, func(ctx context.Context) error { return s.DB.WakeConnected(ctx, c, now) }, nil)
+	if err != nil {
+		s.logOf(ctx, c.Account).WithError(err).Warn("posts of an account that is connected still wait; they look again by themselves")
+	}
+	return nil
+}
+
 // refused is the outcome of a platform that gave no token, or not what a token
 // should give.
 func (c *connect) refused(err error) (Outcome, error) {

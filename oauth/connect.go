@@ -45,7 +45,7 @@ func (s *Service) Begin(ctx context.Context, start Start) (address string, err e
 		return "", err
 	}
 	c := connect{
-		AppID: start.AppID, UserID: start.UserID, Platform: start.Platform, ReturnURL: start.ReturnURL,
+		UserID: start.UserID, Platform: start.Platform, ReturnURL: start.ReturnURL,
 		Verifier: oauth2.GenerateVerifier(), At: s.Now(),
 	}
 	state := rand.Text()
@@ -151,9 +151,9 @@ func (s *Service) redirectURI(p models.Platform) string {
 
 // connect is a consent that is asked for.
 type connect struct {
-	AppID, UserID int64
-	Platform      models.Platform
-	ReturnURL     string
+	UserID    int64
+	Platform  models.Platform
+	ReturnURL string
 	// Verifier is PKCE's. It is a secret, as the whole record is sealed.
 	Verifier string
 	At       time.Time

@@ -198,8 +198,7 @@ func (s *Service) accountTypes(ctx context.Context, pages []instagram.Page) []*s
 // storeLogin stores what a login showed. One without any account that can be
 // posted to is not stored: what was there before stays as it is.
 func (s *Service) storeLogin(ctx context.Context, c connect, connection *db.Connection) (Outcome, error) {
-	now := connection.Account.ConnectedAt
-	err := db.Persist(ctx, persistFor, func(ctx context.Context) error { return s.DB.Connect(ctx, connection, now) }, nil)
+	err := s.store(ctx, connection)
 	if errors.Is(err, db.ErrNoAccounts) {
 		return c.noAccounts(connection), nil
 	}

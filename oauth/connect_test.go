@@ -55,6 +55,11 @@ func TestReconnect(t *testing.T) {
 			w.t.Fatalf("the post waits for %q until %v", got.DeferredReason, got.RunAt)
 		}
 
+		other := w.post(models.TikTok, a.ID, nil)
+		at := w.clock.Now().Add(30 * time.Minute)
+		other.RunAt, other.DeferredUntil, other.DeferredReason = &at, &at, models.DeferredToken
+		w.must(w.db.ChangeUnsent(w.ctx, other, models.PostEvent{PostID: other.ID, At: w.clock.Now(), Type: models.EventNote, Message: "no token now"}))
+
 		// What TikTok does not tell this time must not wipe what is known.
 		w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokUserInfo, Mode: sandbox.ModeReset}, sandbox.Fault{Op: sandbox.OpTikTokCreatorInfo, Mode: sandbox.ModeReset})
 		o := w.finish(w.allow(models.TikTok, w.begin(models.TikTok), "-000one"))
@@ -65,8 +70,10 @@ func TestReconnect(t *testing.T) {
 		if b.Status != models.AccountActive || b.StatusReason != "" || b.Username != a.Username || b.PictureURL != a.PictureURL || b.RefreshFence <= a.RefreshFence {
 			w.t.Errorf("stored %+v", b)
 		}
-		if got := w.reload(p); got.DeferredReason != "" || got.RunAt.After(w.clock.Now()) {
-			w.t.Errorf("the post still waits: %q until %v", got.DeferredReason, got.RunAt)
+		for _, p := range []*models.Post{p, other} {
+			if got := w.reload(p); got.DeferredReason != "" || got.RunAt.After(w.clock.Now()) {
+				w.t.Errorf("the post still waits: %q until %v", got.DeferredReason, got.RunAt)
+			}
 		}
 		if _, err := w.deps.TikTok.CreatorInfo(w.ctx, w.token(p).Access); err != nil {
 			w.t.Errorf("the new token does not work: %v", err)

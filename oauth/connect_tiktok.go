@@ -26,9 +26,8 @@ func (s *Service) connectTikTok(ctx context.Context, c connect, code secrets.Sec
 	if err != nil {
 		return c.unstored(err)
 	}
-	connection, now := &db.Connection{Account: account}, account.ConnectedAt
-	err = db.Persist(ctx, persistFor, func(ctx context.Context) error { return s.DB.Connect(ctx, connection, now) }, nil)
-	if err != nil {
+	connection := &db.Connection{Account: account}
+	if err := s.store(ctx, connection); err != nil {
 		return c.unstored(err)
 	}
 	account = connection.Account

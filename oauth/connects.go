@@ -21,7 +21,7 @@ const (
 	connectKept = 24 * time.Hour
 	// answerWait is how long a second callback waits for the answer of the first: as
 	// long as that one may take.
-	answerWait = finishTime + persistFor
+	answerWait = finishTime + 2*persistFor
 	answerPoll = 100 * time.Millisecond
 )
 

@@ -14,13 +14,13 @@ import (
 	"socialqueue/platform/tiktok"
 )
 
-// revokeNow bounds how long a disconnect waits for the platform; after that the
-// upkeep goes on with it.
-const revokeNow = 5 * time.Second
+// finishNow bounds how long the end of an account waits for the platform, and for
+// posts that are very many; after that the upkeep goes on with it.
+const finishNow = 5 * time.Second
 
-// disconnectFor is how long a disconnect is tried again that the database did not
-// take, as when it met another change of the same posts.
-const disconnectFor = 5 * time.Second
+// endingFor is how long the end of an account is tried again that the database did
+// not take, as when it met another change of the same rows. Nobody tells of it twice.
+const endingFor = 5 * time.Second
 
 // Disconnect ends an account of an app: posts whose sending has not begun are
 // canceled, and the consent is revoked at the platform. Doing it twice is no
@@ -31,29 +31,33 @@ func (s *Service) Disconnect(ctx context.Context, appID int64, p models.Platform
 	}
 	ending, now := db.Ending{Platform: p, AccountID: id, Reason: "the account was disconnected"}, s.Now()
 	var login int64
-	err := db.Persist(ctx, disconnectFor, func(ctx context.Context) (err error) {
+	err := db.Persist(ctx, endingFor, func(ctx context.Context) (err error) {
 		login, err = s.DB.Disconnect(ctx, ending, now)
 		return err
 	}, nil)
 	if err != nil {
 		return nil, err
 	}
-	s.tryRevoke(ctx, login)
+	if err := s.finishEnding(ctx, login); err != nil {
+		s.log(ctx).WithError(err).WithField("account_id", id).Warn("a disconnected account has posts or a consent left; its upkeep goes on with it")
+	}
 	return s.DB.Account(ctx, appID, p, id)
 }
 
-// tryRevoke sees to a login at once if it ended, so that whoever disconnected it
-// finds it gone at the platform too.
-func (s *Service) tryRevoke(ctx context.Context, id int64) {
-	ctx, cancel := context.WithTimeout(ctx, revokeNow)
+// finishEnding does at once what the upkeep of a login would do for its accounts
+// that ended, so that whoever ended one finds its posts canceled, and the consent
+// gone at the platform too.
+func (s *Service) finishEnding(ctx context.Context, login int64) error {
+	ctx, cancel := context.WithTimeout(ctx, finishNow)
 	defer cancel()
-	a, err := s.DB.OAuthAccount(ctx, id)
-	if err == nil && a.Status == models.AccountDisconnected {
-		err = s.Upkeep(ctx, id)
-	}
+	a, err := s.DB.OAuthAccount(ctx, login)
 	if err != nil {
-		s.log(ctx).WithError(err).WithField("account_id", id).Warn("a disconnected account is not revoked yet; its upkeep goes on with it")
+		return err
 	}
+	if a.Status == models.AccountDisconnected {
+		return s.Upkeep(ctx, login)
+	}
+	return s.DB.FinishEnding(ctx, a, s.Now())
 }
 
 // revoke takes a disconnected account's consent back at the platform and forgets
@@ -171,13 +175,27 @@ func (s *Service) deauthorize(ctx context.Context, accounts []models.OAuthAccoun
 		if a.Status == models.AccountDisconnected {
 			continue
 		}
-		ended, err := s.DB.Deauthorize(ctx, a.ID, reason, at, s.Now())
-		if err != nil {
+		if err := s.deauthorizeOne(ctx, a, reason, at); err != nil {
 			return err
 		}
-		if ended {
-			s.logOf(ctx, a).WithField("reason", reason).Warn("the account was disconnected at the platform")
-		}
+	}
+	return nil
+}
+
+func (s *Service) deauthorizeOne(ctx context.Context, a *models.OAuthAccount, reason string, at time.Time) error {
+	var ended bool
+	now := s.Now()
+	err := db.Persist(ctx, endingFor, func(ctx context.Context) (err error) {
+		ended, err = s.DB.Deauthorize(ctx, a.ID, reason, at, now)
+		return err
+	}, nil)
+	if err != nil || !ended {
+		return err
+	}
+	log := s.logOf(ctx, a)
+	log.WithField("reason", reason).Warn("the account was disconnected at the platform")
+	if err := s.finishEnding(ctx, a.ID); err != nil {
+		log.WithError(err).Warn("a disconnected account has posts left; its upkeep goes on with them")
 	}
 	return nil
 }
@@ -215,10 +233,15 @@ func (s *Service) DeleteFacebookUser(ctx context.Context, signedRequest string) 
 	if err != nil {
 		return "", err
 	}
-	code, err = s.DB.RequestDeletion(ctx, db.Deletion{
+	deletion := db.Deletion{
 		Provider: models.Instagram, ProviderAccountID: request.UserID, AskedAt: request.IssuedAt, Code: rand.Text(),
 		Reason: "the person asked for their data to be deleted",
-	}, s.Now())
+	}
+	now := s.Now()
+	err = db.Persist(ctx, endingFor, func(ctx context.Context) (err error) {
+		code, err = s.DB.RequestDeletion(ctx, deletion, now)
+		return err
+	}, nil)
 	if err != nil {
 		return "", err
 	}

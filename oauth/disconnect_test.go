@@ -404,3 +404,30 @@ func TestSecondDeletionTakesAll(t *testing.T) {
 		}
 	})
 }
+
+// The end of an account that is still being finished takes nothing that was posted
+// after it was connected again.
+func TestEndMeetsNewPosts(t *testing.T) {
+	each(t, func(w *world) {
+		a, ig := w.connectTikTok("-000one"), w.connectFacebook("9001", "17841400000000001")[0]
+		w.disconnect(models.TikTok, a.ID)
+		w.disconnect(models.Instagram, ig.ID)
+		stale, login := w.account(a.ID), w.account(ig.OAuthAccountID)
+		w.connectTikTok("-000one")
+		w.connectFacebook("9001", "17841400000000001")
+		posts := []*models.Post{
+			w.post(models.TikTok, a.ID, nil), w.post(models.Instagram, ig.ID, nil), w.post(models.Instagram, ig.ID, w.inHalfAnHour),
+		}
+		for _, row := range []*models.OAuthAccount{stale, login} {
+			w.must(w.db.FinishEnding(w.ctx, row, w.clock.Now()))
+		}
+		for p, id := range map[models.Platform]int64{models.TikTok: a.ID, models.Instagram: ig.ID} {
+			w.must(w.db.PutOff(w.ctx, db.Ending{Platform: p, AccountID: id, Reason: "dead"}, w.clock.Now().Add(time.Hour), w.clock.Now()))
+		}
+		for _, p := range posts {
+			if got := w.reload(p); got.Status != p.Status || got.DeferredReason != "" {
+				w.t.Errorf("the %s post is %s, put off for %q: %s", got.Platform, got.Status, got.DeferredReason, w.timeline(p))
+			}
+		}
+	})
+}

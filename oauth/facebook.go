@@ -40,15 +40,19 @@ func (s *Service) claimLogin(ctx context.Context, id int64, needed func(*models.
 
 // releaseLogin gives a claim up and leaves the login as it was.
 func (s *Service) releaseLogin(ctx context.Context, login *models.OAuthAccount) error {
-	end := db.RefreshEnd{AccountID: login.ID, Fence: login.RefreshFence, Failures: login.RefreshFailures, UpkeepAt: login.UpkeepAt}
-	return s.endRefresh(ctx, end)
+	return unlessStale(db.Persist(ctx, persistFor, func(ctx context.Context) error { return s.DB.ReleaseRefresh(ctx, login.ID, login.RefreshFence) }, nil))
 }
 
 func (s *Service) endRefresh(ctx context.Context, end db.RefreshEnd) error {
 	now := s.Now()
-	err := db.Persist(ctx, persistFor, func(ctx context.Context) error { return s.DB.EndRefresh(ctx, end, now) }, nil)
+	return unlessStale(db.Persist(ctx, persistFor, func(ctx context.Context) error { return s.DB.EndRefresh(ctx, end, now) }, nil))
+}
+
+// unlessStale is for the end of a claim: that the login was connected anew
+// meanwhile, or disconnected, is no error, and counts.
+func unlessStale(err error) error {
 	if errors.Is(err, db.ErrStale) {
-		return nil // connected anew, or disconnected: that counts
+		return nil
 	}
 	return err
 }

@@ -42,7 +42,7 @@ func (s *Service) Import(ctx context.Context, in Import) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	err = s.DB.Connect(ctx, c, now)
+	err = s.store(ctx, c)
 	switch {
 	case errors.Is(err, db.ErrNoAccounts):
 		return 0, fmt.Errorf("the Instagram account belongs to another user: %w", db.ErrNotFound)

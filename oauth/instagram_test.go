@@ -276,10 +276,7 @@ func TestPasswordChanged(t *testing.T) {
 		w.clock.advance(2 * time.Hour)
 		w.sim.InvalidateFacebook("9001", 460)
 		for _, a := range ig {
-			w.post(models.Instagram, a.ID, func(p *models.Post) {
-				at := w.clock.Now().Add(30 * time.Minute)
-				p.Status, p.RunAt, p.PublishAt = models.Scheduled, &at, at
-			})
+			w.post(models.Instagram, a.ID, w.inHalfAnHour)
 		}
 		w.tick()
 		for _, a := range ig {
@@ -297,9 +294,7 @@ func TestPageRoleLost(t *testing.T) {
 		p := w.post(models.Instagram, ig[0].ID, nil)
 		w.clock.advance(2 * time.Minute)
 		w.sim.LosePage("9001", ig[0].PageID)
-		err := w.refused(p)
-		var later *oauth.LaterError
-		if !errors.Is(err, oauth.ErrReauthorize) && !errors.As(err, &later) {
+		if err := w.refused(p); !errors.Is(err, oauth.ErrReauthorize) {
 			w.t.Errorf("renew: %v", err)
 		}
 		if got := w.instagram(ig[1].ID); got.Status != models.AccountActive {
@@ -457,4 +452,81 @@ func TestEndOfDataAccessIsTold(t *testing.T) {
 	if !w.warned("connected again soon") {
 		t.Error("not told")
 	}
+}
+
+// A login that has ended shows in its accounts, which live on, and are asked for
+// before their posts all the same.
+func TestAccountsOfAnEndedLogin(t *testing.T) {
+	each(t, func(w *world) {
+		ig := w.connectFacebook("9001", "17841400000000001")[0]
+		w.clock.advance(70 * day)
+		w.tick()
+		w.wantStatus(ig.OAuthAccountID, models.AccountReauthorize)
+		w.sim.InvalidateFacebook("9001", 460)
+		w.post(models.Instagram, ig.ID, w.inHalfAnHour)
+		w.clock.advance(time.Minute)
+		w.tick()
+		if got := w.instagram(ig.ID); got.Status != models.AccountReauthorize {
+			w.t.Errorf("the account is %s: %s", got.Status, got.StatusReason)
+		}
+	})
+}
+
+// A worker that dies while it reads a Page's token anew uses nothing up: the login
+// is prolonged in its time.
+func TestDeathInsideARereading(t *testing.T) {
+	each(t, func(w *world) {
+		ig := w.connectFacebook("9001", "17841400000000001")[0]
+		_, err := w.db.ClaimRefresh(w.ctx, ig.OAuthAccountID, w.clock.Now(), time.Minute, func(*models.OAuthAccount) error { return nil })
+		w.must(err)
+		w.clock.advance(2 * time.Hour)
+		now := w.clock.Now()
+		w.must(w.db.SetUpkeep(w.ctx, w.account(ig.OAuthAccountID), 0, &now))
+		w.live(46*day, 12*time.Hour)
+		if login := w.account(ig.OAuthAccountID); login.ExpiresAt.Sub(w.clock.Now()) < 50*day {
+			w.t.Errorf("the login ends at %v, now is %v", login.ExpiresAt, w.clock.Now())
+		}
+	})
+}
+
+// An import over an account that its owner connected leaves the owner's consent,
+// from which the imported token may come.
+func TestImportOverAConsent(t *testing.T) {
+	each(t, func(w *world) {
+		ig := w.connectFacebook("9001", "17841400000000001")[0]
+		token := w.token(w.post(models.Instagram, ig.ID, nil))
+		id, err := w.Import(w.ctx, oauth.Import{
+			AppID: w.app.ID, UserID: w.user.ID, Platform: models.Instagram, ProviderAccountID: "17841400000000001", Access: token.Access,
+		})
+		w.must(err)
+		if id != ig.ID {
+			w.t.Errorf("imported as %d, was %d", id, ig.ID)
+		}
+		w.live(time.Minute, 5*time.Second)
+		w.wantStatus(ig.OAuthAccountID, models.AccountDisconnected)
+		w.wantCalls(sandbox.OpInstagramRevoke, 0)
+		if old := w.account(ig.OAuthAccountID); old.AccessToken != "" {
+			w.t.Error("the old login keeps its token")
+		}
+		if _, err := w.deps.Instagram.Quota(w.ctx, token.Access, token.ProviderAccountID); err != nil {
+			w.t.Errorf("the imported token: %v", err)
+		}
+	})
+}
+
+// A Page that can be read again after its account was given up wakes the posts.
+func TestRereadPageWakesPosts(t *testing.T) {
+	each(t, func(w *world) {
+		ig := w.connectFacebook("9001", "17841400000000001")[0]
+		p := w.post(models.Instagram, ig.ID, nil)
+		w.must(w.db.Reauthorize(w.ctx, db.Ending{Platform: models.Instagram, AccountID: ig.ID, Reason: "it was"},
+			db.Refused{Sealed: ig.AccessToken}, w.clock.Now().Add(400*day), w.clock.Now()))
+		w.live(46*day, 12*time.Hour)
+		if got := w.instagram(ig.ID); got.Status != models.AccountActive {
+			w.t.Errorf("the account is %s", got.Status)
+		}
+		if got := w.reload(p); got.DeferredReason != "" || got.RunAt.After(w.clock.Now()) {
+			w.t.Errorf("the post waits for %q until %v", got.DeferredReason, got.RunAt)
+		}
+	})
 }

@@ -121,9 +121,13 @@ func (s *Service) log(ctx context.Context) *logrus.Entry {
 	return s.Log.WithFields(nil).WithContext(ctx)
 }
 
-// logOf is the log for what happens to an account.
+// logOf is the log for what happens to an account, or to one that is about to be.
 func (s *Service) logOf(ctx context.Context, a *models.OAuthAccount) *logrus.Entry {
-	return s.log(ctx).WithFields(logrus.Fields{"provider": a.Provider, "userId": a.UserID, "account_id": a.ID})
+	log := s.log(ctx).WithFields(logrus.Fields{"provider": a.Provider, "userId": a.UserID})
+	if a.ID == 0 {
+		return log
+	}
+	return log.WithField("account_id", a.ID)
 }
 
 // How long writes are tried that must not be lost (db.Persist).

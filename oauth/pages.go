@@ -95,7 +95,10 @@ func (s *Service) storePageToken(ctx context.Context, ig *models.InstagramAccoun
 	if errors.Is(err, db.ErrStale) {
 		return nil // it got another one meanwhile
 	}
-	return err
+	if err != nil || ig.Status == models.AccountActive {
+		return err
+	}
+	return s.DB.WakeLane(ctx, models.Lane(models.Instagram, ig.ID), now)
 }
 
 // renewPageToken reads the token of a Page anew that Meta refused. dead is set if
@@ -159,9 +162,11 @@ func (s *Service) readAnew(ctx context.Context, ig *models.InstagramAccount, use
 	case err == nil && token.Empty():
 		return "", "Meta gives no token for the Page any more", nil
 	case err == nil && token == refused.Access:
-		return s.pageContradicted(ctx, token)
+		return s.lastWord(ctx, refused, "Meta refuses the Page's token")
 	case err == nil:
 		return token, "", nil
+	case instagram.IsUnseen(err):
+		return s.lastWord(ctx, refused, "the Facebook login does not reach the Page any more")
 	case instagram.IsDeadToken(err):
 		return "", "the Facebook login behind the Page's token is dead", nil
 	case platform.KindOf(err) == platform.Rejected && permissionLost(err):
@@ -183,15 +188,15 @@ func permissionLost(err error) bool {
 	return ok && e.Code == platform.CodeTokenInvalid
 }
 
-// pageContradicted is for a token that Meta refuses and gives again: debug_token
-// has the last word.
-func (s *Service) pageContradicted(ctx context.Context, token secrets.Secret) (_ secrets.Secret, reason string, err error) {
-	info, err := s.Instagram.InspectToken(ctx, token)
+// lastWord is for a refused token of which the Page's answer does not tell whether
+// it is dead: debug_token does. If it is, the reason is the one given.
+func (s *Service) lastWord(ctx context.Context, refused Token, dead string) (_ secrets.Secret, reason string, err error) {
+	info, err := s.Instagram.InspectToken(ctx, refused.Access)
 	switch {
 	case err != nil:
 		return "", "", &LaterError{In: waitAfter(0, err), Err: err}
 	case info.Dead():
-		return "", "Meta refuses the Page's token", nil
+		return "", dead, nil
 	}
 	return "", "", &LaterError{In: contradictedWait, Err: errors.New("the Page's token is refused, but Meta does not call it dead")}
 }

@@ -68,9 +68,10 @@ func nextRefresh(issued time.Time, t db.NewTokens) *time.Time {
 }
 
 // unsettledAlive reports whether a refresh is not settled and the old token still
-// lives: then the refresh token, which may be used up, is left alone.
+// lives: then the refresh token, which may be used up, is left alone. Prolonging a
+// Facebook login uses nothing up.
 func unsettledAlive(a *models.OAuthAccount, now time.Time) bool {
-	return a.RefreshUnsettled && a.ExpiresAt != nil && now.Before(*a.ExpiresAt)
+	return a.Provider == models.TikTok && a.RefreshUnsettled && a.ExpiresAt != nil && now.Before(*a.ExpiresAt)
 }
 
 // renewTikTok refreshes an account whose token was refused. Where there is nothing
@@ -327,16 +328,19 @@ const reauthorizeFor = 6 * time.Hour
 // ErrReauthorize, or nil if the account got another token meanwhile.
 func (s *Service) reauthorize(ctx context.Context, a *models.OAuthAccount, e db.Ending, refused db.Refused) error {
 	now := s.Now()
-	err := db.Persist(ctx, persistFor, func(ctx context.Context) error {
-		return s.DB.Reauthorize(ctx, e, refused, now.Add(reauthorizeFor), now)
-	}, nil)
+	until := now.Add(reauthorizeFor)
+	err := db.Persist(ctx, persistFor, func(ctx context.Context) error { return s.DB.Reauthorize(ctx, e, refused, until, now) }, nil)
 	switch {
 	case errors.Is(err, db.ErrStale):
 		return nil
 	case err != nil:
 		return err
 	}
-	s.logOf(ctx, a).WithFields(map[string]any{"account_id": e.AccountID, "reason": e.Reason}).
-		Warn("the account needs to be connected again; its posts wait")
+	log := s.logOf(ctx, a).WithFields(map[string]any{"account_id": e.AccountID, "reason": e.Reason})
+	log.Warn("the account needs to be connected again; its posts wait")
+	err = db.Persist(ctx, persistFor, func(ctx context.Context) error { return s.DB.PutOff(ctx, e, until, now) }, nil)
+	if err != nil {
+		log.WithError(err).Warn("posts of the account could not be put off together; each finds out by itself")
+	}
 	return fmt.Errorf("%w: %s", ErrReauthorize, e.Reason)
 }

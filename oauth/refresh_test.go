@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"socialqueue/db"
 	"socialqueue/db/dbtest"
 	"socialqueue/models"
 	"socialqueue/oauth"
@@ -106,11 +107,11 @@ func TestRefreshAnswers(t *testing.T) {
 				}
 				if tc.unsettled {
 					w.wantStatus(a.ID, models.AccountActive)
-					w.live(20*time.Minute, time.Minute)
+					w.live(20*time.Minute, 5*time.Minute)
 					w.wantCalls(sandbox.OpTikTokRefreshToken, 1)
 				}
 				w.wire.cut(false)
-				w.live(time.Hour, time.Minute)
+				w.live(time.Hour, 5*time.Minute)
 				w.wantStatus(a.ID, tc.after)
 				w.wantCalls(sandbox.OpTikTokRefreshToken, tc.calls)
 				if tc.after == models.AccountActive {
@@ -207,16 +208,16 @@ func TestLifetimes(t *testing.T) {
 func TestConsentEnds(t *testing.T) {
 	w := newWorld(t, dbtest.SQLite(t), sandbox.Options{})
 	a := w.connectTikTok("-000one")
-	w.live(165*24*time.Hour, time.Hour)
+	w.live(165*24*time.Hour, 6*time.Hour)
 	if w.warned("connected again soon") {
 		t.Error("told too early")
 	}
-	w.live(14*24*time.Hour, time.Hour)
+	w.live(14*24*time.Hour, 6*time.Hour)
 	w.wantStatus(a.ID, models.AccountActive)
 	if !w.warned("connected again soon") {
 		t.Error("the end of the consent was not told")
 	}
-	w.live(2*24*time.Hour, time.Hour)
+	w.live(2*24*time.Hour, 6*time.Hour)
 	w.wantStatus(a.ID, models.AccountReauthorize)
 }
 
@@ -444,5 +445,47 @@ func TestUnknownRefusalEndsNobody(t *testing.T) {
 			w.t.Errorf("renew: %v", err)
 		}
 		w.wantStatus(id, models.AccountReauthorize)
+	})
+}
+
+// A refresh that fails for a moment is not put off until the next planned one by a
+// check that tells nothing.
+func TestFailureIsFollowedUp(t *testing.T) {
+	each(t, func(w *world) {
+		a := w.connectTikTok("-000one")
+		p := w.post(models.TikTok, a.ID, nil)
+		w.clock.advance(5 * time.Minute)
+		w.sim.ExpireTikTokAccess("-000one")
+		w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokRefreshToken, Mode: sandbox.ModeError, Code: "temporarily_unavailable"})
+		if _, later := errors.AsType[*oauth.LaterError](w.refused(p)); !later {
+			w.t.Fatal("the refresh was not put off")
+		}
+		w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokUserInfo, Mode: sandbox.ModeStatus, Status: 503})
+		w.live(10*time.Minute, 30*time.Second)
+		if left := w.sim.PendingFaults(); len(left) > 0 {
+			w.t.Errorf("faults left: %v", left)
+		}
+		if _, err := w.deps.TikTok.CreatorInfo(w.ctx, w.token(p).Access); err != nil {
+			w.t.Errorf("ten minutes later: %v", err)
+		}
+		if b := w.account(a.ID); b.RefreshFailures != 0 {
+			w.t.Errorf("%d failures are kept", b.RefreshFailures)
+		}
+	})
+}
+
+// What is written of a dead account may have been written, and its answer lost.
+func TestEndsAreRepeatable(t *testing.T) {
+	each(t, func(w *world) {
+		a, ig := w.connectTikTok("-000one"), w.connectFacebook("9001", "17841400000000001")[0]
+		login := w.account(ig.OAuthAccountID)
+		now := w.clock.Now()
+		for range 2 {
+			w.must(w.db.Reauthorize(w.ctx, db.Ending{Platform: models.TikTok, AccountID: a.ID, Reason: "dead"}, db.Refused{Fence: a.RefreshFence}, now, now))
+			w.must(w.db.Reauthorize(w.ctx, db.Ending{Platform: models.Instagram, AccountID: ig.ID, Reason: "dead"}, db.Refused{Sealed: ig.AccessToken}, now, now))
+			w.must(w.db.EndLogin(w.ctx, login.ID, login.RefreshFence, "dead", now))
+		}
+		w.wantStatus(a.ID, models.AccountReauthorize)
+		w.wantStatus(login.ID, models.AccountReauthorize)
 	})
 }

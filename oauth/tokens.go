@@ -139,5 +139,5 @@ func (s *Service) WakeIfConnected(ctx context.Context, p *models.Post) error {
 	if status != models.AccountActive {
 		return nil
 	}
-	return s.DB.WakeLane(ctx, p.Lane, models.DeferredReauthorize, s.Now())
+	return s.DB.WakeLane(ctx, p.Lane, s.Now())
 }

@@ -85,10 +85,10 @@ func (s *Service) see(ctx context.Context, a *models.OAuthAccount) error {
 	switch {
 	case a.Status == models.AccountDisconnected:
 		return s.revoke(ctx, a)
-	case a.Status != models.AccountActive:
-		return s.DB.SetUpkeep(ctx, a, nil)
 	case a.Provider == models.Instagram:
 		return s.seeToLogin(ctx, a)
+	case a.Status != models.AccountActive:
+		return s.DB.SetUpkeep(ctx, a, 0, nil)
 	case refreshDue(a, now) && !unsettledAlive(a, now):
 		return s.refreshTikTok(ctx, a.ID, s.stillDue)
 	default:
@@ -148,28 +148,36 @@ func (s *Service) checkTikTok(ctx context.Context, a *models.OAuthAccount) error
 		return err
 	}
 	_, err = s.TikTok.UserInfo(ctx, token.Access)
-	if tiktok.IsDeadToken(err) {
-		return s.renewTikTok(ctx, token, err)
+	switch {
+	case tiktok.IsDeadToken(err):
+		err := s.renewTikTok(ctx, token, err)
+		if later, ok := errors.AsType[*LaterError](err); ok {
+			return s.upkeepIn(ctx, a, later.In) // which a refresh that failed has written itself
+		}
+		return err
+	case err != nil && a.RefreshFailures > 0: // the token that could not be refreshed may be dead
+		return s.upkeepIn(ctx, a, waitAfter(a.RefreshFailures, err))
 	}
 	return s.asked(ctx, a)
 }
 
-// asked plans the next upkeep of an account that was asked for.
+// asked plans the next upkeep of an account whose token is taken, as far as anybody
+// knows.
 func (s *Service) asked(ctx context.Context, a *models.OAuthAccount) error {
 	next := plannedRefresh(a)
 	if unsettledAlive(a, s.Now()) {
 		next = a.ExpiresAt
 	}
-	return s.DB.SetUpkeep(ctx, a, next)
+	return s.DB.SetUpkeep(ctx, a, 0, next)
 }
 
 // seeToLogin prolongs a Facebook login, or asks for those of its accounts that
-// are about to post.
+// are about to post. They may do so when the login has ended.
 func (s *Service) seeToLogin(ctx context.Context, a *models.OAuthAccount) error {
 	if s.Instagram == nil {
 		return s.upkeepIn(ctx, a, unreadableWait)
 	}
-	if refreshDue(a, s.Now()) {
+	if a.Status == models.AccountActive && refreshDue(a, s.Now()) {
 		return s.prolongLogin(ctx, a.ID)
 	}
 	accounts, err := s.DB.InstagramAccountsPosting(ctx, a.ID, s.Now().Add(postsAhead))
@@ -187,12 +195,17 @@ func (s *Service) seeToLogin(ctx context.Context, a *models.OAuthAccount) error 
 	if err := settled(err); err != nil {
 		return err
 	}
+	if a.Status != models.AccountActive {
+		return s.DB.SetUpkeep(ctx, a, 0, nil)
+	}
 	return s.asked(ctx, a)
 }
 
+// upkeepIn has an upkeep come again, unless the row has changed since it was read:
+// then its own time counts.
 func (s *Service) upkeepIn(ctx context.Context, a *models.OAuthAccount, wait time.Duration) error {
 	at := s.Now().Add(wait)
-	return s.DB.SetUpkeep(ctx, a, &at)
+	return s.DB.SetUpkeep(ctx, a, a.RefreshFailures, &at)
 }
 
 // recordOf logs the calls of an account's upkeep.

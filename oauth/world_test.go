@@ -318,6 +318,12 @@ func (w *world) post(p models.Platform, accountID int64, change func(*models.Pos
 	return post
 }
 
+// inHalfAnHour schedules a post.
+func (w *world) inHalfAnHour(p *models.Post) {
+	at := w.clock.Now().Add(30 * time.Minute)
+	p.Status, p.RunAt, p.PublishAt = models.Scheduled, &at, at
+}
+
 func (w *world) reload(p *models.Post) *models.Post {
 	w.t.Helper()
 	got, err := w.db.PostByID(w.ctx, p.ID)

@@ -186,8 +186,19 @@ func IsDeadToken(err error) bool {
 	if !ok || e.Kind != platform.AuthExpired {
 		return false
 	}
-	code, subcode, _ := strings.Cut(e.PlatformCode, "/")
-	return isDead(wire.Scalar(code).Number(), wire.Scalar(subcode).Number())
+	return isDead(codesOf(e))
+}
+
+// IsUnseen reports whether Meta says that there is no such object, that the token
+// may not see it, or that its reads are out: it has one answer for all of them.
+func IsUnseen(err error) bool {
+	e, ok := errors.AsType[*platform.Error](err)
+	return ok && adviceFor(codesOf(e)) == adviseUnseen
+}
+
+func codesOf(e *platform.Error) (code, subcode int64) {
+	first, second, _ := strings.Cut(e.PlatformCode, "/")
+	return wire.Scalar(first).Number(), wire.Scalar(second).Number()
 }
 
 var (
