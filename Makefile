@@ -53,8 +53,10 @@ test-e2e: ## whole processes, from an HTTP request to the platform
 browser: ## the consent pages in a real Chromium; BROWSER_PICTURES=DIR keeps its pictures of them
 	$(TEST) -tags browser ./test/browser
 
+# SQLite, which is C translated to Go, is not watched: it is not ours, and takes
+# several times as long under the detector.
 race: ## every test, with the race detector (without vet, which ci runs once for all)
-	$(WITH_SERVICES) $(TEST) -race -vet=off ./...
+	$(WITH_SERVICES) $(TEST) -race -vet=off -gcflags='modernc.org/...=-race=false' ./...
 
 crash: ## kill processes at random moments, CRASH_ROUNDS times (300), and look for lost or double posts
 	CRASH_ROUNDS=$(CRASH_ROUNDS) WITH_SERVICES_DURABLE=1 $(WITH_SERVICES) \
