@@ -1,0 +1,245 @@
+package handlers_test
+
+import (
+	"context"
+	"fmt"
+	"net/http/httptest"
+	"net/url"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"socialqueue/db/dbtest"
+	"socialqueue/jobs"
+	"socialqueue/jobs/redistest"
+	"socialqueue/models"
+	"socialqueue/sandbox"
+)
+
+// TestConnectRefusals: whoever comes back without an account learns what to do, at
+// the app's return_url or on a page of ours, and learns the same when asking again.
+func TestConnectRefusals(t *testing.T) {
+	eachWithPlatforms(t, func(t *testing.T, w *world) {
+		w.addPeople()
+		w.allowReturn()
+		down := func(op string) *sandbox.Fault { return &sandbox.Fault{Op: op, Mode: sandbox.ModeStatus} }
+		for name, tc := range map[string]struct {
+			platform models.Platform
+			pages    []sandbox.FacebookPage
+			choose   func(url.Values)
+			fault    *sandbox.Fault
+			change   func(url.Values) // of the callback's query
+			late     time.Duration
+			code     string
+			status   int
+			says     string
+			nowhere  bool // nothing tells whose connect it was, so there is a page only
+		}{
+			"denied at TikTok":   {platform: models.TikTok, choose: deny, code: "ACCESS_DENIED", status: 400, says: "go back to the app and allow the access"},
+			"denied at Facebook": {platform: models.Instagram, choose: deny, code: "ACCESS_DENIED", status: 400, says: "go back to the app and allow the access"},
+			"Facebook's other form of an error": {
+				platform: models.Instagram, change: func(q url.Values) { q.Del("code"); q.Set("error_code", "1349048"); q.Set("error_message", "x") },
+				code: "ACCESS_DENIED", status: 400, says: "nothing was connected",
+			},
+			"an error beside a code": {
+				platform: models.TikTok, change: func(q url.Values) { q.Set("error", "server_error") }, code: "ACCESS_DENIED", status: 400, says: "nothing was connected",
+			},
+			"neither code nor error": {
+				platform: models.TikTok, change: func(q url.Values) { q.Del("code") }, code: "ACCESS_DENIED", status: 400, says: "nothing was connected",
+			},
+			"TikTok scope unticked": {
+				platform: models.TikTok, choose: only("user.info.basic", "video.upload"), code: "SCOPES_MISSING", status: 400, says: "not given: video.publish. Go back",
+			},
+			"Facebook scope unticked": {
+				platform: models.Instagram, choose: only("pages_show_list", "pages_read_engagement", "instagram_basic"),
+				code: "SCOPES_MISSING", status: 400, says: "not given: instagram_content_publish. Go back",
+			},
+			"no Page": {
+				platform: models.Instagram, pages: []sandbox.FacebookPage{}, code: "NO_ACCOUNTS", status: 400, says: "linked to a Page",
+			},
+			"a bare Page": {
+				platform: models.Instagram, pages: []sandbox.FacebookPage{{ID: "1002", Name: "Bare"}},
+				code: "NO_ACCOUNTS", status: 400, says: "Bare: no professional Instagram account is linked to it",
+			},
+			"a code of nobody": {
+				platform: models.TikTok, change: func(q url.Values) { q.Set("code", "MADEUP") }, code: "CODE_REFUSED", status: 400, says: "did not accept the sign-in",
+			},
+			"a code of nobody at Facebook": {
+				platform: models.Instagram, change: func(q url.Values) { q.Set("code", "MADEUP") }, code: "CODE_REFUSED", status: 400, says: "did not accept the sign-in",
+			},
+			"too late":         {platform: models.TikTok, late: 15*time.Minute + time.Second, code: "STATE_EXPIRED", status: 400, says: "took longer than 15 minutes"},
+			"TikTok is down":   {platform: models.TikTok, fault: down(sandbox.OpTikTokExchangeCode), code: "PLATFORM_UNAVAILABLE", status: 503, says: "Wait a minute"},
+			"Facebook is down": {platform: models.Instagram, fault: down(sandbox.OpInstagramPages), code: "PLATFORM_UNAVAILABLE", status: 503, says: "Wait a minute"},
+			"a forged state": {
+				platform: models.TikTok, change: func(q url.Values) { q.Set("state", "FORGED"+q.Get("state")) },
+				code: "STATE_INVALID", status: 400, says: "connect the account from there", nowhere: true,
+			},
+			"no state": {
+				platform: models.Instagram, change: func(q url.Values) { q.Del("state") },
+				code: "STATE_INVALID", status: 400, says: "connect the account from there", nowhere: true,
+			},
+			"nothing at all": {
+				platform: models.TikTok, change: func(q url.Values) { clear(q) }, code: "STATE_INVALID", status: 400, says: "connect the account from there", nowhere: true,
+			},
+			"a state that is no text": {
+				platform: models.TikTok, change: func(q url.Values) { q.Set("state", "\xff\x00"+strings.Repeat("x", 5000)) },
+				code: "STATE_INVALID", status: 400, says: "connect the account from there", nowhere: true,
+			},
+		} {
+			t.Run(name, func(t *testing.T) {
+				w := w.in(t)
+				if tc.pages != nil {
+					w.addBaker(tc.pages...)
+					defer w.addPeople()
+				}
+				before := w.stored().accounts
+				for _, returnURL := range []string{back, ""} {
+					var choose []func(url.Values)
+					if tc.choose != nil {
+						choose = append(choose, tc.choose)
+					}
+					path := changed(w.consent(tc.platform, w.begin(tc.platform, returnURL), choose...), func(q url.Values) {
+						q.Set("error_description", "OF-THE-REQUEST<script>")
+						if tc.change != nil {
+							tc.change(q)
+						}
+					})
+					w.advance(tc.late)
+					if tc.fault != nil {
+						w.sim.Script(*tc.fault)
+					}
+					first := w.browse(path)
+					if returnURL == "" || tc.nowhere {
+						first.wantPage(tc.status, "was not connected", tc.says, tc.code)
+					} else {
+						w.wantSentBack(first, tc.platform, tc.code)
+					}
+					if again := w.browse(path); again.status != first.status || string(again.body) != string(first.body) || again.header.Get("Location") != first.header.Get("Location") {
+						t.Errorf("the second time: %d %v %s", again.status, again.header, again.body)
+					}
+					w.wantUntold(path, first)
+				}
+				if after := w.stored().accounts; after != before {
+					t.Errorf("accounts %s, were %s", after, before)
+				}
+				if left := w.sim.PendingFaults(); len(left) > 0 {
+					t.Errorf("faults left: %v", left)
+				}
+			})
+		}
+	})
+}
+
+// wantSentBack checks that the app learns of a connect that failed.
+func (w *world) wantSentBack(r *reply, p models.Platform, code string) {
+	w.t.Helper()
+	to, err := url.Parse(r.want(302).header.Get("Location"))
+	w.must(err)
+	q := to.Query()
+	q.Del("unusable_pages")
+	q.Del("reasons")
+	if want := (url.Values{
+		"z": {" "}, "page": {"2"}, "a": {""}, "status": {"error"}, "code": {code}, "platform": {string(p)}, "user_id": {fmt.Sprint(w.ours.userID)},
+	}); to.Host != "app.example.com" || !reflect.DeepEqual(q, want) {
+		w.t.Errorf("leads to %s, want %v", to, want)
+	}
+}
+
+// The state of one platform opens nothing at the other's callback, and is not used
+// up there.
+func TestStateOfTheOtherPlatform(t *testing.T) {
+	w := sqliteWorld(t)
+	w.addPlatforms()
+	w.addPeople()
+	path := w.consent(models.TikTok, w.begin(models.TikTok, ""))
+	w.browse(strings.Replace(path, "/tiktok/", "/instagram/", 1)).wantPage(400, "Instagram was not connected", "STATE_INVALID")
+	w.browse(path).wantPage(200, "TikTok is connected")
+}
+
+// Whatever reaches a callback in a browser is answered with a page that a person
+// can read.
+func TestMalformedCallbacks(t *testing.T) {
+	w := sqliteWorld(t)
+	w.addPlatforms()
+	for _, query := range []string{"", "?", "?%zz", "?code=%zz&state=%zz", "?state=a;b", "?code=x&code=y&state=x&state=y", "?state=%ff%00", "?error=access_denied"} {
+		for _, p := range bothPlatforms {
+			w.browse("/api/auth/"+string(p)+"/callback"+query).wantPage(400, "was not connected", "STATE_INVALID")
+		}
+	}
+}
+
+// People and Pages are named by strangers.
+func TestHostileNames(t *testing.T) {
+	eachWithPlatforms(t, func(t *testing.T, w *world) {
+		const hostile, shown = `<script>alert(1)</script>"'&{{.}}`, "&lt;script&gt;alert(1)&lt;/script&gt;"
+		w.sim.AddTikTokAccount(sandbox.TikTokAccount{OpenID: creator, Username: "x", Nickname: hostile})
+		w.sim.AddInstagramAccount(sandbox.InstagramAccount{IGID: "17841400000000001", Username: hostile})
+		w.addBaker(
+			sandbox.FacebookPage{ID: "1001", Name: "Good", InstagramID: "17841400000000001"}, sandbox.FacebookPage{ID: "1002", Name: hostile},
+		)
+		for p, want := range map[models.Platform]int{models.TikTok: 1, models.Instagram: 2} {
+			r := w.browse(w.consent(p, w.begin(p, "")))
+			r.wantPage(200, hostile)
+			if got := strings.Count(string(r.body), shown); got != want {
+				t.Errorf("%s: the name is shown %d times, want %d: %s", p, got, want, r.body)
+			}
+		}
+		w.addBaker(sandbox.FacebookPage{ID: "1002", Name: hostile})
+		w.browse(w.consent(models.Instagram, w.begin(models.Instagram, ""))).wantPage(400, hostile+": no professional", "NO_ACCOUNTS")
+	})
+}
+
+// A browser that leaves while the code is exchanged does not stop what cannot be
+// done twice.
+func TestBrowserLeavesTheCallback(t *testing.T) {
+	eachWithPlatforms(t, func(t *testing.T, w *world) {
+		w.addPeople()
+		path := w.consent(models.TikTok, w.begin(models.TikTok, ""))
+		gone, leave := context.WithCancel(t.Context())
+		w.callPlatforms(leaving{w.browser.Transport, leave})
+		w.api.ServeHTTP(httptest.NewRecorder(), w.request(call{method: "GET", path: path, noKey: true}).WithContext(gone))
+		w.browse(path).wantPage(200, "TikTok is connected")
+		if n := w.sim.CountCalls(sandbox.OpTikTokExchangeCode); n != 1 {
+			t.Errorf("the code was exchanged %d times", n)
+		}
+	})
+}
+
+// While Redis is away nothing is begun and nothing is used up: the same callback
+// works when it is back.
+func TestRedisAway(t *testing.T) {
+	w := newWorld(t, dbtest.SQLite(t))
+	w.addPlatforms()
+	w.addPeople()
+	settings := redistest.Settings(t)
+	wire := redistest.NewProxy(t, settings.Addrs[0])
+	settings.Addrs = []string{wire.Addr()}
+	client := jobs.NewRedis(settings)
+	t.Cleanup(func() { w.must(client.Close()) })
+	w.oauth.Redis = client
+	w.build()
+	path := w.consent(models.TikTok, w.begin(models.TikTok, ""))
+	wire.Cut()
+	r := w.do(call{method: "GET", path: connectPath(models.TikTok, url.Values{"user_id": {fmt.Sprint(w.ours.userID)}})})
+	r.wantProblem(503, "UNAVAILABLE", "")
+	if r.header.Get("Retry-After") == "" {
+		t.Error("no Retry-After")
+	}
+	r = w.browse(path)
+	r.wantPage(503, "Not available at the moment", "reload this page")
+	w.wantUntold(path, r)
+	wire.Mend()
+	w.browse(path).wantPage(200, "TikTok is connected")
+}
+
+// A callback asks for no key, and takes no notice of one.
+func TestCallbackIgnoresKeys(t *testing.T) {
+	w := sqliteWorld(t)
+	w.addPlatforms()
+	w.addPeople()
+	path := w.consent(models.TikTok, w.begin(models.TikTok, ""))
+	w.do(call{method: "GET", path: path, as: &w.theirs}).wantPage(200, "TikTok is connected")
+	w.idOf(models.TikTok, creator) // it went to whose connect it was
+	w.do(call{method: "GET", path: path, noKey: true, headers: map[string]string{"Authorization": "Bearer nonsense"}}).wantPage(200, "TikTok is connected")
+}
