@@ -208,12 +208,12 @@ func (w *world) wantNoAccounts() {
 // there: without the #_=_ that Facebook sends along, and that no server sees.
 func (w *world) wantReturned(v visit, platform string, outcome map[string]string) {
 	w.t.Helper()
-	want := url.Values{"tab": {"social"}, "platform": {platform}, "user_id": {strconv.FormatInt(w.userID, 10)}}
+	want := url.Values{"platform": {platform}, "user_id": {strconv.FormatInt(w.userID, 10)}}
 	for name, value := range outcome {
 		want.Set(name, value)
 	}
 	address := strings.TrimSuffix(v.address.String(), "#")
-	if expected := w.app.URL + "/accounts?" + want.Encode(); address != expected || v.status != http.StatusOK {
+	if expected := w.returnURL() + "&" + want.Encode(); address != expected || v.status != http.StatusOK {
 		w.t.Fatalf("the browser is at %v,\nwant %s", v, expected)
 	}
 }
