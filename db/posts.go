@@ -247,9 +247,6 @@ var mutable = []string{
 	"published_at", "updated_at",
 }
 
-// IsStale reports whether err says that a row moved on.
-func IsStale(err error) bool { return errors.Is(err, ErrStale) }
-
 // unsettledLimit bounds how many of a lane's posts are compared.
 const unsettledLimit = 200
 

@@ -29,7 +29,8 @@ type accountView struct {
 	Name       string               `json:"name"`
 	PictureURL *string              `json:"picture_url"`
 	Status     models.AccountStatus `json:"status"`
-	// StatusReason says why the status is not active.
+	// StatusReason says why the status is not active, or what is about to end an
+	// account that is.
 	StatusReason *string  `json:"status_reason"`
 	Scopes       []string `json:"scopes"`
 	// ReconnectBy is when the owner has to consent again, as far as that is known.

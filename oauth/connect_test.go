@@ -41,6 +41,20 @@ func TestConnectTikTok(t *testing.T) {
 	})
 }
 
+// A name that no column holds is cut: it must not cost the account.
+func TestLongName(t *testing.T) {
+	each(t, func(w *world) {
+		w.sim.AddTikTokAccount(sandbox.TikTokAccount{OpenID: "-000long", Username: "long", Nickname: strings.Repeat("ä", 300)})
+		o := w.finish(w.allow(models.TikTok, w.begin(models.TikTok), "-000long"))
+		if o.Code != "" {
+			w.t.Fatalf("outcome %+v", o)
+		}
+		if got := w.account(o.Accounts[0].ID).DisplayName; got != strings.Repeat("ä", 255) {
+			w.t.Errorf("stored %q", got)
+		}
+	})
+}
+
 // A second consent keeps what there is of an account, and lets its posts go on.
 func TestReconnect(t *testing.T) {
 	each(t, func(w *world) {

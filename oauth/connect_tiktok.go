@@ -66,7 +66,7 @@ func (s *Service) describe(ctx context.Context, a *models.OAuthAccount, access s
 	if user, err := s.TikTok.UserInfo(ctx, access); err != nil {
 		s.logOf(ctx, a).WithError(err).Info("TikTok told no profile")
 	} else {
-		a.DisplayName, a.PictureURL, a.Username = user.DisplayName, user.AvatarURL, user.Username
+		a.DisplayName, a.PictureURL, a.Username = cut(user.DisplayName), user.AvatarURL, cut(user.Username)
 	}
 	// The username, which links are made of, comes with the scope for posting.
 	creator, err := s.TikTok.CreatorInfo(ctx, access)
@@ -74,8 +74,8 @@ func (s *Service) describe(ctx context.Context, a *models.OAuthAccount, access s
 		s.logOf(ctx, a).WithError(err).Info("TikTok told no username")
 		return
 	}
-	a.Username = creator.Username
+	a.Username = cut(creator.Username)
 	if a.DisplayName == "" {
-		a.DisplayName = creator.Nickname
+		a.DisplayName = cut(creator.Nickname)
 	}
 }
