@@ -2,16 +2,13 @@ package media
 
 import (
 	"context"
-	"crypto/tls"
-	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"time"
 
-	"code.dny.dev/ssrf"
+	"socialqueue/egress"
 )
 
 // FetchOptions are the limits of a Fetcher. Zero takes the default.
@@ -30,45 +27,29 @@ const (
 	maxRedirects         = 5
 )
 
-// Fetcher reads the files that apps name by URL. It connects to public
-// addresses only, and looks at the address in the moment it dials: so a name
-// that resolves to another one the second time, or a redirect, does not lead
-// into our network.
+// Fetcher reads the files that apps name by URL, from public addresses only
+// (package egress).
 type Fetcher struct {
 	// It is no http.Client: that one quotes URLs in its errors, and on a
 	// redirect tells the next host the whole URL of this one as the Referer.
 	// A signed link is a secret.
 	transport *http.Transport
-	guard     *ssrf.Guardian // nil allows every address
+	guard     *egress.Guard
 	opts      FetchOptions
 }
 
 // NewFetcher makes a Fetcher.
 func NewFetcher(opts FetchOptions) *Fetcher {
-	if opts.AllowPrivate {
-		return newFetcher(opts, nil)
-	}
-	// Files are served on any port; it is the address that must be public.
-	return newFetcher(opts, ssrf.New(ssrf.WithAnyPort()))
+	return newFetcher(opts, egress.New(opts.AllowPrivate))
 }
 
-func newFetcher(opts FetchOptions, guard *ssrf.Guardian) *Fetcher {
+func newFetcher(opts FetchOptions, guard *egress.Guard) *Fetcher {
 	setDefault(&opts.HeaderTimeout, defaultHeaderTimeout)
 	setDefault(&opts.StallTimeout, defaultStallTimeout)
 	setDefault(&opts.Timeout, defaultFetchTimeout)
-	dialer := &net.Dialer{Timeout: opts.HeaderTimeout}
-	if guard != nil {
-		dialer.Control = guard.Safe
-	}
-	transport := &http.Transport{
-		// No Proxy: the guard would look at the proxy's address only.
-		DialContext:            dialer.DialContext,
-		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
-		ForceAttemptHTTP2:      true,
-		DisableCompression:     true, // the length is that of the file, and no bomb unpacks
-		DisableKeepAlives:      true, // hosts are many, fetches of one host few
-		MaxResponseHeaderBytes: 64 << 10,
-	}
+	transport := guard.Transport(opts.HeaderTimeout)
+	transport.DisableCompression = true // the length is that of the file, and no bomb unpacks
+	transport.DisableKeepAlives = true  // hosts are many, fetches of one host few
 	return &Fetcher{transport: transport, guard: guard, opts: opts}
 }
 
@@ -166,10 +147,5 @@ func transportCause(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
 	}
-	for _, refused := range []error{ssrf.ErrProhibitedIP, ssrf.ErrProhibitedNetwork, ssrf.ErrInvalidHostPort} {
-		if errors.Is(err, refused) {
-			return ErrPrivateHost
-		}
-	}
-	return err
+	return egress.Cause(err)
 }

@@ -14,14 +14,14 @@ import (
 	"testing"
 	"time"
 
-	"code.dny.dev/ssrf"
+	"socialqueue/egress"
 )
 
 // guarded is a Fetcher that takes 127.0.0.1 for a public address, where the
 // test servers are, and refuses all others that are not public.
 func guarded(opts FetchOptions) *Fetcher {
 	public := netip.MustParsePrefix("127.0.0.1/32")
-	return newFetcher(opts, ssrf.New(ssrf.WithAnyPort(), ssrf.WithAllowedV4Prefixes(public)))
+	return newFetcher(opts, egress.New(false, public))
 }
 
 func serve(t *testing.T, h http.HandlerFunc) string {
@@ -77,8 +77,8 @@ func TestFetchRefusesPrivateHosts(t *testing.T) {
 			"Open":     second(fetch(t, f, u)),
 		} {
 			fetchErr, ok := errors.AsType[*FetchError](err)
-			if !ok || !errors.Is(err, ErrPrivateHost) || !fetchErr.Permanent {
-				t.Errorf("%s of %s: err = %v, want ErrPrivateHost", name, u, err)
+			if !ok || !errors.Is(err, egress.ErrPrivateHost) || !fetchErr.Permanent {
+				t.Errorf("%s of %s: err = %v, want egress.ErrPrivateHost", name, u, err)
 			}
 		}
 	}
@@ -89,8 +89,8 @@ func second[T any](_ T, err error) error { return err }
 func TestFetchRefusesRedirectsToPrivateHosts(t *testing.T) {
 	for _, target := range privateURLs {
 		u := serve(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, target, http.StatusFound) })
-		if _, err := fetch(t, guarded(FetchOptions{}), u); !errors.Is(err, ErrPrivateHost) {
-			t.Errorf("redirect to %s: err = %v, want ErrPrivateHost", target, err)
+		if _, err := fetch(t, guarded(FetchOptions{}), u); !errors.Is(err, egress.ErrPrivateHost) {
+			t.Errorf("redirect to %s: err = %v, want egress.ErrPrivateHost", target, err)
 		}
 	}
 }

@@ -5,12 +5,11 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+
+	"socialqueue/egress"
 )
 
 var (
-	// ErrPrivateHost: the URL leads to an address that is not public.
-	ErrPrivateHost = errors.New("the address is not public")
-
 	errBadURL           = errors.New("not an http or https URL without user name and password")
 	errNoHost           = errors.New("the host name is not known")
 	errBadRedirect      = errors.New("redirected to nowhere")
@@ -53,7 +52,7 @@ func fetchError(host string, status int, err error) error {
 // isPermanent decides whether the same request can ever succeed. What is not
 // known to be permanent is tried again.
 func isPermanent(status int, err error) bool {
-	for _, permanent := range []error{ErrPrivateHost, ErrTooLarge, errBadURL, errNoHost, errBadRedirect, errTooManyRedirects} {
+	for _, permanent := range []error{egress.ErrPrivateHost, ErrTooLarge, errBadURL, errNoHost, errBadRedirect, errTooManyRedirects} {
 		if errors.Is(err, permanent) {
 			return true
 		}

@@ -2,10 +2,9 @@ package media
 
 import (
 	"context"
-	"net"
-	"net/netip"
 	"net/url"
-	"strings"
+
+	"socialqueue/egress"
 )
 
 // CheckURL refuses a URL that cannot be fetched: at the time a post is
@@ -19,17 +18,8 @@ func (f *Fetcher) CheckURL(ctx context.Context, rawURL string) error {
 	if err != nil {
 		return err
 	}
-	if f.guard == nil {
-		return nil
-	}
-	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", target.Hostname())
-	if err != nil {
+	if err := f.guard.Check(ctx, target.Hostname()); err != nil {
 		return fetchError(target.Host, 0, err)
-	}
-	for _, addr := range addrs {
-		if f.guard.SafeAddr(addr.Unmap()) != nil {
-			return fetchError(target.Host, 0, ErrPrivateHost)
-		}
 	}
 	return nil
 }
@@ -44,22 +34,8 @@ func parseTarget(rawURL string) (*url.URL, error) {
 	if u.Scheme != "http" && u.Scheme != "https" || u.User != nil || u.Hostname() == "" {
 		return nil, fetchError("", 0, errBadURL)
 	}
-	if isOddAddress(u.Hostname()) {
-		return nil, fetchError(u.Host, 0, ErrPrivateHost)
+	if err := egress.CheckName(u.Hostname()); err != nil {
+		return nil, fetchError(u.Host, 0, err)
 	}
 	return u, nil
-}
-
-// isOddAddress reports a host that ends in a number but is no address as we
-// read them, like 2130706433 or 0x7f.1: some resolvers take it for one.
-func isOddAddress(host string) bool {
-	if _, err := netip.ParseAddr(host); err == nil {
-		return false
-	}
-	labels := strings.Split(strings.TrimSuffix(strings.ToLower(host), "."), ".")
-	last := labels[len(labels)-1]
-	if hex, ok := strings.CutPrefix(last, "0x"); ok {
-		return strings.Trim(hex, "0123456789abcdef") == ""
-	}
-	return last != "" && strings.Trim(last, "0123456789") == ""
 }

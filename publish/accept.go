@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"socialqueue/db"
+	"socialqueue/egress"
 	"socialqueue/media"
 	"socialqueue/models"
 	"socialqueue/secrets"
@@ -93,7 +94,7 @@ func (s *Service) checkLink(ctx context.Context, errs *models.FieldErrors, field
 	var fetch *media.FetchError
 	switch {
 	case err == nil:
-	case errors.Is(err, media.ErrPrivateHost):
+	case errors.Is(err, egress.ErrPrivateHost):
 		errs.Add(field, "leads to a private network; only public addresses are fetched")
 	case errors.As(err, &fetch) && !fetch.Permanent:
 		errs.Add(field, "cannot be reached now: %v", fetch)

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"socialqueue/egress"
 	"socialqueue/media"
 	"socialqueue/models"
 	"socialqueue/oauth"
@@ -197,7 +198,7 @@ func unusable(err error) bool {
 	var fetch *media.FetchError
 	return errors.As(err, &rejected) || (errors.As(err, &fetch) && fetch.Permanent) ||
 		errors.Is(err, media.ErrNotFound) || errors.Is(err, media.ErrTooLarge) ||
-		errors.Is(err, media.ErrEmpty) || errors.Is(err, media.ErrPrivateHost)
+		errors.Is(err, media.ErrEmpty) || errors.Is(err, egress.ErrPrivateHost)
 }
 
 // codeOf gives the code that an app sees for an error.
