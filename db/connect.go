@@ -91,7 +91,26 @@ func (d *DB) connect(tx *gorm.DB, c *Connection, now time.Time) error {
 			return err
 		}
 	}
+	if err := c.tell(tx, now); err != nil {
+		return err
+	}
 	return d.changeFirst(tx, c.waking(now))
+}
+
+// tell tells the app which accounts are connected.
+func (c *Connection) tell(tx *gorm.DB, now time.Time) error {
+	if c.Account.Provider == models.TikTok {
+		return tellOfAccount(tx, c.Account, nil, models.EventAccountConnected, now)
+	}
+	for _, p := range c.Pages {
+		if p.Instagram == nil {
+			continue
+		}
+		if err := tellOfAccount(tx, c.Account, p.Instagram, models.EventAccountConnected, now); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func connectPages(tx *gorm.DB, c *Connection, now time.Time) error {

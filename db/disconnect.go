@@ -22,6 +22,8 @@ type Ending struct {
 	AccountID int64
 	// Reason is told in the account and in the timelines of its posts.
 	Reason string
+	// anonymous: the app is told without what says whose account it was.
+	anonymous bool
 }
 
 func (e Ending) lane() string { return models.Lane(e.Platform, e.AccountID) }
@@ -31,6 +33,38 @@ func (e Ending) rows(tx *gorm.DB) *gorm.DB {
 		return tx.Model(&models.InstagramAccount{}).Where("id = ?", e.AccountID)
 	}
 	return tx.Model(&models.OAuthAccount{}).Where("id = ?", e.AccountID)
+}
+
+// lockedStatus locks the account's row and reads its status; empty if there is no
+// such account.
+func (e Ending) lockedStatus(tx *gorm.DB) (models.AccountStatus, error) {
+	var status []models.AccountStatus
+	err := e.rows(tx).Clauses(clause.Locking{Strength: lockAccount}).Pluck("status", &status).Error
+	if err != nil || len(status) == 0 {
+		return "", err
+	}
+	return status[0], nil
+}
+
+// tell tells the app of the account as it is stored now.
+func (e Ending) tell(tx *gorm.DB, event models.AppEvent, now time.Time) error {
+	var ig *models.InstagramAccount
+	login := e.AccountID
+	if e.Platform == models.Instagram {
+		ig = &models.InstagramAccount{}
+		if err := first(tx.Take(ig, e.AccountID).Error, fmt.Sprintf("Instagram account %d", e.AccountID)); err != nil {
+			return err
+		}
+		login = ig.OAuthAccountID
+	}
+	var o models.OAuthAccount
+	if err := first(tx.Take(&o, login).Error, fmt.Sprintf("OAuth account %d", login)); err != nil {
+		return err
+	}
+	if e.anonymous {
+		return tellAnonymously(tx, &o, ig, event, now)
+	}
+	return tellOfAccount(tx, &o, ig, event, now)
 }
 
 // Reauthorize notes that the platform refused an account's token for good, and
@@ -45,9 +79,18 @@ func (d *DB) Reauthorize(ctx context.Context, e Ending, refused Refused, until, 
 		if e.Platform == models.TikTok {
 			set["upkeep_at"], set["refresh_lease_until"], set["refresh_unsettled"] = nil, nil, false
 		}
+		before, err := e.lockedStatus(tx)
+		if err != nil {
+			return err
+		}
 		res := refused.narrow(e.rows(tx)).Where("status <> ?", models.AccountDisconnected).UpdateColumns(set)
 		if err := changedOne(res, fmt.Sprintf("mark %s account %d", e.Platform, e.AccountID)); err != nil {
 			return err
+		}
+		if before == models.AccountActive {
+			if err := e.tell(tx, models.EventAccountReauthorize, now); err != nil {
+				return err
+			}
 		}
 		return d.changeFirst(tx, deferring(e, until, now))
 	})
@@ -86,8 +129,17 @@ func (d *DB) Disconnect(ctx context.Context, e Ending, now time.Time) (login int
 		if login, err = lockLogin(tx, e); err != nil {
 			return err
 		}
+		before, err := e.lockedStatus(tx)
+		if err != nil {
+			return err
+		}
 		if err := end(tx, e, login, now); err != nil {
 			return err
+		}
+		if before != models.AccountDisconnected {
+			if err := e.tell(tx, models.EventAccountDisconnected, now); err != nil {
+				return err
+			}
 		}
 		return d.changeFirst(tx, canceling(e, now)...)
 	})
@@ -220,13 +272,54 @@ func (d *DB) Deauthorize(ctx context.Context, id int64, reason string, at, now t
 		if ended = !a.ConnectedSince(at); !ended {
 			return nil
 		}
-		return deauthorize(tx, &a, reason, now)
+		return deauthorize(tx, &a, Ending{Reason: reason}, now)
 	})
 	return ended, err
 }
 
-// deauthorize writes the end of a row that the caller has locked. The posts follow.
-func deauthorize(tx *gorm.DB, a *models.OAuthAccount, reason string, now time.Time) error {
+// deauthorize writes the end of a row that the caller has locked, and tells of it.
+// how is how its accounts end. The posts follow.
+func deauthorize(tx *gorm.DB, a *models.OAuthAccount, how Ending, now time.Time) error {
+	gone, err := connectedThrough(tx, a)
+	if err != nil {
+		return err
+	}
+	if err := endAll(tx, a, how.Reason, now); err != nil {
+		return err
+	}
+	for _, e := range gone {
+		e.anonymous = how.anonymous
+		if err := e.tell(tx, models.EventAccountDisconnected, now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// connectedThrough lists the accounts, as the API names them, that a row reaches
+// and that are not disconnected.
+func connectedThrough(tx *gorm.DB, a *models.OAuthAccount) ([]Ending, error) {
+	if a.Provider == models.TikTok {
+		if a.Status == models.AccountDisconnected {
+			return nil, nil
+		}
+		return []Ending{{Platform: models.TikTok, AccountID: a.ID}}, nil
+	}
+	var ids []int64
+	err := tx.Model(&models.InstagramAccount{}).Where("oauth_account_id = ? AND status <> ?", a.ID, models.AccountDisconnected).
+		Order("id").Pluck("id", &ids).Error
+	if err != nil {
+		return nil, fmt.Errorf("list the accounts of login %d: %w", a.ID, err)
+	}
+	endings := make([]Ending, len(ids))
+	for i, id := range ids {
+		endings[i] = Ending{Platform: models.Instagram, AccountID: id}
+	}
+	return endings, nil
+}
+
+// endAll writes the end of a row and of the accounts behind it.
+func endAll(tx *gorm.DB, a *models.OAuthAccount, reason string, now time.Time) error {
 	err := tx.Model(&models.InstagramAccount{}).Where("oauth_account_id = ? AND status <> ?", a.ID, models.AccountDisconnected).
 		UpdateColumns(map[string]any{"status": models.AccountDisconnected, "status_reason": reason, "access_token": "", "updated_at": now}).Error
 	if err != nil {

@@ -53,7 +53,7 @@ func requestDeletion(tx *gorm.DB, r Deletion, now time.Time) (code string, err e
 			continue
 		}
 		request.CompletedAt = nil
-		if err := deauthorize(tx, a, r.Reason, now); err != nil {
+		if err := deauthorize(tx, a, Ending{Reason: r.Reason, anonymous: true}, now); err != nil {
 			return "", err
 		}
 		if err := tx.Model(a).UpdateColumn("deletion_code", request.Code).Error; err != nil {
@@ -109,6 +109,9 @@ func eraseSome(tx *gorm.DB, login *models.OAuthAccount, limit int, now time.Time
 	if len(posts) > 0 {
 		return erasePosts(tx, posts)
 	}
+	if err := eraseTold(tx, login, accounts, lanes); err != nil {
+		return err
+	}
 	if err := eraseLogin(tx, login, accounts); err != nil {
 		return err
 	}
@@ -124,6 +127,24 @@ func erasePosts(tx *gorm.DB, posts []string) error {
 		"DELETE FROM idempotency_keys WHERE post_id IN ?", "DELETE FROM posts WHERE id IN ?")
 }
 
+// eraseTold deletes what the platforms told of the accounts, and what apps were, or
+// are to be, told of them. That they ended an app hears all the same, without who
+// they were (tellAnonymously).
+func eraseTold(tx *gorm.DB, login *models.OAuthAccount, accounts []int64, lanes []string) error {
+	of := []string{login.ProviderAccountID}
+	var held []models.InstagramAccount
+	if err := tx.Where("id IN ?", accounts).Find(&held).Error; err != nil {
+		return err
+	}
+	for i := range held {
+		of = append(of, held[i].PlatformID())
+	}
+	if err := tx.Exec("DELETE FROM webhook_events WHERE platform = ? AND account IN ?", login.Provider, of).Error; err != nil {
+		return err
+	}
+	return tx.Exec("DELETE FROM webhook_deliveries WHERE lane IN ?", lanes).Error
+}
+
 // eraseLogin deletes a login with its accounts. Posts of an account that another
 // login reaches by now stay with that.
 func eraseLogin(tx *gorm.DB, login *models.OAuthAccount, accounts []int64) error {
@@ -134,7 +155,8 @@ func eraseLogin(tx *gorm.DB, login *models.OAuthAccount, accounts []int64) error
 	if err == nil && len(accounts) > 0 {
 		err = inTurn(tx, accounts,
 			"UPDATE facebook_pages SET instagram_account_id = NULL WHERE instagram_account_id IN ?",
-			"DELETE FROM ig_media WHERE instagram_account_id IN ?", "DELETE FROM instagram_accounts WHERE id IN ?")
+			"DELETE FROM ig_media WHERE instagram_account_id IN ?", "DELETE FROM instagram_comments WHERE instagram_account_id IN ?",
+			"DELETE FROM instagram_accounts WHERE id IN ?")
 	}
 	if err != nil {
 		return err

@@ -23,7 +23,12 @@ type laneChange struct {
 	args       map[string]any
 	// event is written into the timeline of each.
 	event *models.PostEvent
-	now   time.Time
+	// told is what the app is told of each; empty is nothing. A deferral is told
+	// once for each reason that is new.
+	told models.AppEvent
+	// reason is that of a deferral.
+	reason string
+	now    time.Time
 }
 
 // forUpdate locks the rows of a query in their order, so that two that change the
@@ -62,7 +67,25 @@ func (d *DB) changeLane(tx *gorm.DB, c laneChange) (more bool, err error) {
 			return false, fmt.Errorf("write the timelines of the posts of %d accounts: %w", len(c.lanes), err)
 		}
 	}
-	return len(changed) == laneBatch, nil
+	ids := make([]string, len(changed))
+	for i, p := range changed {
+		ids[i] = p.ID
+	}
+	return len(changed) == laneBatch, c.tell(tx, ids)
+}
+
+// tell tells apps of the posts that were changed.
+func (c laneChange) tell(tx *gorm.DB, ids []string) error {
+	if c.told == "" || len(ids) == 0 {
+		return nil
+	}
+	if c.told == models.EventPostDeferred {
+		var err error
+		if ids, err = noteDeferral(tx, ids, c.reason); err != nil {
+			return err
+		}
+	}
+	return tellOfPosts(tx, ids, c.told, c.now)
 }
 
 // changeRest makes a change to all batches that are left, each in a transaction of
@@ -137,6 +160,7 @@ func deferring(e Ending, until, now time.Time) laneChange {
 		lanes: []string{e.lane()}, now: now, where: "status = 'queued' AND run_at <= @now",
 		set:  "admission = 'waiting', enqueued_at = NULL, run_at = @until, deferred_until = @until, deferred_reason = @reason, fence = fence + 1",
 		args: map[string]any{"until": until, "reason": models.DeferredReauthorize},
+		told: models.EventPostDeferred, reason: models.DeferredReauthorize,
 		event: &models.PostEvent{
 			At: now, Type: models.EventNote, Message: "waits until the account is connected again: " + e.Reason,
 		},
@@ -150,7 +174,7 @@ func canceling(e Ending, now time.Time) []laneChange {
 		changes = append(changes, laneChange{
 			lanes: []string{e.lane()}, now: now, where: "status = @from",
 			set:  "status = 'canceled', admission = '', enqueued_at = NULL, run_at = NULL, deferred_until = NULL, deferred_reason = '', fence = fence + 1",
-			args: map[string]any{"from": from},
+			args: map[string]any{"from": from}, told: models.EventPostCanceled,
 			event: &models.PostEvent{
 				At: now, Type: models.EventState, From: from, To: models.Canceled, Message: "canceled: " + e.Reason,
 			},

@@ -83,7 +83,7 @@ func (d *DB) KnownIGMedia(ctx context.Context, ids []string) (map[string]bool, e
 		return known, nil
 	}
 	var rows []models.IGMedia
-	if err := d.orm.WithContext(ctx).Select("ig_id").Where("ig_id IN ?", ids).Find(&rows).Error; err != nil {
+	if err := d.orm.WithContext(ctx).Select("ig_id").Where("ig_id IN ? AND ours", ids).Find(&rows).Error; err != nil {
 		return nil, fmt.Errorf("read known Instagram media: %w", err)
 	}
 	for _, row := range rows {

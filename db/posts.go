@@ -234,6 +234,9 @@ func (d *DB) guarded(ctx context.Context, p *models.Post, event models.PostEvent
 		if res.RowsAffected == 0 {
 			return fmt.Errorf("write post %s: %w", p.ID, ErrStale)
 		}
+		if err := tellOfMove(tx, p, event.From); err != nil {
+			return err
+		}
 		return tx.Create(&event).Error
 	})
 }

@@ -168,6 +168,9 @@ func (d *DB) WriteRun(ctx context.Context, w RunWrite) error {
 		if res.RowsAffected == 0 {
 			return fmt.Errorf("write post %s: %w", w.Post.ID, ErrStale)
 		}
+		if err := tellOfMove(tx, w.Post, w.From); err != nil {
+			return err
+		}
 		return writeAlong(tx, w)
 	})
 }
@@ -185,7 +188,7 @@ func writeAlong(tx *gorm.DB, w RunWrite) error {
 		row := *w.TikTok
 		err := tx.Clauses(clause.OnConflict{
 			Columns:   []clause.Column{{Name: "publish_id"}},
-			DoUpdates: clause.AssignmentColumns([]string{"video_id", "status", "updated_at"}),
+			DoUpdates: clause.AssignmentColumns([]string{"video_id", "status", "post_id", "updated_at"}),
 		}).Create(&row).Error
 		if err != nil {
 			return fmt.Errorf("write TikTok row of post %s: %w", w.Post.ID, err)
@@ -195,7 +198,7 @@ func writeAlong(tx *gorm.DB, w RunWrite) error {
 		row := *w.IGMedia
 		err := tx.Clauses(clause.OnConflict{
 			Columns:   []clause.Column{{Name: "ig_id"}},
-			DoUpdates: clause.AssignmentColumns([]string{"permalink", "timestamp", "updated_at"}),
+			DoUpdates: clause.AssignmentColumns([]string{"media_type", "permalink", "caption", "timestamp", "ours", "updated_at"}),
 		}).Create(&row).Error
 		if err != nil {
 			return fmt.Errorf("write Instagram row of post %s: %w", w.Post.ID, err)

@@ -31,6 +31,8 @@ func (r *sealedRow) account() *models.OAuthAccount {
 	return &models.OAuthAccount{UserID: r.UserID, Provider: r.Provider, ProviderAccountID: r.ProviderAccountID}
 }
 
+func (r *sealedRow) endpoint() *models.WebhookEndpoint { return &models.WebhookEndpoint{ID: r.ID} }
+
 const accountColumns = ", user_id, provider, provider_account_id"
 
 // SealedColumns are all there are.
@@ -41,6 +43,8 @@ var SealedColumns = []SealedColumn{
 		return (&models.InstagramAccount{IGBusinessID: r.IGBusinessID}).SealedIn()
 	}},
 	{"posts", "source_url", "", false, func(r *sealedRow) string { return models.SourceSealedIn(r.ID) }},
+	{"webhook_endpoints", models.ColumnSecret, "", false, func(r *sealedRow) string { return r.endpoint().SealedIn(models.ColumnSecret) }},
+	{"webhook_endpoints", models.ColumnOldSecret, "", false, func(r *sealedRow) string { return r.endpoint().SealedIn(models.ColumnOldSecret) }},
 	{"ledger", "sealed_url", ", post_id AS post_row_id", true, func(r *sealedRow) string { return models.UploadSealedIn(r.PostRowID) }},
 }
 

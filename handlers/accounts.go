@@ -12,6 +12,7 @@ import (
 
 	"socialqueue/db"
 	"socialqueue/models"
+	"socialqueue/view"
 )
 
 const (
@@ -19,67 +20,7 @@ const (
 	maxAccounts     = 1000
 )
 
-// accountView is a connected account as apps see it.
-type accountView struct {
-	ID         int64                `json:"id"`
-	Platform   models.Platform      `json:"platform"`
-	UserID     int64                `json:"user_id"`
-	ExternalID string               `json:"external_id"`
-	Username   string               `json:"username"`
-	Name       string               `json:"name"`
-	PictureURL *string              `json:"picture_url"`
-	Status     models.AccountStatus `json:"status"`
-	// StatusReason says why the status is not active, or what is about to end an
-	// account that is.
-	StatusReason *string  `json:"status_reason"`
-	Scopes       []string `json:"scopes"`
-	// ReconnectBy is when the owner has to consent again, as far as that is known.
-	ReconnectBy *string `json:"reconnect_by"`
-	ConnectedAt string  `json:"connected_at"`
-	// The rest is Instagram's.
-	AccountType    *string `json:"account_type,omitempty"`
-	FollowersCount *int    `json:"followers_count,omitempty"`
-	PageID         string  `json:"page_id,omitempty"`
-}
-
-func viewAccount(a *db.Account) accountView {
-	o := &a.OAuth
-	view := accountView{
-		ID: a.ID(), Platform: a.Platform, UserID: o.UserID, ExternalID: o.ProviderAccountID, Username: o.Username, Name: o.DisplayName,
-		PictureURL: textOrNull(o.PictureURL), Status: o.Status, StatusReason: textOrNull(o.StatusReason), Scopes: scopesOf(o),
-		ReconnectBy: utcOrNull(o.ReconnectBy), ConnectedAt: utc(o.ConnectedAt),
-	}
-	if ig := a.Instagram; ig != nil {
-		view.ExternalID, view.Username, view.Name = ig.PlatformID(), textOf(ig.Username), textOf(ig.Name)
-		view.PictureURL, view.Status = textOrNull(textOf(ig.ProfilePictureURL)), ig.Status
-		if ig.Status != models.AccountActive || o.Status == models.AccountActive { // else what its login says is the warning
-			view.StatusReason = textOrNull(ig.StatusReason)
-		}
-		view.AccountType, view.FollowersCount, view.PageID = ig.AccountType, &ig.FollowersCount, ig.PageID
-	}
-	return view
-}
-
-func textOf(s *string) string {
-	if s == nil {
-		return ""
-	}
-	return *s
-}
-
-func textOrNull(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
-}
-
-func scopesOf(o *models.OAuthAccount) []string {
-	if o.Scope == nil || *o.Scope == "" {
-		return []string{}
-	}
-	return strings.Split(*o.Scope, ",")
-}
+func viewAccount(a *db.Account) view.Account { return view.OfAccount(&a.OAuth, a.Instagram) }
 
 // listAccounts answers a bare list. Where there is more, the Link header leads to
 // it (RFC 8288).
@@ -105,7 +46,7 @@ func (a *api) listAccounts(c echo.Context) error {
 		last := &accounts[page-1]
 		linkNext(c, fmt.Sprintf("%s:%d", last.Platform, last.ID()))
 	}
-	views := make([]accountView, len(accounts))
+	views := make([]view.Account, len(accounts))
 	for i := range accounts {
 		views[i] = viewAccount(&accounts[i])
 	}
@@ -186,7 +127,7 @@ func (a *api) listPages(c echo.Context) error {
 	}
 	views := make([]pageView, len(pages))
 	for i, p := range pages {
-		views[i] = pageView{PageID: p.PageID, Name: p.Name, AccountID: p.InstagramAccountID, Usable: p.Reason == "", Reason: textOrNull(p.Reason)}
+		views[i] = pageView{PageID: p.PageID, Name: p.Name, AccountID: p.InstagramAccountID, Usable: p.Reason == "", Reason: view.TextOrNull(p.Reason)}
 	}
 	return c.JSON(http.StatusOK, views)
 }

@@ -17,6 +17,7 @@ import (
 	"socialqueue/db"
 	"socialqueue/models"
 	"socialqueue/publish"
+	"socialqueue/view"
 )
 
 const (
@@ -52,7 +53,7 @@ func (a *api) accept(c echo.Context, r publish.Request, cl *claim, hash string) 
 }
 
 func (a *api) show(ans *answer, p *models.Post) error {
-	body, err := json.Marshal(viewPost(p, a.Now()))
+	body, err := json.Marshal(view.OfPost(p, a.Now()))
 	if err != nil {
 		return fmt.Errorf("show post %s: %w", p.ID, err)
 	}
@@ -61,7 +62,7 @@ func (a *api) show(ans *answer, p *models.Post) error {
 }
 
 func (a *api) answerPost(c echo.Context, status int, p *models.Post) error {
-	return c.JSON(status, viewPost(p, a.Now()))
+	return c.JSON(status, view.OfPost(p, a.Now()))
 }
 
 func (a *api) getPost(c echo.Context) error {
@@ -154,16 +155,16 @@ func (a *api) listPosts(c echo.Context) error {
 		return err
 	}
 	answer := struct {
-		Posts      []postView `json:"posts"`
-		NextCursor *string    `json:"next_cursor"`
-	}{Posts: []postView{}}
+		Posts      []view.Post `json:"posts"`
+		NextCursor *string     `json:"next_cursor"`
+	}{Posts: []view.Post{}}
 	if len(posts) > page {
 		posts = posts[:page]
 		answer.NextCursor = &posts[page-1].ID
 	}
 	now := a.Now()
 	for i := range posts {
-		answer.Posts = append(answer.Posts, viewPost(&posts[i], now))
+		answer.Posts = append(answer.Posts, view.OfPost(&posts[i], now))
 	}
 	return c.JSON(http.StatusOK, answer)
 }

@@ -77,7 +77,13 @@ func (a *api) tiktokStatus(c echo.Context) error {
 	if p.Platform != models.TikTok {
 		return notFound("TikTok post " + id)
 	}
-	return c.JSON(http.StatusOK, viewStatus(p))
+	var public *bool
+	if p.PublishID != nil {
+		if public, err = a.DB.TikTokAvailability(c.Request().Context(), *p.PublishID); err != nil {
+			return err
+		}
+	}
+	return c.JSON(http.StatusOK, viewStatus(p, public))
 }
 
 func (a *api) tiktokPost(c echo.Context, id string) (*models.Post, error) {

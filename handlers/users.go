@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"net/http"
 	"net/mail"
-	"time"
 	"unicode/utf8"
 
 	"github.com/labstack/echo/v4"
 
 	"socialqueue/models"
+	"socialqueue/view"
 )
 
 // What the users table holds, in characters.
@@ -82,8 +82,8 @@ func (a *api) ensureUser(c echo.Context, in *userRequest, cl *claim) (*answer, e
 	if created {
 		ans.status = http.StatusCreated
 	}
-	view := userView{ID: user.ID, ExternalID: user.ExternalID, Email: user.Email, CreatedAt: utc(user.CreatedAt)}
-	if ans.body, err = json.Marshal(view); err != nil {
+	shown := userView{ID: user.ID, ExternalID: user.ExternalID, Email: user.Email, CreatedAt: view.Time(user.CreatedAt)}
+	if ans.body, err = json.Marshal(shown); err != nil {
 		return nil, fmt.Errorf("show user: %w", err)
 	}
 	if cl != nil {
@@ -93,6 +93,3 @@ func (a *api) ensureUser(c echo.Context, in *userRequest, cl *claim) (*answer, e
 	}
 	return ans, nil
 }
-
-// utc writes a time as the API shows all of them.
-func utc(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }

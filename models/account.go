@@ -187,12 +187,19 @@ type TikTokPost struct {
 	BrandOrganicToggle bool
 	CreatedAt          time.Time `gorm:"autoCreateTime:false"`
 	UpdatedAt          time.Time `gorm:"autoUpdateTime:false"`
+
+	// PostID is the post that it was uploaded for.
+	PostID *string
+	// PubliclyAvailable is whether everybody sees it, as TikTok told at
+	// AvailabilityAt; nil if it did not.
+	PubliclyAvailable *bool
+	AvailabilityAt    *time.Time
 }
 
 // TableName names the table of the original guide.
 func (TikTokPost) TableName() string { return "tiktok_posts" }
 
-// IGMedia is the row of the original guide for a live Instagram post.
+// IGMedia is the row of the original guide for what is live on Instagram.
 type IGMedia struct {
 	ID                 int64 `gorm:"primaryKey"`
 	InstagramAccountID int64
@@ -202,8 +209,13 @@ type IGMedia struct {
 	Permalink          *string
 	Caption            string
 	Timestamp          *time.Time
+	CommentsCount      int
 	CreatedAt          time.Time `gorm:"autoCreateTime:false"`
 	UpdatedAt          time.Time `gorm:"autoUpdateTime:false"`
+
+	// Ours: it is a post of this system. The others are known by what Instagram
+	// told of them, and may turn out to be ours.
+	Ours bool
 }
 
 // TableName names the table of the original guide.

@@ -26,3 +26,14 @@ func SourceSealedIn(postID string) string { return "posts/" + postID + "/source_
 
 // UploadSealedIn names TikTok's upload URL in the ledger of a post.
 func UploadSealedIn(postID string) string { return "ledger/" + postID + "/upload_url" }
+
+// SealedIn names a secret of this endpoint.
+func (e *WebhookEndpoint) SealedIn(column string) string {
+	return "webhook_endpoints/" + e.ID + "/" + column
+}
+
+// The columns of an endpoint's secrets.
+const (
+	ColumnSecret    = "secret"
+	ColumnOldSecret = "old_secret"
+)

@@ -202,7 +202,7 @@ func (r *run) mediaRow(media *instagram.Media) *models.IGMedia {
 	}
 	row := &models.IGMedia{
 		InstagramAccountID: *r.post.InstagramAccountID, IGID: media.ID, MediaType: kind, Permalink: r.post.Permalink,
-		Caption: r.post.Content.Instagram.Caption, CreatedAt: now, UpdatedAt: now,
+		Caption: r.post.Content.Instagram.Caption, CreatedAt: now, UpdatedAt: now, Ours: true,
 	}
 	if !media.Timestamp.IsZero() {
 		at := models.Time(media.Timestamp)

@@ -335,6 +335,7 @@ func (r *run) tiktokRow(status string) *models.TikTokPost {
 		UserID: r.post.UserID, OAuthAccountID: r.post.OAuthAccountID, PublishID: *r.post.PublishID, VideoID: r.post.PlatformPostID,
 		Status: status, Title: c.Title, PrivacyLevel: c.PrivacyLevel, DisableDuet: c.DisableDuet, DisableComment: c.DisableComment,
 		DisableStitch: c.DisableStitch, BrandContentToggle: c.BrandContent, BrandOrganicToggle: c.BrandOrganic, CreatedAt: now, UpdatedAt: now,
+		PostID: &r.post.ID,
 	}
 }
 

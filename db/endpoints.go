@@ -1,0 +1,182 @@
+package db
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"socialqueue/models"
+)
+
+// ErrTooMany: an app has as many of something as it may have.
+var ErrTooMany = errors.New("there are as many as allowed")
+
+// CreateEndpoint stores an endpoint and completes the request's idempotency key,
+// if it has one, in the same transaction. ErrTooMany: the app has most already.
+func (d *DB) CreateEndpoint(ctx context.Context, e *models.WebhookEndpoint, most int, done *Completion) error {
+	return d.completing(ctx, done, func(tx *gorm.DB) error {
+		return tx.Transaction(func(tx *gorm.DB) error { return createEndpoint(tx, e, most) })
+	})
+}
+
+func createEndpoint(tx *gorm.DB, e *models.WebhookEndpoint, most int) error {
+	// The app's row is locked, so that two do not count the same.
+	err := tx.Clauses(clause.Locking{Strength: lockAccount}).Take(&models.App{}, e.AppID).Error
+	if err := first(err, fmt.Sprintf("app %d", e.AppID)); err != nil {
+		return err
+	}
+	var n int64
+	if err := tx.Model(e).Where("app_id = ? AND deleted_at IS NULL", e.AppID).Count(&n).Error; err != nil {
+		return fmt.Errorf("count webhook endpoints: %w", err)
+	}
+	if n >= int64(most) {
+		return ErrTooMany
+	}
+	if err := tx.Create(e).Error; err != nil {
+		return fmt.Errorf("store webhook endpoint: %w", err)
+	}
+	return nil
+}
+
+// Endpoint finds an endpoint of an app.
+func (d *DB) Endpoint(ctx context.Context, appID int64, id string) (*models.WebhookEndpoint, error) {
+	var e models.WebhookEndpoint
+	err := d.orm.WithContext(ctx).Where("app_id = ? AND id = ? AND deleted_at IS NULL", appID, id).Take(&e).Error
+	return &e, first(err, "webhook endpoint "+id)
+}
+
+// Endpoints lists the endpoints of an app, the oldest first.
+func (d *DB) Endpoints(ctx context.Context, appID int64) ([]models.WebhookEndpoint, error) {
+	var all []models.WebhookEndpoint
+	if err := d.orm.WithContext(ctx).Where("app_id = ? AND deleted_at IS NULL", appID).Order("id").Find(&all).Error; err != nil {
+		return nil, fmt.Errorf("list webhook endpoints: %w", err)
+	}
+	return all, nil
+}
+
+// EndpointChange is what an app changes of an endpoint. What is nil stays.
+type EndpointChange struct {
+	URL, Description, Events *string
+	Status                   *models.EndpointStatus
+	// StatusReason is written with Status.
+	StatusReason string
+}
+
+// ChangeEndpoint changes an endpoint of an app. One that is enabled begins anew:
+// what failed before no longer counts.
+func (d *DB) ChangeEndpoint(ctx context.Context, appID int64, id string, c EndpointChange, now time.Time) error {
+	set := map[string]any{"updated_at": now}
+	for column, value := range map[string]*string{"url": c.URL, "description": c.Description, "events": c.Events} {
+		if value != nil {
+			set[column] = *value
+		}
+	}
+	if c.Status != nil {
+		set["status"], set["status_reason"] = *c.Status, c.StatusReason
+		set["failures"], set["failing_since"], set["rest_until"] = 0, nil, nil
+	}
+	return d.setEndpoint(ctx, appID, id, set)
+}
+
+// RotateSecret gives an endpoint a new secret, sealed; the old one, sealed for its
+// own column, is used too until then.
+func (d *DB) RotateSecret(ctx context.Context, e *models.WebhookEndpoint, secret, old string, until, now time.Time) error {
+	res := d.orm.WithContext(ctx).Model(e).Where("secret = ? AND deleted_at IS NULL", e.Secret).UpdateColumns(map[string]any{
+		"secret": secret, "old_secret": old, "old_secret_until": until, "updated_at": now,
+	})
+	return changedOne(res, "rotate the secret of webhook endpoint "+e.ID)
+}
+
+// DeleteEndpoint deletes an endpoint of an app. Its deliveries go with the next
+// clean-ups.
+func (d *DB) DeleteEndpoint(ctx context.Context, appID int64, id string, now time.Time) error {
+	return d.setEndpoint(ctx, appID, id, map[string]any{"deleted_at": now, "secret": "", "old_secret": "", "updated_at": now})
+}
+
+func (d *DB) setEndpoint(ctx context.Context, appID int64, id string, set map[string]any) error {
+	res := d.orm.WithContext(ctx).Model(&models.WebhookEndpoint{}).
+		Where("app_id = ? AND id = ? AND deleted_at IS NULL", appID, id).UpdateColumns(set)
+	if res.Error != nil {
+		return fmt.Errorf("change webhook endpoint %s: %w", id, res.Error)
+	}
+	if res.RowsAffected == 0 {
+		return fmt.Errorf("webhook endpoint %s: %w", id, ErrNotFound)
+	}
+	return nil
+}
+
+// DeliveryFilter narrows the list of an endpoint's deliveries. Zero values do not
+// narrow.
+type DeliveryFilter struct {
+	EndpointID string
+	Status     models.DeliveryStatus
+	// Before is the id of the last delivery of the page before this one.
+	Before int64
+	Limit  int
+}
+
+// Deliveries lists the deliveries of an endpoint, newest first.
+func (d *DB) Deliveries(ctx context.Context, f DeliveryFilter) ([]models.WebhookDelivery, error) {
+	q := d.orm.WithContext(ctx).Where("endpoint_id = ?", f.EndpointID)
+	if f.Status != "" {
+		q = q.Where("status = ?", f.Status)
+	}
+	if f.Before != 0 {
+		q = q.Where("id < ?", f.Before)
+	}
+	var all []models.WebhookDelivery
+	if err := q.Order("id DESC").Limit(f.Limit).Find(&all).Error; err != nil {
+		return nil, fmt.Errorf("list the deliveries of webhook endpoint %s: %w", f.EndpointID, err)
+	}
+	return all, nil
+}
+
+// Attempts lists the tries of deliveries, oldest first, by the delivery's id.
+func (d *DB) Attempts(ctx context.Context, deliveries []int64) (map[int64][]models.WebhookAttempt, error) {
+	var all []models.WebhookAttempt
+	if err := d.orm.WithContext(ctx).Where("delivery_id IN ?", deliveries).Order("id").Find(&all).Error; err != nil {
+		return nil, fmt.Errorf("list the tries of deliveries: %w", err)
+	}
+	of := make(map[int64][]models.WebhookAttempt, len(deliveries))
+	for _, a := range all {
+		of[a.DeliveryID] = append(of[a.DeliveryID], a)
+	}
+	return of, nil
+}
+
+// Delivery finds a delivery of an app.
+func (d *DB) Delivery(ctx context.Context, appID, id int64) (*models.WebhookDelivery, error) {
+	var found models.WebhookDelivery
+	err := d.orm.WithContext(ctx).Joins("JOIN webhook_endpoints e ON e.id = webhook_deliveries.endpoint_id").
+		Where("webhook_deliveries.id = ? AND e.app_id = ? AND e.deleted_at IS NULL", id, appID).Take(&found).Error
+	return &found, first(err, fmt.Sprintf("webhook delivery %d", id))
+}
+
+// Redeliver has a delivery tried at once, and for as long as a new one.
+func (d *DB) Redeliver(ctx context.Context, id int64, now time.Time) error {
+	err := d.orm.WithContext(ctx).Model(&models.WebhookDelivery{}).Where("id = ?", id).UpdateColumns(map[string]any{
+		"status": models.DeliveryPending, "next_at": now, "give_up_at": now.Add(deliverFor), "settled_at": nil,
+	}).Error
+	if err != nil {
+		return fmt.Errorf("deliver %d again: %w", id, err)
+	}
+	return nil
+}
+
+// TestEndpoint stores a delivery that only tells that it is one.
+func (d *DB) TestEndpoint(ctx context.Context, e *models.WebhookEndpoint, now time.Time) (*models.WebhookDelivery, error) {
+	n := news{event: models.EventEndpointTest, subject: "test:" + models.NewID(), show: showNothing}
+	row, err := n.delivery(now)
+	if err != nil {
+		return nil, err
+	}
+	row.EndpointID = e.ID
+	if err := d.orm.WithContext(ctx).Create(&row).Error; err != nil {
+		return nil, fmt.Errorf("store the test of webhook endpoint %s: %w", e.ID, err)
+	}
+	return &row, nil
+}

@@ -1,0 +1,308 @@
+package db
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"socialqueue/models"
+	"socialqueue/view"
+)
+
+// eventsAtOnce is how many events one statement stores: SQLite has a bound on the
+// arguments, and platforms send 1,000 at most.
+const eventsAtOnce = 1000
+
+// StoreWebhookEvents stores what a platform told, all of it or nothing, and sets the
+// ids of those that are new. An event that is stored already keeps the id 0.
+func (d *DB) StoreWebhookEvents(ctx context.Context, events []models.WebhookEvent) error {
+	orm := d.orm.WithContext(ctx)
+	if len(events) <= eventsAtOnce {
+		return storeEvents(orm, events)
+	}
+	return orm.Transaction(func(tx *gorm.DB) error {
+		for rest := events; len(rest) > 0; {
+			n := min(len(rest), eventsAtOnce)
+			if err := storeEvents(tx, rest[:n]); err != nil {
+				return err
+			}
+			rest = rest[n:]
+		}
+		return nil
+	})
+}
+
+func storeEvents(tx *gorm.DB, events []models.WebhookEvent) error {
+	if len(events) == 0 {
+		return nil
+	}
+	row := "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+	args := make([]any, 0, len(events)*strings.Count(row, "?"))
+	for _, e := range events {
+		args = append(args, e.Platform, e.DedupeKey, e.Name, e.Account, e.OccurredAt, e.Payload, e.CorrelationID, e.ReceivedAt, e.Status, e.RunAt, e.EnqueuedAt)
+	}
+	var stored []struct {
+		ID        int64
+		DedupeKey string
+	}
+	err := tx.Raw(`
+		INSERT INTO webhook_events (platform, dedupe_key, name, account, occurred_at, payload, correlation_id, received_at, status, run_at, enqueued_at)
+		VALUES `+strings.TrimSuffix(strings.Repeat(row+", ", len(events)), ", ")+`
+		ON CONFLICT (platform, dedupe_key) DO NOTHING RETURNING id, dedupe_key`, args...).Scan(&stored).Error
+	if err != nil {
+		return fmt.Errorf("store what a platform told: %w", err)
+	}
+	ids := make(map[string]int64, len(stored))
+	for _, s := range stored {
+		ids[s.DedupeKey] = s.ID
+	}
+	for i := range events {
+		events[i].ID = ids[events[i].DedupeKey]
+		delete(ids, events[i].DedupeKey) // the same twice in one request is one
+	}
+	return nil
+}
+
+// WebhookEvent finds what a platform told.
+func (d *DB) WebhookEvent(ctx context.Context, id int64) (*models.WebhookEvent, error) {
+	var e models.WebhookEvent
+	err := d.orm.WithContext(ctx).Where("id = ?", id).Take(&e).Error
+	return &e, first(err, fmt.Sprintf("webhook event %d", id))
+}
+
+// EndWebhookEvent writes what came of processing an event, or when it is tried
+// again. It changes nothing if the event was settled meanwhile.
+func (d *DB) EndWebhookEvent(ctx context.Context, e *models.WebhookEvent) error {
+	err := d.orm.WithContext(ctx).Model(&models.WebhookEvent{}).Where("id = ? AND status = ?", e.ID, models.WebhookPending).
+		Select("status", "outcome", "attempts", "run_at", "enqueued_at", "settled_at").UpdateColumns(e).Error
+	return wrap(err, "write what came of webhook event %d", e.ID)
+}
+
+// UnattendedEvents lists events that are due and whose task nobody saw in Asynq
+// since stale, the longest waiting first.
+func (d *DB) UnattendedEvents(ctx context.Context, now, stale time.Time, limit int) ([]models.WebhookEvent, error) {
+	var due []models.WebhookEvent
+	err := d.orm.WithContext(ctx).Omit("payload").
+		Where("run_at <= ? AND (enqueued_at IS NULL OR enqueued_at < ?)", now, stale).Order("run_at").Limit(limit).Find(&due).Error
+	return due, wrap(err, "list webhook events that wait")
+}
+
+// SeenEvents notes when the tasks of events were seen in Asynq; nil is that they
+// are not there.
+func (d *DB) SeenEvents(ctx context.Context, ids []int64, at *time.Time) error {
+	err := d.orm.WithContext(ctx).Model(&models.WebhookEvent{}).Where("id IN ? AND run_at IS NOT NULL", ids).UpdateColumn("enqueued_at", at).Error
+	return wrap(err, "note the tasks of webhook events")
+}
+
+// RefenceEvent gives an event a task of another name.
+func (d *DB) RefenceEvent(ctx context.Context, e *models.WebhookEvent) error {
+	res := d.orm.WithContext(ctx).Model(e).Where("fence = ? AND run_at IS NOT NULL", e.Fence).UpdateColumn("fence", e.Fence+1)
+	return changedOne(res, fmt.Sprintf("refence webhook event %d", e.ID))
+}
+
+// WebhookFilter narrows a list of platforms' events. Zero values do not narrow.
+type WebhookFilter struct {
+	Platform models.Platform
+	Status   models.WebhookStatus
+	Name     string
+	IDs      []int64
+	// Before is the id of the last event of the page before this one.
+	Before int64
+	Limit  int
+}
+
+func (f WebhookFilter) narrow(q *gorm.DB) *gorm.DB {
+	if f.Platform != "" {
+		q = q.Where("platform = ?", f.Platform)
+	}
+	if f.Status != "" {
+		q = q.Where("status = ?", f.Status)
+	}
+	if f.Name != "" {
+		q = q.Where("name = ?", f.Name)
+	}
+	if len(f.IDs) > 0 {
+		q = q.Where("id IN ?", f.IDs)
+	}
+	if f.Before != 0 {
+		q = q.Where("id < ?", f.Before)
+	}
+	return q
+}
+
+// WebhookEvents lists what platforms told, newest first.
+func (d *DB) WebhookEvents(ctx context.Context, f WebhookFilter) ([]models.WebhookEvent, error) {
+	var all []models.WebhookEvent
+	err := f.narrow(d.orm.WithContext(ctx)).Order("id DESC").Limit(f.Limit).Find(&all).Error
+	return all, wrap(err, "list webhook events")
+}
+
+// ReplayWebhookEvents has events processed again, the newest Limit of those that f
+// names, and tells how many.
+func (d *DB) ReplayWebhookEvents(ctx context.Context, f WebhookFilter, now time.Time) (int64, error) {
+	orm := d.orm.WithContext(ctx)
+	res := orm.Model(&models.WebhookEvent{}).
+		Where("id IN (?)", f.narrow(orm.Model(&models.WebhookEvent{}).Select("id")).Order("id DESC").Limit(f.Limit)).
+		UpdateColumns(map[string]any{
+			"status": models.WebhookPending, "outcome": "", "attempts": 0, "run_at": now, "enqueued_at": nil, "settled_at": nil,
+			"fence": gorm.Expr("fence + 1"),
+		})
+	return res.RowsAffected, wrap(res.Error, "replay webhook events")
+}
+
+// PruneWebhookEvents deletes what platforms told before then, but for what is not
+// settled.
+func (d *DB) PruneWebhookEvents(ctx context.Context, before time.Time, limit int) error {
+	err := d.orm.WithContext(ctx).Exec(`DELETE FROM webhook_events WHERE id IN (
+		SELECT id FROM webhook_events WHERE received_at < ? AND run_at IS NULL ORDER BY received_at LIMIT ?)`, before, limit).Error
+	return wrap(err, "prune webhook events")
+}
+
+// PostOfUpload finds the post that TikTok gave a publish_id for; it may have
+// another one by now.
+func (d *DB) PostOfUpload(ctx context.Context, publishID string) (*models.Post, error) {
+	orm := d.orm.WithContext(ctx)
+	var p models.Post
+	res := orm.Where("publish_id = ?", publishID).Limit(1).Find(&p)
+	if res.Error == nil && res.RowsAffected == 0 {
+		res = orm.Where("id = (SELECT post_id FROM tiktok_posts WHERE publish_id = ?)", publishID).Limit(1).Find(&p)
+	}
+	if res.Error == nil && res.RowsAffected == 0 {
+		res.Error = gorm.ErrRecordNotFound
+	}
+	return &p, first(res.Error, "post of upload "+publishID)
+}
+
+// Hasten makes the next run of a post due now that waits for a later one. ErrStale:
+// it moved on meanwhile.
+func (d *DB) Hasten(ctx context.Context, p *models.Post, event models.PostEvent, now time.Time) error {
+	return d.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		res := tx.Model(&models.Post{}).
+			Where("id = ? AND fence = ? AND status = ? AND run_at > ? AND (lease_until IS NULL OR lease_until < ?)", p.ID, p.Fence, p.Status, now, now).
+			UpdateColumns(map[string]any{
+				"run_at": now, "admission": models.AdmissionAdmitted, "enqueued_at": now, "fence": p.Fence + 1, "looks": 0,
+				"lease_until": nil, "lease_owner": "", "deferred_until": nil, "deferred_reason": "", "updated_at": now,
+			})
+		if err := changedOne(res, "hasten post "+p.ID); err != nil {
+			return err
+		}
+		p.Fence, p.RunAt, p.Admission = p.Fence+1, &now, models.AdmissionAdmitted
+		event.PostID, event.Fence = p.ID, p.Fence
+		return tx.Create(&event).Error
+	})
+}
+
+// Availability is TikTok's word that everybody sees a video, or no longer does.
+type Availability struct {
+	PublishID string
+	Public    bool
+	At        time.Time
+}
+
+// NoteAvailability writes it, with an entry in the post's timeline, unless a newer
+// word is known. Of two at the same time, the one that it is hidden counts (platform
+// notes). It reports whether it was news.
+func (d *DB) NoteAvailability(ctx context.Context, a Availability, event models.PostEvent) (news bool, err error) {
+	err = d.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		res := tx.Model(&models.TikTokPost{}).
+			Where("publish_id = ? AND (availability_at IS NULL OR availability_at < ? OR (availability_at = ? AND publicly_available AND NOT ?))",
+				a.PublishID, a.At, a.At, a.Public).
+			UpdateColumns(map[string]any{"publicly_available": a.Public, "availability_at": a.At})
+		if res.Error != nil || res.RowsAffected == 0 {
+			return wrap(res.Error, "note the availability of upload %s", a.PublishID)
+		}
+		news = true
+		return tx.Create(&event).Error
+	})
+	return news, err
+}
+
+// TikTokAvailability reads what is known of it; nil if nothing is.
+func (d *DB) TikTokAvailability(ctx context.Context, publishID string) (*bool, error) {
+	var row models.TikTokPost
+	err := d.orm.WithContext(ctx).Select("publicly_available").Where("publish_id = ?", publishID).Limit(1).Find(&row).Error
+	return row.PubliclyAvailable, wrap(err, "read the availability of upload %s", publishID)
+}
+
+// IdentifyPost gives a published post the id and the link that it lacks, and ends the
+// looking for them. ErrStale: it moved on meanwhile.
+func (d *DB) IdentifyPost(ctx context.Context, p *models.Post, id, permalink string, event models.PostEvent, now time.Time) error {
+	return d.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		res := tx.Model(&models.Post{}).
+			Where("id = ? AND fence = ? AND status = ? AND platform_post_id IS NULL AND (lease_until IS NULL OR lease_until < ?)", p.ID, p.Fence, models.Published, now).
+			UpdateColumns(map[string]any{
+				"platform_post_id": id, "permalink": permalink, "fence": p.Fence + 1, "admission": models.AdmissionNone, "run_at": nil,
+				"enqueued_at": nil, "lease_until": nil, "lease_owner": "", "deferred_until": nil, "deferred_reason": "", "updated_at": now,
+			})
+		if err := changedOne(res, "identify post "+p.ID); err != nil {
+			return err
+		}
+		if err := tx.Model(&models.TikTokPost{}).Where("publish_id = ?", p.PublishID).UpdateColumns(map[string]any{"video_id": id, "updated_at": now}).Error; err != nil {
+			return fmt.Errorf("identify the upload of post %s: %w", p.ID, err)
+		}
+		event.PostID, event.Fence = p.ID, p.Fence+1
+		return tx.Create(&event).Error
+	})
+}
+
+// InstagramAccountOf finds the account that is connected under the platform's id.
+func (d *DB) InstagramAccountOf(ctx context.Context, igID string) (*models.InstagramAccount, error) {
+	var account models.InstagramAccount
+	err := d.orm.WithContext(ctx).Where("ig_business_id = ? AND status <> ?", igID, models.AccountDisconnected).Take(&account).Error
+	return &account, first(err, "Instagram account "+igID)
+}
+
+// ReceiveComment stores a comment, counts it at its post, and tells the app of one
+// that somebody else wrote, all in one transaction. It reports false for one that is
+// stored already.
+func (d *DB) ReceiveComment(ctx context.Context, account *models.InstagramAccount, c *models.InstagramComment, correlationID string, now time.Time) (received bool, err error) {
+	err = d.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		res := tx.Clauses(clause.OnConflict{Columns: []clause.Column{{Name: "ig_comment_id"}}, DoNothing: true}).Create(c)
+		if res.Error != nil || res.RowsAffected == 0 {
+			return wrap(res.Error, "store comment %s", c.IGCommentID)
+		}
+		received = true
+		if c.IGMediaID != nil {
+			if err := countComment(tx, account.ID, *c.IGMediaID, now); err != nil {
+				return err
+			}
+		}
+		if c.Own {
+			return nil
+		}
+		lane := models.Lane(models.Instagram, account.ID)
+		return tellUsersApp(tx, account.UserID, now, news{
+			event: models.EventCommentReceived, subject: "comment:" + c.IGCommentID, lane: lane, correlationID: correlationID,
+			show: func(e *view.Event) { e.Comment = view.OfComment(c, account) },
+		})
+	})
+	return received, err
+}
+
+func countComment(tx *gorm.DB, accountID int64, mediaID string, now time.Time) error {
+	err := tx.Exec(`INSERT INTO ig_media (instagram_account_id, ig_id, comments_count, ours, created_at, updated_at) VALUES (?, ?, 1, FALSE, ?, ?)
+		ON CONFLICT (ig_id) DO UPDATE SET comments_count = COALESCE(ig_media.comments_count, 0) + 1, updated_at = excluded.updated_at`,
+		accountID, mediaID, now, now).Error
+	return wrap(err, "count a comment of media %s", mediaID)
+}
+
+// NoteIGMedia stores that an account has a post, with its metrics if there are some.
+func (d *DB) NoteIGMedia(ctx context.Context, accountID int64, igID string, metrics map[string]int64, now time.Time) error {
+	var encoded any
+	if len(metrics) > 0 {
+		raw, err := json.Marshal(metrics)
+		if err != nil {
+			return fmt.Errorf("encode the metrics of media %s: %w", igID, err)
+		}
+		encoded = string(raw)
+	}
+	err := d.orm.WithContext(ctx).Exec(`INSERT INTO ig_media (instagram_account_id, ig_id, metrics_json, ours, created_at, updated_at) VALUES (?, ?, ?, FALSE, ?, ?)
+		ON CONFLICT (ig_id) DO UPDATE SET metrics_json = COALESCE(excluded.metrics_json, ig_media.metrics_json), updated_at = excluded.updated_at`,
+		accountID, igID, encoded, now, now).Error
+	return wrap(err, "note media %s", igID)
+}

@@ -1,0 +1,123 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"socialqueue/db"
+	"socialqueue/models"
+	"socialqueue/platform/tiktok"
+)
+
+// Heard is what a platform's word about a post met.
+type Heard uint8
+
+const (
+	// HeardOfNone: no post of ours, or none whose upload is known yet.
+	HeardOfNone Heard = iota
+	// HeardWhileBusy: a run has the post just now. Say it again in a moment.
+	HeardWhileBusy
+	// HeardAndLooks: the post is looked at now.
+	HeardAndLooks
+	// HeardAndNoted: it is written down.
+	HeardAndNoted
+	// HeardLate: it is nothing new.
+	HeardLate
+)
+
+// LookNow ends a post's wait for its next look at TikTok, because TikTok told that
+// something became of the upload. What became of it is asked, not believed: so
+// nothing that comes early, late or twice moves a post to where it does not belong.
+func (s *Service) LookNow(ctx context.Context, publishID, told string) (Heard, error) {
+	p, heard, err := s.postHeardOf(ctx, publishID)
+	if p == nil {
+		return heard, err
+	}
+	switch p.Status {
+	case models.Publishing, models.Processing, models.Uncertain, models.Published:
+	default:
+		return HeardLate, nil
+	}
+	now := s.Now()
+	if p.RunAt == nil || !p.RunAt.After(now) || p.PublishID == nil || *p.PublishID != publishID {
+		return HeardLate, nil
+	}
+	err = s.DB.Hasten(ctx, p, models.PostEvent{At: now, Type: models.EventNote, Message: "TikTok told " + told + "; looking now"}, now)
+	if errors.Is(err, db.ErrStale) {
+		return HeardWhileBusy, nil
+	}
+	if err != nil {
+		return HeardLate, err
+	}
+	s.enqueue(ctx, p)
+	return HeardAndLooks, nil
+}
+
+// postHeardOf finds the post of an upload, unless a run has it.
+func (s *Service) postHeardOf(ctx context.Context, publishID string) (*models.Post, Heard, error) {
+	p, err := s.DB.PostOfUpload(ctx, publishID)
+	if errors.Is(err, db.ErrNotFound) {
+		return nil, HeardOfNone, nil
+	}
+	if err != nil {
+		return nil, HeardOfNone, err
+	}
+	if p.LeaseUntil != nil && p.LeaseUntil.After(s.Now()) {
+		return nil, HeardWhileBusy, nil
+	}
+	return p, HeardLate, nil
+}
+
+// Available notes that everybody sees a video, or no longer does. A post that is
+// known to be published learns its id from it; one that is not is looked at. postID
+// may be empty.
+func (s *Service) Available(ctx context.Context, a db.Availability, postID string) (Heard, error) {
+	p, heard, err := s.postHeardOf(ctx, a.PublishID)
+	if p == nil {
+		return heard, err
+	}
+	news, err := s.DB.NoteAvailability(ctx, a, availabilityEvent(p, a, s.Now()))
+	if err != nil {
+		return HeardLate, err
+	}
+	heard, err = s.learn(ctx, p, a, postID)
+	if heard == HeardLate && news {
+		heard = HeardAndNoted
+	}
+	return heard, err
+}
+
+func availabilityEvent(p *models.Post, a db.Availability, now time.Time) models.PostEvent {
+	message := "TikTok told that everybody sees the video"
+	if !a.Public {
+		message = "TikTok told that the video is no longer on view for everybody"
+	}
+	return models.PostEvent{PostID: p.ID, At: now, Type: models.EventNote, Message: message, Fence: p.Fence}
+}
+
+// learn takes a post's id from what TikTok told, or has the post looked at.
+func (s *Service) learn(ctx context.Context, p *models.Post, a db.Availability, postID string) (Heard, error) {
+	if p.Status != models.Published || postID == "" {
+		return s.LookNow(ctx, a.PublishID, "of the video")
+	}
+	if p.PlatformPostID != nil {
+		return HeardLate, nil
+	}
+	account, err := s.DB.OAuthAccount(ctx, p.OAuthAccountID)
+	if err != nil {
+		return HeardLate, err
+	}
+	now := s.Now()
+	err = s.DB.IdentifyPost(ctx, p, postID, tiktok.Permalink(account.Username, postID), models.PostEvent{
+		At: now, Type: models.EventNote, Message: "live on TikTok as " + postID + ", as TikTok told",
+	}, now)
+	if errors.Is(err, db.ErrStale) {
+		return HeardWhileBusy, nil
+	}
+	if err != nil {
+		return HeardLate, fmt.Errorf("learn the id of post %s: %w", p.ID, err)
+	}
+	return HeardAndNoted, nil
+}

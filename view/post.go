@@ -1,0 +1,100 @@
+// Package view shows posts and accounts as apps see them: in the answers of the
+// API and in the webhooks that tell of them.
+package view
+
+import (
+	"time"
+
+	"socialqueue/models"
+)
+
+// Post is a post as apps see it.
+type Post struct {
+	ID             string          `json:"id"`
+	Platform       models.Platform `json:"platform"`
+	AccountID      int64           `json:"account_id"`
+	UserID         int64           `json:"user_id"`
+	Kind           models.Kind     `json:"kind"`
+	Status         models.Status   `json:"status"`
+	PublishID      *string         `json:"publish_id"`
+	ContainerID    *string         `json:"container_id"`
+	PlatformPostID *string         `json:"platform_post_id"`
+	Permalink      *string         `json:"permalink"`
+	Error          *Error          `json:"error"`
+	DeferredUntil  *string         `json:"deferred_until"`
+	DeferredReason *string         `json:"deferred_reason"` // see deferredReason
+	Attempts       int             `json:"attempts"`
+	PublishAt      string          `json:"publish_at"`
+	CreatedAt      string          `json:"created_at"`
+	UpdatedAt      string          `json:"updated_at"`
+	PublishedAt    *string         `json:"published_at"`
+	GroupID        *string         `json:"group_id"`
+}
+
+// Error is why a post is not live.
+type Error struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+// OfPost shows a post at that time.
+func OfPost(p *models.Post, now time.Time) Post {
+	return Post{
+		ID: p.ID, Platform: p.Platform, AccountID: p.AccountID(), UserID: p.UserID, Kind: p.Kind, Status: p.Status,
+		PublishID: p.PublishID, ContainerID: p.ContainerID, PlatformPostID: p.PlatformPostID, Permalink: p.Permalink,
+		Error: OfError(p), DeferredUntil: TimeOrNull(p.DeferredUntil), DeferredReason: deferredReason(p, now),
+		Attempts: p.Attempts, PublishAt: Time(p.PublishAt), CreatedAt: Time(p.CreatedAt), UpdatedAt: Time(p.UpdatedAt),
+		PublishedAt: TimeOrNull(p.PublishedAt), GroupID: p.GroupID,
+	}
+}
+
+// OfError shows a post's error; nil if it has none.
+func OfError(p *models.Post) *Error {
+	if p.ErrorCode == "" {
+		return nil
+	}
+	return &Error{Code: p.ErrorCode, Message: p.ErrorMessage}
+}
+
+// deferredReason says why a post waits; deferred_until says how long, if that
+// is known. It is null for a post that waits for nothing but its own time, or
+// one of:
+//
+//   - account_busy: earlier posts of the same account go first. It is not
+//     written down: it follows from where the post waits.
+//   - rate_limited: the platform takes no more calls for the moment.
+//   - daily_cap: the account, or the app, has used up its posts of the day.
+//   - retry: the last try failed, or the outcome is looked at again later.
+//   - token_refresh: the account's token has ended and could not be refreshed
+//     yet; nothing happened at the platform, and it is no attempt.
+//   - reauth_required: the platform refused the account's token; the account
+//     must be connected again.
+//   - internal_trouble: something of ours failed; nothing happened at the
+//     platform, and it is no attempt.
+func deferredReason(p *models.Post, now time.Time) *string {
+	reason := p.DeferredReason
+	if reason == "" && p.Admission == models.AdmissionParked && p.RunAt != nil && !p.RunAt.After(now) {
+		reason = models.DeferredLane
+	}
+	return TextOrNull(reason)
+}
+
+// Time shows a time as all of them are shown: RFC 3339, in UTC.
+func Time(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
+
+// TimeOrNull shows a time that may not be there.
+func TimeOrNull(t *time.Time) *string {
+	if t == nil {
+		return nil
+	}
+	s := Time(*t)
+	return &s
+}
+
+// TextOrNull shows an empty text as null.
+func TextOrNull(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
