@@ -12,8 +12,11 @@ import (
 
 	"socialqueue/config"
 	"socialqueue/db"
+	"socialqueue/egress"
+	"socialqueue/inbox"
 	"socialqueue/jobs"
 	"socialqueue/media"
+	"socialqueue/notify"
 	"socialqueue/oauth"
 	"socialqueue/platform/instagram"
 	"socialqueue/platform/tiktok"
@@ -55,6 +58,8 @@ type core struct {
 	links  *media.Signer
 	tokens *oauth.Service
 	posts  *publish.Service
+	inbox  *inbox.Service
+	notify *notify.Service
 	log    *logrus.Logger
 }
 
@@ -130,12 +135,25 @@ func (c *core) buildService() error {
 	}
 	c.tokens = oauth.New(oauth.Deps{
 		DB: c.db, Keys: c.cfg.Keyring, Redis: c.redis, Queue: c.queue, TikTok: deps.TikTok, Instagram: deps.Instagram,
-		PublicURL: c.cfg.PublicURL, TikTokWebhookSecret: c.cfg.TikTokWebhookSecret, FacebookAppSecret: c.cfg.FacebookAppSecret,
+		PublicURL: c.cfg.PublicURL, FacebookAppSecret: c.cfg.FacebookAppSecret,
 		Log: c.log, Now: c.opts.Now,
 	})
 	deps.Tokens = c.tokens
 	c.posts = publish.New(deps)
+	c.buildWebhooks()
 	return nil
+}
+
+func (c *core) buildWebhooks() {
+	c.inbox = inbox.New(inbox.Deps{
+		DB: c.db, Queue: c.queue, Posts: c.posts, Accounts: c.tokens, TikTokSecret: c.cfg.TikTokWebhookSecret,
+		TikTokPlain: c.cfg.TikTokWebhookPlain, TikTokTolerance: c.cfg.TikTokWebhookTolerance,
+		InstagramSecret: c.cfg.InstagramWebhookSecret, InstagramToken: c.cfg.InstagramWebhookToken, Log: c.log, Now: c.opts.Now,
+	})
+	c.notify = notify.New(notify.Deps{
+		DB: c.db, Keys: c.cfg.Keyring, Queue: c.queue, Guard: egress.New(c.cfg.WebhookAllowPrivateHosts), Log: c.log, Now: c.opts.Now,
+	})
+	c.onStop("webhooks", closing(c.notify.Close))
 }
 
 func (c *core) buildClients(deps *publish.Deps) error {

@@ -32,8 +32,12 @@ func (c *core) newScheduler() *jobs.Scheduler {
 		jobs.Tick{Name: "sweep", Every: time.Second, Do: c.posts.Sweep},
 		jobs.Tick{Name: "late", Every: time.Second, Do: c.posts.MissLate},
 		jobs.Tick{Name: "upkeep", Every: 5 * time.Second, Do: c.tokens.EnqueueDue},
+		jobs.Tick{Name: "webhooks", Every: time.Second, Do: c.inbox.Sweep},
+		jobs.Tick{Name: "notify", Every: 500 * time.Millisecond, Do: c.notify.EnqueueDue},
 		jobs.Tick{Name: "erase", Every: 10 * time.Second, Do: c.tokens.Erase},
 		jobs.Tick{Name: "clean-up", Every: 10 * time.Minute, Do: c.posts.CleanUp},
+		jobs.Tick{Name: "webhooks clean-up", Every: 10 * time.Minute, Do: c.inbox.Prune},
+		jobs.Tick{Name: "notify clean-up", Every: 10 * time.Minute, Do: c.notify.CleanUp},
 		jobs.Tick{Name: "orphans", Every: 24 * time.Hour, Do: c.posts.RemoveOrphans},
 	)
 }

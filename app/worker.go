@@ -28,7 +28,8 @@ func NewWorker(ctx context.Context, cfg config.Config, opts Options) (*Worker, e
 }
 
 func (c *core) newWorker() *jobs.Worker {
-	return jobs.NewWorker(c.redis, c.posts, c.tokens, c.log, jobs.WorkerOptions{
+	work := jobs.Work{Runner: c.posts, Keeper: c.tokens, Listener: c.inbox, Notifier: c.notify}
+	return jobs.NewWorker(c.redis, work, c.log, jobs.WorkerOptions{
 		Concurrency: c.cfg.WorkerConcurrency, UploadConcurrency: c.cfg.UploadConcurrency, ShutdownTimeout: c.cfg.ShutdownTimeout,
 	})
 }

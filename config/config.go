@@ -55,6 +55,17 @@ type Config struct {
 	FacebookAppSecret  secrets.Secret // FACEBOOK_APP_SECRET
 	// TikTokWebhookSecret is TIKTOK_WEBHOOK_SECRET, or else the client secret.
 	TikTokWebhookSecret secrets.Secret
+	// TikTokWebhookPlain is TIKTOK_WEBHOOK_PLAIN_SIGNATURE: a signature without a time
+	// is taken too.
+	TikTokWebhookPlain bool
+	// TikTokWebhookTolerance is TIKTOK_WEBHOOK_TOLERANCE: how far the time in a
+	// signature may be from ours.
+	TikTokWebhookTolerance time.Duration
+	// InstagramWebhookSecret is INSTAGRAM_WEBHOOK_SECRET, or else the app secret.
+	InstagramWebhookSecret secrets.Secret
+	InstagramWebhookToken  secrets.Secret // INSTAGRAM_WEBHOOK_VERIFY_TOKEN
+
+	WebhookAllowPrivateHosts bool // WEBHOOK_ALLOW_PRIVATE_HOSTS: of apps' endpoints
 
 	TikTokAuthURL      string // TIKTOK_AUTH_URL: TikTok's consent page
 	TikTokAPIURL       string // TIKTOK_API_URL
@@ -94,13 +105,15 @@ func defaults(role Role) Config {
 		FacebookGraphURL:   "https://graph.facebook.com",
 		InstagramUploadURL: "https://rupload.facebook.com",
 		GraphAPIVersion:    "v25.0",
-		MediaBucketURL:     fileBucketURL(mediaFolder),
-		MediaMaxBytes:      4 << 30,
-		WorkerConcurrency:  64,
-		UploadConcurrency:  8,
-		LogLevel:           "info",
-		LogFormat:          defaultLogFormat(),
-		ShutdownTimeout:    25 * time.Second,
+
+		TikTokWebhookTolerance: 5 * time.Minute,
+		MediaBucketURL:         fileBucketURL(mediaFolder),
+		MediaMaxBytes:          4 << 30,
+		WorkerConcurrency:      64,
+		UploadConcurrency:      8,
+		LogLevel:               "info",
+		LogFormat:              defaultLogFormat(),
+		ShutdownTimeout:        25 * time.Second,
 	}
 }
 

@@ -34,6 +34,12 @@ func Load(role Role, getenv func(string) string) (Config, error) {
 
 	c.TikTokWebhookSecret = c.TikTokClientSecret
 	r.secret("TIKTOK_WEBHOOK_SECRET", &c.TikTokWebhookSecret)
+	r.boolean("TIKTOK_WEBHOOK_PLAIN_SIGNATURE", &c.TikTokWebhookPlain)
+	r.duration("TIKTOK_WEBHOOK_TOLERANCE", &c.TikTokWebhookTolerance, time.Second, 24*time.Hour)
+	c.InstagramWebhookSecret = c.FacebookAppSecret
+	r.secret("INSTAGRAM_WEBHOOK_SECRET", &c.InstagramWebhookSecret)
+	r.secret("INSTAGRAM_WEBHOOK_VERIFY_TOKEN", &c.InstagramWebhookToken)
+	r.boolean("WEBHOOK_ALLOW_PRIVATE_HOSTS", &c.WebhookAllowPrivateHosts)
 
 	r.baseURL("TIKTOK_AUTH_URL", &c.TikTokAuthURL)
 	r.baseURL("TIKTOK_API_URL", &c.TikTokAPIURL)

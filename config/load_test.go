@@ -48,7 +48,7 @@ func TestLoadDefaults(t *testing.T) {
 		Keyring:       c.Keyring,
 		TikTokAuthURL: "https://www.tiktok.com", TikTokAPIURL: "https://open.tiktokapis.com",
 		FacebookDialogURL: "https://www.facebook.com", FacebookGraphURL: "https://graph.facebook.com",
-		InstagramUploadURL: "https://rupload.facebook.com", GraphAPIVersion: "v25.0",
+		InstagramUploadURL: "https://rupload.facebook.com", GraphAPIVersion: "v25.0", TikTokWebhookTolerance: 5 * time.Minute,
 		MediaBucketURL: "file://" + dir + "?create_dir=true", MediaMaxBytes: 4 << 30,
 		WorkerConcurrency: 64, UploadConcurrency: 8,
 		LogLevel: "info", LogFormat: "json", ShutdownTimeout: 25 * time.Second,

@@ -10,8 +10,10 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"socialqueue/db"
+	"socialqueue/inbox"
 	"socialqueue/media"
 	"socialqueue/models"
+	"socialqueue/notify"
 	"socialqueue/oauth"
 	"socialqueue/publish"
 )
@@ -128,11 +130,13 @@ func problemOf(err error, r *http.Request) *problem {
 		return &problem{status: http.StatusNotFound, code: codeNotFound, detail: err.Error()}
 	case errors.Is(err, publish.ErrConflict):
 		return conflict(strings.TrimPrefix(err.Error(), publish.ErrConflict.Error()+": "))
+	case errors.Is(err, notify.ErrConflict):
+		return conflict(strings.TrimPrefix(err.Error(), notify.ErrConflict.Error()+": "))
 	case errors.Is(err, db.ErrStale):
 		return conflict("another request with the same Idempotency-Key took over meanwhile")
 	case errors.Is(err, oauth.ErrNotConfigured):
 		return &problem{status: http.StatusServiceUnavailable, code: codeUnavailable, detail: err.Error()}
-	case errors.Is(err, oauth.ErrNotAuthentic):
+	case errors.Is(err, oauth.ErrNotAuthentic), errors.Is(err, inbox.ErrNotAuthentic):
 		return &problem{status: http.StatusUnauthorized, code: codeWebhook, detail: oauth.ErrNotAuthentic.Error()}
 	case errors.Is(err, media.ErrTooLarge):
 		return tooLarge(err.Error())

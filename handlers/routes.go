@@ -12,8 +12,10 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"socialqueue/db"
+	"socialqueue/inbox"
 	"socialqueue/media"
 	"socialqueue/models"
+	"socialqueue/notify"
 	"socialqueue/oauth"
 	"socialqueue/publish"
 )
@@ -27,6 +29,8 @@ type Deps struct {
 	DB       *db.DB
 	Posts    *publish.Service
 	Accounts *oauth.Service
+	Inbox    *inbox.Service
+	Notify   *notify.Service
 	Store    *media.Store
 	Links    *media.Signer
 	Log      logrus.FieldLogger
@@ -76,6 +80,8 @@ func (a *api) routes(e *echo.Echo) {
 	e.POST(routeDelete, a.facebookDeletes, inTime)
 	e.GET(routeDeletion, a.deletionStatus, inTime)
 	e.POST(routeTikTokWebhook, a.tiktokWebhook, inTime)
+	e.GET(routeInstagramWebhook, a.instagramHandshake, inTime)
+	e.POST(routeInstagramWebhook, a.instagramWebhook, inTime)
 
 	e.GET("/api/accounts", a.listAccounts, inTime)
 	e.DELETE("/api/accounts/:platform/:id", a.disconnectAccount, inTime)
@@ -91,23 +97,35 @@ func (a *api) routes(e *echo.Echo) {
 	e.DELETE("/api/posts/:id", a.cancelPost, inTime)
 	e.GET("/api/posts/:id/events", a.postEvents, inTime)
 	e.POST("/api/posts/:id/retry", a.retryPost, inTime)
+
+	e.POST("/api/webhook-endpoints", a.createEndpoint, inTime)
+	e.GET("/api/webhook-endpoints", a.listEndpoints, inTime)
+	e.GET("/api/webhook-endpoints/:id", a.getEndpoint, inTime)
+	e.PATCH("/api/webhook-endpoints/:id", a.changeEndpoint, inTime)
+	e.DELETE("/api/webhook-endpoints/:id", a.deleteEndpoint, inTime)
+	e.POST("/api/webhook-endpoints/:id/rotate-secret", a.rotateSecret, inTime)
+	e.POST("/api/webhook-endpoints/:id/test", a.testEndpoint, inTime)
+	e.GET("/api/webhook-endpoints/:id/deliveries", a.listDeliveries, inTime)
+	e.POST("/api/webhook-deliveries/:id/redeliver", a.redeliver, inTime)
 }
 
 // The routes that browsers and platforms call, which have no key: they prove by a
 // state or a signature that they may.
 const (
-	routeCallback      = "/api/auth/:platform/callback"
-	routeDeauthorize   = "/api/auth/instagram/deauthorize"
-	routeDelete        = "/api/auth/instagram/delete-data"
-	routeDeletion      = "/api/auth/instagram/deletions/:code"
-	routeTikTokWebhook = "/api/webhooks/tiktok"
+	routeCallback         = "/api/auth/:platform/callback"
+	routeDeauthorize      = "/api/auth/instagram/deauthorize"
+	routeDelete           = "/api/auth/instagram/delete-data"
+	routeDeletion         = "/api/auth/instagram/deletions/:code"
+	routeTikTokWebhook    = "/api/webhooks/tiktok"
+	routeInstagramWebhook = "/api/webhooks/instagram"
 )
 
 // public names the routes under /api that need no key. Whatever is not named
 // here does.
 var public = map[string]bool{
 	"/api/health/:check": true,
-	routeCallback:        true, routeDeauthorize: true, routeDelete: true, routeDeletion: true, routeTikTokWebhook: true,
+	routeCallback:        true, routeDeauthorize: true, routeDelete: true, routeDeletion: true,
+	routeTikTokWebhook: true, routeInstagramWebhook: true,
 }
 
 // The bounds of a connection. Bodies have theirs in body.go, answers in

@@ -24,11 +24,14 @@ import (
 	"socialqueue/apikey"
 	"socialqueue/db"
 	"socialqueue/db/dbtest"
+	"socialqueue/egress"
 	"socialqueue/handlers"
+	"socialqueue/inbox"
 	"socialqueue/jobs"
 	"socialqueue/jobs/redistest"
 	"socialqueue/media"
 	"socialqueue/models"
+	"socialqueue/notify"
 	"socialqueue/oauth"
 	"socialqueue/observe"
 	"socialqueue/platform/instagram"
@@ -48,6 +51,8 @@ const (
 	// What platforms sign their messages with.
 	tiktokSecret   = "sim_client_secret"
 	facebookSecret = "sim_app_secret"
+	// What Meta says when it asks whether this is the right address.
+	verifyToken = "sim_verify_token"
 )
 
 // world is the API over real stores, with two apps that must not meet.
@@ -64,6 +69,7 @@ type world struct {
 	log      *logLines
 	deps     handlers.Deps
 	oauth    oauth.Deps
+	inbox    inbox.Deps
 	api      *echo.Echo
 	clock    *clock
 
@@ -117,10 +123,15 @@ func newWorld(t testing.TB, d *db.DB) *world {
 		Log: log, Now: w.now, Timings: publish.DefaultTimings(), Owner: "test",
 	})
 	w.oauth = oauth.Deps{
-		DB: d, Keys: ring, PublicURL: publicURL, TikTokWebhookSecret: tiktokSecret, FacebookAppSecret: facebookSecret, Log: log, Now: w.now,
+		DB: d, Keys: ring, PublicURL: publicURL, FacebookAppSecret: facebookSecret, Log: log, Now: w.now,
+	}
+	w.inbox = inbox.Deps{
+		DB: d, Queue: w.queue, Posts: w.posts, TikTokSecret: tiktokSecret, TikTokTolerance: 5 * time.Minute,
+		InstagramSecret: facebookSecret, InstagramToken: verifyToken, Log: log, Now: w.now,
 	}
 	w.deps = handlers.Deps{
-		DB: d, Posts: w.posts, Store: w.store, Links: w.links, Log: log, Now: w.now, MediaMaxBytes: maxFile,
+		Notify: notify.New(notify.Deps{DB: d, Keys: ring, Guard: egress.New(false), Log: log, Now: w.now}),
+		DB:     d, Posts: w.posts, Store: w.store, Links: w.links, Log: log, Now: w.now, MediaMaxBytes: maxFile,
 		Health: map[string]handlers.Check{"database": d.Ping},
 		Ready:  map[string]handlers.Check{"database": d.Ping},
 	}
@@ -133,6 +144,9 @@ func newWorld(t testing.TB, d *db.DB) *world {
 func (w *world) build() {
 	w.accounts = oauth.New(w.oauth)
 	w.deps.Accounts = w.accounts
+	w.inbox.Accounts = w.accounts
+	w.deps.Inbox = inbox.New(w.inbox)
+	w.queue.process = w.deps.Inbox.Process
 	w.api = handlers.New(w.deps)
 }
 
@@ -216,6 +230,16 @@ func (w *world) tenant(name string) tenant {
 type queue struct {
 	mu    sync.Mutex
 	tasks map[string]bool
+	// process does the work of a platform's event, which has its effect at once.
+	process func(ctx context.Context, eventID int64) error
+}
+
+func (q *queue) EnqueueWebhook(ctx context.Context, e *models.WebhookEvent) error {
+	return q.process(ctx, e.ID)
+}
+
+func (q *queue) WebhookState(context.Context, *models.WebhookEvent) (publish.TaskState, error) {
+	return publish.TaskPending, nil
 }
 
 func (q *queue) Enqueue(_ context.Context, t publish.Task) error {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/hibiken/asynq"
 
+	"socialqueue/db"
 	"socialqueue/models"
 	"socialqueue/publish"
 )
@@ -38,6 +39,8 @@ const (
 	TypeTikTokPublish    = "tiktok:publish"
 	TypeInstagramPublish = "instagram:publish"
 	TypeTokenRefresh     = "token:refresh"
+	TypeWebhookProcess   = "webhook:process"
+	TypeNotifyDeliver    = "notify:deliver"
 )
 
 const (
@@ -61,6 +64,19 @@ type payload struct {
 type upkeepPayload struct {
 	Version   int   `json:"v"`
 	AccountID int64 `json:"account_id"`
+}
+
+// webhookPayload is what a task of a platform's event carries.
+type webhookPayload struct {
+	Version int   `json:"v"`
+	EventID int64 `json:"webhook_event_id"`
+}
+
+// deliverPayload is what a task carries that tells an app's endpoint what is due.
+type deliverPayload struct {
+	Version    int    `json:"v"`
+	EndpointID string `json:"endpoint_id"`
+	Fence      int64  `json:"fence"`
 }
 
 // errNewer: a newer program made the task. It waits until one runs here.
@@ -102,15 +118,29 @@ func newTask(name string, content any, correlationID string) (*asynq.Task, error
 	return asynq.NewTaskWithHeaders(name, data, map[string]string{headerCorrelation: correlationID}), nil
 }
 
-// decodeUpkeep reads a task of an account's upkeep. Its error is errNewer for one
-// that a newer program made.
+// decodeInto reads a task's payload. Its error is errNewer for one that a newer
+// program made.
+func decodeInto(t *asynq.Task, into any) error {
+	var v struct {
+		Version int `json:"v"`
+	}
+	err := json.Unmarshal(t.Payload(), &v)
+	if err == nil && v.Version > payloadVersion {
+		return fmt.Errorf("%s, version %d: %w", t.Type(), v.Version, errNewer)
+	}
+	if err == nil {
+		err = json.Unmarshal(t.Payload(), into)
+	}
+	if err != nil {
+		return fmt.Errorf("decode task %s: %w", t.Type(), err)
+	}
+	return nil
+}
+
 func decodeUpkeep(t *asynq.Task) (accountID int64, err error) {
 	var p upkeepPayload
-	if err := json.Unmarshal(t.Payload(), &p); err != nil {
-		return 0, fmt.Errorf("decode task %s: %w", t.Type(), err)
-	}
-	if p.Version > payloadVersion {
-		return 0, fmt.Errorf("%s, version %d: %w", t.Type(), p.Version, errNewer)
+	if err := decodeInto(t, &p); err != nil {
+		return 0, err
 	}
 	if p.AccountID <= 0 {
 		return 0, fmt.Errorf("decode task %s: it names no account", t.Type())
@@ -118,14 +148,32 @@ func decodeUpkeep(t *asynq.Task) (accountID int64, err error) {
 	return p.AccountID, nil
 }
 
-// decode reads a task. Its error is errNewer for one that a newer program made.
+func decodeWebhook(t *asynq.Task) (eventID int64, err error) {
+	var p webhookPayload
+	if err := decodeInto(t, &p); err != nil {
+		return 0, err
+	}
+	if p.EventID <= 0 {
+		return 0, fmt.Errorf("decode task %s: it names no event", t.Type())
+	}
+	return p.EventID, nil
+}
+
+func decodeDeliver(t *asynq.Task) (db.EndpointRun, error) {
+	var p deliverPayload
+	if err := decodeInto(t, &p); err != nil {
+		return db.EndpointRun{}, err
+	}
+	if p.EndpointID == "" {
+		return db.EndpointRun{}, fmt.Errorf("decode task %s: it names no endpoint", t.Type())
+	}
+	return db.EndpointRun{ID: p.EndpointID, Fence: p.Fence}, nil
+}
+
 func decode(t *asynq.Task) (publish.Task, error) {
 	var p payload
-	if err := json.Unmarshal(t.Payload(), &p); err != nil {
-		return publish.Task{}, fmt.Errorf("decode task %s: %w", t.Type(), err)
-	}
-	if p.Version > payloadVersion {
-		return publish.Task{}, fmt.Errorf("%s, version %d: %w", t.Type(), p.Version, errNewer)
+	if err := decodeInto(t, &p); err != nil {
+		return publish.Task{}, err
 	}
 	if p.PostID == "" {
 		return publish.Task{}, fmt.Errorf("decode task %s: it names no post", t.Type())

@@ -53,7 +53,7 @@ func startWorker(t *testing.T, client redis.UniversalClient, opts WorkerOptions,
 	if opts.ShutdownTimeout == 0 {
 		opts.ShutdownTimeout = 5 * time.Second
 	}
-	w := NewWorker(client, run, nil, quiet(), opts)
+	w := NewWorker(client, Work{Runner: run}, quiet(), opts)
 	if err := w.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -154,13 +154,13 @@ func TestUpkeep(t *testing.T) {
 		t.Fatalf("queue = %+v, %v; want one task", info, err)
 	}
 	seen := make(chan int64, 10)
-	w := NewWorker(client, nil, keeperFunc(func(ctx context.Context, id int64) error {
+	w := NewWorker(client, Work{Keeper: keeperFunc(func(ctx context.Context, id int64) error {
 		if observe.CorrelationID(ctx) == "" {
 			t.Error("the upkeep has no correlation id")
 		}
 		seen <- id
 		return nil
-	}), quiet(), WorkerOptions{Concurrency: 2, UploadConcurrency: 1, ShutdownTimeout: 5 * time.Second})
+	})}, quiet(), WorkerOptions{Concurrency: 2, UploadConcurrency: 1, ShutdownTimeout: 5 * time.Second})
 	if err := w.Start(); err != nil {
 		t.Fatal(err)
 	}

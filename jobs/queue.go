@@ -10,7 +10,10 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
+	"socialqueue/db"
+	"socialqueue/inbox"
 	"socialqueue/models"
+	"socialqueue/notify"
 	"socialqueue/oauth"
 	"socialqueue/publish"
 )
@@ -24,6 +27,8 @@ const (
 	transferTimeout = 6 * time.Hour
 	publishTimeout  = 10 * time.Minute
 	upkeepTimeout   = 5 * time.Minute
+	webhookTimeout  = time.Minute
+	deliverTimeout  = 2 * time.Minute
 	// refilledKey is lost whenever Redis loses its content.
 	refilledKey = "socialqueue:refilled"
 	// asynqQueues is Asynq's set of queue names. A client that wrote its names
@@ -42,6 +47,8 @@ type Queue struct {
 var (
 	_ publish.Queue = (*Queue)(nil)
 	_ oauth.Queue   = (*Queue)(nil)
+	_ inbox.Queue   = (*Queue)(nil)
+	_ notify.Queue  = (*Queue)(nil)
 )
 
 // NewQueue makes a Queue on a client that stays the caller's.
@@ -77,18 +84,49 @@ func (q *Queue) EnqueueUpkeep(ctx context.Context, accountID, fence int64) error
 		return err
 	}
 	id := fmt.Sprintf("account-%d:%d", accountID, fence)
-	if err := q.removeDead(id); err != nil {
+	if err := q.removeDead(QueueTokens, id); err != nil {
 		return err
 	}
 	return q.put(ctx, task, id, asynq.Queue(QueueTokens), asynq.Timeout(upkeepTimeout))
 }
 
-// removeDead removes a task of an account that was archived, by hand as nobody
-// else does it: its id would stay taken, and the account alone.
-func (q *Queue) removeDead(id string) error {
-	info, err := q.inspector.GetTaskInfo(QueueTokens, id)
+// EnqueueWebhook puts in a task that gives a platform's event its effect.
+func (q *Queue) EnqueueWebhook(ctx context.Context, e *models.WebhookEvent) error {
+	task, err := newTask(TypeWebhookProcess, webhookPayload{Version: payloadVersion, EventID: e.ID}, e.CorrelationID)
+	if err != nil {
+		return err
+	}
+	return q.put(ctx, task, webhookTaskID(e), asynq.Queue(QueueWebhooks), asynq.Timeout(webhookTimeout))
+}
+
+func webhookTaskID(e *models.WebhookEvent) string { return fmt.Sprintf("webhook-%d:%d", e.ID, e.Fence) }
+
+// WebhookState looks the task of a platform's event up.
+func (q *Queue) WebhookState(_ context.Context, e *models.WebhookEvent) (publish.TaskState, error) {
+	return q.stateOf(QueueWebhooks, webhookTaskID(e))
+}
+
+// EnqueueDeliver puts in a task that tells an endpoint what is due. Its id names the
+// endpoint's fence, so that one which was left behind by a worker's death holds up
+// that very run only.
+func (q *Queue) EnqueueDeliver(ctx context.Context, r db.EndpointRun) error {
+	task, err := newTask(TypeNotifyDeliver, deliverPayload{Version: payloadVersion, EndpointID: r.ID, Fence: r.Fence}, models.NewID())
+	if err != nil {
+		return err
+	}
+	id := fmt.Sprintf("endpoint-%s:%d", r.ID, r.Fence)
+	if err := q.removeDead(QueueNotify, id); err != nil {
+		return err
+	}
+	return q.put(ctx, task, id, asynq.Queue(QueueNotify), asynq.Timeout(deliverTimeout))
+}
+
+// removeDead removes a task that was archived, by hand as nobody else does it: its id
+// would stay taken, and what it was for alone.
+func (q *Queue) removeDead(queue, id string) error {
+	info, err := q.inspector.GetTaskInfo(queue, id)
 	if err == nil && info.State == asynq.TaskStateArchived {
-		err = q.inspector.DeleteTask(QueueTokens, id)
+		err = q.inspector.DeleteTask(queue, id)
 	}
 	if err != nil && !errors.Is(err, asynq.ErrTaskNotFound) && !errors.Is(err, asynq.ErrQueueNotFound) {
 		return fmt.Errorf("look for %s: %w", id, err)
@@ -107,12 +145,16 @@ func (q *Queue) put(ctx context.Context, task *asynq.Task, id string, opts ...as
 
 // State looks a task up.
 func (q *Queue) State(_ context.Context, t publish.Task) (publish.TaskState, error) {
-	info, err := q.inspector.GetTaskInfo(queueOf(t), taskID(t))
+	return q.stateOf(queueOf(t), taskID(t))
+}
+
+func (q *Queue) stateOf(queue, id string) (publish.TaskState, error) {
+	info, err := q.inspector.GetTaskInfo(queue, id)
 	if errors.Is(err, asynq.ErrTaskNotFound) || errors.Is(err, asynq.ErrQueueNotFound) {
 		return publish.TaskMissing, nil
 	}
 	if err != nil {
-		return 0, fmt.Errorf("look up %s: %w", taskID(t), err)
+		return 0, fmt.Errorf("look up %s: %w", id, err)
 	}
 	switch info.State {
 	case asynq.TaskStateActive:

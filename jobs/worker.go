@@ -21,6 +21,9 @@ const (
 	// whose time has come. Both bound how late a post starts.
 	taskCheckInterval    = 100 * time.Millisecond
 	delayedCheckInterval = 200 * time.Millisecond
+	// notifyConcurrency is how many endpoints of apps are told something at once. They
+	// have a pool of their own: whoever is slow to listen holds up no post.
+	notifyConcurrency = 64
 	// newerWait is how long a task of a newer program waits here before it is
 	// offered again.
 	newerWait = time.Minute
@@ -36,6 +39,24 @@ type Keeper interface {
 	Upkeep(ctx context.Context, accountID int64) error
 }
 
+// Listener gives what platforms told its effect.
+type Listener interface {
+	Process(ctx context.Context, eventID int64) error
+}
+
+// Notifier tells apps.
+type Notifier interface {
+	Deliver(ctx context.Context, r db.EndpointRun, drain <-chan struct{}) error
+}
+
+// Work is who does the work of the tasks.
+type Work struct {
+	Runner   Runner
+	Keeper   Keeper
+	Listener Listener
+	Notifier Notifier
+}
+
 // WorkerOptions size a worker.
 type WorkerOptions struct {
 	// Concurrency is how many light jobs run at once, UploadConcurrency how many
@@ -48,8 +69,7 @@ type WorkerOptions struct {
 
 // Worker runs tasks until it is stopped.
 type Worker struct {
-	runner  Runner
-	keeper  Keeper
+	work    Work
 	log     logrus.FieldLogger
 	servers []*asynq.Server
 	pools   []*pool
@@ -59,11 +79,12 @@ type Worker struct {
 
 // NewWorker makes a worker on a client that stays the caller's, who closes it
 // after Stop.
-func NewWorker(client redis.UniversalClient, runner Runner, keeper Keeper, log logrus.FieldLogger, opts WorkerOptions) *Worker {
-	w := &Worker{runner: runner, keeper: keeper, log: log, drain: make(chan struct{})}
-	light := map[string]int{QueueWebhooks: 6, QueueTokens: 6, QueuePublish: 6, QueueNotify: 3, QueueSync: 1}
+func NewWorker(client redis.UniversalClient, work Work, log logrus.FieldLogger, opts WorkerOptions) *Worker {
+	w := &Worker{work: work, log: log, drain: make(chan struct{})}
+	light := map[string]int{QueueWebhooks: 6, QueueTokens: 6, QueuePublish: 6, QueueSync: 1}
 	w.addPool(client, light, opts.Concurrency, opts.ShutdownTimeout)
 	w.addPool(client, map[string]int{QueueUpload: 1}, opts.UploadConcurrency, opts.ShutdownTimeout)
+	w.addPool(client, map[string]int{QueueNotify: 1}, notifyConcurrency, opts.ShutdownTimeout)
 	return w
 }
 
@@ -137,6 +158,10 @@ func (w *Worker) process(ctx context.Context, t *asynq.Task) error {
 		return w.runPost(ctx, t)
 	case TypeTokenRefresh:
 		return w.keepAccount(ctx, t)
+	case TypeWebhookProcess:
+		return w.processWebhook(ctx, t)
+	case TypeNotifyDeliver:
+		return w.deliver(ctx, t)
 	default:
 		return later(newerWait, fmt.Errorf("task type %q is not known here: %w", t.Type(), errNewer))
 	}
@@ -147,7 +172,7 @@ func (w *Worker) runPost(ctx context.Context, t *asynq.Task) error {
 	if err != nil {
 		return undecoded(err)
 	}
-	err = w.runner.RunStep(observe.WithCorrelationID(ctx, task.CorrelationID), task, w.drain)
+	err = w.work.Runner.RunStep(observe.WithCorrelationID(ctx, task.CorrelationID), task, w.drain)
 	if early, ok := errors.AsType[*db.EarlyError](err); ok {
 		return later(early.In, err)
 	}
@@ -159,7 +184,23 @@ func (w *Worker) keepAccount(ctx context.Context, t *asynq.Task) error {
 	if err != nil {
 		return undecoded(err)
 	}
-	return w.keeper.Upkeep(observe.WithCorrelationID(ctx, t.Headers()[headerCorrelation]), id)
+	return w.work.Keeper.Upkeep(observe.WithCorrelationID(ctx, t.Headers()[headerCorrelation]), id)
+}
+
+func (w *Worker) processWebhook(ctx context.Context, t *asynq.Task) error {
+	id, err := decodeWebhook(t)
+	if err != nil {
+		return undecoded(err)
+	}
+	return w.work.Listener.Process(observe.WithCorrelationID(ctx, t.Headers()[headerCorrelation]), id)
+}
+
+func (w *Worker) deliver(ctx context.Context, t *asynq.Task) error {
+	run, err := decodeDeliver(t)
+	if err != nil {
+		return undecoded(err)
+	}
+	return w.work.Notifier.Deliver(ctx, run, w.drain)
 }
 
 // undecoded puts off what a newer program made, and ends what nobody can read.

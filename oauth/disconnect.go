@@ -11,7 +11,6 @@ import (
 	"socialqueue/models"
 	"socialqueue/platform"
 	"socialqueue/platform/instagram"
-	"socialqueue/platform/tiktok"
 )
 
 // finishNow bounds how long the end of an account waits for the platform, and for
@@ -122,29 +121,6 @@ func passing(err error) bool {
 // ErrNotAuthentic: a message does not come from the platform that it names.
 var ErrNotAuthentic = errors.New("the message is not signed by the platform")
 
-// signatureTolerance is how far the time in TikTok's signature may be from ours.
-const signatureTolerance = 5 * time.Minute
-
-// TikTokEvent takes a webhook of TikTok. An authorization that was removed ends
-// the account; every other event is passed over. Its errors are ErrNotAuthentic
-// and those of the database.
-func (s *Service) TikTokEvent(ctx context.Context, signature string, body []byte) error {
-	if s.TikTokWebhookSecret.Empty() {
-		return fmt.Errorf("%w: TIKTOK_WEBHOOK_SECRET is not set", ErrNotAuthentic)
-	}
-	if err := tiktok.VerifySignature(signature, body, s.TikTokWebhookSecret, s.Now(), signatureTolerance); err != nil {
-		return fmt.Errorf("%w: %w", ErrNotAuthentic, err)
-	}
-	event, err := tiktok.ParseEvent(body)
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrNotAuthentic, err)
-	}
-	if event.Name != tiktok.EventAuthorizationRemoved {
-		return nil
-	}
-	return s.removed(ctx, event)
-}
-
 // removedReasons are what TikTok's numbers mean (Webhooks, authorization.removed).
 var removedReasons = map[int64]string{
 	1: "the person disconnected this app at TikTok",
@@ -154,18 +130,20 @@ var removedReasons = map[int64]string{
 	5: "the consent was revoked",
 }
 
-// removed ends the accounts that an event is about. One that was connected after
-// the event was made stays: events come late, and more than once.
-func (s *Service) removed(ctx context.Context, event tiktok.Event) error {
-	accounts, err := s.DB.OAuthAccountsOf(ctx, models.TikTok, event.OpenID)
+// TikTokRemoved takes TikTok's word that a person's authorization was removed at
+// that time, and why by TikTok's numbers: it ends the person's accounts. One that was
+// connected after that stays: events come late, and more than once. It reports
+// whether the person has an account here.
+func (s *Service) TikTokRemoved(ctx context.Context, openID string, reason int64, at time.Time) (known bool, err error) {
+	accounts, err := s.DB.OAuthAccountsOf(ctx, models.TikTok, openID)
 	if err != nil {
-		return err
+		return false, err
 	}
-	reason := removedReasons[event.Reason]
-	if reason == "" {
-		reason = "TikTok removed the authorization"
+	why := removedReasons[reason]
+	if why == "" {
+		why = "TikTok removed the authorization"
 	}
-	return s.deauthorize(ctx, accounts, reason, event.CreatedAt)
+	return len(accounts) > 0, s.deauthorize(ctx, accounts, why, at)
 }
 
 // deauthorize ends accounts whose owner withdrew the consent at that time.

@@ -91,8 +91,8 @@ type Deps struct {
 	Instagram *instagram.Client
 	// PublicURL is how browsers and platforms reach the api.
 	PublicURL string
-	// TikTokWebhookSecret and FacebookAppSecret verify what platforms tell us.
-	TikTokWebhookSecret, FacebookAppSecret secrets.Secret
+	// FacebookAppSecret verifies what Meta tells of a person's consent.
+	FacebookAppSecret secrets.Secret
 	// Log may be nil, for tools whose user reads their output.
 	Log logrus.FieldLogger
 	Now func() time.Time

@@ -82,8 +82,8 @@ func TestOldNewsMeetsNewConsent(t *testing.T) {
 	}()
 	w.untilBlocked(beside, 1)
 	go func() {
-		body := removedEvent("-000one", 1, removedAt)
-		told <- w.TikTokEvent(w.ctx, w.signed(body, w.clock.Now()), []byte(body))
+		_, err := w.TikTokRemoved(w.ctx, "-000one", 1, removedAt)
+		told <- err
 	}()
 	w.untilBlocked(beside, 2)
 	release()

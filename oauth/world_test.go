@@ -168,8 +168,8 @@ func (w *world) build(keys string) {
 	w.must(err)
 	w.deps = oauth.Deps{
 		DB: w.db, Keys: ring, Redis: w.redis, Queue: w.queue, TikTok: tt, Instagram: ig, PublicURL: publicURL,
-		TikTokWebhookSecret: secrets.Secret(o.TikTokClientSecret), FacebookAppSecret: secrets.Secret(o.FacebookAppSecret),
-		Log: log, Now: w.clock.Now,
+		FacebookAppSecret: secrets.Secret(o.FacebookAppSecret),
+		Log:               log, Now: w.clock.Now,
 	}
 	w.Service = oauth.New(w.deps)
 }

@@ -2,6 +2,7 @@ package tiktok
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -38,8 +39,16 @@ const (
 	EventNoLongerAvailable = "post.publish.no_longer_publicaly_available"
 )
 
-// spelledRight is EventNoLongerAvailable as at least one project expects it.
-const spelledRight = "post.publish.no_longer_publicly_available"
+// otherNames are names under which events come, or came, as well: the right
+// spelling, as at least one project expects it; what the events of posts were
+// called before; and those of the guide that this system began with.
+var otherNames = map[string]string{
+	"post.publish.no_longer_publicly_available": EventNoLongerAvailable,
+	"video.upload.failed":                       EventPublishFailed,
+	"video.publish.completed":                   EventPublishComplete,
+	"video.publish":                             EventPublishComplete,
+	"video.delete":                              EventNoLongerAvailable,
+}
 
 // VerifySignature checks the header TikTok-Signature, "t={unix seconds},s={hex}",
 // against the body as it was received: s is the HMAC-SHA256 of t, "." and the
@@ -56,6 +65,18 @@ func VerifySignature(header string, body []byte, secret secrets.Secret, now time
 	}
 	if now.Sub(time.Unix(seconds, 0)).Abs() > tolerance {
 		return ErrStale
+	}
+	return nil
+}
+
+// VerifyPlainSignature checks the header TikTok-Signature in the form of the guide
+// that this system began with: the HMAC-SHA256 of the body in hex. It holds no time,
+// so a message that somebody recorded passes for ever.
+func VerifyPlainSignature(header string, body []byte, secret secrets.Secret) error {
+	mac := hmac.New(sha256.New, []byte(secret.Reveal()))
+	mac.Write(body)
+	if secret.Empty() || !hmac.Equal([]byte(strings.ToLower(header)), []byte(hex.EncodeToString(mac.Sum(nil)))) {
+		return ErrSignature
 	}
 	return nil
 }
@@ -112,22 +133,57 @@ func ParseEvent(body []byte) (Event, error) {
 		Created   wire.Scalar     `json:"create_time"`
 		OpenID    wire.Scalar     `json:"user_openid"`
 		Content   json.RawMessage `json:"content"`
+		// The guide's form.
+		Type      wire.Scalar `json:"type"`
+		PublishID wire.Scalar `json:"publish_id"`
+		VideoID   wire.Scalar `json:"video_id"`
 	}
 	if err := json.Unmarshal(body, &raw); err != nil {
 		return Event{}, fmt.Errorf("%w: %w", ErrEvent, err)
+	}
+	if raw.Name == "" {
+		raw.Name = raw.Type
 	}
 	if raw.Name == "" {
 		return Event{}, fmt.Errorf("%w: it has no name", ErrEvent)
 	}
 	e := Event{
 		ClientKey: string(raw.ClientKey), Name: string(raw.Name), OpenID: string(raw.OpenID),
-		CreatedAt: raw.Created.Time(),
+		CreatedAt: raw.Created.Time(), PublishID: string(raw.PublishID), PostID: idOrNone(raw.VideoID),
 	}
-	if e.Name == spelledRight {
-		e.Name = EventNoLongerAvailable
+	if name, ok := otherNames[e.Name]; ok {
+		e.Name = name
 	}
 	e.take(raw.Content)
 	return e, nil
+}
+
+func idOrNone(s wire.Scalar) string {
+	if !isID(string(s)) {
+		return ""
+	}
+	return string(s)
+}
+
+// DedupeKey is the same for the same event, however often it is sent; there is no
+// event id. Two events of a kind can tell of one post: an inbox share is posted
+// more than once, and a post is hidden and shown again. The time tells those apart;
+// a repetition has the first one's. It is empty for an event that nothing is known
+// of: then only the whole message tells.
+func (e Event) DedupeKey() []string {
+	var at string
+	if !e.CreatedAt.IsZero() {
+		at = strconv.FormatInt(e.CreatedAt.Unix(), 10)
+	}
+	switch e.Name {
+	case EventPublishComplete, EventPubliclyAvailable, EventNoLongerAvailable:
+		return []string{e.Name, e.OpenID, e.PublishID, e.PostID, at}
+	case EventPublishFailed, EventInboxDelivered:
+		return []string{e.Name, e.OpenID, e.PublishID}
+	case EventAuthorizationRemoved:
+		return []string{e.Name, e.OpenID, at}
+	}
+	return nil
 }
 
 // take reads the content, which is JSON within a JSON string; the object itself
@@ -141,15 +197,19 @@ func (e *Event) take(content json.RawMessage) {
 		Reason      wire.Scalar `json:"reason"`
 		FailReason  wire.Scalar `json:"fail_reason"`
 		PublishID   wire.Scalar `json:"publish_id"`
+		ShareID     wire.Scalar `json:"share_id"` // of the older events
 		PostID      wire.Scalar `json:"post_id"`
 		PublishType wire.Scalar `json:"publish_type"`
 	}
 	if json.Unmarshal(content, &c) != nil {
 		return
 	}
-	e.PublishID, e.PublishType, e.FailReason = string(c.PublishID), string(c.PublishType), string(c.FailReason)
-	if isID(string(c.PostID)) {
-		e.PostID = string(c.PostID)
+	e.PublishType, e.FailReason = string(c.PublishType), string(c.FailReason)
+	if id := cmp.Or(c.PublishID, c.ShareID); id != "" {
+		e.PublishID = string(id)
+	}
+	if id := idOrNone(c.PostID); id != "" {
+		e.PostID = id
 	}
 	switch e.Name {
 	case EventAuthorizationRemoved:

@@ -1,7 +1,11 @@
 package tiktok
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -93,7 +97,10 @@ func TestParseEvent(t *testing.T) {
 		"null as content": {`{"event":"x","content":null}`, Event{Name: "x"}},
 		"odd types":       {`{"event":"x","create_time":"1770210873","user_openid":{},"client_key":[]}`, Event{Name: "x", CreatedAt: time.Unix(1770210873, 0).UTC()}},
 		"beyond all time": {`{"event":"x","create_time":9223372036854775807}`, Event{Name: "x"}},
-		"legacy":          {`{"event":"video.publish.completed","content":"{\"share_id\":\"video.6974.VDCx\"}"}`, Event{Name: "video.publish.completed"}},
+		"legacy":          {`{"event":"video.publish.completed","content":"{\"share_id\":\"video.6974.VDCx\"}"}`, Event{Name: EventPublishComplete, PublishID: "video.6974.VDCx"}},
+		"legacy failed":   {`{"event":"video.upload.failed","content":"{\"share_id\":\"video.6974.VDCx\"}"}`, Event{Name: EventPublishFailed, PublishID: "video.6974.VDCx"}},
+		"guide":           {`{"type":"video.publish","publish_id":"p","video_id":"7"}`, Event{Name: EventPublishComplete, PublishID: "p", PostID: "7"}},
+		"guide, deleted":  {`{"type":"video.delete","publish_id":"p","video_id":7}`, Event{Name: EventNoLongerAvailable, PublishID: "p", PostID: "7"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got, err := ParseEvent([]byte(tt.body)); err != nil || got != tt.want {
@@ -105,5 +112,56 @@ func TestParseEvent(t *testing.T) {
 		if got, err := ParseEvent([]byte(body)); !errors.Is(err, ErrEvent) || got != (Event{}) {
 			t.Errorf("%s: got %+v %v", body, got, err)
 		}
+	}
+}
+
+func TestPlainSignature(t *testing.T) {
+	secret, body := secrets.Secret("sim_client_secret"), []byte(`{"type":"video.publish","publish_id":"p","video_id":"7"}`)
+	mac := hmac.New(sha256.New, []byte("sim_client_secret"))
+	mac.Write(body)
+	right := hex.EncodeToString(mac.Sum(nil))
+	for header, want := range map[string]error{
+		right: nil, strings.ToUpper(right): nil, "": ErrSignature, right[:63]: ErrSignature, "t=1,s=" + right: ErrSignature,
+		strings.Repeat("0", 64): ErrSignature,
+	} {
+		if err := VerifyPlainSignature(header, body, secret); !errors.Is(err, want) {
+			t.Errorf("%q: %v, want %v", header, err, want)
+		}
+	}
+	if err := VerifyPlainSignature(right, append(body, ' '), secret); !errors.Is(err, ErrSignature) {
+		t.Errorf("another body: %v", err)
+	}
+	empty := hmac.New(sha256.New, nil)
+	empty.Write(body)
+	if err := VerifyPlainSignature(hex.EncodeToString(empty.Sum(nil)), body, ""); !errors.Is(err, ErrSignature) {
+		t.Errorf("without a secret: %v", err)
+	}
+}
+
+// TestDedupeKey: a repetition has the key of the first, and what happens twice has two.
+func TestDedupeKey(t *testing.T) {
+	at := time.Unix(1790000000, 0)
+	complete := Event{Name: EventPublishComplete, OpenID: "o", PublishID: "p", CreatedAt: at}
+	for name, tt := range map[string]struct {
+		a, b Event
+		same bool
+	}{
+		"repeated":             {complete, complete, true},
+		"another type":         {complete, Event{Name: EventPublishFailed, OpenID: "o", PublishID: "p", CreatedAt: at}, false},
+		"another user":         {complete, Event{Name: EventPublishComplete, OpenID: "o2", PublishID: "p", CreatedAt: at}, false},
+		"another upload":       {complete, Event{Name: EventPublishComplete, OpenID: "o", PublishID: "p2", CreatedAt: at}, false},
+		"posted twice":         {complete, Event{Name: EventPublishComplete, OpenID: "o", PublishID: "p", CreatedAt: at.Add(time.Hour)}, false},
+		"failed, signed again": {Event{Name: EventPublishFailed, PublishID: "p", CreatedAt: at}, Event{Name: EventPublishFailed, PublishID: "p", CreatedAt: at.Add(time.Hour)}, true},
+		"hidden, shown again": {
+			Event{Name: EventPubliclyAvailable, PublishID: "p", PostID: "7", CreatedAt: at},
+			Event{Name: EventPubliclyAvailable, PublishID: "p", PostID: "7", CreatedAt: at.Add(time.Hour)}, false,
+		},
+	} {
+		if same := slices.Equal(tt.a.DedupeKey(), tt.b.DedupeKey()); same != tt.same {
+			t.Errorf("%s: same = %v, want %v", name, same, tt.same)
+		}
+	}
+	if key := (Event{Name: "portability.download.ready"}).DedupeKey(); key != nil {
+		t.Errorf("an event that nothing is known of has the key %q", key)
 	}
 }

@@ -1,0 +1,259 @@
+package notify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"socialqueue/db"
+	"socialqueue/models"
+	"socialqueue/secrets"
+)
+
+const (
+	// sideBySide is how many deliveries to one endpoint are made at once.
+	sideBySide = 8
+	// lease is how long a run may go unheard of before another takes over. It is
+	// prolonged between batches, each of which ends within callTimeout.
+	lease = time.Minute
+	// turn is how long one run may go on. An endpoint that still has something due
+	// then waits for its next turn.
+	turn = 30 * time.Second
+	// writeFor is how long the writing of a try is tried: what is not written is
+	// delivered again.
+	writeFor = 20 * time.Second
+	// failingFor is for how long an endpoint may fail before it is disabled.
+	failingFor = 5 * 24 * time.Hour
+	// jitter spreads waits by up to this share.
+	jitter = 0.1
+)
+
+// waits space the tries of a delivery; the last one repeats until it is given up.
+var waits = []time.Duration{
+	5 * time.Second, 30 * time.Second, 2 * time.Minute, 10 * time.Minute, 30 * time.Minute,
+	time.Hour, 2 * time.Hour, 4 * time.Hour, 8 * time.Hour, 12 * time.Hour,
+}
+
+// rests are how long an endpoint is left alone after failures in a row, whatever
+// they were to deliver; the last one repeats. Then one delivery is tried, and the
+// rest when that worked: an endpoint that is down costs one call each time.
+var rests = []time.Duration{2 * time.Second, 10 * time.Second, 30 * time.Second, 2 * time.Minute, 5 * time.Minute}
+
+// Deliver tells an endpoint what is due, for one turn at most. A task that is not
+// its endpoint's live one has nothing to do, which is no error. It ends soon after
+// drain is closed, and leaves the rest to the next run.
+func (s *Service) Deliver(ctx context.Context, r db.EndpointRun, drain <-chan struct{}) error {
+	now := s.Now()
+	endpoint, err := s.DB.ClaimEndpoint(ctx, r, now, lease)
+	if errors.Is(err, db.ErrStale) || errors.Is(err, db.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	run := &run{
+		Service: s, endpoint: endpoint, drain: drain, until: now.Add(turn),
+		log: s.Log.WithFields(logrus.Fields{"action": "notify:deliver", "endpoint_id": endpoint.ID}),
+	}
+	return run.deliver(ctx)
+}
+
+// run is one turn of an endpoint.
+type run struct {
+	*Service
+	endpoint *models.WebhookEndpoint
+	drain    <-chan struct{}
+	until    time.Time
+	log      logrus.FieldLogger
+}
+
+func (r *run) deliver(ctx context.Context) error {
+	for {
+		keys, err := r.keys()
+		if err != nil {
+			return errors.Join(err, r.end(ctx, db.EndpointHealth{Failures: r.endpoint.Failures + 1, RestUntil: r.in(rests[len(rests)-1])}))
+		}
+		due, err := r.DB.DueDeliveries(ctx, r.endpoint.ID, r.Now(), r.width())
+		if err != nil {
+			return err
+		}
+		if len(due) == 0 || r.over() {
+			return r.end(ctx, r.health())
+		}
+		health := r.judge(r.all(ctx, due, keys))
+		if health.Failures > 0 {
+			return r.end(ctx, health)
+		}
+		if err := r.keep(ctx, health, r.in(lease)); err != nil {
+			return unlessStale(err)
+		}
+	}
+}
+
+// width is how many deliveries are tried at once: one, to an endpoint that failed.
+func (r *run) width() int {
+	if r.endpoint.Failures > 0 {
+		return 1
+	}
+	return sideBySide
+}
+
+func (r *run) over() bool {
+	select {
+	case <-r.drain:
+		return true
+	default:
+		return r.Now().After(r.until)
+	}
+}
+
+func (r *run) in(d time.Duration) *time.Time {
+	at := models.Time(r.Now().Add(d))
+	return &at
+}
+
+// health is what is known of the endpoint already.
+func (r *run) health() db.EndpointHealth {
+	e := r.endpoint
+	return db.EndpointHealth{Failures: e.Failures, FailingSince: e.FailingSince, RestUntil: e.RestUntil}
+}
+
+// keep writes the endpoint's health, and prolongs the claim until then.
+func (r *run) keep(ctx context.Context, h db.EndpointHealth, until *time.Time) error {
+	return db.Persist(ctx, writeFor, func(ctx context.Context) error {
+		return r.DB.KeepEndpoint(ctx, r.endpoint, h, until, r.Now())
+	}, nil)
+}
+
+// end writes the endpoint's health and gives the claim up.
+func (r *run) end(ctx context.Context, h db.EndpointHealth) error {
+	if h.Disable != "" {
+		r.log.WithField("reason", h.Disable).Warn("a webhook endpoint is disabled")
+	}
+	return unlessStale(r.keep(ctx, h, nil))
+}
+
+// unlessStale: that another run has the endpoint, or nobody any more, is no error.
+func unlessStale(err error) error {
+	if errors.Is(err, db.ErrStale) {
+		return nil
+	}
+	return err
+}
+
+// keys are the secrets that sign.
+func (r *run) keys() ([]secrets.Secret, error) {
+	e := r.endpoint
+	secret, err := r.Keys.Open(e.Secret, e.SealedIn(models.ColumnSecret))
+	if err != nil {
+		return nil, fmt.Errorf("open the secret of webhook endpoint %s: %w", e.ID, err)
+	}
+	keys := []secrets.Secret{secret}
+	if e.OldSecretUntil == nil || r.Now().After(*e.OldSecretUntil) {
+		return keys, nil
+	}
+	old, err := r.Keys.Open(e.OldSecret, e.SealedIn(models.ColumnOldSecret))
+	if err != nil {
+		return nil, fmt.Errorf("open the old secret of webhook endpoint %s: %w", e.ID, err)
+	}
+	return append(keys, old), nil
+}
+
+// all tries deliveries side by side.
+func (r *run) all(ctx context.Context, due []models.WebhookDelivery, keys []secrets.Secret) []answer {
+	answers := make([]answer, len(due))
+	var calls sync.WaitGroup
+	for i := range due {
+		calls.Go(func() { answers[i] = r.try(ctx, &due[i], keys) })
+	}
+	calls.Wait()
+	return answers
+}
+
+// try makes one try and writes what came of it.
+func (r *run) try(ctx context.Context, d *models.WebhookDelivery, keys []secrets.Secret) answer {
+	began := r.Now()
+	a := r.sender.send(ctx, r.endpoint.URL, d, keys, began)
+	if ctx.Err() != nil {
+		return answer{} // we ended it: that says nothing of the endpoint
+	}
+	attempt := models.WebhookAttempt{At: began, DurationMs: r.Now().Sub(began).Milliseconds(), StatusCode: a.status, Response: a.body}
+	if a.err != nil {
+		attempt.Error = text([]byte(a.err.Error()))
+	}
+	r.settle(d, a)
+	log := r.log.WithFields(logrus.Fields{
+		"event": d.EventType, "event_id": d.EventID, "delivery_id": d.ID, "correlationId": d.CorrelationID, "duration": attempt.DurationMs, "http_status": a.status,
+	})
+	if a.err != nil {
+		log.WithField("reason", attempt.Error).Info("a webhook was not delivered")
+	} else {
+		log.Info("a webhook was delivered")
+	}
+	err := db.Persist(ctx, writeFor, func(ctx context.Context) error { return r.DB.EndAttempt(ctx, d, attempt) }, nil)
+	if err != nil {
+		log.WithError(err).Warn("could not write the try of a delivery; it is made again")
+	}
+	return a
+}
+
+// settle puts into a delivery what follows from a try.
+func (r *run) settle(d *models.WebhookDelivery, a answer) {
+	now := r.Now()
+	d.Attempts++
+	switch {
+	case a.err == nil:
+		d.Status, d.NextAt, d.SettledAt = models.DeliveryDelivered, nil, &now
+	case !now.Before(d.GiveUpAt):
+		d.Status, d.NextAt, d.SettledAt = models.DeliveryFailed, nil, &now
+	default:
+		next := models.Time(now.Add(max(spread(waits[min(d.Attempts, len(waits))-1]), a.retryAfter)))
+		if next.After(d.GiveUpAt) {
+			next = d.GiveUpAt // the last try
+		}
+		d.NextAt = &next
+	}
+}
+
+// judge says what the answers of a batch tell of the endpoint. One that worked
+// outweighs any that did not: those are about what was delivered, not about who
+// receives it.
+func (r *run) judge(answers []answer) db.EndpointHealth {
+	now, h := r.Now(), r.health()
+	h.RestUntil = nil
+	var failed *answer
+	for i := range answers {
+		switch a := &answers[i]; {
+		case a.status == http.StatusGone:
+			h.Disable = "the endpoint answered 410 Gone"
+			return h
+		case a.err == nil && a.status != 0:
+			return db.EndpointHealth{}
+		case a.err != nil && (failed == nil || a.retryAfter > failed.retryAfter):
+			failed = a
+		}
+	}
+	if failed == nil {
+		return h
+	}
+	h.Failures++
+	if h.FailingSince == nil {
+		h.FailingSince = &now
+	}
+	if now.Sub(*h.FailingSince) >= failingFor {
+		h.Disable = "nothing could be delivered for 5 days; the last time it " + failed.err.Error()
+	}
+	rest := models.Time(now.Add(max(spread(rests[min(h.Failures, len(rests))-1]), failed.retryAfter)))
+	h.RestUntil = &rest
+	return h
+}
+
+func spread(d time.Duration) time.Duration {
+	return d + time.Duration(jitter*rand.Float64()*float64(d)) //nolint:gosec // jitter is no secret
+}
