@@ -1,0 +1,181 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+	"unicode"
+
+	"github.com/spf13/cobra"
+
+	"socialqueue/config"
+	"socialqueue/db"
+	"socialqueue/models"
+)
+
+func webhookCmd() *cobra.Command {
+	return group("webhook", "Look at what the platforms told, and have it processed again", listWebhooksCmd(), replayWebhooksCmd())
+}
+
+// webhookChoice says which events are meant.
+type webhookChoice struct {
+	platform, status, event string
+	limit                   int
+}
+
+// maxWebhooks bounds what one command lists or replays.
+const maxWebhooks = 10_000
+
+func (w *webhookChoice) flags(cmd *cobra.Command, limit int) {
+	f := cmd.Flags()
+	f.StringVar(&w.platform, "platform", "", "tiktok or instagram")
+	f.StringVar(&w.status, "status", "", "pending, processed, unmatched or unknown")
+	f.StringVar(&w.event, "event", "", "the event's name, such as comments")
+	f.IntVar(&w.limit, "limit", limit, "how many at most, the newest first")
+}
+
+func (w *webhookChoice) filter() (db.WebhookFilter, error) {
+	f := db.WebhookFilter{Platform: models.Platform(w.platform), Status: models.WebhookStatus(w.status), Name: w.event, Limit: w.limit}
+	switch {
+	case w.platform != "" && f.Platform != models.TikTok && f.Platform != models.Instagram:
+		return f, fmt.Errorf("--platform %q is neither tiktok nor instagram", w.platform)
+	case w.status != "" && !slices.Contains(models.WebhookStatuses, f.Status):
+		return f, fmt.Errorf("--status %q is none of %v", w.status, models.WebhookStatuses)
+	case w.limit < 1 || w.limit > maxWebhooks:
+		return f, fmt.Errorf("--limit must be from 1 to %d", maxWebhooks)
+	}
+	return f, nil
+}
+
+func listWebhooksCmd() *cobra.Command {
+	var choice webhookChoice
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List what the platforms told, newest first",
+		Long: `List what the platforms told, newest first.
+
+An event is pending while it waits to be processed, or to be tried again because
+what it tells of is not known yet. It is unmatched when that stayed so, and
+unknown when nothing here is done about events of its kind. OUTCOME says why.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			filter, err := choice.filter()
+			if err != nil {
+				return err
+			}
+			return withMigratedDB(cmd.Context(), config.CLI, func(_ config.Config, d *db.DB) error {
+				events, err := d.WebhookEvents(cmd.Context(), filter)
+				if err != nil {
+					return err
+				}
+				if asJSON {
+					return printEvents(cmd.OutOrStdout(), events)
+				}
+				return tabulateEvents(cmd.OutOrStdout(), events)
+			})
+		},
+	}
+	choice.flags(cmd, 50)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line, with what was sent")
+	return cmd
+}
+
+func tabulateEvents(out io.Writer, events []models.WebhookEvent) error {
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "ID\tRECEIVED\tPLATFORM\tEVENT\tACCOUNT\tSTATUS\tOUTCOME")
+	for _, e := range events {
+		fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%s\t%s\n",
+			e.ID, e.ReceivedAt.UTC().Format(time.RFC3339), e.Platform, printable(e.Name), printable(e.Account), e.Status, printable(e.Outcome))
+	}
+	return table.Flush()
+}
+
+// printable leaves out what a terminal or a table would take for an order.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return -1
+		}
+		return r
+	}, s)
+}
+
+// printedEvent is an event for scripts.
+type printedEvent struct {
+	ID         int64                `json:"id"`
+	Platform   models.Platform      `json:"platform"`
+	Event      string               `json:"event"`
+	Account    string               `json:"account"`
+	OccurredAt *time.Time           `json:"occurred_at"`
+	ReceivedAt time.Time            `json:"received_at"`
+	Status     models.WebhookStatus `json:"status"`
+	Outcome    string               `json:"outcome"`
+	Attempts   int                  `json:"attempts"`
+	NextAt     *time.Time           `json:"next_at"`
+	Payload    string               `json:"payload"`
+}
+
+func printEvents(out io.Writer, events []models.WebhookEvent) error {
+	for _, e := range events {
+		err := printJSON(out, printedEvent{
+			ID: e.ID, Platform: e.Platform, Event: e.Name, Account: e.Account, OccurredAt: e.OccurredAt, ReceivedAt: e.ReceivedAt,
+			Status: e.Status, Outcome: e.Outcome, Attempts: e.Attempts, NextAt: e.RunAt, Payload: string(e.Payload),
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func replayWebhooksCmd() *cobra.Command {
+	var choice webhookChoice
+	cmd := &cobra.Command{
+		Use:   "replay [ID...]",
+		Short: "Have events processed again, by their ids or as the flags choose",
+		Long: `Have events processed again, by their ids or as the flags choose.
+
+That does no harm: an event that had its effect has none a second time. The
+running scheduler enqueues them within a second.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			filter, err := choice.filter()
+			if err != nil {
+				return err
+			}
+			if filter.IDs, err = eventIDs(args); err != nil {
+				return err
+			}
+			if len(args) == 0 && filter.Platform == "" && filter.Status == "" && filter.Name == "" {
+				return errors.New("say which events: by their ids, or by --platform, --status or --event")
+			}
+			return withMigratedDB(cmd.Context(), config.CLI, func(_ config.Config, d *db.DB) error {
+				n, err := d.ReplayWebhookEvents(cmd.Context(), filter, models.Time(time.Now()))
+				if err != nil {
+					return err
+				}
+				fmt.Fprintf(cmd.OutOrStdout(), "events that are processed again: %d\n", n)
+				return nil
+			})
+		},
+	}
+	choice.flags(cmd, 1000)
+	return cmd
+}
+
+func eventIDs(args []string) ([]int64, error) {
+	ids := make([]int64, len(args))
+	for i, arg := range args {
+		id, err := strconv.ParseInt(arg, 10, 64)
+		if err != nil || id < 1 {
+			return nil, fmt.Errorf("%q is no id of an event; socialqueue webhook list shows them", arg)
+		}
+		ids[i] = id
+	}
+	return ids, nil
+}
