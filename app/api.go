@@ -47,6 +47,7 @@ type httpServer struct {
 func (c *core) newHTTPServer() *httpServer {
 	return &httpServer{core: c, server: handlers.Server(handlers.New(handlers.Deps{
 		DB: c.db, Posts: c.posts, Accounts: c.tokens, Inbox: c.inbox, Notify: c.notify, Store: c.store, Links: c.links, Log: c.log, Now: c.opts.Now, MediaMaxBytes: c.cfg.MediaMaxBytes,
+		Metrics: c.metrics.Handler(), Operator: handlers.Operator{User: c.cfg.OperatorUser, Password: c.cfg.OperatorPassword},
 		Health: map[string]handlers.Check{
 			"database":  c.db.Ping,
 			"redis":     c.pingRedis,

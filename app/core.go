@@ -18,6 +18,7 @@ import (
 	"socialqueue/media"
 	"socialqueue/notify"
 	"socialqueue/oauth"
+	"socialqueue/observe"
 	"socialqueue/platform/instagram"
 	"socialqueue/platform/tiktok"
 	"socialqueue/publish"
@@ -61,12 +62,14 @@ type core struct {
 	inbox  *inbox.Service
 	notify *notify.Service
 	log    *logrus.Logger
+	// metrics is what this process counts.
+	metrics *observe.Metrics
 }
 
 // openCore opens the servers of the settings. Whatever it opened is closed
 // again if it fails.
 func openCore(ctx context.Context, cfg config.Config, opts Options, conns int) (*core, error) {
-	c := &core{cfg: cfg, opts: opts.withDefaults(), log: opts.Log}
+	c := newCore(cfg, opts)
 	err := c.openServers(ctx, conns)
 	if err == nil {
 		err = c.openStore(ctx)
@@ -78,6 +81,10 @@ func openCore(ctx context.Context, cfg config.Config, opts Options, conns int) (
 		return nil, errors.Join(err, c.Stop(context.WithoutCancel(ctx)))
 	}
 	return c, nil
+}
+
+func newCore(cfg config.Config, opts Options) *core {
+	return &core{cfg: cfg, opts: opts.withDefaults(), log: opts.Log, metrics: observe.NewMetrics()}
 }
 
 func (c *core) openServers(ctx context.Context, conns int) error {
@@ -148,10 +155,10 @@ func (c *core) buildWebhooks() {
 	c.inbox = inbox.New(inbox.Deps{
 		DB: c.db, Queue: c.queue, Posts: c.posts, Accounts: c.tokens, TikTokSecret: c.cfg.TikTokWebhookSecret,
 		TikTokPlain: c.cfg.TikTokWebhookPlain, TikTokTolerance: c.cfg.TikTokWebhookTolerance,
-		InstagramSecret: c.cfg.InstagramWebhookSecret, InstagramToken: c.cfg.InstagramWebhookToken, Log: c.log, Now: c.opts.Now,
+		InstagramSecret: c.cfg.InstagramWebhookSecret, InstagramToken: c.cfg.InstagramWebhookToken, Metrics: c.metrics, Log: c.log, Now: c.opts.Now,
 	})
 	c.notify = notify.New(notify.Deps{
-		DB: c.db, Keys: c.cfg.Keyring, Queue: c.queue, Guard: egress.New(c.cfg.WebhookAllowPrivateHosts), Log: c.log, Now: c.opts.Now,
+		DB: c.db, Keys: c.cfg.Keyring, Queue: c.queue, Guard: egress.New(c.cfg.WebhookAllowPrivateHosts), Metrics: c.metrics, Log: c.log, Now: c.opts.Now,
 	})
 	c.onStop("webhooks", closing(c.notify.Close))
 }

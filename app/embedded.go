@@ -19,7 +19,7 @@ import (
 // Redis, with its data in dir. It is for trying and developing: one process,
 // no replication, and a fraction of the speed.
 func NewEmbedded(ctx context.Context, cfg config.Config, dir string, opts Options) (*AllInOne, error) {
-	c := &core{cfg: cfg, opts: opts.withDefaults(), log: opts.Log}
+	c := newCore(cfg, opts)
 	err := c.openEmbedded(ctx, dir)
 	if err == nil {
 		err = c.openStore(ctx)

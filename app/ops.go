@@ -18,7 +18,7 @@ const (
 )
 
 // opsServer answers the operators of a process that has no API: is it alive,
-// is it ready.
+// is it ready, what did it count.
 type opsServer struct {
 	listenOn string
 	log      logrus.FieldLogger
@@ -26,8 +26,9 @@ type opsServer struct {
 	listener net.Listener
 }
 
-func newOpsServer(addr string, log logrus.FieldLogger, alive func() bool, ready func(context.Context) error) *opsServer {
+func newOpsServer(addr string, log logrus.FieldLogger, metrics http.Handler, alive func() bool, ready func(context.Context) error) *opsServer {
 	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", metrics)
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
 		if !alive() {
 			answer(w, http.StatusServiceUnavailable, "down", errors.New("a loop of this process stands still"))

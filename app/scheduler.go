@@ -22,7 +22,7 @@ func NewScheduler(ctx context.Context, cfg config.Config, opts Options) (*Schedu
 		return nil, err
 	}
 	s := &Scheduler{core: c, scheduler: c.newScheduler()}
-	s.ops = newOpsServer(cfg.OpsAddr, c.log, func() bool { return s.scheduler.Alive(time.Now()) }, c.ready)
+	s.ops = newOpsServer(cfg.OpsAddr, c.log, c.metrics.Handler(), func() bool { return s.scheduler.Alive(time.Now()) }, c.ready)
 	return s, nil
 }
 

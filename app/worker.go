@@ -23,7 +23,7 @@ func NewWorker(ctx context.Context, cfg config.Config, opts Options) (*Worker, e
 	}
 	w := &Worker{core: c}
 	w.worker = c.newWorker()
-	w.ops = newOpsServer(cfg.OpsAddr, c.log, func() bool { return true }, c.ready)
+	w.ops = newOpsServer(cfg.OpsAddr, c.log, c.metrics.Handler(), func() bool { return true }, c.ready)
 	return w, nil
 }
 

@@ -81,6 +81,11 @@ type Config struct {
 	WorkerConcurrency int // WORKER_CONCURRENCY: jobs at once
 	UploadConcurrency int // UPLOAD_CONCURRENCY: heavy transfers at once, in a pool of their own
 
+	// OperatorUser and OperatorPassword are OPERATOR_USER and OPERATOR_PASSWORD: who may
+	// see what the api shows to operators. Without a password nobody may.
+	OperatorUser     string
+	OperatorPassword secrets.Secret
+
 	LogLevel        string        // LOG_LEVEL: trace, debug, info, warn or error
 	LogFormat       string        // LOG_FORMAT: json or text
 	ShutdownTimeout time.Duration // SHUTDOWN_TIMEOUT: for work under way to end
@@ -111,6 +116,7 @@ func defaults(role Role) Config {
 		MediaMaxBytes:          4 << 30,
 		WorkerConcurrency:      64,
 		UploadConcurrency:      8,
+		OperatorUser:           "operator",
 		LogLevel:               "info",
 		LogFormat:              defaultLogFormat(),
 		ShutdownTimeout:        25 * time.Second,

@@ -55,6 +55,9 @@ func Load(role Role, getenv func(string) string) (Config, error) {
 	r.integer("WORKER_CONCURRENCY", &c.WorkerConcurrency, 1, 10_000)
 	r.integer("UPLOAD_CONCURRENCY", &c.UploadConcurrency, 1, 1_000)
 
+	r.text("OPERATOR_USER", &c.OperatorUser)
+	r.secret("OPERATOR_PASSWORD", &c.OperatorPassword)
+
 	r.oneOf("LOG_LEVEL", &c.LogLevel, "trace", "debug", "info", "warn", "error")
 	r.oneOf("LOG_FORMAT", &c.LogFormat, "json", "text")
 	r.duration("SHUTDOWN_TIMEOUT", &c.ShutdownTimeout, time.Second, 10*time.Minute)

@@ -51,7 +51,7 @@ func TestLoadDefaults(t *testing.T) {
 		InstagramUploadURL: "https://rupload.facebook.com", GraphAPIVersion: "v25.0", TikTokWebhookTolerance: 5 * time.Minute,
 		MediaBucketURL: "file://" + dir + "?create_dir=true", MediaMaxBytes: 4 << 30,
 		WorkerConcurrency: 64, UploadConcurrency: 8,
-		LogLevel: "info", LogFormat: "json", ShutdownTimeout: 25 * time.Second,
+		OperatorUser: "operator", LogLevel: "info", LogFormat: "json", ShutdownTimeout: 25 * time.Second,
 	}
 	if c != want {
 		t.Errorf("got  %+v\nwant %+v", c, want)

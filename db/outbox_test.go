@@ -258,7 +258,7 @@ func TestStoreWebhookEvents(t *testing.T) {
 		for i := range many {
 			many[i] = i
 		}
-		first := batch(append(many, 7, 7)...)
+		first := batch(append(many, 2400, 2400)...)
 		f.must(f.StoreWebhookEvents(t.Context(), first))
 		ids := map[int64]bool{}
 		for i, e := range first {

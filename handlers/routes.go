@@ -37,6 +37,9 @@ type Deps struct {
 	Now      func() time.Time
 	// MediaMaxBytes is the largest file that Store takes.
 	MediaMaxBytes int64
+	// Metrics shows what this process counts, to Operator. It may be nil.
+	Metrics  http.Handler
+	Operator Operator
 	// Health holds the checks of /api/health: tiktok, instagram, database and
 	// redis. One that is missing answers as not configured.
 	Health map[string]Check
@@ -70,6 +73,7 @@ func New(deps Deps) *echo.Echo {
 func (a *api) routes(e *echo.Echo) {
 	e.GET("/livez", a.livez)
 	e.GET("/readyz", a.readyz)
+	e.GET("/metrics", a.showMetrics)
 	e.GET("/api/health/:check", a.healthOf)
 	e.GET("/media/:id/:signature", a.mediaLink)
 	e.HEAD("/media/:id/:signature", a.mediaLink)

@@ -54,8 +54,10 @@ type Deps struct {
 	TikTokTolerance time.Duration
 	// InstagramToken is what Meta says when it asks whether this is the right address.
 	InstagramToken secrets.Secret
-	Log            logrus.FieldLogger
-	Now            func() time.Time
+	// Metrics may be nil, where nobody looks at them.
+	Metrics *observe.Metrics
+	Log     logrus.FieldLogger
+	Now     func() time.Time
 }
 
 // Service carries out the use cases of platforms' webhooks. It is safe for concurrent
@@ -68,6 +70,9 @@ type Service struct {
 func New(deps Deps) *Service {
 	now := deps.Now
 	deps.Now = func() time.Time { return models.Time(now()) }
+	if deps.Metrics == nil {
+		deps.Metrics = observe.NewMetrics()
+	}
 	return &Service{Deps: deps}
 }
 
@@ -94,8 +99,26 @@ func (s *Service) keep(ctx context.Context, events []models.WebhookEvent) error 
 	if err := s.DB.StoreWebhookEvents(ctx, events); err != nil {
 		return err
 	}
+	s.count(events)
 	s.enqueue(ctx, events)
 	return nil
+}
+
+// count counts what was stored.
+func (s *Service) count(events []models.WebhookEvent) {
+	for i := range events {
+		outcome := observe.WebhookStored
+		if events[i].ID == 0 {
+			outcome = observe.WebhookDuplicate
+		}
+		s.Metrics.WebhooksReceived.WithLabelValues(string(events[i].Platform), outcome).Inc()
+	}
+}
+
+// refuse counts a message that is not authentic, and says why.
+func (s *Service) refuse(p models.Platform, err error) error {
+	s.Metrics.WebhooksReceived.WithLabelValues(string(p), observe.WebhookRefused).Inc()
+	return fmt.Errorf("%w: %w", ErrNotAuthentic, err)
 }
 
 // enqueue is the fast path of every task. What it does not get into Redis is noted, so
@@ -157,5 +180,3 @@ func timeOrNil(t time.Time) *time.Time {
 	t = models.Time(t)
 	return &t
 }
-
-func notAuthentic(err error) error { return fmt.Errorf("%w: %w", ErrNotAuthentic, err) }

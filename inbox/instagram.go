@@ -16,7 +16,7 @@ import (
 func (s *Service) Handshake(mode, token, challenge string) (string, error) {
 	want, got := sha256.Sum256([]byte(s.InstagramToken.Reveal())), sha256.Sum256([]byte(token))
 	if s.InstagramToken.Empty() || mode != "subscribe" || subtle.ConstantTimeCompare(want[:], got[:]) != 1 {
-		return "", notAuthentic(errors.New("hub.verify_token is not INSTAGRAM_WEBHOOK_VERIFY_TOKEN"))
+		return "", s.refuse(models.Instagram, errors.New("hub.verify_token is not INSTAGRAM_WEBHOOK_VERIFY_TOKEN"))
 	}
 	return challenge, nil
 }
@@ -26,14 +26,14 @@ func (s *Service) Handshake(mode, token, challenge string) (string, error) {
 // of them nothing is stored.
 func (s *Service) ReceiveInstagram(ctx context.Context, sha256Header, sha1Header string, body []byte) error {
 	if s.InstagramSecret.Empty() {
-		return notAuthentic(errors.New("INSTAGRAM_WEBHOOK_SECRET is not set"))
+		return s.refuse(models.Instagram, errors.New("INSTAGRAM_WEBHOOK_SECRET is not set"))
 	}
 	if err := instagram.VerifyHubSignature(sha256Header, sha1Header, body, s.InstagramSecret); err != nil {
-		return notAuthentic(err)
+		return s.refuse(models.Instagram, err)
 	}
 	notices, err := instagram.ParseNotices(body)
 	if err != nil {
-		return notAuthentic(err)
+		return s.refuse(models.Instagram, err)
 	}
 	events := make([]models.WebhookEvent, len(notices))
 	for i, n := range notices {

@@ -65,6 +65,9 @@ func (s *Service) Process(ctx context.Context, id int64) error {
 		o = s.trouble(ctx, e, err)
 	}
 	s.settle(e, o)
+	if e.SettledAt != nil {
+		s.Metrics.WebhookSeconds.WithLabelValues(string(e.Platform), string(e.Status)).Observe(e.SettledAt.Sub(e.ReceivedAt).Seconds())
+	}
 	s.log(ctx).WithFields(logrus.Fields{
 		"provider": e.Platform, "action": "webhook:process", "event": e.Name, "webhook_event_id": e.ID, "status": e.Status, "outcome": e.Outcome,
 	}).Info("webhook event")

@@ -19,7 +19,7 @@ func (s *Service) ReceiveTikTok(ctx context.Context, signature string, body []by
 	}
 	event, err := tiktok.ParseEvent(body)
 	if err != nil {
-		return notAuthentic(err)
+		return s.refuse(models.TikTok, err)
 	}
 	return s.keep(ctx, []models.WebhookEvent{{
 		Platform: models.TikTok, DedupeKey: dedupeKey(event.DedupeKey(), body), Name: event.Name, Account: event.OpenID,
@@ -29,14 +29,14 @@ func (s *Service) ReceiveTikTok(ctx context.Context, signature string, body []by
 
 func (s *Service) verifyTikTok(signature string, body []byte) error {
 	if s.TikTokSecret.Empty() {
-		return notAuthentic(errors.New("TIKTOK_WEBHOOK_SECRET is not set"))
+		return s.refuse(models.TikTok, errors.New("TIKTOK_WEBHOOK_SECRET is not set"))
 	}
 	err := tiktok.VerifySignature(signature, body, s.TikTokSecret, s.Now(), s.TikTokTolerance)
 	if err != nil && s.TikTokPlain && tiktok.VerifyPlainSignature(signature, body, s.TikTokSecret) == nil {
 		return nil
 	}
 	if err != nil {
-		return notAuthentic(err)
+		return s.refuse(models.TikTok, err)
 	}
 	return nil
 }

@@ -24,6 +24,7 @@ import (
 	"socialqueue/db"
 	"socialqueue/egress"
 	"socialqueue/models"
+	"socialqueue/observe"
 	"socialqueue/secrets"
 )
 
@@ -45,8 +46,10 @@ type Deps struct {
 	Queue Queue
 	// Guard decides where endpoints may be.
 	Guard *egress.Guard
-	Log   logrus.FieldLogger
-	Now   func() time.Time
+	// Metrics may be nil, where nobody looks at them.
+	Metrics *observe.Metrics
+	Log     logrus.FieldLogger
+	Now     func() time.Time
 }
 
 // Service carries out the use cases of webhook endpoints. It is safe for concurrent
@@ -60,6 +63,9 @@ type Service struct {
 func New(deps Deps) *Service {
 	now := deps.Now
 	deps.Now = func() time.Time { return models.Time(now()) }
+	if deps.Metrics == nil {
+		deps.Metrics = observe.NewMetrics()
+	}
 	return &Service{Deps: deps, sender: newSender(deps.Guard)}
 }
 
