@@ -70,9 +70,10 @@ func devEnv(dir string) (map[string]string, error) {
 		return nil, fmt.Errorf("find the data folder: %w", err)
 	}
 	defaults := map[string]string{
-		"HTTP_ADDR":                 "127.0.0.1:3000",
-		"MEDIA_BUCKET_URL":          "file://" + filepath.ToSlash(abs) + "/media?create_dir=true",
-		"MEDIA_ALLOW_PRIVATE_HOSTS": "true",
+		"HTTP_ADDR":                   "127.0.0.1:3000",
+		"MEDIA_BUCKET_URL":            "file://" + filepath.ToSlash(abs) + "/media?create_dir=true",
+		"MEDIA_ALLOW_PRIVATE_HOSTS":   "true",
+		"WEBHOOK_ALLOW_PRIVATE_HOSTS": "true",
 	}
 	for name, value := range defaults {
 		env[name] = orDefault(env[name], value)
