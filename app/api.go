@@ -47,7 +47,8 @@ type httpServer struct {
 func (c *core) newHTTPServer() *httpServer {
 	return &httpServer{core: c, server: handlers.Server(handlers.New(handlers.Deps{
 		DB: c.db, Posts: c.posts, Accounts: c.tokens, Inbox: c.inbox, Notify: c.notify, Store: c.store, Links: c.links, Log: c.log, Now: c.opts.Now, MediaMaxBytes: c.cfg.MediaMaxBytes,
-		Metrics: c.metrics.Handler(), Operator: handlers.Operator{User: c.cfg.OperatorUser, Password: c.cfg.OperatorPassword},
+		Metrics: c.metrics.Handler(), Monitoring: c.monitoring(),
+		Operator: handlers.Operator{User: c.cfg.OperatorUser, Password: c.cfg.OperatorPassword, ReadOnly: c.cfg.OperatorReadOnly},
 		Health: map[string]handlers.Check{
 			"database":  c.db.Ping,
 			"redis":     c.pingRedis,
@@ -56,6 +57,16 @@ func (c *core) newHTTPServer() *httpServer {
 		},
 		Ready: map[string]handlers.Check{"servers": c.shownReady, "worker": c.workerAlive},
 	}))}
+}
+
+// monitoring is the page of the queues.
+func (c *core) monitoring() handlers.Monitoring {
+	if c.cfg.OperatorPassword.Empty() {
+		return handlers.Monitoring{}
+	}
+	return handlers.Monitoring{
+		Operator: jobs.Monitor(c.redis, handlers.MonitoringRoot, false), Viewer: jobs.Monitor(c.redis, handlers.MonitoringRoot, true),
+	}
 }
 
 // shownReady is ready with the reasons that an operator can do something about

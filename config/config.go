@@ -85,6 +85,9 @@ type Config struct {
 	// see what the api shows to operators. Without a password nobody may.
 	OperatorUser     string
 	OperatorPassword secrets.Secret
+	// OperatorReadOnly is OPERATOR_READONLY_PASSWORD: the password, with the same user,
+	// of who may look and do nothing.
+	OperatorReadOnly secrets.Secret
 
 	LogLevel        string        // LOG_LEVEL: trace, debug, info, warn or error
 	LogFormat       string        // LOG_FORMAT: json or text

@@ -57,6 +57,7 @@ func Load(role Role, getenv func(string) string) (Config, error) {
 
 	r.text("OPERATOR_USER", &c.OperatorUser)
 	r.secret("OPERATOR_PASSWORD", &c.OperatorPassword)
+	r.secret("OPERATOR_READONLY_PASSWORD", &c.OperatorReadOnly)
 
 	r.oneOf("LOG_LEVEL", &c.LogLevel, "trace", "debug", "info", "warn", "error")
 	r.oneOf("LOG_FORMAT", &c.LogFormat, "json", "text")

@@ -3,9 +3,14 @@ package handlers
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"net"
 	"net/http"
+	"net/url"
+	"sync"
+	"time"
 
 	"github.com/labstack/echo/v4"
+	"golang.org/x/time/rate"
 
 	"socialqueue/secrets"
 )
@@ -14,25 +19,176 @@ import (
 type Operator struct {
 	User     string
 	Password secrets.Secret
+	// ReadOnly is the password, with the same user, of who may look and do nothing;
+	// empty: nobody.
+	ReadOnly secrets.Secret
 }
 
-// is reports whether these are the operator's.
-func (o Operator) is(user, password string) bool {
+// role is what somebody may do of what is for operators.
+type role uint8
+
+const (
+	nobody role = iota
+	viewer
+	operator
+)
+
+// roleOf tells what somebody may do who gives these.
+func (o Operator) roleOf(user, password string) role {
+	switch {
+	case o.Password.Empty():
+		return nobody
+	case same(o.User, o.Password.Reveal(), user, password):
+		return operator
+	case !o.ReadOnly.Empty() && same(o.User, o.ReadOnly.Reveal(), user, password):
+		return viewer
+	}
+	return nobody
+}
+
+func same(user, password, givenUser, givenPassword string) bool {
 	sum := func(u, p string) [sha256.Size]byte { return sha256.Sum256([]byte(u + "\x00" + p)) }
-	want, got := sum(o.User, o.Password.Reveal()), sum(user, password)
+	want, got := sum(user, password), sum(givenUser, givenPassword)
 	return subtle.ConstantTimeCompare(want[:], got[:]) == 1
 }
 
-// showMetrics shows them to operators. Where no password is set there is nothing to
-// find here.
+const roleKey = "operator"
+
+// operators lets operators pass, and nobody who only looks where something is done.
+// Where no password is set there is nothing to find.
+func (a *api) operators(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if a.Operator.Password.Empty() {
+			return echo.ErrNotFound
+		}
+		r, host := c.Request(), remoteHost(c.Request())
+		if !a.guesses.allowed(host) {
+			return &problem{
+				status: http.StatusTooManyRequests, code: codeRateLimited, retryAfter: "60",
+				detail: "too many wrong passwords came from this address; wait a minute",
+			}
+		}
+		user, password, given := r.BasicAuth()
+		who := a.Operator.roleOf(user, password)
+		if who == nobody {
+			if given {
+				a.guesses.wrong(host)
+				a.logOf(c).WithField("remote", host).Warn("a wrong operator password")
+			}
+			c.Response().Header().Set(echo.HeaderWWWAuthenticate, `Basic realm="socialqueue", charset="UTF-8"`)
+			return &problem{status: http.StatusUnauthorized, code: codeUnauthorized, detail: "this is for operators: OPERATOR_USER and OPERATOR_PASSWORD"}
+		}
+		if err := a.mayDo(c, who); err != nil {
+			return err
+		}
+		c.Set(roleKey, who)
+		return next(c)
+	}
+}
+
+// mayDo refuses what somebody who only looks wants to do, and what another site has
+// an operator's browser do: it sends the password along by itself. What is done is
+// logged, with who did it.
+func (a *api) mayDo(c echo.Context, who role) error {
+	r := c.Request()
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		return nil
+	}
+	if !sameOrigin(r) {
+		return &problem{status: http.StatusForbidden, code: codeForbidden, detail: "this was asked for by another site"}
+	}
+	if who != operator {
+		return &problem{status: http.StatusForbidden, code: codeForbidden, detail: "this password may look only"}
+	}
+	a.logOf(c).WithFields(map[string]any{
+		"action": "operator", "remote": remoteHost(r), "method": r.Method, "path": r.URL.Path,
+	}).Warn("an operator did something")
+	return nil
+}
+
+// sameOrigin reports whether a request comes from a page of ours, or from no page at
+// all. Browsers tell the one or the other header with everything that is no GET.
+func sameOrigin(r *http.Request) bool {
+	if site := r.Header.Get("Sec-Fetch-Site"); site != "" && site != "same-origin" && site != "none" {
+		return false
+	}
+	origin := r.Header.Get(echo.HeaderOrigin)
+	if origin == "" {
+		return true
+	}
+	u, err := url.Parse(origin)
+	return err == nil && u.Host == r.Host
+}
+
+func remoteHost(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
+}
+
+const (
+	// guessesAtOnce is how many wrong passwords an address may send, guessEvery how
+	// soon it may send another.
+	guessesAtOnce = 10
+	guessEvery    = 6 * time.Second
+	// maxGuessers bounds the addresses that are remembered.
+	maxGuessers = 10_000
+)
+
+// guesses limits wrong passwords, by the address that they come from.
+type guesses struct {
+	mu sync.Mutex
+	of map[string]*rate.Limiter
+}
+
+func (g *guesses) allowed(host string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	l := g.of[host]
+	return l == nil || l.Tokens() >= 1
+}
+
+func (g *guesses) wrong(host string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.of == nil || len(g.of) >= maxGuessers {
+		g.of = map[string]*rate.Limiter{} // so many at once are an attack from everywhere, which this does not stop
+	}
+	if g.of[host] == nil {
+		g.of[host] = rate.NewLimiter(rate.Every(guessEvery), guessesAtOnce)
+	}
+	g.of[host].Allow()
+}
+
+// showMetrics shows operators what this process counts.
 func (a *api) showMetrics(c echo.Context) error {
-	if a.Metrics == nil || a.Operator.Password.Empty() {
+	if a.Metrics == nil {
 		return echo.ErrNotFound
 	}
-	if user, password, ok := c.Request().BasicAuth(); !ok || !a.Operator.is(user, password) {
-		c.Response().Header().Set(echo.HeaderWWWAuthenticate, `Basic realm="socialqueue", charset="UTF-8"`)
-		return &problem{status: http.StatusUnauthorized, code: codeUnauthorized, detail: "this is for operators: OPERATOR_USER and OPERATOR_PASSWORD"}
-	}
 	a.Metrics.ServeHTTP(c.Response(), c.Request())
+	return nil
+}
+
+// Monitoring is the page of the queues, for operators and for those who only look.
+type Monitoring struct {
+	Operator, Viewer http.Handler
+}
+
+// MonitoringRoot is where that page lives.
+const MonitoringRoot = "/monitoring"
+
+func (a *api) monitor(c echo.Context) error {
+	page := a.Monitoring.Viewer
+	if c.Get(roleKey) == operator {
+		page = a.Monitoring.Operator
+	}
+	if page == nil {
+		return echo.ErrNotFound
+	}
+	r := c.Request()
+	r.Body = http.MaxBytesReader(c.Response(), r.Body, maxJSON)
+	page.ServeHTTP(c.Response(), r)
 	return nil
 }

@@ -2,12 +2,117 @@ package handlers_test
 
 import (
 	"encoding/base64"
+	"io"
+	"net/http"
 	"strings"
 	"testing"
 
 	"socialqueue/handlers"
 	"socialqueue/observe"
 )
+
+// operatorWorld has an operator, one who only looks, and a page for each.
+func operatorWorld(t *testing.T) *world {
+	w := sqliteWorld(t)
+	w.deps.Operator = handlers.Operator{User: "operator", Password: "sesame", ReadOnly: "window"}
+	page := func(name string) http.Handler {
+		return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+			if _, err := io.Copy(io.Discard, r.Body); err != nil {
+				rw.WriteHeader(http.StatusRequestEntityTooLarge)
+				return
+			}
+			_, _ = io.WriteString(rw, name+" "+r.URL.Path)
+		})
+	}
+	w.deps.Monitoring = handlers.Monitoring{Operator: page("operator"), Viewer: page("viewer")}
+	w.build()
+	return w
+}
+
+// as makes a call with basic auth.
+func as(credentials, method, path string, headers ...string) call {
+	c := call{method: method, path: path, noKey: true, headers: map[string]string{}}
+	if credentials != "" {
+		c.headers["Authorization"] = "Basic " + base64.StdEncoding.EncodeToString([]byte(credentials))
+	}
+	for i := 0; i < len(headers); i += 2 {
+		c.headers[headers[i]] = headers[i+1]
+	}
+	return c
+}
+
+// Who may do what with the page of the queues, and from where.
+func TestMonitoring(t *testing.T) {
+	w := operatorWorld(t)
+	const op, viewer, pause = "operator:sesame", "operator:window", "/monitoring/api/queues/publish:pause"
+	for name, tt := range map[string]struct {
+		call   call
+		status int
+		body   string // of a page that was reached
+	}{
+		"operator looks":             {as(op, "GET", "/monitoring"), 200, "operator /monitoring"},
+		"operator looks deeper":      {as(op, "GET", "/monitoring/queues/publish"), 200, "operator /monitoring/queues/publish"},
+		"viewer looks":               {as(viewer, "GET", "/monitoring"), 200, "viewer /monitoring"},
+		"nobody looks":               {as("", "GET", "/monitoring"), 401, ""},
+		"a key looks":                {call{method: "GET", path: "/monitoring"}, 401, ""},
+		"another user":               {as("admin:sesame", "GET", "/monitoring"), 401, ""},
+		"both passwords swapped":     {as("sesame:operator", "GET", "/monitoring"), 401, ""},
+		"operator acts":              {as(op, "POST", pause), 200, "operator " + pause},
+		"operator acts, same origin": {as(op, "POST", pause, "Origin", "http://example.com", "Sec-Fetch-Site", "same-origin"), 200, "operator " + pause},
+		"viewer acts":                {as(viewer, "POST", pause), 403, ""},
+		"viewer deletes":             {as(viewer, "DELETE", "/monitoring/api/queues/publish"), 403, ""},
+		"nobody acts":                {as("", "POST", pause), 401, ""},
+		"another site":               {as(op, "POST", pause, "Origin", "https://evil.example"), 403, ""},
+		"another port":               {as(op, "DELETE", pause, "Origin", "http://example.com:81"), 403, ""},
+		"no site at all":             {as(op, "POST", pause, "Origin", "null"), 403, ""},
+		"another site, hidden":       {as(op, "POST", pause, "Sec-Fetch-Site", "cross-site"), 403, ""},
+		"a neighbour":                {as(op, "POST", pause, "Sec-Fetch-Site", "same-site"), 403, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := w.in(t)
+			r := w.do(tt.call)
+			if r.status != tt.status || (tt.body != "" && string(r.body) != tt.body) {
+				t.Errorf("answer %d %s, want %d %s", r.status, r.body, tt.status, tt.body)
+			}
+		})
+	}
+	big := as(op, "POST", pause)
+	big.body = strings.NewReader(strings.Repeat("x", 2<<20))
+	w.do(big).want(413)
+}
+
+// What an operator does is logged, and what one sees is not.
+func TestOperatorsAreLogged(t *testing.T) {
+	w := operatorWorld(t)
+	const what = "an operator did something"
+	w.do(as("operator:sesame", "GET", "/monitoring")).want(200)
+	w.do(as("operator:window", "POST", "/monitoring/api/x")).want(403)
+	if strings.Contains(w.log.String(), what) {
+		t.Error("looking is logged as doing")
+	}
+	w.do(as("operator:sesame", "DELETE", "/monitoring/api/queues/publish")).want(200)
+	if log := w.log.String(); !strings.Contains(log, what) || !strings.Contains(log, "/monitoring/api/queues/publish") || strings.Contains(log, "sesame") {
+		t.Errorf("the log says %s", log)
+	}
+}
+
+// Whoever guesses passwords has to wait after ten; right ones do not wait for others'
+// guesses to end, from another address.
+func TestGuessing(t *testing.T) {
+	w := operatorWorld(t)
+	for range 10 {
+		w.do(as("operator:wrong", "GET", "/monitoring")).wantProblem(401, "UNAUTHORIZED", "")
+	}
+	r := w.do(as("operator:wrong", "GET", "/metrics"))
+	r.wantProblem(429, "RATE_LIMITED", "")
+	if r.header.Get("Retry-After") == "" {
+		t.Error("it does not say how long to wait")
+	}
+	w.do(as("operator:sesame", "GET", "/monitoring")).wantProblem(429, "RATE_LIMITED", "")
+	elsewhere := as("operator:sesame", "GET", "/monitoring")
+	elsewhere.from = "192.0.2.7:1234"
+	w.do(elsewhere).want(200)
+}
 
 // Metrics are the operator's. Where no password is set there is nothing to find.
 func TestMetrics(t *testing.T) {

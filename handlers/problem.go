@@ -28,6 +28,8 @@ const (
 	codeTooLarge     = "TOO_LARGE"
 	codeUnavailable  = "UNAVAILABLE"
 	codeWebhook      = "WEBHOOK_INVALID"
+	codeForbidden    = "FORBIDDEN"
+	codeRateLimited  = "RATE_LIMITED"
 	codeInternal     = "INTERNAL"
 )
 
@@ -40,6 +42,8 @@ var titles = map[string]string{
 	codeTooLarge:     "Too large",
 	codeUnavailable:  "Not available at the moment",
 	codeWebhook:      "The message is not signed by the platform",
+	codeForbidden:    "Not allowed",
+	codeRateLimited:  "Too many requests",
 	codeInternal:     "Internal error",
 }
 

@@ -40,6 +40,8 @@ type Deps struct {
 	// Metrics shows what this process counts, to Operator. It may be nil.
 	Metrics  http.Handler
 	Operator Operator
+	// Monitoring may be empty.
+	Monitoring Monitoring
 	// Health holds the checks of /api/health: tiktok, instagram, database and
 	// redis. One that is missing answers as not configured.
 	Health map[string]Check
@@ -52,6 +54,8 @@ type api struct {
 	keys   *keyCache
 	health map[string]*probe
 	ready  map[string]*probe
+	// guesses are the wrong passwords of operators.
+	guesses guesses
 }
 
 // New builds the API.
@@ -73,7 +77,9 @@ func New(deps Deps) *echo.Echo {
 func (a *api) routes(e *echo.Echo) {
 	e.GET("/livez", a.livez)
 	e.GET("/readyz", a.readyz)
-	e.GET("/metrics", a.showMetrics)
+	e.GET("/metrics", a.showMetrics, a.operators)
+	e.Any(MonitoringRoot, a.monitor, a.operators)
+	e.Any(MonitoringRoot+"/*", a.monitor, a.operators)
 	e.GET("/api/health/:check", a.healthOf)
 	e.GET("/media/:id/:signature", a.mediaLink)
 	e.HEAD("/media/:id/:signature", a.mediaLink)

@@ -287,6 +287,7 @@ type call struct {
 	body         io.Reader
 	contentType  string
 	headers      map[string]string
+	from         string // the caller's address; empty is one that is always the same
 }
 
 func (w *world) request(c call) *http.Request {
@@ -317,6 +318,9 @@ func (w *world) request(c call) *http.Request {
 	}
 	for name, value := range c.headers {
 		r.Header.Set(name, value)
+	}
+	if c.from != "" {
+		r.RemoteAddr = c.from
 	}
 	return r
 }

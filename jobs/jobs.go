@@ -58,6 +58,9 @@ type payload struct {
 	Version int    `json:"v"`
 	PostID  string `json:"post_id"`
 	Fence   int64  `json:"fence"`
+	// Platform and AccountID are for operators who look at the queue.
+	Platform  models.Platform `json:"platform"`
+	AccountID int64           `json:"account_id"`
 }
 
 // upkeepPayload is what a task of an account's upkeep carries.
@@ -104,7 +107,7 @@ func queueOf(t publish.Task) string {
 func taskID(t publish.Task) string { return fmt.Sprintf("%s:%d", t.PostID, t.Fence) }
 
 func encode(t publish.Task) (*asynq.Task, error) {
-	return newTask(typeOf(t), payload{Version: payloadVersion, PostID: t.PostID, Fence: t.Fence}, t.CorrelationID)
+	return newTask(typeOf(t), payload{Version: payloadVersion, PostID: t.PostID, Fence: t.Fence, Platform: t.Platform, AccountID: t.AccountID}, t.CorrelationID)
 }
 
 func newTask(name string, content any, correlationID string) (*asynq.Task, error) {

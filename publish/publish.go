@@ -36,6 +36,7 @@ type Task struct {
 	// is no longer the row's has nothing to do.
 	Fence         int64
 	Platform      models.Platform
+	AccountID     int64
 	Step          models.Step
 	At            time.Time
 	CorrelationID string
@@ -43,7 +44,7 @@ type Task struct {
 
 // TaskOf is the task that a post's next run needs.
 func TaskOf(p *models.Post) Task {
-	t := Task{PostID: p.ID, Fence: p.Fence, Platform: p.Platform, Step: p.Step, CorrelationID: p.CorrelationID}
+	t := Task{PostID: p.ID, Fence: p.Fence, Platform: p.Platform, AccountID: p.AccountID(), Step: p.Step, CorrelationID: p.CorrelationID}
 	if p.RunAt != nil {
 		t.At = *p.RunAt
 	}

@@ -1,0 +1,147 @@
+package jobs
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"regexp"
+	"strings"
+
+	"github.com/hibiken/asynqmon"
+	"github.com/redis/go-redis/v9"
+)
+
+// Monitor makes the operators' page of the queues, asynqmon, which lives under root.
+// It shows of a task what it is about. The client stays the caller's.
+//
+// asynqmon itself knows no users: whoever serves this has to.
+func Monitor(client redis.UniversalClient, root string, readOnly bool) http.Handler {
+	return shutIn(asynqmon.New(asynqmon.Options{
+		RootPath: root, RedisConnOpt: sharedRedis{client}, ReadOnly: readOnly,
+		PayloadFormatter: asynqmon.PayloadFormatterFunc(showPayload),
+		ResultFormatter:  asynqmon.ResultFormatterFunc(func(string, []byte) string { return "" }), // no task has one
+	}))
+}
+
+// sharedRedis gives asynqmon our client.
+type sharedRedis struct{ client redis.UniversalClient }
+
+// MakeRedisClient implements asynq.RedisConnOpt.
+func (s sharedRedis) MakeRedisClient() any { return s.client }
+
+// shownFields are what payloads may hold: ids, and nothing that is a secret. What
+// else a task holds, of a newer program or of somebody else, is not shown.
+var shownFields = []string{"v", "post_id", "fence", "platform", "account_id", "webhook_event_id", "endpoint_id"}
+
+func showPayload(_ string, payload []byte) string {
+	var held map[string]json.RawMessage
+	if json.Unmarshal(payload, &held) != nil {
+		return "(not shown: it is none of ours)"
+	}
+	shown := map[string]json.RawMessage{}
+	for _, name := range shownFields {
+		if value, ok := held[name]; ok {
+			shown[name] = value
+		}
+	}
+	text, err := json.Marshal(shown)
+	if err != nil {
+		return "(not shown)"
+	}
+	if len(shown) < len(held) {
+		return string(text) + " and what is not shown"
+	}
+	return string(text)
+}
+
+// maxPage is the largest page that is rewritten; asynqmon's own has a few thousand
+// bytes.
+const maxPage = 1 << 20
+
+// shutIn serves asynqmon's pages so that they load nothing from elsewhere and run no
+// script that is not theirs.
+func shutIn(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		page := &pageWriter{ResponseWriter: w}
+		next.ServeHTTP(page, r)
+		page.flush()
+	})
+}
+
+// pageWriter holds HTML back until it is whole, and passes the rest on.
+type pageWriter struct {
+	http.ResponseWriter
+	status int
+	begun  bool
+	isPage bool
+	page   bytes.Buffer
+}
+
+func (p *pageWriter) WriteHeader(status int) { p.status = status }
+
+func (p *pageWriter) Write(b []byte) (int, error) {
+	if !p.begun {
+		p.begin(b)
+	}
+	if p.isPage && p.page.Len()+len(b) <= maxPage {
+		return p.page.Write(b)
+	}
+	return p.ResponseWriter.Write(b)
+}
+
+// begin decides what is written by its first bytes: asynqmon's index has no type.
+func (p *pageWriter) begin(b []byte) {
+	p.begun = true
+	h := p.Header()
+	if h.Get("Content-Type") == "" {
+		h.Set("Content-Type", http.DetectContentType(b))
+	}
+	if bytes.HasPrefix(b, []byte("{")) || bytes.HasPrefix(b, []byte("[")) {
+		h.Set("Content-Type", "application/json") // asynqmon leaves it to be guessed
+	}
+	p.isPage = strings.HasPrefix(h.Get("Content-Type"), "text/html")
+	if !p.isPage {
+		p.head()
+	}
+}
+
+func (p *pageWriter) head() {
+	if p.status != 0 {
+		p.ResponseWriter.WriteHeader(p.status)
+	}
+}
+
+func (p *pageWriter) flush() {
+	if !p.isPage {
+		if !p.begun {
+			p.head()
+		}
+		return
+	}
+	page := outsideLinks.ReplaceAll(p.page.Bytes(), nil)
+	p.Header().Set("Content-Security-Policy", contentPolicy(page))
+	p.Header().Del("Content-Length")
+	p.head()
+	_, _ = p.ResponseWriter.Write(page) // the operator is gone; nobody is left to tell
+}
+
+var (
+	// outsideLinks are to fonts. The page falls back on those of the machine, and its
+	// icons are drawn.
+	outsideLinks = regexp.MustCompile(`<link[^>]*href="https?://[^>]*>`)
+	inlineScript = regexp.MustCompile(`(?s)<script>(.*?)</script>`)
+)
+
+// contentPolicy allows a page its own files and the scripts that stand in it. The
+// styles are made as the page goes.
+func contentPolicy(page []byte) string {
+	scripts := "'self'"
+	for _, match := range inlineScript.FindAllSubmatch(page, -1) {
+		sum := sha256.Sum256(match[1])
+		scripts += " 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+	}
+	return "default-src 'none'; script-src " + scripts + "; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; " +
+		"connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+}
