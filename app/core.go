@@ -103,6 +103,7 @@ func (c *core) openServers(ctx context.Context, conns int) error {
 
 func (c *core) setDB(d *db.DB) {
 	c.db = d
+	c.metrics.Database(d.Pool())
 	c.onStop("database", closing(d.Close))
 }
 
@@ -125,7 +126,8 @@ func (c *core) openStore(ctx context.Context) error {
 func (c *core) buildService() error {
 	deps := publish.Deps{
 		DB: c.db, Queue: c.queue, Store: c.store, Keys: c.cfg.Keyring, Log: c.log, Now: c.opts.Now, Timings: *c.opts.Timings,
-		Owner: owner(),
+		Metrics: c.metrics,
+		Owner:   owner(),
 		Fetcher: media.NewFetcher(media.FetchOptions{
 			AllowPrivate: c.cfg.MediaAllowPrivateHosts, MaxBytes: c.cfg.MediaMaxBytes,
 		}),
@@ -143,7 +145,7 @@ func (c *core) buildService() error {
 	c.tokens = oauth.New(oauth.Deps{
 		DB: c.db, Keys: c.cfg.Keyring, Redis: c.redis, Queue: c.queue, TikTok: deps.TikTok, Instagram: deps.Instagram,
 		PublicURL: c.cfg.PublicURL, FacebookAppSecret: c.cfg.FacebookAppSecret,
-		Log: c.log, Now: c.opts.Now,
+		Metrics: c.metrics, Log: c.log, Now: c.opts.Now,
 	})
 	deps.Tokens = c.tokens
 	c.posts = publish.New(deps)

@@ -6,6 +6,7 @@ import (
 
 	"socialqueue/config"
 	"socialqueue/jobs"
+	"socialqueue/observe"
 )
 
 // Scheduler is the process that moves due work into Asynq.
@@ -22,12 +23,13 @@ func NewScheduler(ctx context.Context, cfg config.Config, opts Options) (*Schedu
 		return nil, err
 	}
 	s := &Scheduler{core: c, scheduler: c.newScheduler()}
+	c.metrics.Ask(c.log, map[string]observe.Source{"queues": c.queue.Gauges, "database": c.backlog})
 	s.ops = newOpsServer(cfg.OpsAddr, c.log, c.metrics.Handler(), func() bool { return s.scheduler.Alive(time.Now()) }, c.ready)
 	return s, nil
 }
 
 func (c *core) newScheduler() *jobs.Scheduler {
-	return jobs.NewScheduler(c.db, c.log,
+	return jobs.NewScheduler(c.db, c.log, c.metrics,
 		jobs.Tick{Name: "admit", Every: 500 * time.Millisecond, Do: c.posts.AdmitDue},
 		jobs.Tick{Name: "sweep", Every: time.Second, Do: c.posts.Sweep},
 		jobs.Tick{Name: "late", Every: time.Second, Do: c.posts.MissLate},

@@ -31,6 +31,7 @@ func (c *core) newWorker() *jobs.Worker {
 	work := jobs.Work{Runner: c.posts, Keeper: c.tokens, Listener: c.inbox, Notifier: c.notify}
 	return jobs.NewWorker(c.redis, work, c.log, jobs.WorkerOptions{
 		Concurrency: c.cfg.WorkerConcurrency, UploadConcurrency: c.cfg.UploadConcurrency, ShutdownTimeout: c.cfg.ShutdownTimeout,
+		Metrics: c.metrics,
 	})
 }
 

@@ -111,13 +111,13 @@ func (s *Service) count(events []models.WebhookEvent) {
 		if events[i].ID == 0 {
 			outcome = observe.WebhookDuplicate
 		}
-		s.Metrics.WebhooksReceived.WithLabelValues(string(events[i].Platform), outcome).Inc()
+		s.Metrics.WebhookReceived(string(events[i].Platform), outcome)
 	}
 }
 
 // refuse counts a message that is not authentic, and says why.
 func (s *Service) refuse(p models.Platform, err error) error {
-	s.Metrics.WebhooksReceived.WithLabelValues(string(p), observe.WebhookRefused).Inc()
+	s.Metrics.WebhookReceived(string(p), observe.WebhookRefused)
 	return fmt.Errorf("%w: %w", ErrNotAuthentic, err)
 }
 

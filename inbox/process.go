@@ -66,7 +66,7 @@ func (s *Service) Process(ctx context.Context, id int64) error {
 	}
 	s.settle(e, o)
 	if e.SettledAt != nil {
-		s.Metrics.WebhookSeconds.WithLabelValues(string(e.Platform), string(e.Status)).Observe(e.SettledAt.Sub(e.ReceivedAt).Seconds())
+		s.Metrics.WebhookSettled(string(e.Platform), string(e.Status), e.SettledAt.Sub(e.ReceivedAt))
 	}
 	s.log(ctx).WithFields(logrus.Fields{
 		"provider": e.Platform, "action": "webhook:process", "event": e.Name, "webhook_event_id": e.ID, "status": e.Status, "outcome": e.Outcome,

@@ -62,6 +62,7 @@ func (s *Service) attend(ctx context.Context, e *models.WebhookEvent) error {
 		}
 		e.Fence++
 	}
+	s.Metrics.Repaired("webhook_event", 1)
 	return s.Queue.EnqueueWebhook(ctx, e)
 }
 

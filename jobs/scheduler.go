@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/sirupsen/logrus"
+
+	"socialqueue/observe"
 )
 
 // Tick is something that a scheduler does over and over.
@@ -32,11 +34,13 @@ type Scheduler struct {
 
 	mu    sync.Mutex
 	beats map[string]time.Time
+
+	metrics *observe.Metrics
 }
 
 // NewScheduler makes a scheduler.
-func NewScheduler(locker Locker, log logrus.FieldLogger, ticks ...Tick) *Scheduler {
-	return &Scheduler{locker: locker, ticks: ticks, log: log, beats: map[string]time.Time{}}
+func NewScheduler(locker Locker, log logrus.FieldLogger, metrics *observe.Metrics, ticks ...Tick) *Scheduler {
+	return &Scheduler{locker: locker, ticks: ticks, log: log, metrics: metrics, beats: map[string]time.Time{}}
 }
 
 // Start begins to tick.
@@ -106,5 +110,7 @@ func (s *Scheduler) run(ctx context.Context, tick Tick) {
 func (s *Scheduler) beat(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.beats[name] = time.Now()
+	now := time.Now()
+	s.beats[name] = now
+	s.metrics.Ticked(name, now)
 }

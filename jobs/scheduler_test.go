@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"socialqueue/observe"
 )
 
 // soleLock lets one tick of a name run at a time.
@@ -35,7 +37,7 @@ func (l *soleLock) TryTick(ctx context.Context, name string, fn func(context.Con
 func TestSchedulerTicks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var good, bad atomic.Int32
-		s := NewScheduler(&soleLock{held: map[string]bool{}}, quiet(),
+		s := NewScheduler(&soleLock{held: map[string]bool{}}, quiet(), observe.NewMetrics(),
 			Tick{Name: "good", Every: time.Second, Do: func(context.Context) error { good.Add(1); return nil }},
 			Tick{Name: "bad", Every: time.Second, Do: func(context.Context) error { bad.Add(1); return errors.New("no") }},
 		)
@@ -54,7 +56,7 @@ func TestSchedulerTicks(t *testing.T) {
 func TestStuckTickIsNotAlive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var runs atomic.Int32
-		s := NewScheduler(&soleLock{held: map[string]bool{}}, quiet(), Tick{Name: "stuck", Every: time.Second, Do: func(ctx context.Context) error {
+		s := NewScheduler(&soleLock{held: map[string]bool{}}, quiet(), observe.NewMetrics(), Tick{Name: "stuck", Every: time.Second, Do: func(ctx context.Context) error {
 			runs.Add(1)
 			<-ctx.Done()
 			return ctx.Err()

@@ -65,11 +65,14 @@ type WorkerOptions struct {
 	UploadConcurrency int
 	// ShutdownTimeout is how long Stop waits for jobs.
 	ShutdownTimeout time.Duration
+	// Metrics may be nil, where nobody looks at them.
+	Metrics *observe.Metrics
 }
 
 // Worker runs tasks until it is stopped.
 type Worker struct {
 	work    Work
+	metrics *observe.Metrics
 	log     logrus.FieldLogger
 	servers []*asynq.Server
 	pools   []*pool
@@ -80,7 +83,10 @@ type Worker struct {
 // NewWorker makes a worker on a client that stays the caller's, who closes it
 // after Stop.
 func NewWorker(client redis.UniversalClient, work Work, log logrus.FieldLogger, opts WorkerOptions) *Worker {
-	w := &Worker{work: work, log: log, drain: make(chan struct{})}
+	w := &Worker{work: work, metrics: opts.Metrics, log: log, drain: make(chan struct{})}
+	if w.metrics == nil {
+		w.metrics = observe.NewMetrics()
+	}
 	light := map[string]int{QueueWebhooks: 6, QueueTokens: 6, QueuePublish: 6, QueueSync: 1}
 	w.addPool(client, light, opts.Concurrency, opts.ShutdownTimeout)
 	w.addPool(client, map[string]int{QueueUpload: 1}, opts.UploadConcurrency, opts.ShutdownTimeout)
@@ -149,7 +155,21 @@ func (p *pool) ProcessTask(ctx context.Context, t *asynq.Task) error {
 	case <-p.worker.drain:
 		return later(0, errors.New("the worker is stopping"))
 	}
-	return p.worker.process(ctx, t)
+	began := time.Now()
+	err := p.worker.process(ctx, t)
+	p.worker.metrics.TaskRan(t.Type(), outcomeOf(err), time.Since(began))
+	return err
+}
+
+// outcomeOf says in a word what came of a task.
+func outcomeOf(err error) string {
+	switch {
+	case err == nil:
+		return "ok"
+	case isFailure(err):
+		return "failed"
+	}
+	return "later"
 }
 
 func (w *Worker) process(ctx context.Context, t *asynq.Task) error {

@@ -188,7 +188,7 @@ func (r *run) try(ctx context.Context, d *models.WebhookDelivery, keys []secrets
 		attempt.Error = text([]byte(a.err.Error()))
 	}
 	r.settle(d, a)
-	r.count(a, attempt.DurationMs)
+	r.Metrics.NotifyTried(a.err == nil, r.Now().Sub(began))
 	log := r.log.WithFields(logrus.Fields{
 		"event": d.EventType, "event_id": d.EventID, "delivery_id": d.ID, "correlationId": d.CorrelationID, "duration": attempt.DurationMs, "http_status": a.status,
 	})
@@ -202,15 +202,6 @@ func (r *run) try(ctx context.Context, d *models.WebhookDelivery, keys []secrets
 		log.WithError(err).Warn("could not write the try of a delivery; it is made again")
 	}
 	return a
-}
-
-func (r *run) count(a answer, ms int64) {
-	outcome := "delivered"
-	if a.err != nil {
-		outcome = "failed"
-	}
-	r.Metrics.NotifyAttempts.WithLabelValues(outcome).Inc()
-	r.Metrics.NotifySeconds.WithLabelValues(outcome).Observe(float64(ms) / 1000)
 }
 
 // settle puts into a delivery what follows from a try.

@@ -145,10 +145,19 @@ func (s *Service) Finish(ctx context.Context, cb Callback) (Outcome, error) {
 		return s.answerAgain(ctx, c, cb)
 	}
 	o := s.finish(ctx, c, cb)
+	s.Metrics.Connected(string(o.Platform), o.told())
 	if err := s.connects.keep(ctx, cb.State, o); err != nil {
 		s.log(ctx).WithError(err).Warn("a connect is done, but a second callback will not get its answer")
 	}
 	return o, nil
+}
+
+// told is what came of a connect, for those who count.
+func (o Outcome) told() string {
+	if o.Code == "" {
+		return "connected"
+	}
+	return o.Code
 }
 
 func stateInvalid(p models.Platform) Outcome {

@@ -109,6 +109,7 @@ func (s *Service) storeProlonged(ctx context.Context, login *models.OAuthAccount
 	if err := s.endRefresh(ctx, end); err != nil {
 		return err
 	}
+	s.Metrics.Refreshed(string(login.Provider), "refreshed")
 	s.warnAhead(ctx, login, login.ReconnectBy, now)
 	s.logOf(ctx, login).WithField("action", "token:refresh").Info("the Facebook login was prolonged")
 	return nil
@@ -129,6 +130,7 @@ func (s *Service) prolongFailed(ctx context.Context, login *models.OAuthAccount,
 	if err := s.endRefresh(ctx, end); err != nil {
 		return err
 	}
+	s.Metrics.Refreshed(string(login.Provider), "put_off")
 	s.tellFailure(ctx, login, cause)
 	return &LaterError{In: wait, Err: cause}
 }
@@ -146,6 +148,7 @@ func (s *Service) loginEnded(ctx context.Context, login *models.OAuthAccount) er
 	if err != nil {
 		return err
 	}
+	s.Metrics.Refreshed(string(login.Provider), "dead")
 	s.logOf(ctx, login).WithField("reason", reason).Warn("a Facebook login has ended")
 	accounts, err := s.DB.InstagramAccountsOf(ctx, login.ID)
 	if err != nil {

@@ -40,6 +40,7 @@ import (
 
 	"socialqueue/db"
 	"socialqueue/models"
+	"socialqueue/observe"
 	"socialqueue/platform/instagram"
 	"socialqueue/platform/tiktok"
 	"socialqueue/secrets"
@@ -93,6 +94,8 @@ type Deps struct {
 	PublicURL string
 	// FacebookAppSecret verifies what Meta tells of a person's consent.
 	FacebookAppSecret secrets.Secret
+	// Metrics may be nil, where nobody looks at them.
+	Metrics *observe.Metrics
 	// Log may be nil, for tools whose user reads their output.
 	Log logrus.FieldLogger
 	Now func() time.Time
@@ -112,6 +115,9 @@ func New(deps Deps) *Service {
 		quiet := logrus.New()
 		quiet.SetLevel(logrus.PanicLevel)
 		deps.Log = quiet
+	}
+	if deps.Metrics == nil {
+		deps.Metrics = observe.NewMetrics()
 	}
 	return &Service{Deps: deps, connects: connects{redis: deps.Redis, keys: deps.Keys}}
 }

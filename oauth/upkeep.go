@@ -211,6 +211,7 @@ func (s *Service) upkeepIn(ctx context.Context, a *models.OAuthAccount, wait tim
 // recordOf logs the calls of an account's upkeep.
 func (s *Service) recordOf(ctx context.Context, a *models.OAuthAccount) func(platform.Call) {
 	return func(c platform.Call) {
+		s.Metrics.PlatformCalled(string(c.Provider), c.Op, c.Outcome(), c.Duration)
 		entry := s.logOf(ctx, a).WithFields(map[string]any{
 			"action": c.Op, "duration": c.Duration, "http_status": c.HTTPStatus, "log_id": c.LogID,
 		})

@@ -1,7 +1,9 @@
 package observe
 
 import (
+	"database/sql"
 	"net/http"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -12,16 +14,18 @@ import (
 type Metrics struct {
 	registry *prometheus.Registry
 
-	// WebhooksReceived counts what platforms sent, by platform and what came of it:
-	// one of the constants Webhook….
-	WebhooksReceived *prometheus.CounterVec
-	// WebhookSeconds is the time from the coming of a platform's event to its effect,
-	// by platform and status.
-	WebhookSeconds *prometheus.HistogramVec
-	// NotifyAttempts counts the tries to tell apps, by outcome: delivered or failed.
-	NotifyAttempts *prometheus.CounterVec
-	// NotifySeconds is how long they took.
-	NotifySeconds *prometheus.HistogramVec
+	webhooks       *prometheus.CounterVec
+	webhookSeconds *prometheus.HistogramVec
+	notifySeconds  *prometheus.HistogramVec
+	callSeconds    *prometheus.HistogramVec
+	lateness       *prometheus.HistogramVec
+	posts          *prometheus.CounterVec
+	taskSeconds    *prometheus.HistogramVec
+	taskWait       *prometheus.HistogramVec
+	connects       *prometheus.CounterVec
+	refreshes      *prometheus.CounterVec
+	repairs        *prometheus.CounterVec
+	ticks          *prometheus.GaugeVec
 }
 
 // What can come of something that a platform sends.
@@ -31,34 +35,123 @@ const (
 	WebhookRefused   = "refused"
 )
 
-// waitBuckets are for what may take from no time to days.
-var waitBuckets = []float64{0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 6 * 3600, 24 * 3600}
+var (
+	// waitBuckets are for what may take from no time to days, in seconds.
+	waitBuckets = []float64{0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 6 * 3600, 24 * 3600}
+	// callBuckets are for calls, of which uploads take the longest.
+	callBuckets = []float64{0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300}
+)
+
+func counter(name, help string, labels ...string) *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}, labels)
+}
+
+func histogram(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
+	return prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Name: name, Help: help, Buckets: buckets}, labels)
+}
+
+// namespace begins the name of every metric of ours.
+const namespace = "socialqueue"
 
 // NewMetrics makes the metrics of a process.
 func NewMetrics() *Metrics {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
-		WebhooksReceived: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "socialqueue_webhooks_received_total", Help: "Events that platforms sent. One request may hold many; a refused one counts once.",
-		}, []string{"platform", "outcome"}),
-		WebhookSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "socialqueue_webhook_processing_seconds", Help: "From the coming of a platform's event to its effect.", Buckets: waitBuckets,
-		}, []string{"platform", "status"}),
-		NotifyAttempts: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "socialqueue_notify_attempts_total", Help: "Tries to tell apps of events.",
-		}, []string{"outcome"}),
-		NotifySeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "socialqueue_notify_attempt_duration_seconds", Help: "How long apps took to take an event.", Buckets: prometheus.DefBuckets,
-		}, []string{"outcome"}),
+		webhooks: counter("webhooks_received_total",
+			"Events that platforms sent, by what came of them: stored, duplicate or refused. A request that is refused counts once, whatever it holds.", "platform", "outcome"),
+		webhookSeconds: histogram("webhook_processing_seconds", "From the coming of a platform's event to its effect.", waitBuckets, "platform", "status"),
+		notifySeconds: histogram("notify_attempt_duration_seconds",
+			"Tries to tell apps of events, by outcome: delivered or failed.", callBuckets, "outcome"),
+		callSeconds: histogram("platform_request_duration_seconds",
+			"Calls to platforms, by what they mean: ok, or the kind of the failure.", callBuckets, "platform", "endpoint", "outcome"),
+		lateness: histogram("post_lateness_seconds", "How much later than its time a post was begun.", waitBuckets, "platform"),
+		posts:    counter("posts_total", "Posts that came to a state, such as published or failed.", "platform", "kind", "status"),
+		taskSeconds: histogram("task_duration_seconds",
+			"Runs of tasks, by outcome: ok, later (put off, no failure) or failed.", callBuckets, "type", "outcome"),
+		taskWait:  histogram("task_wait_seconds", "From the time that a post's run was due to its beginning.", waitBuckets, "type"),
+		connects:  counter("oauth_connects_total", "Consents that ended, by outcome: connected, or the code that the user was told.", "platform", "outcome"),
+		refreshes: counter("token_refreshes_total", "Refreshes of tokens, by outcome: refreshed, put_off or dead.", "platform", "outcome"),
+		repairs:   counter("reconcile_repairs_total", "What the sweep found without a live task and gave one.", "kind"),
+		ticks: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Namespace: namespace, Name: "scheduler_last_tick_timestamp_seconds", Help: "When this scheduler last came around to a tick, whoever did its work.",
+		}, []string{"tick"}),
 	}
 	m.registry.MustRegister(
-		m.WebhooksReceived, m.WebhookSeconds, m.NotifyAttempts, m.NotifySeconds,
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		m.webhooks, m.webhookSeconds, m.notifySeconds, m.callSeconds, m.lateness, m.posts, m.taskSeconds, m.taskWait, m.connects, m.refreshes,
+		m.repairs, m.ticks, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	return m
 }
 
-// Handler shows them to Prometheus.
+// Database shows the pool of connections too.
+func (m *Metrics) Database(db *sql.DB) {
+	m.registry.MustRegister(collectors.NewDBStatsCollector(db, namespace))
+}
+
+// WebhookReceived counts something that a platform sent; outcome is one of the
+// constants Webhook….
+func (m *Metrics) WebhookReceived(platform, outcome string) {
+	m.webhooks.WithLabelValues(platform, outcome).Inc()
+}
+
+// WebhookSettled notes how long a platform's event waited for its effect.
+func (m *Metrics) WebhookSettled(platform, status string, after time.Duration) {
+	m.webhookSeconds.WithLabelValues(platform, status).Observe(after.Seconds())
+}
+
+// NotifyTried notes a try to tell an app.
+func (m *Metrics) NotifyTried(delivered bool, took time.Duration) {
+	outcome := "delivered"
+	if !delivered {
+		outcome = "failed"
+	}
+	m.notifySeconds.WithLabelValues(outcome).Observe(took.Seconds())
+}
+
+// PlatformCalled notes a call; outcome is "ok" or the kind of its failure.
+func (m *Metrics) PlatformCalled(platform, endpoint, outcome string, took time.Duration) {
+	m.callSeconds.WithLabelValues(platform, endpoint, outcome).Observe(took.Seconds())
+}
+
+// PostBegan notes how much later than its time a post was begun.
+func (m *Metrics) PostBegan(platform string, late time.Duration) {
+	m.lateness.WithLabelValues(platform).Observe(max(late, 0).Seconds())
+}
+
+// PostCame counts that a post came to a state.
+func (m *Metrics) PostCame(platform, kind, status string) {
+	m.posts.WithLabelValues(platform, kind, status).Inc()
+}
+
+// TaskRan notes a run of a task.
+func (m *Metrics) TaskRan(task, outcome string, took time.Duration) {
+	m.taskSeconds.WithLabelValues(task, outcome).Observe(took.Seconds())
+}
+
+// TaskWaited notes how long a task waited beyond its time.
+func (m *Metrics) TaskWaited(task string, wait time.Duration) {
+	m.taskWait.WithLabelValues(task).Observe(max(wait, 0).Seconds())
+}
+
+// Connected counts a consent that ended.
+func (m *Metrics) Connected(platform, outcome string) {
+	m.connects.WithLabelValues(platform, outcome).Inc()
+}
+
+// Refreshed counts a refresh of tokens.
+func (m *Metrics) Refreshed(platform, outcome string) {
+	m.refreshes.WithLabelValues(platform, outcome).Inc()
+}
+
+// Repaired counts what the sweep mended.
+func (m *Metrics) Repaired(kind string, n int) { m.repairs.WithLabelValues(kind).Add(float64(n)) }
+
+// Ticked notes that a scheduler came around to a tick.
+func (m *Metrics) Ticked(tick string, at time.Time) {
+	m.ticks.WithLabelValues(tick).Set(float64(at.UnixMilli()) / 1000)
+}
+
+// Handler shows the metrics to Prometheus.
 func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: maxScrapes})
 }

@@ -21,6 +21,14 @@ type Call struct {
 	Err error
 }
 
+// Outcome is "ok", or the kind of the failure.
+func (c Call) Outcome() string {
+	if c.Err == nil {
+		return "ok"
+	}
+	return KindOf(c.Err).String()
+}
+
 type recorderKey struct{}
 
 // WithRecorder returns a context whose platform calls are handed to record,

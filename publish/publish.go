@@ -20,6 +20,7 @@ import (
 	"socialqueue/media"
 	"socialqueue/models"
 	"socialqueue/oauth"
+	"socialqueue/observe"
 	"socialqueue/platform/instagram"
 	"socialqueue/platform/tiktok"
 	"socialqueue/secrets"
@@ -122,9 +123,11 @@ type Deps struct {
 	TikTok  *tiktok.Client
 	// Instagram may be nil where no app secret is configured.
 	Instagram *instagram.Client
-	Log       logrus.FieldLogger
-	Now       func() time.Time
-	Timings   Timings
+	// Metrics may be nil, where nobody looks at them.
+	Metrics *observe.Metrics
+	Log     logrus.FieldLogger
+	Now     func() time.Time
+	Timings Timings
 	// Owner names this process in leases.
 	Owner string
 }
@@ -139,6 +142,9 @@ type Service struct {
 func New(deps Deps) *Service {
 	now := deps.Now
 	deps.Now = func() time.Time { return models.Time(now()) }
+	if deps.Metrics == nil {
+		deps.Metrics = observe.NewMetrics()
+	}
 	return &Service{Deps: deps, destinations: newDestinations(deps.DB)}
 }
 

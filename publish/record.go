@@ -48,6 +48,7 @@ func (r *run) record(c platform.Call) {
 		PostID: r.post.ID, At: models.Time(c.Started), Type: models.EventCall, Op: c.Op, HTTPStatus: c.HTTPStatus,
 		PlatformCode: plain(c.PlatformCode), LogID: plain(c.LogID), DurationMs: c.Duration.Milliseconds(), Message: plain(c.Detail), Fence: r.post.Fence,
 	}
+	r.Metrics.PlatformCalled(string(c.Provider), c.Op, c.Outcome(), c.Duration)
 	entry := r.log.WithFields(logrus.Fields{"action": c.Op, "duration": e.DurationMs, "http_status": c.HTTPStatus, "log_id": c.LogID})
 	if c.Err != nil {
 		e.Message = plain(describe(c.Err))

@@ -77,6 +77,10 @@ func (s *Service) RunStep(ctx context.Context, task Task, drain <-chan struct{})
 	case err != nil:
 		return err
 	}
+	s.Metrics.TaskWaited(string(post.Step), post.UpdatedAt.Sub(*post.RunAt))
+	if post.StartedAt.Equal(post.UpdatedAt) { // its first run
+		s.Metrics.PostBegan(string(post.Platform), post.UpdatedAt.Sub(post.PublishAt))
+	}
 	r := &run{
 		Service: s, post: post, stored: post.Status, drain: drain,
 		log: s.Log.WithFields(logrus.Fields{"post_id": post.ID, "fence": post.Fence, "correlationId": post.CorrelationID, "provider": post.Platform}),
@@ -163,6 +167,7 @@ func (r *run) conclude(ctx context.Context, o outcome, err error) error {
 	if o.look && o.status == r.stored && !o.last {
 		o.message = "" // the look itself is in the timeline
 	}
+	from := r.stored
 	r.apply(o)
 	o.rows.Release = true
 	if err := r.write(ctx, o.message, o.rows); err != nil {
@@ -171,6 +176,9 @@ func (r *run) conclude(ctx context.Context, o outcome, err error) error {
 			return nil
 		}
 		return err
+	}
+	if r.post.Status != from {
+		r.Metrics.PostCame(string(r.post.Platform), string(r.post.Kind), string(r.post.Status))
 	}
 	if r.post.DeferredReason == models.DeferredReauthorize {
 		r.wakeIfConnected(ctx)

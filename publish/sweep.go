@@ -60,6 +60,9 @@ func (s *Service) miss(ctx context.Context, p *models.Post, now time.Time) error
 	if errors.Is(err, db.ErrStale) {
 		return nil // a worker has it: it decides
 	}
+	if err == nil {
+		s.Metrics.PostCame(string(p.Platform), string(p.Kind), string(p.Status))
+	}
 	return err
 }
 
@@ -86,6 +89,7 @@ func (s *Service) refill(ctx context.Context) error {
 			break
 		}
 	}
+	s.Metrics.Repaired("redis_refill", refilled)
 	if refilled > 0 {
 		s.Log.WithField("posts", refilled).Warn("Redis had lost its tasks; all are enqueued again")
 	}
@@ -123,6 +127,7 @@ func (s *Service) attend(ctx context.Context, p *models.Post) error {
 		task.Fence = p.Fence
 	}
 	if state != TaskPending {
+		s.Metrics.Repaired("post", 1)
 		s.Log.WithFields(map[string]any{"post_id": p.ID, "fence": p.Fence, "was": state.String()}).Info("the sweep enqueued a post that had no live task")
 	}
 	if err := s.Queue.Enqueue(ctx, task); err != nil {

@@ -1,0 +1,35 @@
+package app
+
+import (
+	"context"
+
+	"socialqueue/observe"
+)
+
+// backlog tells how much there is to do. It is shown by schedulers only: asked of
+// every process, the same numbers would be counted several times.
+func (c *core) backlog(ctx context.Context) ([]observe.Gauge, error) {
+	b, err := c.db.Backlog(ctx, c.opts.Now().UTC())
+	if err != nil {
+		return nil, err
+	}
+	var gauges []observe.Gauge
+	for _, n := range b.Posts {
+		gauges = append(gauges, observe.Gauge{
+			Name: "posts", Help: "Posts under way.", Labels: []string{"platform", string(n.Platform), "status", string(n.Status)}, Value: float64(n.N),
+		})
+	}
+	for _, n := range b.Accounts {
+		gauges = append(gauges, observe.Gauge{
+			Name: "accounts", Help: "Connected accounts.", Labels: []string{"platform", string(n.Platform), "status", string(n.Status)}, Value: float64(n.N),
+		})
+	}
+	return append(gauges,
+		observe.Gauge{Name: "posts_overdue_seconds", Help: "How long the post has been due that waits for a worker longest.", Value: b.Overdue.Seconds()},
+		observe.Gauge{Name: "webhook_events_pending", Help: "Events of platforms that are not settled.", Value: float64(b.WebhookEvents)},
+		observe.Gauge{Name: "webhook_events_oldest_age_seconds", Help: "How long the oldest of them has been due.", Value: b.OldestEvent.Seconds()},
+		observe.Gauge{Name: "outbox_unsent", Help: "Events that apps are still to be told of.", Value: float64(b.Deliveries)},
+		observe.Gauge{Name: "outbox_oldest_age_seconds", Help: "How long the oldest of them has been waiting.", Value: b.OldestDelivery.Seconds()},
+		observe.Gauge{Name: "webhook_endpoints_disabled", Help: "Endpoints of apps that are told nothing.", Value: float64(b.DisabledEndpoints)},
+	), nil
+}

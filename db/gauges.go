@@ -1,0 +1,110 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"socialqueue/models"
+)
+
+// Pool is the pool of connections, for those who watch it.
+func (d *DB) Pool() *sql.DB { return d.sql }
+
+// Backlog tells how much there is to do. It counts what is under way, by indices that
+// hold nothing else: what has ended, however much that is, costs nothing.
+type Backlog struct {
+	// Posts under way, by platform and status.
+	Posts []PostCount
+	// Overdue is how long the post has been due that waits for a worker longest.
+	Overdue time.Duration
+	// Accounts by platform and status.
+	Accounts []AccountCount
+	// WebhookEvents are the platforms' events that are not settled, and OldestEvent is
+	// how long the oldest has been due.
+	WebhookEvents int64
+	OldestEvent   time.Duration
+	// Deliveries are those to apps that are not settled, and OldestDelivery is how long
+	// the oldest has been waiting.
+	Deliveries     int64
+	OldestDelivery time.Duration
+	// DisabledEndpoints are those that were disabled for failing or at their own wish.
+	DisabledEndpoints int64
+}
+
+// PostCount counts posts.
+type PostCount struct {
+	Platform models.Platform
+	Status   models.Status
+	N        int64
+}
+
+// AccountCount counts accounts.
+type AccountCount struct {
+	Platform models.Platform
+	Status   models.AccountStatus
+	N        int64
+}
+
+// Backlog asks for all of it.
+func (d *DB) Backlog(ctx context.Context, now time.Time) (Backlog, error) {
+	var b Backlog
+	orm := d.orm.WithContext(ctx)
+	err := orm.Raw(`SELECT platform, status, COUNT(*) AS n FROM (
+			SELECT platform, status FROM posts WHERE admission = 'waiting'
+			UNION ALL SELECT platform, status FROM posts WHERE admission = 'parked'
+			UNION ALL SELECT platform, status FROM posts WHERE admission = 'admitted' AND fence >= 0) live
+		GROUP BY platform, status`).Scan(&b.Posts).Error
+	if err == nil {
+		err = orm.Raw(`
+			SELECT provider AS platform, status, COUNT(*) AS n FROM oauth_accounts WHERE provider = 'tiktok' GROUP BY provider, status
+			UNION ALL SELECT 'instagram', status, COUNT(*) FROM instagram_accounts GROUP BY status`).Scan(&b.Accounts).Error
+	}
+	if err != nil {
+		return b, wrap(err, "count posts and accounts")
+	}
+	for _, ask := range []struct {
+		n      *int64
+		oldest *time.Duration
+		count  string
+		first  string
+	}{
+		{nil, &b.Overdue, "", `SELECT run_at AS first FROM posts WHERE admission = 'admitted' AND fence >= 0 AND (lease_until IS NULL OR lease_until < @now) AND run_at <= @now
+			ORDER BY run_at LIMIT 1`},
+		{&b.WebhookEvents, &b.OldestEvent, "SELECT COUNT(*) FROM webhook_events WHERE run_at IS NOT NULL", "SELECT run_at AS first FROM webhook_events WHERE run_at <= @now ORDER BY run_at LIMIT 1"},
+		{
+			&b.Deliveries, &b.OldestDelivery, "SELECT COUNT(*) FROM webhook_deliveries WHERE status = 'pending'",
+			"SELECT give_up_at AS first FROM webhook_deliveries WHERE status = 'pending' AND created_at <= @now ORDER BY give_up_at LIMIT 1",
+		},
+		{&b.DisabledEndpoints, nil, "SELECT COUNT(*) FROM webhook_endpoints WHERE status = 'disabled' AND deleted_at IS NULL", ""},
+	} {
+		if err := d.countAndAge(ctx, ask.n, ask.oldest, ask.count, ask.first, now); err != nil {
+			return b, wrap(err, "count what waits")
+		}
+	}
+	if b.Deliveries > 0 {
+		b.OldestDelivery = max(b.OldestDelivery+deliverFor, 0) // it was asked when that one is given up
+	}
+	return b, nil
+}
+
+// countAndAge asks how many there are, and how old the oldest is.
+func (d *DB) countAndAge(ctx context.Context, n *int64, age *time.Duration, count, first string, now time.Time) error {
+	orm := d.orm.WithContext(ctx)
+	if n != nil {
+		if err := orm.Raw(count).Scan(n).Error; err != nil {
+			return err
+		}
+	}
+	if age == nil {
+		return nil
+	}
+	var row struct{ First *time.Time }
+	if err := orm.Raw(first, map[string]any{"now": now}).Scan(&row).Error; err != nil {
+		return err
+	}
+	if row.First != nil {
+		*age = now.Sub(*row.First)
+	}
+	return nil
+}

@@ -1,0 +1,42 @@
+package db_test
+
+import (
+	"reflect"
+	"testing"
+	"time"
+
+	"socialqueue/db"
+	"socialqueue/models"
+)
+
+// What waits is counted, and how long it waits; what ended is not.
+func TestBacklog(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		now := epoch.Add(time.Minute)
+		empty, err := f.Backlog(t.Context(), now)
+		f.must(err)
+		accounts := []db.AccountCount{{Platform: models.TikTok, Status: models.AccountActive, N: 1}}
+		if want := (db.Backlog{Accounts: accounts}); !reflect.DeepEqual(empty, want) {
+			t.Errorf("of nothing: %+v, want %+v", empty, want)
+		}
+		f.post(nil)
+		f.post(func(p *models.Post) { p.Status, p.Admission = models.Published, models.AdmissionNone })
+		endpoint := f.listens(f.app.ID)
+		f.run(f.post(nil), func(p *models.Post) { p.Status, p.Admission, p.RunAt = models.Failed, models.AdmissionNone, nil })
+		f.must(f.StoreWebhookEvents(t.Context(), []models.WebhookEvent{
+			{Platform: models.TikTok, DedupeKey: "a", Payload: []byte("{}"), Status: models.WebhookPending, ReceivedAt: epoch, RunAt: &epoch},
+			{Platform: models.TikTok, DedupeKey: "b", Payload: []byte("{}"), Status: models.WebhookProcessed, ReceivedAt: epoch},
+		}))
+		_, err = f.TestEndpoint(t.Context(), endpoint, epoch)
+		f.must(err)
+		got, err := f.Backlog(t.Context(), now)
+		f.must(err)
+		want := db.Backlog{
+			Posts:   []db.PostCount{{Platform: models.TikTok, Status: models.Queued, N: 1}},
+			Overdue: time.Minute, Accounts: accounts, WebhookEvents: 1, OldestEvent: time.Minute, Deliveries: 2, OldestDelivery: time.Minute,
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("got  %+v\nwant %+v", got, want)
+		}
+	})
+}

@@ -1,0 +1,102 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"socialqueue/observe"
+)
+
+// queueStates are Asynq's states with the key of each in a queue. Lengths are asked
+// for, never contents: a million tasks cost what ten do.
+var queueStates = []struct {
+	name, key string
+	list      bool
+}{
+	{"pending", "pending", true}, {"active", "active", true}, {"scheduled", "scheduled", false},
+	{"retry", "retry", false}, {"archived", "archived", false},
+}
+
+// queueKey is a key of a queue in Redis, as Asynq v0.26 names it.
+func queueKey(queue, key string) string { return "asynq:{" + queue + "}:" + key }
+
+// Gauges tells how many tasks there are, how long the oldest waits, which queues are
+// paused, and how many workers there are.
+func (q *Queue) Gauges(ctx context.Context) ([]observe.Gauge, error) {
+	var gauges []observe.Gauge
+	for _, name := range Queues {
+		more, err := q.gaugesOf(ctx, name)
+		if err != nil {
+			return nil, fmt.Errorf("look at queue %s: %w", name, err)
+		}
+		gauges = append(gauges, more...)
+	}
+	servers, err := q.inspector.Servers()
+	if err != nil {
+		return nil, fmt.Errorf("list workers: %w", err)
+	}
+	serving := map[string]int{}
+	for _, s := range servers {
+		for name := range s.Queues {
+			serving[name]++
+		}
+	}
+	for _, name := range Queues {
+		gauges = append(gauges, observe.Gauge{
+			Name: "queue_workers", Help: "Worker processes that serve a queue.", Labels: []string{"queue", name}, Value: float64(serving[name]),
+		})
+	}
+	return gauges, nil
+}
+
+func (q *Queue) gaugesOf(ctx context.Context, queue string) ([]observe.Gauge, error) {
+	pipe := q.redis.Pipeline()
+	lengths := make([]*redis.IntCmd, len(queueStates))
+	for i, s := range queueStates {
+		if s.list {
+			lengths[i] = pipe.LLen(ctx, queueKey(queue, s.key))
+		} else {
+			lengths[i] = pipe.ZCard(ctx, queueKey(queue, s.key))
+		}
+	}
+	paused, oldest := pipe.Exists(ctx, queueKey(queue, "paused")), pipe.LIndex(ctx, queueKey(queue, "pending"), -1)
+	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+		return nil, err
+	}
+	gauges := make([]observe.Gauge, 0, len(queueStates)+2)
+	for i, s := range queueStates {
+		gauges = append(gauges, observe.Gauge{
+			Name: "queue_tasks", Help: "Tasks in Asynq.", Labels: []string{"queue", queue, "state", s.name}, Value: float64(lengths[i].Val()),
+		})
+	}
+	age, err := q.waiting(ctx, queue, oldest.Val())
+	return append(gauges,
+		observe.Gauge{Name: "queue_paused", Help: "Whether a queue is paused.", Labels: []string{"queue", queue}, Value: float64(paused.Val())},
+		observe.Gauge{
+			Name: "queue_oldest_pending_age_seconds", Help: "How long the task has been waiting that is next.", Labels: []string{"queue", queue}, Value: age.Seconds(),
+		}), err
+}
+
+// waiting is how long a pending task has been so.
+func (q *Queue) waiting(ctx context.Context, queue, id string) (time.Duration, error) {
+	if id == "" {
+		return 0, nil
+	}
+	since, err := q.redis.HGet(ctx, queueKey(queue, "t:"+id), "pending_since").Result()
+	if errors.Is(err, redis.Nil) {
+		return 0, nil // a worker took it in this moment
+	}
+	if err != nil {
+		return 0, err
+	}
+	nanos, err := strconv.ParseInt(since, 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("read since when task %s is pending: %w", id, err)
+	}
+	return max(time.Since(time.Unix(0, nanos)), 0), nil
+}

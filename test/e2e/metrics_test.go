@@ -1,0 +1,69 @@
+package e2e
+
+import (
+	"io"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"socialqueue/app"
+	"socialqueue/config"
+	"socialqueue/sandbox/sample"
+)
+
+// metrics reads what a process shows at /metrics.
+func (w *world) metrics(addr string) string {
+	w.t.Helper()
+	req, err := http.NewRequestWithContext(w.t.Context(), http.MethodGet, "http://"+addr+"/metrics", http.NoBody)
+	w.must(err)
+	req.SetBasicAuth("operator", "sesame")
+	resp, err := w.http.Do(req)
+	w.must(err)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	w.must(err)
+	if resp.StatusCode != http.StatusOK {
+		w.t.Fatalf("/metrics of %s answers %d: %s", addr, resp.StatusCode, body)
+	}
+	return string(body)
+}
+
+// What three processes count of one post, and that none of them names it.
+func TestMetrics(t *testing.T) {
+	w := newWorld(t, setup{sandbox: unlimited(), env: map[string]string{"OPERATOR_PASSWORD": "sesame"}})
+	worker, err := app.NewWorker(t.Context(), w.config(config.Worker, nil), w.options("worker"))
+	w.must(err)
+	w.run(worker)
+	scheduler, err := app.NewScheduler(t.Context(), w.config(config.Scheduler, nil), w.options("scheduler"))
+	w.must(err)
+	w.run(scheduler)
+	tt := w.tiktokAccount()
+	id := w.accept(tt, video(tt, w.upload("video/mp4", sample.Video), "counted")).ID
+	w.untilStatus(15*time.Second, id, "published")
+	ofWorker, ofScheduler, ofAPI := w.metrics(worker.Addr()), w.metrics(scheduler.Addr()), w.metrics(w.api.Addr())
+	for _, want := range []struct{ where, line string }{
+		{ofWorker, `socialqueue_post_lateness_seconds_count{platform="tiktok"} 1`},
+		{ofWorker, `socialqueue_posts_total{kind="video",platform="tiktok",status="published"} 1`},
+		{ofWorker, `socialqueue_platform_request_duration_seconds_count{endpoint="tiktok.init",outcome="ok",platform="tiktok"} 1`},
+		{ofWorker, `socialqueue_task_duration_seconds_count{outcome="ok",type="tiktok:upload"} 1`},
+		{ofWorker, `go_sql_open_connections{db_name="socialqueue"}`},
+		{ofScheduler, `socialqueue_collected{source="database"} 1`},
+		{ofScheduler, `socialqueue_collected{source="queues"} 1`},
+		{ofScheduler, `socialqueue_accounts{platform="tiktok",status="active"} 1`},
+		{ofScheduler, `socialqueue_queue_workers{queue="publish"} 1`},
+		{ofScheduler, `socialqueue_queue_tasks{queue="upload",state="archived"} 0`},
+		{ofScheduler, `socialqueue_scheduler_last_tick_timestamp_seconds{tick="sweep"}`},
+		{ofAPI, `go_sql_open_connections{db_name="socialqueue"}`},
+	} {
+		if !strings.Contains(want.where, want.line) {
+			t.Errorf("the metrics lack %s", want.line)
+		}
+	}
+	for name, text := range map[string]string{"worker": ofWorker, "scheduler": ofScheduler, "api": ofAPI} {
+		if named := regexp.MustCompile(`(?m)^socialqueue_.*(` + id + `|` + regexp.QuoteMeta(tt.external) + `).*$`).FindString(text); named != "" {
+			t.Errorf("%s names a post or an account: %s", name, named)
+		}
+	}
+}
