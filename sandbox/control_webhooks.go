@@ -67,7 +67,7 @@ type wireEntries struct {
 func (s *Server) entries(in wireEntries) ([]InstagramEntry, error) {
 	switch {
 	case !s.webhooks.wants(Instagram):
-		return nil, errors.New("Instagram has no address to send to: POST /_sandbox/webhooks first")
+		return nil, errors.New("no address to send to: POST /_sandbox/webhooks with a meta_url first")
 	case len(in.Entries) > 0 && in.Comment == nil && in.IGID == "":
 		return in.Entries, nil
 	case len(in.Entries) == 0 && in.Comment != nil && in.IGID != "":
