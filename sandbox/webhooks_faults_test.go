@@ -85,10 +85,13 @@ func TestWebhookHeldWithoutAnAddressIsDropped(t *testing.T) {
 	w.SetTikTokWebhook("")
 	w.delivered(r, 0)
 	w.SetTikTokWebhook(r.URL)
-	w.InvalidateTikTok(w.AddTikTokAccount(sandbox.TikTokAccount{}).OpenID)
+	second, third := w.AddTikTokAccount(sandbox.TikTokAccount{}), w.AddTikTokAccount(sandbox.TikTokAccount{})
+	w.InvalidateTikTok(second.OpenID)
 	eventually(t, "the next is held in its place", func() bool { return len(w.PendingFaults()) == 0 })
-	w.InvalidateTikTok(w.AddTikTokAccount(sandbox.TikTokAccount{}).OpenID)
-	w.delivered(r, 2)
+	w.InvalidateTikTok(third.OpenID)
+	if events := tiktokEvents(t, w.delivered(r, 2)); events[0].OpenID != third.OpenID {
+		t.Errorf("%+v", events)
+	}
 	if hooks := w.Webhooks(); !hooks[0].Dropped || hooks[0].Attempts != 0 || !hooks[1].Delivered {
 		t.Errorf("%+v", hooks)
 	}

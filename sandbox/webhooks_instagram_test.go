@@ -53,15 +53,20 @@ func TestWebhookHandshake(t *testing.T) {
 func TestWebhookHandshakeOfOptions(t *testing.T) {
 	r := newReceiver(t, always(200))
 	w := newWorld(t, sandbox.Options{MetaWebhookURL: r.URL, MetaVerifyToken: verifyToken})
-	w.sendComment("Lovely!")
-	w.delivered(r, 1)
+	for n := range 2 {
+		w.sendComment("Lovely!")
+		w.delivered(r, n+1)
+	}
+	if r.handshakes != 1 {
+		t.Errorf("%d handshakes", r.handshakes)
+	}
 
 	wrong := newWorld(t, sandbox.Options{MetaWebhookURL: r.URL, MetaVerifyToken: "not-ours"})
 	wrong.sendComment("never comes")
 	if hook := wrong.attempted(2); hook.Status != 0 || !strings.Contains(hook.Error, "handshake") {
 		t.Errorf("%+v", hook)
 	}
-	w.delivered(r, 1)
+	w.delivered(r, 2)
 }
 
 func TestWebhookInstagramBody(t *testing.T) {

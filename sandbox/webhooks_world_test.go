@@ -38,8 +38,9 @@ type receiver struct {
 	*httptest.Server
 	answer func(n int) int
 
-	mu  sync.Mutex
-	got []received
+	mu         sync.Mutex
+	got        []received
+	handshakes int // good ones
 }
 
 func newReceiver(t *testing.T, answer func(n int) int) *receiver {
@@ -72,6 +73,9 @@ func (r *receiver) handshake(w http.ResponseWriter, req *http.Request) {
 		http.Error(w, "who are you?", http.StatusForbidden)
 		return
 	}
+	r.mu.Lock()
+	r.handshakes++
+	r.mu.Unlock()
 	_, _ = io.WriteString(w, q.Get("hub.challenge"))
 }
 
