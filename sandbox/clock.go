@@ -30,4 +30,8 @@ func (c *clock) advance(d time.Duration) {
 func (s *Server) Now() time.Time { return s.clock.now() }
 
 // Advance moves the virtual clock forward: tokens, rate windows, upload URLs, containers and processing all age by d.
-func (s *Server) Advance(d time.Duration) { s.clock.advance(d) }
+// Webhooks that this makes due are on their way soon after; WaitWebhooks waits for them.
+func (s *Server) Advance(d time.Duration) {
+	s.clock.advance(d)
+	s.webhooks.poke()
+}

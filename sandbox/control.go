@@ -26,6 +26,9 @@ func (s *Server) routeControl(mux *http.ServeMux) {
 	mux.HandleFunc("POST /_sandbox/accounts/instagram", s.postInstagramAccount)
 	mux.HandleFunc("POST /_sandbox/accounts/facebook", s.postFacebookUser)
 	mux.HandleFunc("POST /_sandbox/revoke", s.postRevoke)
+	mux.HandleFunc("GET /_sandbox/webhooks", s.getWebhooks)
+	mux.HandleFunc("POST /_sandbox/webhooks", s.postWebhooks)
+	mux.HandleFunc("POST /_sandbox/webhooks/instagram", s.postInstagramWebhook)
 }
 
 // The bodies that the control API takes, for its index and for a request that has none.
@@ -53,6 +56,9 @@ POST   /_sandbox/accounts/facebook    ` + wantFacebook + `
 POST   /_sandbox/revoke               ` + wantRevoke + `:
                                       tokens die. "access_only":true spares TikTok's refresh token;
                                       "page":"..." takes a Facebook user only the role on that Page
+GET    /_sandbox/webhooks             deliveries so far, each with its last headers
+POST   /_sandbox/webhooks             ` + wantWebhooks + `
+POST   /_sandbox/webhooks/instagram   ` + wantEntries + `
 
 Users consent at /tiktok-auth/v2/auth/authorize/ and /facebook/{version}/dialog/oauth.
 An account's answer holds its tokens. A wrong operation or mode is answered with those there are.

@@ -18,7 +18,8 @@
 //	/_sandbox/...                                the control API
 //
 // Nothing runs on timers: each look at a publish or a container first moves it to where the virtual clock says it is.
-// [Server.Advance] therefore expires tokens, windows and upload URLs, and completes processing, at once.
+// [Server.Advance] therefore expires tokens, windows and upload URLs, and completes processing, at once. Only with an
+// address for webhooks something looks by itself, every 20 ms.
 //
 // # Connecting accounts
 //
@@ -38,6 +39,13 @@
 //
 //	s.Script(sandbox.Fault{Op: sandbox.OpInstagramPublish, Mode: sandbox.ModeReset, After: true}) // live, answer lost
 //
+// # Webhooks
+//
+// With an address, in [Options] or by [Server.SetTikTokWebhook] and [Server.SetMetaWebhook], the platforms send. TikTok
+// tells what becomes of posts and authorizations; for Instagram a script says what happened, in [Server.SendInstagram].
+// Anything but 200 is tried again on the virtual clock. One account's deliveries come in order unless one fails or a
+// [Fault] of the ops "tiktok.webhook" and "instagram.webhook" spoils them; [Server.Webhooks] is the log.
+//
 // # Control API
 //
 // What the Go methods do, for another process; GET /_sandbox/ lists it. A mistake in a request answers 400 {"error":"..."}.
@@ -56,4 +64,7 @@
 //	curl -X POST   $S/_sandbox/revoke -d '{"platform":"tiktok","id":"-000Sim"}'
 //	curl -X POST   $S/_sandbox/revoke -d '{"platform":"facebook","id":"122...","subcode":460}'
 //	curl -X POST   $S/_sandbox/revoke -d '{"platform":"facebook","id":"122...","page":"10..."}'
+//	curl -X POST   $S/_sandbox/webhooks -d '{"tiktok_url":"http://...","meta_url":"http://...","meta_verify_token":"..."}'
+//	curl -X POST   $S/_sandbox/webhooks/instagram -d '{"ig_id":"17841400000000001","comment":{"text":"Hi","username":"ann"}}'
+//	curl           $S/_sandbox/webhooks
 package sandbox

@@ -25,9 +25,48 @@ const (
 	ModePartial   Mode = "partial"    // Bytes of the request body are read, then the connection is cut
 	ModeFail      Mode = "fail"       // ops "*.process" only: processing ends in Code (a fail_reason, or a subcode)
 	ModeStuck     Mode = "stuck"      // ops "*.process" only: processing never ends
+
+	ModeDuplicate       Mode = "duplicate"        // ops "*.webhook" only, like those below: sent twice
+	ModeLate            Mode = "late"             // sent Delay of virtual time after it was due
+	ModeReorder         Mode = "reorder"          // sent after the next one of its platform, however long that takes
+	ModeBadSignature    Mode = "bad_signature"    // signed with another secret
+	ModeStale           Mode = "stale"            // TikTok: t is ten minutes old
+	ModeLegacySignature Mode = "legacy_signature" // Instagram: X-Hub-Signature only
 )
 
-// The operations a Fault can name. The two "process" operations are not calls: they happen when a file is complete.
+// The modes that each kind of operation can take.
+var (
+	callModes             = []Mode{ModeError, ModeStatus, ModeRateLimit, ModeReset, ModeHang, ModeSlow, ModeTruncate, ModePartial}
+	processModes          = []Mode{ModeFail, ModeStuck}
+	webhookModes          = []Mode{ModeDuplicate, ModeLate, ModeReorder, ModeBadSignature}
+	tiktokWebhookModes    = append(slices.Clip(webhookModes), ModeStale)
+	instagramWebhookModes = append(slices.Clip(webhookModes), ModeLegacySignature)
+
+	allModes = slices.Concat(callModes, processModes, webhookModes, []Mode{ModeStale, ModeLegacySignature})
+)
+
+func modesOf(op string) []Mode {
+	switch op {
+	case OpTikTokProcess, OpInstagramProcess:
+		return processModes
+	case OpTikTokWebhook:
+		return tiktokWebhookModes
+	case OpInstagramWebhook:
+		return instagramWebhookModes
+	}
+	return callModes
+}
+
+func joinModes(modes []Mode) string {
+	names := make([]string, len(modes))
+	for i, m := range modes {
+		names[i] = string(m)
+	}
+	return strings.Join(names, ", ")
+}
+
+// The operations a Fault can name. The "process" operations are not calls: they happen when a file is complete. Nor are
+// the "webhook" ones: each sending to the app is one, retries too.
 const (
 	OpTikTokCreatorInfo = "tiktok.creator_info"
 	OpTikTokInit        = "tiktok.init"
@@ -36,6 +75,7 @@ const (
 	OpTikTokStatus      = "tiktok.status"
 	OpTikTokCancel      = "tiktok.cancel"
 	OpTikTokProcess     = "tiktok.process"
+	OpTikTokWebhook     = "tiktok.webhook"
 
 	OpTikTokExchangeCode = "tiktok.exchange_code"
 	OpTikTokRefreshToken = "tiktok.refresh_token"
@@ -52,6 +92,7 @@ const (
 	OpInstagramStories         = "instagram.stories"
 	OpInstagramPermalink       = "instagram.permalink"
 	OpInstagramProcess         = "instagram.process"
+	OpInstagramWebhook         = "instagram.webhook"
 
 	OpInstagramExchangeCode  = "instagram.exchange_code"
 	OpInstagramExchangeToken = "instagram.exchange_token"
@@ -72,6 +113,7 @@ var operations = []string{
 	OpTikTokExchangeCode, OpTikTokRefreshToken, OpTikTokRevoke, OpTikTokUserInfo,
 	OpInstagramExchangeCode, OpInstagramExchangeToken, OpInstagramMe, OpInstagramPermissions, OpInstagramPages,
 	OpInstagramBusinesses, OpInstagramBusinessPages, OpInstagramPage, OpInstagramDebugToken, OpInstagramRevoke,
+	OpTikTokWebhook, OpInstagramWebhook,
 }
 
 // Fault is one scripted misbehaviour.
@@ -90,7 +132,7 @@ type Fault struct {
 	Body    string        `json:"body,omitempty"`    // ModeStatus: the body instead of an HTML page
 	Bytes   int64         `json:"bytes,omitempty"`   // ModePartial: how much of the request body is read
 	Minutes int           `json:"minutes,omitempty"` // ModeRateLimit on Instagram: estimated_time_to_regain_access
-	Delay   time.Duration `json:"-"`                 // ModeSlow; "delay":"2s" in the control API
+	Delay   time.Duration `json:"-"`                 // ModeSlow, ModeLate; "delay":"2s" in the control API
 }
 
 // Validate reports a fault that could never do what it says.
@@ -98,18 +140,11 @@ func (f Fault) Validate() error {
 	if !slices.Contains(operations, f.Op) {
 		return fmt.Errorf("fault: unknown op %q (known: %s)", f.Op, strings.Join(operations, ", "))
 	}
-	processing := f.Op == OpTikTokProcess || f.Op == OpInstagramProcess
-	switch f.Mode {
-	case ModeFail, ModeStuck:
-		if !processing {
-			return fmt.Errorf("fault: mode %q is for the process operations, not %q", f.Mode, f.Op)
-		}
-	case ModeError, ModeStatus, ModeRateLimit, ModeReset, ModeHang, ModeSlow, ModeTruncate, ModePartial:
-		if processing {
-			return fmt.Errorf("fault: %q is no call: use mode fail or stuck", f.Op)
-		}
-	default:
-		return fmt.Errorf("fault: unknown mode %q (known: error, status, rate_limit, reset, hang, slow, truncate, partial, fail, stuck)", f.Mode)
+	if !slices.Contains(allModes, f.Mode) {
+		return fmt.Errorf("fault: unknown mode %q (known: %s)", f.Mode, joinModes(allModes))
+	}
+	if modes := modesOf(f.Op); !slices.Contains(modes, f.Mode) {
+		return fmt.Errorf("fault: %q cannot take mode %q (it takes: %s)", f.Op, f.Mode, joinModes(modes))
 	}
 	return f.validateCode()
 }
@@ -118,6 +153,8 @@ func (f Fault) validateCode() error {
 	switch {
 	case f.Mode == ModeFail && f.Code == "":
 		return errors.New("fault: mode fail needs a code")
+	case f.Mode == ModeLate && f.Delay == 0:
+		return errors.New("fault: mode late needs a delay")
 	case f.Mode == ModeError && f.Code == "" && f.Op != OpTikTokChunk && f.Op != OpInstagramUpload:
 		return errors.New("fault: mode error needs a code")
 	}

@@ -197,7 +197,7 @@ func TestControlAPIHelps(t *testing.T) {
 	}
 	for path, wanted := range map[string]string{
 		"faults": `"op"`, "advance": `"duration"`, "accounts/tiktok": `"open_id"`, "accounts/instagram": `"ig_id"`,
-		"accounts/facebook": `"pages"`, "revoke": `"platform"`,
+		"accounts/facebook": `"pages"`, "revoke": `"platform"`, "webhooks": `"meta_verify_token"`, "webhooks/instagram": `"comment"`,
 	} {
 		var a struct{ Error string }
 		w.control("POST", path, "", 400, &a)

@@ -48,6 +48,10 @@ type Options struct {
 	// DoublePublish selects the answer to a second media_publish of one container.
 	DoublePublish DoublePublish
 
+	// TikTokWebhookURL and MetaWebhookURL are where the platforms send events; "" sends none. Meta's handshake, with
+	// MetaVerifyToken, is made before the first delivery. SetTikTokWebhook and SetMetaWebhook change them.
+	TikTokWebhookURL, MetaWebhookURL, MetaVerifyToken string
+
 	// NoPrivateFetch refuses to fetch media from loopback and private addresses, as the real platforms do.
 	NoPrivateFetch bool
 	// FetchTimeout bounds one media fetch in real time. Default 30 s.

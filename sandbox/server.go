@@ -25,10 +25,11 @@ type Server struct {
 
 	tiktok    *tiktok
 	instagram *instagram
+	webhooks  *webhooks
 
-	ctx  context.Context // ends with Close; media fetches and hanging answers live under it
+	ctx  context.Context // ends with Close; media fetches, webhooks and hanging answers live under it
 	stop context.CancelFunc
-	work sync.WaitGroup // fetches, and the requests of the server that Start runs
+	work sync.WaitGroup // fetches, webhooks, and the requests of the server that Start runs
 
 	dataDir    string
 	dataDirErr error // reported by Start and by every upload
@@ -51,8 +52,10 @@ func New(opts Options) *Server {
 	s.fetcher = newFetcher(opts)
 	s.tiktok = newTikTok(s)
 	s.instagram = newInstagram(s)
+	s.webhooks = newWebhooks(s)
 	s.prepareDataDir()
 	s.handler = s.routes()
+	s.webhooks.run()
 	return s
 }
 
@@ -137,8 +140,8 @@ func (s *Server) begin() bool {
 	return true
 }
 
-// Close stops listening, cuts open connections, ends hanging answers and fetches, waits for all of them, and removes
-// the temporary data directory. It may be called twice.
+// Close stops listening, cuts open connections, ends hanging answers, fetches and webhooks, waits for all of them, and
+// removes the temporary data directory. It may be called twice.
 func (s *Server) Close() error {
 	s.mu.Lock()
 	first := !s.closed

@@ -22,6 +22,7 @@ type tiktok struct {
 	posts    map[string]*tiktokPublish   // by publish_id
 	uploads  map[string]*tiktokPublish   // by upload_id
 	pending  map[*tiktokPublish]struct{} // not yet in a final state
+	review   map[*tiktokPublish]struct{} // published, in moderation: no id yet
 	calls    windows                     // by endpoint and token
 	creators windows                     // direct posts per account; len counts the active creators
 }
@@ -29,7 +30,8 @@ type tiktok struct {
 func newTikTok(s *Server) *tiktok {
 	return &tiktok{
 		s: s, accounts: map[string]*tiktokAccount{}, codes: map[string]*tiktokCode{}, access: map[string]*tiktokToken{},
-		refresh: map[string]string{}, posts: map[string]*tiktokPublish{}, uploads: map[string]*tiktokPublish{}, pending: map[*tiktokPublish]struct{}{}, calls: windows{}, creators: windows{},
+		refresh: map[string]string{}, posts: map[string]*tiktokPublish{}, uploads: map[string]*tiktokPublish{}, pending: map[*tiktokPublish]struct{}{},
+		review: map[*tiktokPublish]struct{}{}, calls: windows{}, creators: windows{},
 	}
 }
 

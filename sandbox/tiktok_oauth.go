@@ -164,7 +164,8 @@ func (t *tiktok) refreshToken(x *exchange, form url.Values) reply {
 	return t.grant(x, acc)
 }
 
-// revokeToken takes the access token and ends both (Revoke a User Access Token, 2026-11-02).
+// revokeToken takes the access token and ends both (Revoke a User Access Token, 2026-11-02). The app hears of it by
+// webhook, too (Webhooks Events).
 func (t *tiktok) revokeToken(x *exchange, form url.Values) reply {
 	token := form.Get("token")
 	if token == "" {
@@ -174,7 +175,7 @@ func (t *tiktok) revokeToken(x *exchange, form url.Values) reply {
 	if acc == nil {
 		return t.oauthFail(x, "invalid_grant", "Access token is invalid or expired.")
 	}
-	t.disconnect(acc, x.now)
+	t.disconnect(acc, x.now, removedByApp)
 	return oauthOK(struct{}{})
 }
 

@@ -59,7 +59,7 @@ func (t *tiktok) startPull(p *tiktokPublish, rawURL string) {
 			return
 		}
 		if err != nil {
-			t.fails(p, "video_pull_failed")
+			t.fails(p, "video_pull_failed", now)
 			return
 		}
 		t.take(p, now)
@@ -75,7 +75,7 @@ func (t *tiktok) cancel(x *exchange, acc *tiktokAccount) reply {
 	if !p.pull || p.failed || !p.takenAt.IsZero() {
 		return t.fail(x, "publish_not_cancellable", "The publish can no longer be cancelled.")
 	}
-	t.fails(p, "publish_cancelled")
+	t.fails(p, "publish_cancelled", x.now)
 	rep := jsonReply(http.StatusOK, map[string]any{"error": tiktokError{Code: "ok", LogID: x.logID}})
 	rep.code = "ok"
 	return rep

@@ -79,7 +79,7 @@ func (t *tiktok) settle(p *tiktokPublish, now time.Time) {
 	}
 	if p.takenAt.IsZero() {
 		if p.pull && p.expired(now) {
-			t.fails(p, "video_pull_failed") // a download may take one hour
+			t.fails(p, "video_pull_failed", p.createdAt.Add(uploadURLLife)) // a download may take one hour
 		}
 		return
 	}
@@ -88,19 +88,21 @@ func (t *tiktok) settle(p *tiktokPublish, now time.Time) {
 		return
 	}
 	if p.verdict != "" {
-		t.fails(p, p.verdict)
+		t.fails(p, p.verdict, ready)
 		return
 	}
 	t.publish(p, ready)
+	t.moderate(p, now)
 }
 
-func (t *tiktok) fails(p *tiktokPublish, reason string) {
+func (t *tiktok) fails(p *tiktokPublish, reason string, at time.Time) {
 	p.failed, p.failReason = true, reason
 	if p.cancel != nil {
 		p.cancel()
 	}
 	p.blob.discard()
 	delete(t.pending, p)
+	t.tell(p, eventFailed, at, tiktokPostEvent{Reason: reason})
 }
 
 // publish makes the one live post, or inbox draft, of a publish_id.
@@ -112,12 +114,25 @@ func (t *tiktok) publish(p *tiktokPublish, at time.Time) {
 		Caption: p.title, Privacy: p.privacy, At: at}
 	if p.inbox {
 		t.s.live.addDraft(post, p.blob)
+		t.tell(p, eventInbox, at, tiktokPostEvent{})
 		return
 	}
 	p.postID = t.s.ids.snowflake(at)
 	post.ID = fmt.Sprint(p.postID)
 	post.Permalink = fmt.Sprintf("/@%s/video/%d", acc.Username, p.postID)
 	t.s.live.add(post, p.blob)
+	t.tell(p, eventComplete, at, tiktokPostEvent{})
+	if p.privacy != privacySelf {
+		t.review[p] = struct{}{}
+	}
+}
+
+// moderate ends the review of a post whose id is due, and says so once.
+func (t *tiktok) moderate(p *tiktokPublish, now time.Time) {
+	if _, waits := t.review[p]; waits && p.hasPublicID(now, t.s.opts.Delays) {
+		delete(t.review, p)
+		t.tell(p, eventAvailable, p.publicAt(t.s.opts.Delays), tiktokPostEvent{PostID: fmt.Sprint(p.postID)})
+	}
 }
 
 func (t *tiktok) settleAll() {
@@ -126,6 +141,9 @@ func (t *tiktok) settleAll() {
 	now := t.s.clock.now()
 	for p := range t.pending {
 		t.settle(p, now)
+	}
+	for p := range t.review {
+		t.moderate(p, now)
 	}
 }
 
@@ -171,8 +189,12 @@ func (p *tiktokPublish) word() string {
 
 // hasPublicID: ids appear when moderation has ended, and never for SELF_ONLY.
 func (p *tiktokPublish) hasPublicID(now time.Time, d *Delays) bool {
-	return p.done && !p.inbox && p.privacy != privacySelf &&
-		!now.Before(p.takenAt.Add(d.TikTokProcessing+d.TikTokModeration))
+	return p.done && !p.inbox && p.privacy != privacySelf && !now.Before(p.publicAt(d))
+}
+
+// publicAt is when moderation ends.
+func (p *tiktokPublish) publicAt(d *Delays) time.Time {
+	return p.takenAt.Add(d.TikTokProcessing + d.TikTokModeration)
 }
 
 // find reads the publish_id of a status or cancel call and checks whose it is.

@@ -87,12 +87,17 @@ func (t *tiktok) endAccess(acc *tiktokAccount, now time.Time) {
 	}
 }
 
-// disconnect ends both tokens, as the user or the app does.
-func (t *tiktok) disconnect(acc *tiktokAccount, now time.Time) {
+// disconnect ends both tokens. The event is for an authorization that was there: a second removal is none.
+func (t *tiktok) disconnect(acc *tiktokAccount, now time.Time, reason int) {
 	t.endAccess(acc, now)
 	if now.Before(acc.RefreshExpiresAt) {
 		acc.RefreshExpiresAt = now
+		t.emit(eventRemoved, acc.OpenID, now, tiktokRemoval{reason})
 	}
+}
+
+func (t *tiktok) userRemovesApp(acc *tiktokAccount, now time.Time) {
+	t.disconnect(acc, now, removedByUser)
 }
 
 // byUsername are the accounts in the order of the consent page. t.mu is held.

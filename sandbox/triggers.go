@@ -13,10 +13,10 @@ const (
 	pageLost   = 492
 )
 
-// InvalidateTikTok is the user removing the app: both tokens die. Like the other triggers it panics on an id that is
-// not there: that is a mistake in the script.
+// InvalidateTikTok is the user removing the app: both tokens die, and authorization.removed says so. Like the other
+// triggers it panics on an id that is not there: that is a mistake in the script.
 func (s *Server) InvalidateTikTok(openID string) {
-	must(s.tiktok.trigger(openID, (*tiktok).disconnect))
+	must(s.tiktok.trigger(openID, (*tiktok).userRemovesApp))
 }
 
 // ExpireTikTokAccess ends the access token before its time; the refresh token lives.
@@ -119,7 +119,7 @@ func (s *Server) revoke(in wireRevoke) error {
 	case in.Platform == TikTok && in.AccessOnly:
 		return s.tiktok.trigger(in.ID, (*tiktok).endAccess)
 	case in.Platform == TikTok:
-		return s.tiktok.trigger(in.ID, (*tiktok).disconnect)
+		return s.tiktok.trigger(in.ID, (*tiktok).userRemovesApp)
 	case in.Platform == "facebook" && in.Page != "":
 		return s.instagram.losePage(in.ID, in.Page)
 	case in.Platform == "facebook":

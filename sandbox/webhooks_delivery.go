@@ -1,0 +1,213 @@
+package sandbox
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+const (
+	maxSendings    = 8
+	webhookTimeout = 10 * time.Second // real time; no page of either platform tells theirs
+
+	tiktokWebhookLife = 72 * time.Hour // Webhooks Overview
+	metaWebhookLife   = 36 * time.Hour // Instagram Platform, Webhooks
+	maxWebhookBackoff = time.Hour      // our choice: the pages say "exponential" and "less often"
+
+	maxWebhookAnswer = 64 << 10 // read of an answer, and thrown away
+)
+
+// delivery is a Webhook on its way. Platform, Event, Account and Body never change; webhooks.mu guards the rest.
+type delivery struct {
+	Webhook
+	nextAt   time.Time
+	firstAt  time.Time // of the first sending; its life counts from here
+	failures int
+	held     bool // waits for the next one of its platform
+	waited   bool // a scripted wait is over: the next sending goes as it is
+}
+
+func (d *delivery) String() string {
+	what := fmt.Sprintf("%s %s, %d attempts, last status %d", d.Platform, d.Event, d.Attempts, d.Status)
+	if d.Error != "" {
+		what += " (" + d.Error + ")"
+	}
+	if d.held {
+		what += ", held until the next one"
+	}
+	return what
+}
+
+// sender is whose turn it is: one account's deliveries go one after the other. The platforms promise no order; a
+// test that wants disorder scripts it.
+func (d *delivery) sender() string { return d.Platform + " " + d.Account }
+
+func (d *delivery) expired(now time.Time) bool {
+	life := metaWebhookLife
+	if d.Platform == TikTok {
+		life = tiktokWebhookLife
+	}
+	return d.Attempts > 0 && !now.Before(d.firstAt.Add(life))
+}
+
+// backoff is the wait after the latest failure. Meta makes its first retry at once (Instagram Platform, Webhooks).
+func (d *delivery) backoff() time.Duration {
+	doublings := d.failures - 1
+	if d.Platform == Instagram {
+		doublings--
+	}
+	if doublings < 0 {
+		return 0
+	}
+	return min(time.Second<<min(doublings, 12), maxWebhookBackoff)
+}
+
+func newWebhookClient() *http.Client {
+	return &http.Client{
+		Timeout:       webhookTimeout,
+		Transport:     &http.Transport{DisableKeepAlives: true},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// dispatch forgets what is settled, gives up what is too old and starts every sending that is due, oldest first.
+func (h *webhooks) dispatch() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.open = slices.DeleteFunc(h.open, func(d *delivery) bool { return d.settled() })
+	now := h.s.clock.now()
+	for _, d := range h.open {
+		if len(h.busy) == maxSendings {
+			break
+		}
+		switch {
+		case h.busy[d.sender()]:
+		case d.expired(now) || h.targets[d.Platform].url == "":
+			d.Dropped = true
+			h.release(d)
+		case !d.held && !now.Before(d.nextAt):
+			h.attempt(d, now)
+		}
+	}
+}
+
+// attempt sends d in the background, unless a fault makes it wait. h.mu is held.
+func (h *webhooks) attempt(d *delivery, now time.Time) {
+	mode, wait := h.misbehave(d, now)
+	if wait || !h.s.begin() {
+		return
+	}
+	setDefault(&d.firstAt, now)
+	h.busy[d.sender()] = true
+	go h.send(d, h.targets[d.Platform], mode)
+}
+
+// misbehave asks the fault script what becomes of this sending, and whether it waits. h.mu is held.
+func (h *webhooks) misbehave(d *delivery, now time.Time) (mode Mode, wait bool) {
+	if d.waited {
+		d.waited = false
+		return "", false
+	}
+	f, _ := h.s.faults.take(webhookOp(d.Platform), d.Account)
+	switch {
+	case f.Mode == ModeLate:
+		d.nextAt, d.waited = now.Add(f.Delay), true
+		return "", true
+	case f.Mode == ModeReorder && h.held[d.Platform] == nil:
+		h.held[d.Platform], d.held = d, true
+		return "", true
+	}
+	return f.Mode, false
+}
+
+func webhookOp(platform string) string {
+	if platform == TikTok {
+		return OpTikTokWebhook
+	}
+	return OpInstagramWebhook
+}
+
+// send makes one attempt: signed anew each time, as its signature holds the time.
+func (h *webhooks) send(d *delivery, to target, mode Mode) {
+	defer h.s.work.Done()
+	defer h.finish(d)
+	header := h.sign(d, mode)
+	sendings := 1
+	if mode == ModeDuplicate {
+		sendings = 2
+	}
+	for range sendings {
+		status, err := h.post(to, header, d.Body)
+		h.note(d, header, status, err)
+	}
+}
+
+// post makes one request. An address from Options is verified first, and a failed handshake is a failed delivery.
+func (h *webhooks) post(to target, header http.Header, body string) (status int, err error) {
+	if !to.verified {
+		if err := h.verify(h.s.ctx, to); err != nil {
+			return 0, err
+		}
+		h.verified(to)
+	}
+	ctx, cancel := context.WithTimeout(h.s.ctx, webhookTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to.url, strings.NewReader(body))
+	if err != nil {
+		return 0, err
+	}
+	req.Header = header.Clone()
+	res, err := h.client.Do(req)
+	if err != nil {
+		return 0, err
+	}
+	defer res.Body.Close()
+	_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, maxWebhookAnswer)) // only the status counts
+	return res.StatusCode, nil
+}
+
+// verified remembers a handshake, unless another address was set meanwhile.
+func (h *webhooks) verified(to target) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.targets[Instagram] == to {
+		to.verified = true
+		h.targets[Instagram] = to
+	}
+}
+
+func (h *webhooks) note(d *delivery, header http.Header, status int, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	d.Attempts++
+	d.Header, d.Status, d.Error = header, status, ""
+	if err != nil {
+		d.Error = err.Error()
+	}
+}
+
+// finish settles d or plans its retry, and lets go of one that waited for it.
+func (h *webhooks) finish(d *delivery) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.busy, d.sender())
+	d.Delivered = d.Status == http.StatusOK
+	if !d.Delivered {
+		d.failures++
+		d.nextAt = h.s.clock.now().Add(d.backoff())
+	}
+	h.release(h.held[d.Platform])
+	h.poke()
+}
+
+// release ends the wait of one that was held, if there is one. h.mu is held.
+func (h *webhooks) release(d *delivery) {
+	if d != nil && d.held {
+		d.held, d.waited = false, true
+		delete(h.held, d.Platform)
+	}
+}
