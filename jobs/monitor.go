@@ -120,7 +120,7 @@ func (p *pageWriter) flush() {
 		}
 		return
 	}
-	page := outsideLinks.ReplaceAll(p.page.Bytes(), nil)
+	page := unwanted.ReplaceAll(p.page.Bytes(), nil)
 	p.Header().Set("Content-Security-Policy", contentPolicy(page))
 	p.Header().Del("Content-Length")
 	p.head()
@@ -128,9 +128,10 @@ func (p *pageWriter) flush() {
 }
 
 var (
-	// outsideLinks are to fonts. The page falls back on those of the machine, and its
-	// icons are drawn.
-	outsideLinks = regexp.MustCompile(`<link[^>]*href="https?://[^>]*>`)
+	// unwanted are links to fonts elsewhere, of which those of the machine take the
+	// place (the icons are drawn), and to the manifest, which browsers ask for without
+	// the password.
+	unwanted     = regexp.MustCompile(`<link[^>]*(href="https?://|rel="manifest")[^>]*>`)
 	inlineScript = regexp.MustCompile(`(?s)<script>(.*?)</script>`)
 )
 
@@ -143,5 +144,5 @@ func contentPolicy(page []byte) string {
 		scripts += " 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 	}
 	return "default-src 'none'; script-src " + scripts + "; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; " +
-		"connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+		"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 }

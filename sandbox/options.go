@@ -134,6 +134,7 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.OAuthErrorStatus, http.StatusOK)
 	setDefault(&o.FacebookAppID, "100000000000001")
 	setDefault(&o.FacebookAppSecret, "sim-app-secret")
+	setDefault(&o.MetaVerifyToken, "sim-verify-token")
 	setDefault(&o.DoublePublish, DoubleNotFound)
 	setDefault(&o.Retain, defaultRetain)
 	setDefault(&o.FetchTimeout, defaultFetchTimeout)

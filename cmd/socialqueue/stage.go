@@ -47,6 +47,9 @@ func raise(ctx context.Context, o stageOptions) (*stage, error) {
 	}
 	err := s.start(ctx, o)
 	if err == nil {
+		err = s.listen(ctx)
+	}
+	if err == nil {
 		err = s.connect(ctx, o.kept)
 	}
 	if err != nil {
@@ -75,6 +78,19 @@ func (s *stage) start(ctx context.Context, o stageOptions) error {
 	return s.system.Start(ctx)
 }
 
+// listen has the simulated platforms tell the system of what happens there, as their
+// developer pages would be filled in. Both are on this machine, whatever PUBLIC_URL is.
+func (s *stage) listen(ctx context.Context) error {
+	s.sim.SetTikTokWebhook(s.url() + "/api/webhooks/tiktok")
+	if s.cfg.InstagramWebhookToken.Empty() {
+		return nil
+	}
+	if err := s.sim.SetMetaWebhook(ctx, s.url()+"/api/webhooks/instagram", s.cfg.InstagramWebhookToken.Reveal()); err != nil {
+		return fmt.Errorf("subscribe to Instagram's webhooks: %w", err)
+	}
+	return nil
+}
+
 // registeredAt are simulated platforms at which a system is registered that is
 // reached at publicURL; empty stands for this machine, whatever the port.
 func registeredAt(publicURL string) sandbox.Options {
@@ -95,6 +111,7 @@ func sandboxEnv(sim *sandbox.Server) map[string]string {
 		"FACEBOOK_GRAPH_URL": sim.GraphURL(), "INSTAGRAM_UPLOAD_URL": sim.RuploadURL(),
 		"TIKTOK_CLIENT_KEY": o.TikTokClientKey, "TIKTOK_CLIENT_SECRET": o.TikTokClientSecret,
 		"FACEBOOK_APP_ID": o.FacebookAppID, "FACEBOOK_APP_SECRET": o.FacebookAppSecret,
+		"INSTAGRAM_WEBHOOK_VERIFY_TOKEN": o.MetaVerifyToken,
 	}
 }
 
@@ -104,6 +121,7 @@ func printSandboxSettings(out io.Writer, sim *sandbox.Server) {
 	for _, name := range []string{
 		"TIKTOK_AUTH_URL", "TIKTOK_API_URL", "TIKTOK_CLIENT_KEY", "TIKTOK_CLIENT_SECRET",
 		"FACEBOOK_DIALOG_URL", "FACEBOOK_GRAPH_URL", "INSTAGRAM_UPLOAD_URL", "FACEBOOK_APP_ID", "FACEBOOK_APP_SECRET",
+		"INSTAGRAM_WEBHOOK_VERIFY_TOKEN",
 	} {
 		fmt.Fprintf(out, "  %s=%s\n", name, env[name])
 	}
