@@ -73,7 +73,7 @@ func (c *core) monitoring() handlers.Monitoring {
 // in words that everybody may read.
 func (c *core) shownReady(ctx context.Context) error {
 	err := c.ready(ctx)
-	if errors.Is(err, db.ErrMigrationsMissing) || errors.Is(err, jobs.ErrEvicts) {
+	if errors.Is(err, db.ErrMigrationsMissing) || errors.Is(err, jobs.ErrEvicts) || errors.Is(err, errStopping) {
 		return handlers.Unhealthy(err.Error())
 	}
 	return err

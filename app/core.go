@@ -188,8 +188,14 @@ func (c *core) buildClients(deps *publish.Deps) error {
 	return nil
 }
 
-// ready reports whether the servers can be worked with.
+// errStopping: the process was told to stop.
+var errStopping = errors.New("the process is stopping")
+
+// ready reports whether the servers can be worked with, and the process still works.
 func (c *core) ready(ctx context.Context) error {
+	if c.isStopping() {
+		return errStopping
+	}
 	if err := c.db.CheckMigrated(ctx); err != nil {
 		return err
 	}

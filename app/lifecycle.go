@@ -20,6 +20,14 @@ type stopper struct {
 type lifecycle struct {
 	mu       sync.Mutex
 	stoppers []stopper
+	stopping bool
+}
+
+// isStopping reports whether Stop was called: what still runs then takes nothing new.
+func (l *lifecycle) isStopping() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.stopping
 }
 
 // onStop adds a step.
@@ -35,7 +43,7 @@ func (l *lifecycle) onStop(name string, stop func(context.Context) error) {
 func (l *lifecycle) Stop(ctx context.Context) error {
 	l.mu.Lock()
 	stoppers := l.stoppers
-	l.stoppers = nil
+	l.stoppers, l.stopping = nil, true
 	l.mu.Unlock()
 	var errs []error
 	for i := len(stoppers) - 1; i >= 0; i-- {

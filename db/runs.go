@@ -206,3 +206,41 @@ func writeAlong(tx *gorm.DB, w RunWrite) error {
 	}
 	return nil
 }
+
+// Resolution is how an uncertain post is settled by hand.
+type Resolution struct {
+	Post *models.Post
+	// Calls is what its guarded calls that are not void came to.
+	Calls models.LedgerState
+	Event models.PostEvent
+	Now   time.Time
+}
+
+// Resolve writes it, unless a worker has the post or it moved on since it was read:
+// then the answer is ErrStale. The post gets a new fence.
+func (d *DB) Resolve(ctx context.Context, r Resolution) error {
+	return d.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		old := r.Post.Fence
+		row := *r.Post
+		row.Fence++
+		res := tx.Model(&models.Post{}).
+			Where("id = ? AND status = ? AND fence = ? AND (lease_until IS NULL OR lease_until < ?)", row.ID, models.Uncertain, old, r.Now).
+			Select(append([]string{"lease_until", "lease_owner"}, mutable...)).UpdateColumns(&row)
+		if err := changedOne(res, "settle post "+row.ID); err != nil {
+			return err
+		}
+		err := tx.Model(&models.LedgerEntry{}).Where("post_id = ? AND state <> ?", row.ID, models.Void).
+			UpdateColumns(map[string]any{"state": r.Calls, "settled_at": r.Now}).Error
+		if err != nil {
+			return fmt.Errorf("settle the ledger of post %s: %w", row.ID, err)
+		}
+		if err := tellOfMove(tx, &row, models.Uncertain); err != nil {
+			return err
+		}
+		if err := tx.Create(&r.Event).Error; err != nil {
+			return fmt.Errorf("write timeline of post %s: %w", row.ID, err)
+		}
+		*r.Post = row
+		return nil
+	})
+}

@@ -106,3 +106,23 @@ func TestMonitorPauses(t *testing.T) {
 		t.Errorf("the queue %+v is not paused: %v", info, err)
 	}
 }
+
+// Pausing twice is no error, nor is going on twice.
+func TestPause(t *testing.T) {
+	q := NewQueue(newClient(t))
+	if err := q.Enqueue(t.Context(), aTask()); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []bool{true, true, false, false} {
+		change := q.Resume
+		if want {
+			change = q.Pause
+		}
+		if err := change(QueuePublish); err != nil {
+			t.Fatal(err)
+		}
+		if info, err := q.inspector.GetQueueInfo(QueuePublish); err != nil || info.Paused != want {
+			t.Errorf("paused = %v, want %v: %v", info.Paused, want, err)
+		}
+	}
+}

@@ -190,8 +190,8 @@ func (q *Queue) Refilled(ctx context.Context) error {
 	return nil
 }
 
-// Workers tells how many worker processes are alive and serve every queue that
-// posts need.
+// Workers tells how many worker processes are alive that serve the queue which the
+// fewest serve.
 func (q *Queue) Workers() (int, error) {
 	servers, err := q.inspector.Servers()
 	if err != nil {
@@ -203,5 +203,35 @@ func (q *Queue) Workers() (int, error) {
 			served[name]++
 		}
 	}
-	return min(served[QueuePublish], served[QueueUpload]), nil
+	least := len(servers)
+	for _, name := range Queues {
+		least = min(least, served[name])
+	}
+	return least, nil
+}
+
+// Pause has workers take no more tasks of a queue. That it is paused already is no
+// error.
+func (q *Queue) Pause(queue string) error {
+	return q.setPaused(queue, true, q.inspector.PauseQueue)
+}
+
+// Resume has workers take tasks of a queue again. That they do already is no error.
+func (q *Queue) Resume(queue string) error {
+	return q.setPaused(queue, false, q.inspector.UnpauseQueue)
+}
+
+// setPaused looks first: Asynq calls a change that is none an error.
+func (q *Queue) setPaused(queue string, paused bool, change func(string) error) error {
+	info, err := q.inspector.GetQueueInfo(queue)
+	if err == nil && info.Paused == paused {
+		return nil
+	}
+	if err == nil {
+		err = change(queue)
+	}
+	if err != nil {
+		return fmt.Errorf("pause or resume queue %s: %w", queue, err)
+	}
+	return nil
 }

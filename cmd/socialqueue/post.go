@@ -1,0 +1,169 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/user"
+	"text/tabwriter"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/redis/go-redis/v9"
+	"github.com/spf13/cobra"
+
+	"socialqueue/config"
+	"socialqueue/db"
+	"socialqueue/jobs"
+	"socialqueue/models"
+	"socialqueue/observe"
+	"socialqueue/publish"
+	"socialqueue/view"
+)
+
+func postCmd() *cobra.Command {
+	return group("post", "Look at a post, and mend it by hand", showPostCmd(), retryPostCmd(), cancelPostCmd(), resolvePostCmd())
+}
+
+// withRedis runs fn on the Redis of the settings.
+func withRedis(cfg config.Config, fn func(redis.UniversalClient) error) error {
+	settings, err := config.ParseRedisURL(cfg.RedisURL)
+	if err != nil {
+		return err
+	}
+	client := jobs.NewRedis(settings)
+	return errors.Join(fn(client), client.Close())
+}
+
+// withPost runs fn on a post, with the use cases that a command has.
+func withPost(ctx context.Context, id string, fn func(*db.DB, *publish.Service, *models.Post) error) error {
+	parsed, err := uuid.Parse(id)
+	if err != nil {
+		return fmt.Errorf("%q is no id of a post, such as %s", id, models.NewID())
+	}
+	return withMigratedDB(ctx, config.Scheduler, func(cfg config.Config, d *db.DB) error {
+		return withRedis(cfg, func(client redis.UniversalClient) error {
+			p, err := d.PostByID(ctx, parsed.String())
+			if err != nil {
+				return err
+			}
+			log := observe.NewLogger("socialqueue", cfg.LogLevel, cfg.LogFormat, os.Stderr)
+			return fn(d, publish.New(publish.Deps{DB: d, Queue: jobs.NewQueue(client), Log: log, Now: time.Now, Timings: publish.DefaultTimings()}), p)
+		})
+	})
+}
+
+func showPostCmd() *cobra.Command {
+	return &cobra.Command{
+		Use: "show ID", Short: "Show a post with its guarded calls and its timeline", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return withPost(cmd.Context(), args[0], func(d *db.DB, _ *publish.Service, p *models.Post) error {
+				ledger, err := d.Ledger(cmd.Context(), p.ID)
+				if err != nil {
+					return err
+				}
+				events, err := d.Events(cmd.Context(), p.ID)
+				if err != nil {
+					return err
+				}
+				if err := printJSON(cmd.OutOrStdout(), view.OfPost(p, time.Now())); err != nil {
+					return err
+				}
+				return tabulatePost(cmd.OutOrStdout(), p, ledger, events)
+			})
+		},
+	}
+}
+
+func tabulatePost(out io.Writer, p *models.Post, ledger models.Ledger, events []models.PostEvent) error {
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(table, "\nfence %d, %s, next run %s, lease %s\n", p.Fence, orDefault(string(p.Admission), "nothing left to do"), timeText(p.RunAt), timeText(p.LeaseUntil))
+	fmt.Fprintln(table, "\nGUARDED CALL\tSTATE\tFENCE\tBEGUN\tSETTLED\tID")
+	for _, e := range ledger {
+		id := ""
+		if e.ExternalID != nil {
+			id = *e.ExternalID
+		}
+		fmt.Fprintf(table, "%s\t%s\t%d\t%s\t%s\t%s\n", e.Op, e.State, e.Fence, timeText(&e.CreatedAt), timeText(e.SettledAt), printable(id))
+	}
+	fmt.Fprintln(table, "\nAT\tWHAT\tHTTP\tCODE\tMESSAGE")
+	for _, e := range events {
+		what := e.Op
+		if e.Type == models.EventState {
+			what = fmt.Sprintf("%s > %s", e.From, e.To)
+		}
+		fmt.Fprintf(table, "%s\t%s\t%d\t%s\t%s\n", timeText(&e.At), orDefault(what, e.Type), e.HTTPStatus, printable(e.PlatformCode), printable(e.Message))
+	}
+	return table.Flush()
+}
+
+func timeText(t *time.Time) string {
+	if t == nil {
+		return "-"
+	}
+	return t.UTC().Format("2006-01-02T15:04:05.000Z")
+}
+
+func retryPostCmd() *cobra.Command {
+	return changePostCmd("retry ID", "Run a failed or missed post again", func(ctx context.Context, s *publish.Service, p *models.Post) (*models.Post, error) {
+		return s.Retry(ctx, p.AppID, p.ID)
+	})
+}
+
+func cancelPostCmd() *cobra.Command {
+	return changePostCmd("cancel ID", "Withdraw a post whose sending has not begun", func(ctx context.Context, s *publish.Service, p *models.Post) (*models.Post, error) {
+		return s.Cancel(ctx, p.AppID, p.ID)
+	})
+}
+
+// changePostCmd makes a command that does one thing to a post and shows it.
+func changePostCmd(use, short string, change func(context.Context, *publish.Service, *models.Post) (*models.Post, error)) *cobra.Command {
+	return &cobra.Command{
+		Use: use, Short: short, Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return withPost(cmd.Context(), args[0], func(_ *db.DB, s *publish.Service, p *models.Post) error {
+				changed, err := change(cmd.Context(), s, p)
+				if err != nil {
+					return err
+				}
+				return printJSON(cmd.OutOrStdout(), view.OfPost(changed, time.Now()))
+			})
+		},
+	}
+}
+
+func resolvePostCmd() *cobra.Command {
+	var live, permalink, by string
+	var notLive bool
+	cmd := changePostCmd("resolve ID", "Settle an uncertain post by hand", func(ctx context.Context, s *publish.Service, p *models.Post) (*models.Post, error) {
+		switch {
+		case (live != "") == notLive:
+			return nil, errors.New("say either --live PLATFORM_ID or --not-live")
+		case notLive:
+			return s.Release(ctx, p.ID, by)
+		default:
+			return s.ResolveLive(ctx, p.ID, live, permalink, by)
+		}
+	})
+	cmd.Long = `Settle an uncertain post by hand, after you looked at the account.
+
+With --live the post is published, under the id that the platform shows. With
+--not-live it is sent again: if it was live after all, it is then live twice.
+Both stand in the timeline, with who said so.`
+	f := cmd.Flags()
+	f.StringVar(&live, "live", "", "it is live: the platform's id of it")
+	f.StringVar(&permalink, "permalink", "", "its address, with --live")
+	f.BoolVar(&notLive, "not-live", false, "it is not live and will not be: send it again")
+	f.StringVar(&by, "by", whoami(), "who says so")
+	return cmd
+}
+
+// whoami names who runs the command.
+func whoami() string {
+	if u, err := user.Current(); err == nil {
+		return u.Username
+	}
+	return "an operator"
+}

@@ -1,0 +1,75 @@
+package publish
+
+import (
+	"context"
+	"fmt"
+
+	"socialqueue/db"
+	"socialqueue/models"
+)
+
+// ResolveLive ends an uncertain post at an operator's word that it is live, as this
+// post at the platform. permalink may be empty. by is who says so. Errors are
+// db.ErrNotFound or ErrConflict.
+func (s *Service) ResolveLive(ctx context.Context, id, platformPostID, permalink, by string) (*models.Post, error) {
+	p, err := s.uncertainPost(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	now := s.Now()
+	p.Status, p.PublishedAt, p.PlatformPostID = models.Published, &now, &platformPostID
+	if permalink != "" {
+		p.Permalink = &permalink
+	}
+	p.ErrorCode, p.ErrorMessage = "", ""
+	end(p, now)
+	return s.resolve(ctx, p, models.Done, fmt.Sprintf("settled by %s: live as %s", by, platformPostID))
+}
+
+// Release has an uncertain post sent again at an operator's word that it is not live
+// and will not be. If that is wrong it is live twice. by is who says so. Errors are
+// db.ErrNotFound or ErrConflict.
+func (s *Service) Release(ctx context.Context, id, by string) (*models.Post, error) {
+	p, err := s.uncertainPost(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if p.MediaID == nil && p.SourceURL == "" {
+		return nil, fmt.Errorf("%w: the post's file was cleaned up; post it anew", ErrConflict)
+	}
+	now := s.Now()
+	revive(p, now)
+	s.place(p, now, now)
+	p.Admission, p.EnqueuedAt = models.AdmissionWaiting, nil
+	p, err = s.resolve(ctx, p, models.Void, fmt.Sprintf("settled by %s: not live; sent again", by))
+	if err == nil {
+		s.admitAgain(ctx, p)
+	}
+	return p, err
+}
+
+func (s *Service) uncertainPost(ctx context.Context, id string) (*models.Post, error) {
+	p, err := s.DB.PostByID(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if p.Status != models.Uncertain {
+		return nil, fmt.Errorf("%w: the post is %s; only uncertain posts can be settled by hand", ErrConflict, p.Status)
+	}
+	p.LeaseUntil, p.LeaseOwner = nil, "" // one that has not run out yet is looked for by the write
+	return p, nil
+}
+
+// resolve writes the post together with what its guarded calls came to.
+func (s *Service) resolve(ctx context.Context, p *models.Post, calls models.LedgerState, message string) (*models.Post, error) {
+	now := s.Now()
+	event := models.PostEvent{
+		PostID: p.ID, At: now, Type: models.EventState, From: models.Uncertain, To: p.Status, Message: plain(message), Fence: p.Fence + 1,
+	}
+	if err := s.DB.Resolve(ctx, db.Resolution{Post: p, Calls: calls, Event: event, Now: now}); err != nil {
+		return nil, conflictIfStale(err, "a worker is just looking at the post; try again in a moment")
+	}
+	s.Metrics.PostCame(string(p.Platform), string(p.Kind), string(p.Status))
+	s.Log.WithFields(map[string]any{"action": "operator", "post_id": p.ID, "correlationId": p.CorrelationID}).Warn(message)
+	return p, nil
+}
