@@ -182,9 +182,9 @@ type world struct {
 	onAnswer func(path string, body []byte)
 }
 
-func each(t *testing.T, test func(w *world)) {
+func each(t *testing.T, test func(t *testing.T, w *world)) {
 	t.Helper()
-	dbtest.Each(t, func(t *testing.T, d *db.DB) { test(newWorld(t, d)) })
+	dbtest.Each(t, func(t *testing.T, d *db.DB) { test(t, newWorld(t, d)) })
 }
 
 func newWorld(t *testing.T, d *db.DB) *world {

@@ -1,0 +1,116 @@
+package inbox_test
+
+import (
+	"testing"
+	"time"
+
+	"socialqueue/db"
+	"socialqueue/models"
+	"socialqueue/publish"
+)
+
+// Redis is away: what comes is stored all the same, and processed when it is back.
+func TestRedisIsAway(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		w.queue.broken = true
+		w.metaTells(change("comments", lovely))
+		w.wantEvents(models.WebhookPending)
+		if err := w.Sweep(w.ctx); err == nil {
+			t.Error("the sweep does not say that Redis is away")
+		}
+		w.queue.broken = false
+		w.must(w.Sweep(w.ctx)) // at once: that it is missing was noted
+		w.runEvents()
+		w.wantEvents(models.WebhookProcessed)
+	})
+}
+
+// A task that Redis lost, that is archived, or whose worker died, is replaced after a
+// while; one that only waits is left alone.
+func TestSweep(t *testing.T) {
+	for name, tt := range map[string]struct {
+		lose  func(w *world, e *models.WebhookEvent)
+		after time.Duration
+		fence int64
+		tasks int
+	}{
+		"lost, at once":       {func(w *world, _ *models.WebhookEvent) { w.queue.forget() }, 0, 0, 0},
+		"lost":                {func(w *world, _ *models.WebhookEvent) { w.queue.forget() }, 16 * time.Second, 0, 1},
+		"archived":            {func(w *world, e *models.WebhookEvent) { w.queue.setState(e, publish.TaskDead) }, 16 * time.Second, 1, 1},
+		"active all the time": {func(w *world, e *models.WebhookEvent) { w.queue.setState(e, publish.TaskActive) }, 16 * time.Second, 1, 1},
+		"waiting":             {func(*world, *models.WebhookEvent) {}, 16 * time.Second, 0, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			each(t, func(t *testing.T, w *world) {
+				w.metaTells(change("comments", lovely))
+				tt.lose(w, &w.events()[0])
+				w.clock.advance(tt.after)
+				for range 2 {
+					w.must(w.Sweep(w.ctx))
+				}
+				if e := w.events()[0]; e.Fence != tt.fence || w.queue.len() != tt.tasks {
+					t.Errorf("fence %d and %d tasks, want %d and %d", e.Fence, w.queue.len(), tt.fence, tt.tasks)
+				}
+				w.runEvents()
+			})
+		})
+	}
+}
+
+// An event that is processed again has no second effect.
+func TestReplay(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		w.metaTells(change("comments", lovely))
+		w.runEvents()
+		n, err := w.db.ReplayWebhookEvents(w.ctx, db.WebhookFilter{Status: models.WebhookProcessed, Limit: 10}, w.clock.Now())
+		w.must(err)
+		w.wantEvents(models.WebhookPending)
+		w.must(w.Sweep(w.ctx))
+		w.runEvents()
+		w.wantEvents(models.WebhookProcessed)
+		if _, media := w.comments(); n != 1 || media != "1801 1 - false" || len(w.appTold()) != 1 {
+			t.Errorf("%d replayed; then %s, told %d times", n, media, len(w.appTold()))
+		}
+	})
+}
+
+// What is settled goes after 30 days, what is not stays.
+func TestPrune(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		w.metaTells(change("comments", lovely))
+		w.runEvents()
+		w.metaTells(change("media", `{"id":"1"}`))
+		w.clock.advance(30*24*time.Hour - time.Second)
+		w.must(w.Prune(w.ctx))
+		w.wantEvents(models.WebhookProcessed, models.WebhookPending)
+		w.clock.advance(2 * time.Second)
+		w.must(w.Prune(w.ctx))
+		w.wantEvents(models.WebhookPending)
+	})
+}
+
+// Trouble of ours has an event tried again, and given up with the reason for an
+// operator to see and replay.
+func TestTrouble(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		w.metaTells(change("comments", lovely))
+		_, err := w.db.Pool().ExecContext(w.ctx, "ALTER TABLE instagram_comments RENAME TO mislaid")
+		w.must(err)
+		for range 6 * 24 {
+			w.clock.advance(10 * time.Minute)
+			w.must(w.Sweep(w.ctx))
+			w.runEvents()
+		}
+		w.wantEvents(models.WebhookUnmatched)
+		if e := w.events()[0]; e.Attempts != 9 || e.Outcome == "" {
+			t.Errorf("event %+v", e)
+		}
+		_, err = w.db.Pool().ExecContext(w.ctx, "ALTER TABLE mislaid RENAME TO instagram_comments")
+		w.must(err)
+		_, err = w.db.ReplayWebhookEvents(w.ctx, db.WebhookFilter{Limit: 10}, w.clock.Now())
+		w.must(err)
+		w.must(w.Sweep(w.ctx))
+		w.runEvents()
+		w.wantEvents(models.WebhookProcessed)
+	})
+}

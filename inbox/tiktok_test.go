@@ -1,0 +1,271 @@
+package inbox_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"socialqueue/db"
+	"socialqueue/inbox"
+	"socialqueue/models"
+	"socialqueue/platform/tiktok"
+	"socialqueue/sandbox"
+)
+
+// processing is a video that TikTok has, and whose next look is a while off.
+func (w *world) processing() *models.Post {
+	w.t.Helper()
+	p := w.acceptVideo("a video", everyone, nil)
+	return w.until(p.ID, "processing", is(models.Processing))
+}
+
+// A webhook ends the wait for the next look at once, whatever name it comes under.
+func TestAnEventEndsTheWait(t *testing.T) {
+	for name, tell := range map[string]func(w *world, publishID string) string{
+		"complete": func(w *world, id string) string { return told(tiktok.EventPublishComplete, id, "", w.clock.Now()) },
+		"failed":   func(w *world, id string) string { return told(tiktok.EventPublishFailed, id, "", w.clock.Now()) },
+		"inbox":    func(w *world, id string) string { return told(tiktok.EventInboxDelivered, id, "", w.clock.Now()) },
+		"on view":  func(w *world, id string) string { return told(tiktok.EventPubliclyAvailable, id, "77", w.clock.Now()) },
+		"legacy": func(_ *world, id string) string {
+			return fmt.Sprintf(`{"event":"video.publish.completed","create_time":1,"content":"{\"share_id\":\"%s\"}"}`, id)
+		},
+		"guide": func(_ *world, id string) string {
+			return fmt.Sprintf(`{"type":"video.publish","publish_id":%q,"video_id":"77"}`, id)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			each(t, func(t *testing.T, w *world) {
+				p := w.processing()
+				w.clock.advance(2500 * time.Millisecond) // TikTok is done; the next look is in 2.5 s
+				w.tiktokTells(tell(w, *p.PublishID))
+				w.runEvents()
+				if got := w.post(p.ID); !got.RunAt.Equal(w.clock.Now()) || got.Fence != p.Fence+1 || got.Status != models.Processing {
+					t.Fatalf("the post is %s and runs at %s, now is %s", got.Status, got.RunAt, w.clock.Now())
+				}
+				before := w.clock.Now()
+				if w.runPost(); w.post(p.ID).Status != models.Published || !w.clock.Now().Equal(before) {
+					t.Errorf("the post is %s at %s", w.post(p.ID).Status, w.clock.Now())
+				}
+				w.wantEvents(models.WebhookProcessed)
+			})
+		})
+	}
+}
+
+// An event does not believe itself: TikTok says that the post failed, or is live, and
+// when asked that it still works on it.
+func TestEventsAreNotBelieved(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		p := w.processing()
+		for _, event := range []string{tiktok.EventPublishFailed, tiktok.EventPublishComplete} {
+			w.tiktokTells(told(event, *p.PublishID, "", w.clock.Now()))
+			w.runEvents()
+			w.runPost()
+			if got := w.post(p.ID); got.Status != models.Processing || !got.RunAt.After(w.clock.Now()) {
+				t.Errorf("after %s the post is %s", event, got.Status)
+			}
+		}
+	})
+}
+
+// While a worker has the post the event waits, and has its effect then.
+func TestAnEventWaitsForTheWorker(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		p := w.processing()
+		w.clock.advance(5 * time.Second)
+		_, err := w.db.Claim(w.ctx, p.ID, p.Fence, "a worker", w.clock.Now(), 20*time.Second)
+		w.must(err)
+		w.tiktokTells(told(tiktok.EventPublishComplete, *p.PublishID, "", w.clock.Now()))
+		w.runEvents()
+		w.wantEvents(models.WebhookPending)
+		w.clock.advance(30 * time.Second) // the worker died
+		w.tick()
+		w.runEvents()
+		w.wantEvents(models.WebhookProcessed)
+		w.until(p.ID, "published", is(models.Published))
+	})
+}
+
+// A post that TikTok names learns its id from that, and is looked at no more.
+func TestTheIDIsTold(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		p := w.processing()
+		w.clock.advance(2500 * time.Millisecond) // it is live, and moderation takes another moment
+		w.tiktokTells(told(tiktok.EventPublishComplete, *p.PublishID, "", w.clock.Now()))
+		w.runEvents()
+		w.runPost()
+		p = w.post(p.ID)
+		if p.Status != models.Published || p.PlatformPostID != nil || p.RunAt == nil {
+			t.Fatalf("the post %+v has its id already", p)
+		}
+		w.tiktokTells(told(tiktok.EventPubliclyAvailable, *p.PublishID, "7602997517160123666", w.clock.Now()))
+		w.runEvents()
+		got := w.post(p.ID)
+		if got.PlatformPostID == nil || *got.PlatformPostID != "7602997517160123666" || !strings.HasSuffix(*got.Permalink, "/@simtiktok/video/7602997517160123666") || got.RunAt != nil {
+			t.Errorf("the post is %+v", got)
+		}
+		looks := w.sim.CountCalls(sandbox.OpTikTokStatus)
+		for w.runPost() {
+			continue
+		}
+		if w.sim.CountCalls(sandbox.OpTikTokStatus) != looks {
+			t.Error("the post is still looked at")
+		}
+	})
+}
+
+// What is known of a video's being on view goes by TikTok's own times.
+func TestAvailability(t *testing.T) {
+	const on, off = tiktok.EventPubliclyAvailable, tiktok.EventNoLongerAvailable
+	for name, tt := range map[string]struct {
+		events []string
+		at     []int
+		want   bool
+	}{
+		"on":                   {[]string{on}, []int{1}, true},
+		"off, then on":         {[]string{off, on}, []int{1, 2}, true},
+		"on comes late":        {[]string{off, on}, []int{2, 1}, false},
+		"off comes late":       {[]string{on, off}, []int{2, 1}, true},
+		"at once, off first":   {[]string{off, on}, []int{1, 1}, false},
+		"at once, off last":    {[]string{on, off}, []int{1, 1}, false},
+		"on, off, on again":    {[]string{on, off, on}, []int{1, 2, 3}, true},
+		"spelled as it should": {[]string{on, "post.publish.no_longer_publicly_available"}, []int{1, 2}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newSQLiteWorld(t)
+			p := w.processing()
+			p = w.until(p.ID, "published", is(models.Published))
+			for i, event := range tt.events {
+				w.tiktokTells(told(event, *p.PublishID, "77", w.clock.Now().Add(time.Duration(tt.at[i])*time.Second)))
+				w.runEvents()
+			}
+			if got, err := w.db.TikTokAvailability(w.ctx, *p.PublishID); err != nil || got == nil || *got != tt.want {
+				t.Errorf("on view = %v, want %v: %v", got, tt.want, err)
+			}
+			if got := w.post(p.ID); got.Status != models.Published {
+				t.Errorf("the post is %s", got.Status)
+			}
+		})
+	}
+}
+
+// What names nothing of ours is kept as unmatched, after a while in which it may turn
+// out to be ours; what is of an unknown kind is kept at once.
+func TestNothingOfOurs(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		w.tiktokTells(told(tiktok.EventPublishComplete, "v_pub_file~v2-1.1", "", w.clock.Now()))
+		w.tiktokTells(`{"event":"new.in.2027","user_openid":"-000tt","content":"{}"}`)
+		w.tiktokTells(`{"event":"authorization.removed","create_time":1795000000,"user_openid":"-000nobody","content":"{\"reason\":1}"}`)
+		w.runEvents()
+		w.wantEvents(models.WebhookPending, models.WebhookUnknown, models.WebhookUnmatched)
+		for range 100 {
+			w.clock.advance(time.Minute)
+			w.tick()
+			w.runEvents()
+		}
+		w.wantEvents(models.WebhookUnmatched, models.WebhookUnknown, models.WebhookUnmatched)
+	})
+}
+
+// An event that came before its upload was known has its effect when that is.
+func TestEarly(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		p := w.processing()
+		w.hideUpload(p)
+		w.tiktokTells(told(tiktok.EventPublishComplete, *p.PublishID, "", w.clock.Now()))
+		w.runEvents()
+		w.wantEvents(models.WebhookPending)
+		w.showUpload(p)
+		w.clock.advance(3 * time.Second)
+		w.tick()
+		w.runEvents()
+		w.wantEvents(models.WebhookProcessed)
+		if got := w.post(p.ID); !got.RunAt.Equal(w.clock.Now()) {
+			t.Errorf("the post runs at %s, now is %s", got.RunAt, w.clock.Now())
+		}
+	})
+}
+
+// TikTok's word ends the account, and its waiting posts with it; the same word once
+// more, and an older one, do nothing.
+func TestRemoved(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		at := w.clock.Now().Add(time.Hour)
+		p := w.acceptVideo("later", everyone, &at)
+		w.clock.advance(time.Minute)
+		body := fmt.Sprintf(`{"event":"authorization.removed","create_time":%d,"user_openid":%q,"content":"{\"reason\":1}"}`, w.clock.Now().Unix(), openID)
+		for range 2 {
+			w.tiktokTells(body)
+			w.runEvents()
+		}
+		w.wantEvents(models.WebhookProcessed)
+		if got := w.post(p.ID); got.Status != models.Canceled {
+			t.Errorf("the waiting post is %s", got.Status)
+		}
+		a, err := w.db.OAuthAccount(w.ctx, w.tiktok)
+		w.must(err)
+		if a.Status != models.AccountDisconnected {
+			t.Errorf("the account is %s", a.Status)
+		}
+	})
+}
+
+// Who signed what, and when, and in which form.
+func TestTikTokSignatures(t *testing.T) {
+	w := newSQLiteWorld(t)
+	body := told(tiktok.EventPublishComplete, "p", "", w.clock.Now())
+	stamped := func(at time.Time) string {
+		return fmt.Sprintf("t=%d,s=%s", at.Unix(), hmacHex(tiktokSecret, fmt.Sprintf("%d.%s", at.Unix(), body)))
+	}
+	plain := hmacHex(tiktokSecret, body)
+	now := w.clock.Now()
+	for name, tt := range map[string]struct {
+		signature   string
+		takesPlain  bool
+		tolerance   time.Duration
+		wantRefused bool
+	}{
+		"good":                           {stamped(now), false, 5 * time.Minute, false},
+		"old":                            {stamped(now.Add(-5*time.Minute - time.Second)), false, 5 * time.Minute, true},
+		"old, with more tolerance":       {stamped(now.Add(-6 * time.Minute)), false, 10 * time.Minute, false},
+		"from the future":                {stamped(now.Add(6 * time.Minute)), false, 5 * time.Minute, true},
+		"none":                           {"", true, 5 * time.Minute, true},
+		"plain":                          {plain, false, 5 * time.Minute, true},
+		"plain, where that is taken":     {plain, true, 5 * time.Minute, false},
+		"wrong, where plain is taken":    {strings.Repeat("0", 64), true, 5 * time.Minute, true},
+		"stamped, where plain is taken":  {stamped(now), true, 5 * time.Minute, false},
+		"too old, where plain is taken":  {stamped(now.Add(-time.Hour)), true, 5 * time.Minute, true},
+		"plain of the body with a blank": {hmacHex(tiktokSecret, body+" "), true, 5 * time.Minute, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			deps := w.deps
+			deps.TikTokPlain, deps.TikTokTolerance = tt.takesPlain, tt.tolerance
+			before := len(w.events())
+			err := inbox.New(deps).ReceiveTikTok(w.ctx, tt.signature, []byte(body))
+			if tt.wantRefused != errors.Is(err, inbox.ErrNotAuthentic) || (!tt.wantRefused && err != nil) {
+				t.Errorf("error %v, want refused %v", err, tt.wantRefused)
+			}
+			if tt.wantRefused && len(w.events()) != before {
+				t.Error("something is stored of what was refused")
+			}
+		})
+	}
+	w.wantEvents(models.WebhookPending) // the good ones are one event
+}
+
+// hideUpload makes an upload one that is not known yet, showUpload takes that back.
+func (w *world) hideUpload(p *models.Post) { w.renameUpload(p, *p.PublishID, "hidden") }
+func (w *world) showUpload(p *models.Post) { w.renameUpload(p, "hidden", *p.PublishID) }
+
+func (w *world) renameUpload(p *models.Post, from, to string) {
+	w.t.Helper()
+	for _, table := range []string{"posts", "tiktok_posts"} {
+		_, err := w.db.Pool().ExecContext(w.ctx, fmt.Sprintf("UPDATE %s SET publish_id = '%s' WHERE publish_id = '%s'", table, to, from))
+		w.must(err)
+	}
+	if _, err := w.db.PostOfUpload(w.ctx, to); err != nil || errors.Is(err, db.ErrNotFound) {
+		w.t.Fatalf("the upload %s of post %s: %v", to, p.ID, err)
+	}
+}
