@@ -17,6 +17,7 @@ INTEGRATION := ./db/... ./jobs/... ./publish/... ./oauth/... ./handlers/...
 E2E         := ./app/... ./test/e2e/...
 
 CRASH_ROUNDS ?= 300
+WEBHOOK_EVENTS ?= 20000
 FUZZTIME     ?= 20s
 
 .PHONY: help
@@ -58,8 +59,8 @@ browser: ## the consent pages in a real Chromium; BROWSER_PICTURES=DIR keeps its
 race: ## every test, with the race detector (without vet, which ci runs once for all)
 	$(WITH_SERVICES) $(TEST) -race -vet=off -gcflags='modernc.org/...=-race=false' ./...
 
-crash: ## kill processes at random moments, CRASH_ROUNDS times (300), and look for lost or double posts
-	CRASH_ROUNDS=$(CRASH_ROUNDS) WITH_SERVICES_DURABLE=1 $(WITH_SERVICES) \
+crash: ## kill processes CRASH_ROUNDS times (300), and servers under WEBHOOK_EVENTS webhooks (20000); look for what is lost or double
+	CRASH_ROUNDS=$(CRASH_ROUNDS) WEBHOOK_EVENTS=$(WEBHOOK_EVENTS) WITH_SERVICES_DURABLE=1 $(WITH_SERVICES) \
 		go test -count=1 -timeout 60m -v ./test/crash
 
 bench: ## measure throughput and lateness

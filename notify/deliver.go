@@ -20,8 +20,9 @@ const (
 	// sideBySide is how many deliveries to one endpoint are made at once.
 	sideBySide = 8
 	// lease is how long a run may go unheard of before another takes over. It is
-	// prolonged between batches, each of which ends within callTimeout.
-	lease = time.Minute
+	// prolonged between batches, each of which ends within callTimeout. Should it run
+	// out all the same, something is delivered twice, which it may be.
+	lease = 20 * time.Second
 	// turn is how long one run may go on. An endpoint that still has something due
 	// then waits for its next turn.
 	turn = 30 * time.Second
