@@ -84,7 +84,7 @@ func (q *Queue) EnqueueUpkeep(ctx context.Context, accountID, fence int64) error
 		return err
 	}
 	id := fmt.Sprintf("account-%d:%d", accountID, fence)
-	if err := q.removeDead(QueueTokens, id); err != nil {
+	if err := q.removeDead(id); err != nil {
 		return err
 	}
 	return q.put(ctx, task, id, asynq.Queue(QueueTokens), asynq.Timeout(upkeepTimeout))
@@ -106,27 +106,29 @@ func (q *Queue) WebhookState(_ context.Context, e *models.WebhookEvent) (publish
 	return q.stateOf(QueueWebhooks, webhookTaskID(e))
 }
 
+// deliverAgain is how soon another task may follow one that did not claim its
+// endpoint.
+const deliverAgain = 5 * time.Second
+
 // EnqueueDeliver puts in a task that tells an endpoint what is due. Its id names the
-// endpoint's fence, so that one which was left behind by a worker's death holds up
-// that very run only.
+// endpoint's fence, and the time in steps: a task whose worker died before it claimed
+// the endpoint keeps its id for minutes. Of two tasks with the same fence one finds
+// nothing to do.
 func (q *Queue) EnqueueDeliver(ctx context.Context, r db.EndpointRun) error {
 	task, err := newTask(TypeNotifyDeliver, deliverPayload{Version: payloadVersion, EndpointID: r.ID, Fence: r.Fence}, models.NewID())
 	if err != nil {
 		return err
 	}
-	id := fmt.Sprintf("endpoint-%s:%d", r.ID, r.Fence)
-	if err := q.removeDead(QueueNotify, id); err != nil {
-		return err
-	}
+	id := fmt.Sprintf("endpoint-%s:%d:%d", r.ID, r.Fence, time.Now().Unix()/int64(deliverAgain/time.Second))
 	return q.put(ctx, task, id, asynq.Queue(QueueNotify), asynq.Timeout(deliverTimeout))
 }
 
-// removeDead removes a task that was archived, by hand as nobody else does it: its id
-// would stay taken, and what it was for alone.
-func (q *Queue) removeDead(queue, id string) error {
-	info, err := q.inspector.GetTaskInfo(queue, id)
+// removeDead removes a task of an account that was archived, by hand as nobody
+// else does it: its id would stay taken, and the account alone.
+func (q *Queue) removeDead(id string) error {
+	info, err := q.inspector.GetTaskInfo(QueueTokens, id)
 	if err == nil && info.State == asynq.TaskStateArchived {
-		err = q.inspector.DeleteTask(queue, id)
+		err = q.inspector.DeleteTask(QueueTokens, id)
 	}
 	if err != nil && !errors.Is(err, asynq.ErrTaskNotFound) && !errors.Is(err, asynq.ErrQueueNotFound) {
 		return fmt.Errorf("look for %s: %w", id, err)
