@@ -74,7 +74,13 @@ func (d *DB) KeepEndpoint(ctx context.Context, e *models.WebhookEndpoint, h Endp
 	if err := changedOne(res, "keep webhook endpoint "+e.ID); err != nil {
 		return err
 	}
-	return first(orm.Where("id = ?", e.ID).Take(e).Error, "webhook endpoint "+e.ID)
+	// A row that is read into one that has values leaves those where it has NULL.
+	var stored models.WebhookEndpoint
+	if err := first(orm.Where("id = ?", e.ID).Take(&stored).Error, "webhook endpoint "+e.ID); err != nil {
+		return err
+	}
+	*e = stored
+	return nil
 }
 
 // DueDeliveries lists what an endpoint is to be told now, the longest waiting
