@@ -140,8 +140,8 @@ func (s *sender) plainly(ctx context.Context, err error) error {
 // retryAfter reads the header of that name: seconds, or a time (RFC 9110).
 func retryAfter(header string, now time.Time) time.Duration {
 	var wait time.Duration
-	if seconds, err := strconv.ParseInt(header, 10, 32); err == nil {
-		wait = time.Duration(seconds) * time.Second
+	if seconds, err := strconv.ParseInt(header, 10, 64); err == nil || errors.Is(err, strconv.ErrRange) {
+		wait = time.Duration(min(max(seconds, 0), int64(maxRetryAfter/time.Second))) * time.Second
 	} else if at, err := http.ParseTime(header); err == nil {
 		wait = at.Sub(now)
 	}
