@@ -271,22 +271,21 @@ func TestReceiverThatHangs(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			each(t, func(w *world) {
-				ended := make(chan struct{})
-				end := sync.OnceFunc(func() { close(ended) })
+				released, release := gate()
 				r := w.receiver(func(rw http.ResponseWriter, _ message) {
 					if c.begins != 0 {
 						rw.WriteHeader(c.begins)
 						_, _ = rw.Write([]byte("begun"))
 						_ = http.NewResponseController(rw).Flush()
 					}
-					<-ended
+					<-released
 				})
-				t.Cleanup(end) // before the receiver, which waits for it
+				t.Cleanup(release)
 				w.SetCallTimeout(100 * time.Millisecond)
 				e, _ := w.endpoint(r.URL)
 				w.news()
 				w.tick()
-				end()
+				release()
 				w.wantStates(e, c.state)
 				if a := w.last(e); a.StatusCode != c.begins || a.Error != c.err || (c.begins != 0) != (a.Response == "begun") {
 					t.Errorf("attempt %+v", a)
@@ -645,8 +644,9 @@ func TestPoisonEvent(t *testing.T) {
 // Whoever does not answer keeps nobody else waiting.
 func TestSlowEndpointDelaysNoOther(t *testing.T) {
 	each(t, func(w *world) {
-		release := make(chan struct{})
-		slow, quick := w.receiver(func(http.ResponseWriter, message) { <-release }), w.receiver(nil)
+		released, release := gate()
+		slow, quick := w.receiver(func(http.ResponseWriter, message) { <-released }), w.receiver(nil)
+		t.Cleanup(release)
 		a, _ := w.endpoint(slow.URL)
 		b, _ := w.endpointOf(w.theirs, quick.URL)
 		for range 20 {
@@ -667,7 +667,7 @@ func TestSlowEndpointDelaysNoOther(t *testing.T) {
 		w.happens(w.postOf(w.theirs), 1)
 		w.tick()
 		quick.wantCalls(4)
-		close(release)
+		release()
 		w.within("the delivery to the slow one", running[a.ID])
 		slow.wantCalls(20)
 	})
@@ -678,11 +678,12 @@ func TestSlowEndpointDelaysNoOther(t *testing.T) {
 // once, and the first changes nothing any more.
 func TestOneRunAtATime(t *testing.T) {
 	each(t, func(w *world) {
-		release := make(chan struct{})
+		released, release := gate()
 		r := w.receiver(func(rw http.ResponseWriter, _ message) {
-			<-release
+			<-released
 			rw.WriteHeader(500)
 		})
+		t.Cleanup(release)
 		e, _ := w.endpoint(r.URL)
 		w.news()
 		run := w.run(e)
@@ -702,7 +703,7 @@ func TestOneRunAtATime(t *testing.T) {
 			t.Errorf("%d runs took over", n)
 		}
 		r.wantCalls(2)
-		close(release)
+		release()
 		w.within("the first run", first)
 		w.wantStates(e, models.DeliveryDelivered)
 		if d := w.only(e); d.Attempts != 1 || len(w.attempts(d)) != 1 || w.last(e).StatusCode != 204 {
@@ -756,17 +757,18 @@ func TestRunThatIsCutOff(t *testing.T) {
 	each(t, func(w *world) {
 		ctx, cancel := context.WithCancel(w.ctx)
 		defer cancel()
-		cut := make(chan struct{})
+		released, release := gate()
 		r := w.receiver(func(http.ResponseWriter, message) {
 			cancel()
-			<-cut
+			<-released
 		})
+		t.Cleanup(release)
 		e, _ := w.endpoint(r.URL)
 		w.news()
 		if err := w.Deliver(ctx, w.run(e), nil); !errors.Is(err, context.Canceled) {
 			t.Errorf("err = %v", err)
 		}
-		close(cut)
+		release()
 		if d := w.only(e); d.Attempts != 0 || len(w.attempts(d)) != 0 {
 			t.Errorf("delivery %+v", d)
 		}
@@ -896,12 +898,12 @@ func TestGivenUpWithoutATry(t *testing.T) {
 func TestNothingSecretIsShown(t *testing.T) {
 	each(t, func(w *world) {
 		const token = "hunter2" //nolint:gosec // what is looked for
-		hang := make(chan struct{})
+		released, release := gate()
 		var endpoints []*models.WebhookEndpoint
 		hidden := []string{token}
 		for _, url := range []string{
 			w.receiver(nil).URL, w.receiver(status(500)).URL, w.receiver(status(302)).URL, w.receiver(status(410)).URL,
-			w.receiver(func(http.ResponseWriter, message) { <-hang }).URL,
+			w.receiver(func(http.ResponseWriter, message) { <-released }).URL,
 			"http://127.0.0.1:1", "https" + strings.TrimPrefix(w.receiver(nil).URL, "http"), // no TLS is spoken there
 		} {
 			e, secret := w.endpoint(url + "/" + token + "?" + token)
@@ -912,6 +914,7 @@ func TestNothingSecretIsShown(t *testing.T) {
 			w.must(w.db.ChangeEndpoint(w.ctx, e.AppID, e.ID, db.EndpointChange{URL: &url}, epoch))
 			endpoints = append(endpoints, e)
 		}
+		t.Cleanup(release)
 		w.SetCallTimeout(200 * time.Millisecond)
 		for range 2 {
 			w.news()
@@ -921,7 +924,7 @@ func TestNothingSecretIsShown(t *testing.T) {
 			hidden = append(hidden, strings.TrimPrefix(secret.Reveal(), "whsec_"))
 			w.clock.advance(time.Hour)
 		}
-		close(hang)
+		release()
 		var shown strings.Builder
 		shown.WriteString(w.logs.String())
 		for _, e := range endpoints {

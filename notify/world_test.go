@@ -239,6 +239,13 @@ func (r *receiver) wantCalls(want int) {
 	}
 }
 
+// gate holds answers up until it is opened. A test opens it in a cleanup of its own
+// too, before the receiver's, which waits for every answer.
+func gate() (opened <-chan struct{}, open func()) {
+	held := make(chan struct{})
+	return held, sync.OnceFunc(func() { close(held) })
+}
+
 // next waits for the next message.
 func (r *receiver) next() message {
 	r.t.Helper()
