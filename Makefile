@@ -38,7 +38,7 @@ build: ## build the four binaries into bin/
 
 ##@ Test
 
-.PHONY: test test-unit test-integration test-e2e browser race crash bench fuzz cover
+.PHONY: test test-unit test-integration test-e2e browser node race crash bench fuzz cover
 test: ## every test, on a real PostgreSQL and Redis
 	$(WITH_SERVICES) $(TEST) ./...
 
@@ -53,6 +53,11 @@ test-e2e: ## whole processes, from an HTTP request to the platform
 
 browser: ## the consent pages in a real Chromium; BROWSER_PICTURES=DIR keeps its pictures of them
 	$(TEST) -tags browser ./test/browser
+
+node: ## webhooks verified by the Standard Webhooks library of Node.js; needs node, npm and its registry
+	@command -v node >/dev/null && command -v npm >/dev/null || { echo "node and npm are needed: install Node.js 18 or later"; exit 1; }
+	cd test/node && npm ci --no-audit --no-fund
+	$(TEST) -tags node ./test/node
 
 # SQLite, which is C translated to Go, is not watched: it is not ours, and takes
 # several times as long under the detector.
@@ -86,9 +91,10 @@ fmt-check:
 vet:
 	go vet ./...
 	go vet -tags browser ./test/browser
+	go vet -tags node ./test/node
 
 lint: ## run the linters of .golangci.yml (the first run builds golangci-lint: two minutes)
-	go run $(GOLANGCI_LINT) run --build-tags browser
+	go run $(GOLANGCI_LINT) run --build-tags browser,node
 
 vuln: ## look for known vulnerabilities that the code can reach (needs vuln.go.dev)
 	scripts/vuln $(GOVULNCHECK)

@@ -16,6 +16,10 @@ type EndpointRun struct {
 	Fence int64
 }
 
+// goesFirst holds for a delivery d that waits for no other of its subject.
+const goesFirst = `NOT EXISTS (SELECT 1 FROM webhook_deliveries b
+	WHERE b.endpoint_id = d.endpoint_id AND b.subject = d.subject AND b.status = 'pending' AND b.id < d.id)`
+
 // DueEndpoints lists the endpoints that have something to be told now, and that
 // nobody is just telling.
 func (d *DB) DueEndpoints(ctx context.Context, now time.Time, limit int) ([]EndpointRun, error) {
@@ -24,7 +28,7 @@ func (d *DB) DueEndpoints(ctx context.Context, now time.Time, limit int) ([]Endp
 		Where("status = ? AND deleted_at IS NULL", models.EndpointEnabled).
 		Where("(lease_until IS NULL OR lease_until < ?) AND (rest_until IS NULL OR rest_until <= ?)", now, now).
 		Where(`EXISTS (SELECT 1 FROM webhook_deliveries d
-			WHERE d.endpoint_id = webhook_endpoints.id AND d.status = 'pending' AND d.next_at <= ?)`, now).
+			WHERE d.endpoint_id = webhook_endpoints.id AND d.status = 'pending' AND d.next_at <= ? AND `+goesFirst+`)`, now).
 		Limit(limit).Find(&due).Error
 	if err != nil {
 		return nil, fmt.Errorf("list the webhook endpoints that have something due: %w", err)
@@ -74,7 +78,13 @@ func (d *DB) KeepEndpoint(ctx context.Context, e *models.WebhookEndpoint, h Endp
 	if err := changedOne(res, "keep webhook endpoint "+e.ID); err != nil {
 		return err
 	}
-	return first(orm.Where("id = ?", e.ID).Take(e).Error, "webhook endpoint "+e.ID)
+	// A row that is read into one that has values leaves those where it has NULL.
+	var stored models.WebhookEndpoint
+	if err := first(orm.Where("id = ?", e.ID).Take(&stored).Error, "webhook endpoint "+e.ID); err != nil {
+		return err
+	}
+	*e = stored
+	return nil
 }
 
 // DueDeliveries lists what an endpoint is to be told now, the longest waiting
@@ -83,9 +93,7 @@ func (d *DB) DueDeliveries(ctx context.Context, endpointID string, now time.Time
 	var due []models.WebhookDelivery
 	err := d.orm.WithContext(ctx).Raw(`
 		SELECT d.* FROM webhook_deliveries d
-		WHERE d.endpoint_id = @endpoint AND d.status = 'pending' AND d.next_at <= @now
-			AND NOT EXISTS (SELECT 1 FROM webhook_deliveries b
-				WHERE b.endpoint_id = d.endpoint_id AND b.subject = d.subject AND b.status = 'pending' AND b.id < d.id)
+		WHERE d.endpoint_id = @endpoint AND d.status = 'pending' AND d.next_at <= @now AND `+goesFirst+`
 		ORDER BY d.next_at, d.id LIMIT @limit`,
 		map[string]any{"endpoint": endpointID, "now": now, "limit": limit}).Scan(&due).Error
 	if err != nil {

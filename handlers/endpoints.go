@@ -74,6 +74,9 @@ func readEndpoint(body []byte, changes bool) (notify.Request, error) {
 		r.Description = &description
 	}
 	if said["events"] {
+		if events == nil {
+			return r, models.FieldErrors{{Field: "events", Message: "must be a list of strings; an empty one is all events"}}
+		}
 		r.Events = &events
 	}
 	if said["status"] {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -225,16 +226,17 @@ func (r *run) settle(d *models.WebhookDelivery, a answer) {
 
 // judge says what the answers of a batch tell of the endpoint. One that worked
 // outweighs any that did not: those are about what was delivered, not about who
-// receives it.
+// receives it. 410 is about that, whatever the others say.
 func (r *run) judge(answers []answer) db.EndpointHealth {
 	now, h := r.Now(), r.health()
 	h.RestUntil = nil
+	if slices.ContainsFunc(answers, func(a answer) bool { return a.status == http.StatusGone }) {
+		h.Disable = "the endpoint answered 410 Gone"
+		return h
+	}
 	var failed *answer
 	for i := range answers {
 		switch a := &answers[i]; {
-		case a.status == http.StatusGone:
-			h.Disable = "the endpoint answered 410 Gone"
-			return h
 		case a.err == nil && a.status != 0:
 			return db.EndpointHealth{}
 		case a.err != nil && (failed == nil || a.retryAfter > failed.retryAfter):

@@ -32,6 +32,7 @@ const (
 type sender struct {
 	// It is no http.Client: that one follows redirects, and quotes URLs in errors.
 	transport *http.Transport
+	timeout   time.Duration
 }
 
 func newSender(guard *egress.Guard) *sender {
@@ -39,7 +40,7 @@ func newSender(guard *egress.Guard) *sender {
 	transport.IdleConnTimeout = idleFor
 	transport.MaxIdleConnsPerHost = sideBySide
 	transport.DisableCompression = true // the beginning of the answer is kept as it is
-	return &sender{transport}
+	return &sender{transport, callTimeout}
 }
 
 // answer is what came of one try.
@@ -54,7 +55,7 @@ type answer struct {
 
 // send makes one try. The secrets sign it, each on its own.
 func (s *sender) send(ctx context.Context, url string, d *models.WebhookDelivery, keys []secrets.Secret, now time.Time) answer {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	req, err := newCall(ctx, url, d, keys, now)
 	if err != nil {
@@ -62,7 +63,7 @@ func (s *sender) send(ctx context.Context, url string, d *models.WebhookDelivery
 	}
 	resp, err := s.transport.RoundTrip(req)
 	if err != nil {
-		return answer{err: plainly(ctx, err)}
+		return answer{err: s.plainly(ctx, err)}
 	}
 	defer resp.Body.Close()
 	a := answer{status: resp.StatusCode, retryAfter: retryAfter(resp.Header.Get("Retry-After"), now)}
@@ -74,7 +75,7 @@ func (s *sender) send(ctx context.Context, url string, d *models.WebhookDelivery
 	case resp.StatusCode >= 300 && resp.StatusCode < 400:
 		a.err = fmt.Errorf("answered %d; redirects are not followed", resp.StatusCode)
 	case err != nil:
-		a.err = fmt.Errorf("answered %d: %w", resp.StatusCode, plainly(ctx, err))
+		a.err = fmt.Errorf("answered %d: %w", resp.StatusCode, s.plainly(ctx, err))
 	default:
 		a.err = fmt.Errorf("answered %d", resp.StatusCode)
 	}
@@ -117,9 +118,9 @@ func sign(d *models.WebhookDelivery, keys []secrets.Secret, now time.Time) (stri
 }
 
 // plainly says why there was no answer, without the addresses of our own network.
-func plainly(ctx context.Context, err error) error {
+func (s *sender) plainly(ctx context.Context, err error) error {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return fmt.Errorf("no answer within %s", callTimeout)
+		return fmt.Errorf("no answer within %s", s.timeout)
 	}
 	if cause := egress.Cause(err); errors.Is(cause, egress.ErrPrivateHost) {
 		return cause
@@ -139,8 +140,8 @@ func plainly(ctx context.Context, err error) error {
 // retryAfter reads the header of that name: seconds, or a time (RFC 9110).
 func retryAfter(header string, now time.Time) time.Duration {
 	var wait time.Duration
-	if seconds, err := strconv.ParseInt(header, 10, 32); err == nil {
-		wait = time.Duration(seconds) * time.Second
+	if seconds, err := strconv.ParseInt(header, 10, 64); err == nil || errors.Is(err, strconv.ErrRange) {
+		wait = time.Duration(min(max(seconds, 0), int64(maxRetryAfter/time.Second))) * time.Second
 	} else if at, err := http.ParseTime(header); err == nil {
 		wait = at.Sub(now)
 	}

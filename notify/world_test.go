@@ -1,0 +1,501 @@
+package notify_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+	"go.uber.org/goleak"
+
+	"socialqueue/db"
+	"socialqueue/db/dbtest"
+	"socialqueue/egress"
+	"socialqueue/models"
+	"socialqueue/notify"
+	"socialqueue/oauth"
+	"socialqueue/observe"
+	"socialqueue/secrets"
+	"socialqueue/view"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var epoch = time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
+
+const (
+	oldKeys = "0123456789abcdef0123456789abcdef"
+	newKeys = "new-key-new-key-new-key-new-key-"
+	// soon is how long a test waits for what comes at once.
+	soon = 10 * time.Second
+)
+
+// clock stands still unless a test moves it.
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) advance(d time.Duration) { c.set(c.Now().Add(d)) }
+
+func (c *clock) set(now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = now
+}
+
+// queue keeps the runs that are asked for.
+type queue struct {
+	mu   sync.Mutex
+	runs []db.EndpointRun
+}
+
+func (q *queue) EnqueueDeliver(_ context.Context, r db.EndpointRun) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.runs = append(q.runs, r)
+	return nil
+}
+
+func (q *queue) take() []db.EndpointRun {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	runs := q.runs
+	q.runs = nil
+	return runs
+}
+
+// logLines collects what is logged, as it would be written.
+type logLines struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *logLines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *logLines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+// world is the service on a real database, with two apps that have one account each.
+type world struct {
+	*notify.Service
+	t     *testing.T
+	ctx   context.Context
+	db    *db.DB
+	clock *clock
+	queue *queue
+	logs  *logLines
+
+	ours, theirs tenant
+}
+
+type tenant struct {
+	appID, userID, accountID int64
+}
+
+// each runs test on both databases.
+func each(t *testing.T, test func(*world)) {
+	t.Helper()
+	dbtest.Each(t, func(t *testing.T, d *db.DB) { test(newWorld(t, d)) })
+}
+
+func newWorld(t *testing.T, d *db.DB) *world {
+	t.Helper()
+	w := &world{t: t, ctx: t.Context(), db: d, clock: &clock{now: epoch}, queue: &queue{}, logs: &logLines{}}
+	w.build(oldKeys, egress.New(true))
+	w.ours, w.theirs = w.tenant("ours"), w.tenant("theirs")
+	return w
+}
+
+// build makes the service with these keys and this guard.
+func (w *world) build(keys string, guard *egress.Guard) {
+	w.t.Helper()
+	w.Service = notify.New(notify.Deps{
+		DB: w.db, Keys: w.ring(keys), Queue: w.queue, Guard: guard, Log: observe.NewLogger("worker", "trace", "json", w.logs), Now: w.clock.Now,
+	})
+	w.t.Cleanup(func() { _ = w.Close() })
+}
+
+func (w *world) ring(keys string) *secrets.Keyring {
+	w.t.Helper()
+	ring, err := secrets.ParseKeyring(keys)
+	w.must(err)
+	return ring
+}
+
+func (w *world) must(err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) tenant(name string) tenant {
+	w.t.Helper()
+	app := models.App{Name: name, CreatedAt: epoch}
+	w.must(w.db.CreateApp(w.ctx, &app, &models.APIKey{Prefix: name, Hash: []byte("x"), CreatedAt: epoch}))
+	user := models.User{AppID: app.ID, ExternalID: "u", CreatedAt: epoch, UpdatedAt: epoch}
+	_, err := w.db.EnsureUser(w.ctx, &user)
+	w.must(err)
+	accounts := oauth.New(oauth.Deps{DB: w.db, Keys: w.ring(oldKeys), Now: w.clock.Now})
+	id, err := accounts.Import(w.ctx, oauth.Import{
+		AppID: app.ID, UserID: user.ID, Platform: models.TikTok, ProviderAccountID: name, Access: "token",
+	})
+	w.must(err)
+	return tenant{app.ID, user.ID, id}
+}
+
+// receiver is an app's server. It keeps what comes and answers as it is told, at
+// first with 204.
+type receiver struct {
+	*httptest.Server
+	t      *testing.T
+	mu     sync.Mutex
+	got    []message
+	answer func(http.ResponseWriter, message)
+	came   chan message
+}
+
+// message is one webhook as it came.
+type message struct {
+	header http.Header
+	body   []byte
+	event  view.Event
+}
+
+func (w *world) receiver(answer func(http.ResponseWriter, message)) *receiver {
+	w.t.Helper()
+	r := &receiver{t: w.t, came: make(chan message, 1000)}
+	r.answers(answer)
+	r.Server = httptest.NewServer(r)
+	w.t.Cleanup(r.Close)
+	return r
+}
+
+// answers has every further message answered so; nil is 204.
+func (r *receiver) answers(answer func(http.ResponseWriter, message)) {
+	if answer == nil {
+		answer = status(http.StatusNoContent)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.answer = answer
+}
+
+func status(code int) func(http.ResponseWriter, message) {
+	return func(rw http.ResponseWriter, _ message) { rw.WriteHeader(code) }
+}
+
+func (r *receiver) ServeHTTP(rw http.ResponseWriter, req *http.Request) {
+	m := message{header: req.Header}
+	var err error
+	if m.body, err = io.ReadAll(req.Body); err == nil {
+		err = json.Unmarshal(m.body, &m.event)
+	}
+	if err != nil || req.Method != http.MethodPost {
+		r.t.Errorf("%s %s: %v", req.Method, m.body, err)
+	}
+	r.mu.Lock()
+	r.got = append(r.got, m)
+	answer := r.answer
+	r.mu.Unlock()
+	r.came <- m
+	answer(rw, m)
+}
+
+// messages are those that came so far.
+func (r *receiver) messages() []message {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.got)
+}
+
+func (r *receiver) wantCalls(want int) {
+	r.t.Helper()
+	if got := len(r.messages()); got != want {
+		r.t.Fatalf("%d calls, want %d", got, want)
+	}
+}
+
+// gate holds answers up until it is opened. A test opens it in a cleanup of its own
+// too, before the receiver's, which waits for every answer.
+func gate() (opened <-chan struct{}, open func()) {
+	held := make(chan struct{})
+	return held, sync.OnceFunc(func() { close(held) })
+}
+
+// next waits for the next message.
+func (r *receiver) next() message {
+	r.t.Helper()
+	select {
+	case m := <-r.came:
+		return m
+	case <-time.After(soon):
+		r.t.Fatal("no webhook came")
+		return message{}
+	}
+}
+
+// id is webhook-id.
+func (m message) id() string { return m.header.Get(standardwebhooks.HeaderWebhookID) }
+
+// sent is webhook-timestamp.
+func (m message) sent() time.Time {
+	seconds, _ := strconv.ParseInt(m.header.Get(standardwebhooks.HeaderWebhookTimestamp), 10, 64)
+	return time.Unix(seconds, 0).UTC()
+}
+
+// verifies reports whether the message was signed with a secret. The library would
+// compare its time with the wall clock, by which the tests do not go.
+func (m message) verifies(secret secrets.Secret) bool {
+	hook, err := standardwebhooks.NewWebhook(secret.Reveal())
+	return err == nil && hook.VerifyIgnoringTimestamp(m.body, m.header) == nil
+}
+
+// endpoint makes an endpoint of ours that is told of all.
+func (w *world) endpoint(url string) (*models.WebhookEndpoint, secrets.Secret) {
+	w.t.Helper()
+	return w.endpointOf(w.ours, url)
+}
+
+func (w *world) endpointOf(who tenant, url string) (*models.WebhookEndpoint, secrets.Secret) {
+	w.t.Helper()
+	e, secret, err := w.Create(w.ctx, who.appID, notify.Request{URL: &url}, nil)
+	w.must(err)
+	return e, secret
+}
+
+// stored is an endpoint as it is now.
+func (w *world) stored(e *models.WebhookEndpoint) *models.WebhookEndpoint {
+	w.t.Helper()
+	now, err := w.db.Endpoint(w.ctx, e.AppID, e.ID)
+	w.must(err)
+	return now
+}
+
+// post makes a post of ours of which nothing was told yet.
+func (w *world) post() *models.Post {
+	w.t.Helper()
+	return w.postOf(w.ours)
+}
+
+func (w *world) postOf(who tenant) *models.Post {
+	w.t.Helper()
+	now := models.Time(w.clock.Now())
+	p := &models.Post{
+		ID: models.NewID(), AppID: who.appID, UserID: who.userID, Platform: models.TikTok, OAuthAccountID: who.accountID, Kind: models.Video,
+		Content:   models.Content{TikTok: &models.TikTokContent{Title: "hi", PrivacyLevel: "SELF_ONLY"}},
+		PublishAt: now, CreatedAt: now, UpdatedAt: now, Lane: models.Lane(models.TikTok, who.accountID), CorrelationID: "req-1",
+		Status: models.Queued, Step: models.StepTransfer, Admission: models.AdmissionWaiting, RunAt: &now,
+	}
+	const places = 1000
+	w.must(w.db.InsertPost(w.ctx, p, places, nil))
+	admitted, err := w.db.Admit(w.ctx, []models.Post{*p}, now)
+	w.must(err)
+	if len(admitted) == 0 && w.reload(p).Admission != models.AdmissionAdmitted {
+		w.t.Fatal("the post was not admitted")
+	}
+	return p
+}
+
+func (w *world) reload(p *models.Post) *models.Post {
+	w.t.Helper()
+	now, err := w.db.PostByID(w.ctx, p.ID)
+	w.must(err)
+	return now
+}
+
+// happens has so many things happen to a post, each of which is told: it is put off
+// for another reason each time.
+func (w *world) happens(p *models.Post, times int) {
+	w.t.Helper()
+	for range times {
+		stored, err := w.db.PostByID(w.ctx, p.ID)
+		w.must(err)
+		reason := models.DeferredRateLimit
+		if stored.DeferredReason == reason {
+			reason = models.DeferredRetry
+		}
+		claimed, err := w.db.Claim(w.ctx, p.ID, stored.Fence, "w", w.clock.Now(), time.Minute)
+		w.must(err)
+		from, now := claimed.Status, models.Time(w.clock.Now())
+		claimed.Status, claimed.DeferredReason, claimed.DeferredUntil, claimed.UpdatedAt = models.Queued, reason, &now, now
+		claimed.LeaseUntil, claimed.LeaseOwner = nil, ""
+		w.must(w.db.WriteRun(w.ctx, db.RunWrite{Post: claimed, From: from, Release: true}))
+	}
+}
+
+// news makes an event of a post of its own, and returns the post.
+func (w *world) news() *models.Post {
+	w.t.Helper()
+	p := w.post()
+	w.happens(p, 1)
+	return p
+}
+
+// tick is one round of the scheduler, and of the workers after it. It returns how
+// many runs were asked for.
+func (w *world) tick() int {
+	w.t.Helper()
+	w.must(w.EnqueueDue(w.ctx))
+	runs := w.queue.take()
+	for _, r := range runs {
+		w.must(w.Deliver(w.ctx, r, nil))
+	}
+	return len(runs)
+}
+
+// run is the run that an endpoint is due for.
+func (w *world) run(e *models.WebhookEndpoint) db.EndpointRun {
+	w.t.Helper()
+	w.must(w.EnqueueDue(w.ctx))
+	for _, r := range w.queue.take() {
+		if r.ID == e.ID {
+			return r
+		}
+	}
+	w.t.Fatalf("endpoint %s has nothing due", e.ID)
+	return db.EndpointRun{}
+}
+
+// nextTick moves the clock to when an endpoint has something due, and ticks.
+func (w *world) nextTick(e *models.WebhookEndpoint) {
+	w.t.Helper()
+	var at time.Time
+	waiting := map[string]bool{} // of these something goes first
+	for _, d := range w.deliveries(e) {
+		if d.NextAt != nil && !waiting[d.Subject] && (at.IsZero() || d.NextAt.Before(at)) {
+			at = *d.NextAt
+		}
+		waiting[d.Subject] = waiting[d.Subject] || d.NextAt != nil
+	}
+	if at.IsZero() {
+		w.t.Fatalf("nothing is to be told to endpoint %s", e.ID)
+	}
+	if rest := w.stored(e).RestUntil; rest != nil && rest.After(at) {
+		at = *rest
+	}
+	if at.After(w.clock.Now()) {
+		w.clock.set(at)
+	}
+	w.tick()
+}
+
+// deliveries are those of an endpoint, the oldest first.
+func (w *world) deliveries(e *models.WebhookEndpoint) []models.WebhookDelivery {
+	w.t.Helper()
+	all, err := w.db.Deliveries(w.ctx, db.DeliveryFilter{EndpointID: e.ID, Limit: 10_000})
+	w.must(err)
+	slices.Reverse(all)
+	return all
+}
+
+// only is the one delivery of an endpoint.
+func (w *world) only(e *models.WebhookEndpoint) models.WebhookDelivery {
+	w.t.Helper()
+	all := w.deliveries(e)
+	if len(all) != 1 {
+		w.t.Fatalf("%d deliveries, want 1", len(all))
+	}
+	return all[0]
+}
+
+func (w *world) attempts(d models.WebhookDelivery) []models.WebhookAttempt {
+	w.t.Helper()
+	of, err := w.db.Attempts(w.ctx, []int64{d.ID})
+	w.must(err)
+	return of[d.ID]
+}
+
+// last is the last try of an endpoint's only delivery.
+func (w *world) last(e *models.WebhookEndpoint) models.WebhookAttempt {
+	w.t.Helper()
+	attempts := w.attempts(w.only(e))
+	if len(attempts) == 0 {
+		w.t.Fatal("nothing was tried")
+	}
+	return attempts[len(attempts)-1]
+}
+
+// wantStates compares the states of an endpoint's deliveries, the oldest first.
+func (w *world) wantStates(e *models.WebhookEndpoint, want ...models.DeliveryStatus) {
+	w.t.Helper()
+	var got []models.DeliveryStatus
+	for _, d := range w.deliveries(e) {
+		got = append(got, d.Status)
+	}
+	if !slices.Equal(got, want) {
+		w.t.Errorf("the deliveries are %v, want %v", got, want)
+	}
+}
+
+func (w *world) wantEnabled(e *models.WebhookEndpoint) {
+	w.t.Helper()
+	if now := w.stored(e); now.Status != models.EndpointEnabled || now.StatusReason != "" {
+		w.t.Errorf("the endpoint is %s (%s)", now.Status, now.StatusReason)
+	}
+}
+
+func (w *world) wantDisabled(e *models.WebhookEndpoint, why string) {
+	w.t.Helper()
+	if now := w.stored(e); now.Status != models.EndpointDisabled || !strings.Contains(now.StatusReason, why) {
+		w.t.Errorf("the endpoint is %s (%s), want disabled (%s)", now.Status, now.StatusReason, why)
+	}
+}
+
+// change is a PATCH by the app.
+func (w *world) change(e *models.WebhookEndpoint, r notify.Request) {
+	w.t.Helper()
+	_, err := w.Change(w.ctx, e.AppID, e.ID, r)
+	w.must(err)
+}
+
+func (w *world) enable(e *models.WebhookEndpoint) {
+	w.t.Helper()
+	enabled := models.EndpointEnabled
+	w.change(e, notify.Request{Status: &enabled})
+}
+
+// within fails the test if what is not done soon.
+func (w *world) within(what string, done <-chan struct{}) {
+	w.t.Helper()
+	select {
+	case <-done:
+	case <-time.After(soon):
+		w.t.Fatalf("%s takes too long", what)
+	}
+}
+
+// goDeliver runs Deliver as a worker does, and closes done after it.
+func (w *world) goDeliver(r db.EndpointRun, drain <-chan struct{}) (done <-chan struct{}) {
+	finished := make(chan struct{})
+	go func() {
+		defer close(finished)
+		if err := w.Deliver(w.ctx, r, drain); err != nil {
+			w.t.Error(err)
+		}
+	}()
+	return finished
+}
