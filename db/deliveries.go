@@ -16,9 +16,12 @@ type EndpointRun struct {
 	Fence int64
 }
 
-// goesFirst holds for a delivery d that waits for no other of its subject.
-const goesFirst = `NOT EXISTS (SELECT 1 FROM webhook_deliveries b
-	WHERE b.endpoint_id = d.endpoint_id AND b.subject = d.subject AND b.status = 'pending' AND b.id < d.id)`
+// goesFirst holds for a delivery d that waits for no other of its subject. It is
+// asked of one delivery after the other, each by an index: as a join of an endpoint's
+// deliveries with themselves, which PostgreSQL makes of NOT EXISTS, it takes a second
+// for 1,500 of them.
+const goesFirst = `d.id = (SELECT MIN(b.id) FROM webhook_deliveries b
+	WHERE b.endpoint_id = d.endpoint_id AND b.subject = d.subject AND b.status = 'pending')`
 
 // DueEndpoints lists the endpoints that have something to be told now, and that
 // nobody is just telling.

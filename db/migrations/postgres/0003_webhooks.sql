@@ -63,7 +63,7 @@ CREATE TABLE webhook_deliveries (
     settled_at     TIMESTAMPTZ
 );
 -- What is due, and what of the same subject has to go before it.
-CREATE INDEX webhook_deliveries_due ON webhook_deliveries (endpoint_id, next_at) WHERE status = 'pending';
+CREATE INDEX webhook_deliveries_due ON webhook_deliveries (endpoint_id, next_at, id) WHERE status = 'pending';
 CREATE INDEX webhook_deliveries_turn ON webhook_deliveries (endpoint_id, subject, id) WHERE status = 'pending';
 CREATE INDEX webhook_deliveries_endpoint ON webhook_deliveries (endpoint_id, id);
 CREATE INDEX webhook_deliveries_lane ON webhook_deliveries (lane) WHERE lane <> '';
