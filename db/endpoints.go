@@ -66,8 +66,8 @@ type EndpointChange struct {
 	StatusReason string
 }
 
-// ChangeEndpoint changes an endpoint of an app. One that is enabled begins anew:
-// what failed before no longer counts.
+// ChangeEndpoint changes an endpoint of an app. One that is enabled, or is somewhere
+// else, begins anew: what failed before no longer counts, and what waits is due.
 func (d *DB) ChangeEndpoint(ctx context.Context, appID int64, id string, c EndpointChange, now time.Time) error {
 	set := map[string]any{"updated_at": now}
 	for column, value := range map[string]*string{"url": c.URL, "description": c.Description, "events": c.Events} {
@@ -77,9 +77,18 @@ func (d *DB) ChangeEndpoint(ctx context.Context, appID int64, id string, c Endpo
 	}
 	if c.Status != nil {
 		set["status"], set["status_reason"] = *c.Status, c.StatusReason
+	}
+	anew := c.Status != nil && *c.Status == models.EndpointEnabled || c.URL != nil
+	if anew {
 		set["failures"], set["failing_since"], set["rest_until"] = 0, nil, nil
 	}
-	return d.setEndpoint(ctx, appID, id, set)
+	return d.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		if err := setEndpoint(tx, appID, id, set); err != nil || !anew {
+			return err
+		}
+		err := tx.Model(&models.WebhookDelivery{}).Where("endpoint_id = ? AND status = ?", id, models.DeliveryPending).UpdateColumn("next_at", now).Error
+		return wrap(err, "make due what waits for webhook endpoint %s", id)
+	})
 }
 
 // RotateSecret gives an endpoint a new secret, sealed; the old one, sealed for its
@@ -94,11 +103,11 @@ func (d *DB) RotateSecret(ctx context.Context, e *models.WebhookEndpoint, secret
 // DeleteEndpoint deletes an endpoint of an app. Its deliveries go with the next
 // clean-ups.
 func (d *DB) DeleteEndpoint(ctx context.Context, appID int64, id string, now time.Time) error {
-	return d.setEndpoint(ctx, appID, id, map[string]any{"deleted_at": now, "secret": "", "old_secret": "", "updated_at": now})
+	return setEndpoint(d.orm.WithContext(ctx), appID, id, map[string]any{"deleted_at": now, "secret": "", "old_secret": "", "updated_at": now})
 }
 
-func (d *DB) setEndpoint(ctx context.Context, appID int64, id string, set map[string]any) error {
-	res := d.orm.WithContext(ctx).Model(&models.WebhookEndpoint{}).
+func setEndpoint(tx *gorm.DB, appID int64, id string, set map[string]any) error {
+	res := tx.Model(&models.WebhookEndpoint{}).
 		Where("app_id = ? AND id = ? AND deleted_at IS NULL", appID, id).UpdateColumns(set)
 	if res.Error != nil {
 		return fmt.Errorf("change webhook endpoint %s: %w", id, res.Error)
@@ -156,15 +165,24 @@ func (d *DB) Delivery(ctx context.Context, appID, id int64) (*models.WebhookDeli
 	return &found, first(err, fmt.Sprintf("webhook delivery %d", id))
 }
 
-// Redeliver has a delivery tried at once, and for as long as a new one.
-func (d *DB) Redeliver(ctx context.Context, id int64, now time.Time) error {
-	err := d.orm.WithContext(ctx).Model(&models.WebhookDelivery{}).Where("id = ?", id).UpdateColumns(map[string]any{
-		"status": models.DeliveryPending, "next_at": now, "give_up_at": now.Add(deliverFor), "settled_at": nil,
-	}).Error
-	if err != nil {
-		return fmt.Errorf("deliver %d again: %w", id, err)
-	}
-	return nil
+// Redeliver has a delivery tried at once, though its endpoint rests, and for as long
+// as a new one.
+func (d *DB) Redeliver(ctx context.Context, delivery *models.WebhookDelivery, now time.Time) error {
+	return d.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		if err := wake(tx, delivery.EndpointID); err != nil {
+			return err
+		}
+		err := tx.Model(delivery).UpdateColumns(map[string]any{
+			"status": models.DeliveryPending, "next_at": now, "give_up_at": now.Add(deliverFor), "settled_at": nil,
+		}).Error
+		return wrap(err, "deliver %d again", delivery.ID)
+	})
+}
+
+// wake ends an endpoint's rest.
+func wake(tx *gorm.DB, endpointID string) error {
+	err := tx.Model(&models.WebhookEndpoint{}).Where("id = ?", endpointID).UpdateColumn("rest_until", nil).Error
+	return wrap(err, "wake webhook endpoint %s", endpointID)
 }
 
 // TestEndpoint stores a delivery that only tells that it is one.
@@ -175,8 +193,11 @@ func (d *DB) TestEndpoint(ctx context.Context, e *models.WebhookEndpoint, now ti
 		return nil, err
 	}
 	row.EndpointID = e.ID
-	if err := d.orm.WithContext(ctx).Create(&row).Error; err != nil {
-		return nil, fmt.Errorf("store the test of webhook endpoint %s: %w", e.ID, err)
-	}
-	return &row, nil
+	err = d.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		if err := wake(tx, e.ID); err != nil {
+			return err
+		}
+		return wrap(tx.Create(&row).Error, "store the test of webhook endpoint %s", e.ID)
+	})
+	return &row, err
 }

@@ -204,7 +204,7 @@ func (s *Service) Redeliver(ctx context.Context, appID, id int64) (*models.Webho
 	if e.Status != models.EndpointEnabled {
 		return nil, errDisabled(e)
 	}
-	if err := s.DB.Redeliver(ctx, id, s.Now()); err != nil {
+	if err := s.DB.Redeliver(ctx, delivery, s.Now()); err != nil {
 		return nil, err
 	}
 	return s.DB.Delivery(ctx, appID, id)

@@ -1064,3 +1064,36 @@ func TestRotationsAtOnce(t *testing.T) {
 		}
 	})
 }
+
+// Whoever asks for a delivery, mends the address or enables the endpoint does not wait
+// for what an earlier failure made us wait for.
+func TestAtOnceAfterAFailure(t *testing.T) {
+	for name, ask := range map[string]func(w *world, e *models.WebhookEndpoint){
+		"redeliver": func(w *world, e *models.WebhookEndpoint) {
+			_, err := w.Redeliver(w.ctx, w.ours.appID, w.only(e).ID)
+			w.must(err)
+		},
+		"another address": func(w *world, e *models.WebhookEndpoint) {
+			url := e.URL + "/elsewhere"
+			w.change(e, notify.Request{URL: &url})
+		},
+		"enabled": func(w *world, e *models.WebhookEndpoint) { w.enable(e) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			each(t, func(w *world) {
+				r := w.receiver(status(http.StatusServiceUnavailable))
+				e, _ := w.endpoint(r.URL)
+				w.news()
+				w.tick()
+				r.wantCalls(1)
+				r.answers(nil)
+				w.tick()
+				r.wantCalls(1) // it waits
+				ask(w, e)
+				w.tick()
+				r.wantCalls(2)
+				w.wantStates(e, models.DeliveryDelivered)
+			})
+		})
+	}
+}
