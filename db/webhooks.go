@@ -290,7 +290,7 @@ func (d *DB) ReceiveComment(ctx context.Context, account *models.InstagramAccoun
 		}
 		lane := models.Lane(models.Instagram, account.ID)
 		return tellUsersApp(tx, account.UserID, now, news{
-			event: models.EventCommentReceived, subject: "comment:" + c.IGCommentID, lane: lane, correlationID: correlationID,
+			event: models.EventCommentReceived, subject: fmt.Sprintf("comment:%d", c.ID), lane: lane, correlationID: correlationID,
 			show: func(e *view.Event) { e.Comment = view.OfComment(c, account) },
 		})
 	})
