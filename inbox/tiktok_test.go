@@ -28,6 +28,18 @@ func TestAnEventEndsTheWait(t *testing.T) {
 		"failed":   func(w *world, id string) string { return told(tiktok.EventPublishFailed, id, "", w.clock.Now()) },
 		"inbox":    func(w *world, id string) string { return told(tiktok.EventInboxDelivered, id, "", w.clock.Now()) },
 		"on view":  func(w *world, id string) string { return told(tiktok.EventPubliclyAvailable, id, "77", w.clock.Now()) },
+		"hidden": func(w *world, id string) string {
+			return told(tiktok.EventNoLongerAvailable, id, "77", w.clock.Now())
+		},
+		"hidden, well spelled": func(w *world, id string) string {
+			return told("post.publish.no_longer_publicly_available", id, "77", w.clock.Now())
+		},
+		"guide, deleted": func(_ *world, id string) string {
+			return fmt.Sprintf(`{"type":"video.delete","publish_id":%q,"video_id":"77"}`, id)
+		},
+		"legacy, failed": func(_ *world, id string) string {
+			return fmt.Sprintf(`{"event":"video.upload.failed","create_time":1,"content":"{\"share_id\":\"%s\"}"}`, id)
+		},
 		"legacy": func(_ *world, id string) string {
 			return fmt.Sprintf(`{"event":"video.publish.completed","create_time":1,"content":"{\"share_id\":\"%s\"}"}`, id)
 		},
@@ -39,8 +51,10 @@ func TestAnEventEndsTheWait(t *testing.T) {
 			each(t, func(t *testing.T, w *world) {
 				p := w.processing()
 				w.clock.advance(2500 * time.Millisecond) // TikTok is done; the next look is in 2.5 s
-				w.tiktokTells(tell(w, *p.PublishID))
-				w.runEvents()
+				for range 2 {                            // TikTok sends at least once
+					w.tiktokTells(tell(w, *p.PublishID))
+					w.runEvents()
+				}
 				if got := w.post(p.ID); !got.RunAt.Equal(w.clock.Now()) || got.Fence != p.Fence+1 || got.Status != models.Processing {
 					t.Fatalf("the post is %s and runs at %s, now is %s", got.Status, got.RunAt, w.clock.Now())
 				}
