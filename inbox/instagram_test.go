@@ -98,7 +98,7 @@ func TestInstagramNotices(t *testing.T) {
 		"no comment":    {change("comments", `{"text":"x"}`), models.WebhookUnknown, "", "", 0},
 		"not an object": {change("comments", `[1]`), models.WebhookUnknown, "", "", 0},
 		"story insights": {
-			change("story_insights", `{"media_id":"1802","impressions":28,"reach":17,"replies":-1,"odd":"x"}`),
+			change("story_insights", `{"media_id":"1802","impressions":28,"reach":17,"replies":-1,"odd":"x","no\u0000name":1}`),
 			models.WebhookProcessed, "", `1802 0 {"impressions":28,"reach":17,"replies":-1} false`, 0,
 		},
 		"media":    {change("media", `{"media_id":"1803"}`), models.WebhookProcessed, "", "1803 0 - false", 0},

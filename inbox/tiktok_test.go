@@ -130,6 +130,35 @@ func TestTheIDIsTold(t *testing.T) {
 	})
 }
 
+// A video for its creator alone has no id, and the post ends without. One that is
+// made public long after learns it, and is not looked at for that.
+func TestMadePublicLater(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		p := w.until(w.acceptVideo("a diary", "SELF_ONLY", nil).ID, "published", is(models.Published))
+		if p.PlatformPostID != nil || p.RunAt != nil {
+			t.Fatalf("the post is %+v", p)
+		}
+		w.clock.advance(40 * 24 * time.Hour)
+		looks := w.sim.CountCalls(sandbox.OpTikTokStatus)
+		for range 2 {
+			w.tiktokTells(told(tiktok.EventPubliclyAvailable, *p.PublishID, "7602997517160123666", w.clock.Now()))
+			w.runEvents()
+			w.tick()
+		}
+		got := w.post(p.ID)
+		if got.PlatformPostID == nil || *got.PlatformPostID != "7602997517160123666" || got.Permalink == nil || got.Status != models.Published || got.RunAt != nil {
+			t.Errorf("the post is %+v", got)
+		}
+		if public, err := w.db.TikTokAvailability(w.ctx, *p.PublishID); err != nil || public == nil || !*public {
+			t.Errorf("on view = %v, %v", public, err)
+		}
+		if w.runPost() || w.sim.CountCalls(sandbox.OpTikTokStatus) != looks {
+			t.Error("the post is looked at again")
+		}
+		w.wantEvents(models.WebhookProcessed)
+	})
+}
+
 // What is known of a video's being on view goes by TikTok's own times.
 func TestAvailability(t *testing.T) {
 	const on, off = tiktok.EventPubliclyAvailable, tiktok.EventNoLongerAvailable
