@@ -106,8 +106,16 @@ func (o *orders) take(body string) {
 			}
 		}
 	}
-	o.pool = append(o.pool, all...)
 	o.sent = append(o.sent, all...)
+	if !comesLongAfter(event) {
+		o.pool = append(o.pool, all...)
+	}
+}
+
+// comesLongAfter holds some events back until everything has ended.
+func comesLongAfter(e tiktok.Event) bool {
+	ends := e.Name == tiktok.EventPublishComplete || e.Name == tiktok.EventPublishFailed
+	return ends && (strings.HasSuffix(e.PublishID, "1") || strings.HasSuffix(e.PublishID, "2"))
 }
 
 func (o *orders) fateOfUpload(publishID string) fate {
@@ -155,19 +163,20 @@ func (o *orders) meetEarly(path string, body []byte) {
 	}
 }
 
-// step does one thing at random.
+// step does one thing at random. Events lag behind the posts' own runs as often as
+// they come before them.
 func (o *orders) step() {
-	switch o.rand.IntN(5) {
-	case 0:
+	switch o.rand.IntN(8) {
+	case 0, 1:
 		if body, ok := o.draw(); ok {
 			o.tiktokTells(body)
 		}
-	case 1:
-		o.runEvents()
 	case 2:
+		o.runEvents()
+	case 3:
 		o.clock.advance(time.Duration(o.rand.IntN(3000)) * time.Millisecond)
 		o.tick()
-	case 3:
+	case 4:
 		o.cancelOne()
 	default:
 		if !o.runPost() {
@@ -209,9 +218,9 @@ func (o *orders) standings() map[string]standing {
 }
 
 // watch sees to it that no post takes a step back.
-func (o *orders) watch() {
+func (o *orders) watch(all map[string]standing) {
 	o.t.Helper()
-	for id, s := range o.standings() {
+	for id, s := range all {
 		before := o.last[id]
 		back := rank(s.status) < rank(before) && o.fates[id].account != stumbles
 		if before.Ended() && s.status != before || back {
@@ -229,42 +238,54 @@ func rank(s models.Status) int {
 	return slices.Index([]models.Status{models.Scheduled, models.Queued, models.Publishing, models.Processing}, s)
 }
 
-// finish lets everything come to its end, but for what is missed.
-func (o *orders) finish() {
+// live lets everything happen, in any order, until every post has ended that begins.
+func (o *orders) live() {
 	o.t.Helper()
-	for len(o.toCancel) > 0 {
-		o.cancelOne()
-	}
-	for end := time.Now().Add(time.Minute); !o.settled(); {
-		for body, ok := o.draw(); ok; body, ok = o.draw() {
-			o.tiktokTells(body)
-		}
-		o.runEvents()
-		if !o.runPost() {
-			o.clock.advance(2 * time.Second)
-			o.tick()
-		}
-		o.watch()
+	for end := time.Now().Add(time.Minute); !o.ended(); {
+		o.step()
 		if time.Now().After(end) {
-			o.t.Fatalf("it does not come to an end; TikTok told %d of %d; %v", len(o.sent), o.expected(), o.standings())
+			o.t.Fatalf("it does not come to an end: %v", o.standings())
 		}
 	}
 }
 
-// settled reports whether TikTok told everything, and every post ended that begins.
-func (o *orders) settled() bool {
-	o.mu.Lock()
-	rest, sent := len(o.pool), len(o.sent)
-	o.mu.Unlock()
-	if rest > 0 || sent < o.expected() {
+// ended watches the posts, and reports whether nothing is left to do for them.
+func (o *orders) ended() bool {
+	o.t.Helper()
+	all := o.standings()
+	o.watch(all)
+	if len(o.toCancel) > 0 {
 		return false
 	}
-	for id, s := range o.standings() {
+	for id, s := range all {
 		if !o.fates[id].missed && (!s.status.Ended() || s.admission != models.AdmissionNone) {
 			return false
 		}
 	}
 	return true
+}
+
+// listen delivers what TikTok still has to tell.
+func (o *orders) listen() {
+	o.t.Helper()
+	for end := time.Now().Add(time.Minute); !o.toldAll(); {
+		for body, ok := o.draw(); ok; body, ok = o.draw() {
+			o.tiktokTells(body)
+		}
+		o.runEvents()
+		if time.Now().After(end) {
+			o.t.Fatalf("TikTok does not tell all: %v", o.standings())
+		}
+		o.clock.advance(time.Second)
+		o.tick()
+		o.watch(o.standings())
+	}
+}
+
+func (o *orders) toldAll() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(o.pool) == 0 && len(o.sent) == o.expected()
 }
 
 // expected is how much TikTok tells of all posts.
@@ -283,11 +304,11 @@ func (o *orders) passTime() {
 		o.clock.advance(15 * time.Minute)
 		o.tick()
 		o.runEvents()
-		o.watch()
+		o.watch(o.standings())
 	}
 	o.clock.advance(laterOn)
 	o.tick()
-	o.watch()
+	o.watch(o.standings())
 }
 
 // upload is a row of the original guide.
@@ -438,11 +459,8 @@ func anyOrder(w *world, seed uint64, posts int) {
 	o.captures()
 	o.onAnswer = o.meetEarly
 	o.acceptAll(posts)
-	for range posts * 4 {
-		o.step()
-		o.watch()
-	}
-	o.finish()
+	o.live()
+	o.listen()
 	o.passTime()
 	o.wantEnd()
 
@@ -459,7 +477,7 @@ func anyOrder(w *world, seed uint64, posts int) {
 	for o.runPost() {
 		continue
 	}
-	o.watch()
+	o.watch(o.standings())
 	o.wantEnd()
 }
 
