@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,24 +21,41 @@ const eventsAtOnce = 1000
 
 // StoreWebhookEvents stores what a platform told, all of it or nothing, and sets the
 // ids of those that are new. An event that is stored already keeps the id 0.
+//
+// They are stored in the order of their keys: so two requests with the same events,
+// which a platform sends in any order, wait for each other and never deadlock.
 func (d *DB) StoreWebhookEvents(ctx context.Context, events []models.WebhookEvent) error {
+	sorted := slices.Clone(events)
+	slices.SortStableFunc(sorted, func(a, b models.WebhookEvent) int { return strings.Compare(a.DedupeKey, b.DedupeKey) })
+	ids, err := d.storeSorted(ctx, sorted)
+	if err != nil {
+		return err
+	}
+	for i := range events {
+		events[i].ID = ids[events[i].DedupeKey]
+		delete(ids, events[i].DedupeKey) // the same twice in one request is one
+	}
+	return nil
+}
+
+func (d *DB) storeSorted(ctx context.Context, events []models.WebhookEvent) (map[string]int64, error) {
+	ids := make(map[string]int64, len(events))
 	orm := d.orm.WithContext(ctx)
 	if len(events) <= eventsAtOnce {
-		return storeEvents(orm, events)
+		return ids, storeEvents(orm, events, ids)
 	}
-	return orm.Transaction(func(tx *gorm.DB) error {
-		for rest := events; len(rest) > 0; {
-			n := min(len(rest), eventsAtOnce)
-			if err := storeEvents(tx, rest[:n]); err != nil {
+	return ids, orm.Transaction(func(tx *gorm.DB) error {
+		for chunk := range slices.Chunk(events, eventsAtOnce) {
+			if err := storeEvents(tx, chunk, ids); err != nil {
 				return err
 			}
-			rest = rest[n:]
 		}
 		return nil
 	})
 }
 
-func storeEvents(tx *gorm.DB, events []models.WebhookEvent) error {
+// storeEvents puts the ids of those that are new into ids, by their keys.
+func storeEvents(tx *gorm.DB, events []models.WebhookEvent, ids map[string]int64) error {
 	if len(events) == 0 {
 		return nil
 	}
@@ -57,13 +75,8 @@ func storeEvents(tx *gorm.DB, events []models.WebhookEvent) error {
 	if err != nil {
 		return fmt.Errorf("store what a platform told: %w", err)
 	}
-	ids := make(map[string]int64, len(stored))
 	for _, s := range stored {
 		ids[s.DedupeKey] = s.ID
-	}
-	for i := range events {
-		events[i].ID = ids[events[i].DedupeKey]
-		delete(ids, events[i].DedupeKey) // the same twice in one request is one
 	}
 	return nil
 }
@@ -277,7 +290,7 @@ func (d *DB) ReceiveComment(ctx context.Context, account *models.InstagramAccoun
 		}
 		lane := models.Lane(models.Instagram, account.ID)
 		return tellUsersApp(tx, account.UserID, now, news{
-			event: models.EventCommentReceived, subject: "comment:" + c.IGCommentID, lane: lane, correlationID: correlationID,
+			event: models.EventCommentReceived, subject: fmt.Sprintf("comment:%d", c.ID), lane: lane, correlationID: correlationID,
 			show: func(e *view.Event) { e.Comment = view.OfComment(c, account) },
 		})
 	})

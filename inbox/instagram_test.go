@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"socialqueue/db"
 	"socialqueue/db/dbtest"
 	"socialqueue/inbox"
 	"socialqueue/models"
@@ -97,7 +98,7 @@ func TestInstagramNotices(t *testing.T) {
 		"no comment":    {change("comments", `{"text":"x"}`), models.WebhookUnknown, "", "", 0},
 		"not an object": {change("comments", `[1]`), models.WebhookUnknown, "", "", 0},
 		"story insights": {
-			change("story_insights", `{"media_id":"1802","impressions":28,"reach":17,"replies":-1,"odd":"x"}`),
+			change("story_insights", `{"media_id":"1802","impressions":28,"reach":17,"replies":-1,"odd":"x","no\u0000name":1}`),
 			models.WebhookProcessed, "", `1802 0 {"impressions":28,"reach":17,"replies":-1} false`, 0,
 		},
 		"media":    {change("media", `{"media_id":"1803"}`), models.WebhookProcessed, "", "1803 0 - false", 0},
@@ -160,11 +161,55 @@ func TestBatch(t *testing.T) {
 		if n := w.queue.len(); n != 900 {
 			t.Errorf("%d tasks, want 900", n)
 		}
+		if w.db.Dialect() == db.Postgres { // which tells the transaction that stored a row
+			var n int
+			w.must(w.db.Pool().QueryRowContext(w.ctx, "SELECT COUNT(DISTINCT xmin::text || '.' || cmin::text) FROM webhook_events").Scan(&n))
+			if n != 1 {
+				t.Errorf("they are stored by %d statements", n)
+			}
+		}
 		w.runEvents()
 		if _, media := w.comments(); media != "m0 300 - false; m1 300 - false; m2 300 - false" {
 			t.Errorf("posts have %s", media)
 		}
 	})
+}
+
+// What is more than one statement holds is stored all the same, and all or nothing.
+func TestMoreThanABatch(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		batch := func(prefix, last string) string {
+			var entries []string
+			for i := range 2500 {
+				entries = append(entries, fmt.Sprintf(`{"id":%q,"time":1795687009,"changes":[{"field":"mentions","value":{"media_id":"%s%d"}}]}`, igID, prefix, i))
+			}
+			return `{"object":"instagram","entry":[` + strings.Join(entries, ",") + last + `]}`
+		}
+		w.metaTells(batch("a", ""))
+		if n := len(w.events()); n != 2500 || w.queue.len() != n {
+			t.Fatalf("%d events and %d tasks, want 2500", n, w.queue.len())
+		}
+		// The last one cannot be stored: nothing of its request is, nor has it a task.
+		w.refuseEvents("x")
+		body := batch("b", `,{"id":"1","time":1,"changes":[{"field":"x","value":{}}]}`)
+		if err := w.ReceiveInstagram(w.ctx, "sha256="+hmacHex(metaSecret, body), "", []byte(body)); err == nil || errors.Is(err, inbox.ErrNotAuthentic) {
+			t.Errorf("error %v, want one of the database", err)
+		}
+		if n := len(w.events()); n != 2500 || w.queue.len() != n {
+			t.Errorf("%d events and %d tasks after a request that failed, want 2500", n, w.queue.len())
+		}
+	})
+}
+
+// refuseEvents has the database refuse events of a name.
+func (w *world) refuseEvents(name string) {
+	w.t.Helper()
+	statement := fmt.Sprintf(`CREATE TRIGGER refuse BEFORE INSERT ON webhook_events WHEN NEW.name = '%s' BEGIN SELECT RAISE(ABORT, 'refused'); END`, name)
+	if w.db.Dialect() == db.Postgres {
+		statement = fmt.Sprintf(`ALTER TABLE webhook_events ADD CONSTRAINT refuse CHECK (name <> '%s')`, name)
+	}
+	_, err := w.db.Pool().ExecContext(w.ctx, statement)
+	w.must(err)
 }
 
 // A message that is deleted is another event than the message.

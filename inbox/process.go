@@ -3,6 +3,7 @@ package inbox
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -85,11 +86,17 @@ func (s *Service) handle(ctx context.Context, e *models.WebhookEvent) (outcome, 
 // that does not answer, writing that fails as well, and the task is tried again.
 func (s *Service) trouble(ctx context.Context, e *models.WebhookEvent, err error) outcome {
 	s.log(ctx).WithError(err).WithField("webhook_event_id", e.ID).Error("a webhook event could not be processed")
+	if !strings.HasPrefix(e.Outcome, toBeTriedAgain) {
+		e.Attempts = 0 // waiting for a worker, or for its post, were no tries at this
+	}
 	if e.Attempts >= len(troubleWaits) {
 		return unmatched("given up: " + err.Error())
 	}
-	return again(troubleWaits[e.Attempts], "to be tried again: "+err.Error())
+	return again(troubleWaits[e.Attempts], toBeTriedAgain+err.Error())
 }
+
+// toBeTriedAgain begins the outcome of an event that met trouble.
+const toBeTriedAgain = "to be tried again: "
 
 // settle puts an outcome into an event.
 func (s *Service) settle(e *models.WebhookEvent, o outcome) {

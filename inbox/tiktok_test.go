@@ -28,6 +28,18 @@ func TestAnEventEndsTheWait(t *testing.T) {
 		"failed":   func(w *world, id string) string { return told(tiktok.EventPublishFailed, id, "", w.clock.Now()) },
 		"inbox":    func(w *world, id string) string { return told(tiktok.EventInboxDelivered, id, "", w.clock.Now()) },
 		"on view":  func(w *world, id string) string { return told(tiktok.EventPubliclyAvailable, id, "77", w.clock.Now()) },
+		"hidden": func(w *world, id string) string {
+			return told(tiktok.EventNoLongerAvailable, id, "77", w.clock.Now())
+		},
+		"hidden, well spelled": func(w *world, id string) string {
+			return told("post.publish.no_longer_publicly_available", id, "77", w.clock.Now())
+		},
+		"guide, deleted": func(_ *world, id string) string {
+			return fmt.Sprintf(`{"type":"video.delete","publish_id":%q,"video_id":"77"}`, id)
+		},
+		"legacy, failed": func(_ *world, id string) string {
+			return fmt.Sprintf(`{"event":"video.upload.failed","create_time":1,"content":"{\"share_id\":\"%s\"}"}`, id)
+		},
 		"legacy": func(_ *world, id string) string {
 			return fmt.Sprintf(`{"event":"video.publish.completed","create_time":1,"content":"{\"share_id\":\"%s\"}"}`, id)
 		},
@@ -39,8 +51,10 @@ func TestAnEventEndsTheWait(t *testing.T) {
 			each(t, func(t *testing.T, w *world) {
 				p := w.processing()
 				w.clock.advance(2500 * time.Millisecond) // TikTok is done; the next look is in 2.5 s
-				w.tiktokTells(tell(w, *p.PublishID))
-				w.runEvents()
+				for range 2 {                            // TikTok sends at least once
+					w.tiktokTells(tell(w, *p.PublishID))
+					w.runEvents()
+				}
 				if got := w.post(p.ID); !got.RunAt.Equal(w.clock.Now()) || got.Fence != p.Fence+1 || got.Status != models.Processing {
 					t.Fatalf("the post is %s and runs at %s, now is %s", got.Status, got.RunAt, w.clock.Now())
 				}
@@ -113,6 +127,35 @@ func TestTheIDIsTold(t *testing.T) {
 		if w.sim.CountCalls(sandbox.OpTikTokStatus) != looks {
 			t.Error("the post is still looked at")
 		}
+	})
+}
+
+// A video for its creator alone has no id, and the post ends without. One that is
+// made public long after learns it, and is not looked at for that.
+func TestMadePublicLater(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		p := w.until(w.acceptVideo("a diary", "SELF_ONLY", nil).ID, "published", is(models.Published))
+		if p.PlatformPostID != nil || p.RunAt != nil {
+			t.Fatalf("the post is %+v", p)
+		}
+		w.clock.advance(40 * 24 * time.Hour)
+		looks := w.sim.CountCalls(sandbox.OpTikTokStatus)
+		for range 2 {
+			w.tiktokTells(told(tiktok.EventPubliclyAvailable, *p.PublishID, "7602997517160123666", w.clock.Now()))
+			w.runEvents()
+			w.tick()
+		}
+		got := w.post(p.ID)
+		if got.PlatformPostID == nil || *got.PlatformPostID != "7602997517160123666" || got.Permalink == nil || got.Status != models.Published || got.RunAt != nil {
+			t.Errorf("the post is %+v", got)
+		}
+		if public, err := w.db.TikTokAvailability(w.ctx, *p.PublishID); err != nil || public == nil || !*public {
+			t.Errorf("on view = %v, %v", public, err)
+		}
+		if w.runPost() || w.sim.CountCalls(sandbox.OpTikTokStatus) != looks {
+			t.Error("the post is looked at again")
+		}
+		w.wantEvents(models.WebhookProcessed)
 	})
 }
 

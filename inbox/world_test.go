@@ -174,6 +174,7 @@ type world struct {
 	deps     inbox.Deps
 	endpoint *models.WebhookEndpoint
 	app      models.App
+	user     models.User
 	tiktok   int64
 	insta    int64
 	video    string
@@ -275,13 +276,13 @@ func (w *world) connect() {
 	now := w.clock.Now()
 	w.app = models.App{Name: "shop", CreatedAt: now}
 	w.must(w.db.CreateApp(w.ctx, &w.app, &models.APIKey{Prefix: models.NewID()[24:], Hash: []byte("x"), CreatedAt: now}))
-	user := models.User{AppID: w.app.ID, ExternalID: "u", CreatedAt: now, UpdatedAt: now}
-	_, err := w.db.EnsureUser(w.ctx, &user)
+	w.user = models.User{AppID: w.app.ID, ExternalID: "u", CreatedAt: now, UpdatedAt: now}
+	_, err := w.db.EnsureUser(w.ctx, &w.user)
 	w.must(err)
 	tt := w.sim.AddTikTokAccount(sandbox.TikTokAccount{OpenID: openID, Username: "simcafe", PostsCap: -1, ExpiresAt: now.Add(365 * 24 * time.Hour)})
 	ig := w.sim.AddInstagramAccount(sandbox.InstagramAccount{IGID: igID, Username: "simbakery", QuotaTotal: 10_000})
-	w.tiktok = w.importAccount(user.ID, models.TikTok, tt.OpenID, tt.AccessToken)
-	w.insta = w.importAccount(user.ID, models.Instagram, ig.IGID, ig.PageToken)
+	w.tiktok = w.importAccount(models.TikTok, tt.OpenID, tt.AccessToken)
+	w.insta = w.importAccount(models.Instagram, ig.IGID, ig.PageToken)
 	w.video, w.picture = w.upload(sample.Video), w.upload(sample.Picture)
 	w.endpoint = &models.WebhookEndpoint{
 		ID: models.NewID(), AppID: w.app.ID, URL: "https://app.example.com", Secret: "sealed", Status: models.EndpointEnabled, CreatedAt: now, UpdatedAt: now,
@@ -289,10 +290,10 @@ func (w *world) connect() {
 	w.must(w.db.CreateEndpoint(w.ctx, w.endpoint, 1, nil))
 }
 
-func (w *world) importAccount(userID int64, p models.Platform, external, token string) int64 {
+func (w *world) importAccount(p models.Platform, external, token string) int64 {
 	w.t.Helper()
 	id, err := w.deps.Accounts.Import(w.ctx, oauth.Import{
-		AppID: w.app.ID, UserID: userID, Platform: p, ProviderAccountID: external, Username: "sim" + string(p), Access: secrets.Secret(token),
+		AppID: w.app.ID, UserID: w.user.ID, Platform: p, ProviderAccountID: external, Username: "sim" + string(p), Access: secrets.Secret(token),
 	})
 	w.must(err)
 	return id
@@ -305,13 +306,18 @@ func (w *world) upload(file []byte) string {
 	return m.ID
 }
 
-// video accepts a TikTok video.
+// acceptVideo accepts a TikTok video.
 func (w *world) acceptVideo(title, privacy string, at *time.Time) *models.Post {
 	w.t.Helper()
-	p, err := w.posts.Accept(w.ctx, publish.Request{
-		AppID: w.app.ID, Platform: models.TikTok, Kind: models.Video, AccountID: w.tiktok, MediaID: w.video, PublishAt: at,
-		Content: models.Content{TikTok: &models.TikTokContent{Title: title, PrivacyLevel: privacy}},
+	return w.accept(publish.Request{
+		AccountID: w.tiktok, PublishAt: at, Content: models.Content{TikTok: &models.TikTokContent{Title: title, PrivacyLevel: privacy}},
 	})
+}
+
+func (w *world) accept(r publish.Request) *models.Post {
+	w.t.Helper()
+	r.AppID, r.Platform, r.Kind, r.MediaID = w.app.ID, models.TikTok, models.Video, w.video
+	p, err := w.posts.Accept(w.ctx, r)
 	w.must(err)
 	return p
 }
@@ -363,6 +369,7 @@ func (w *world) runEvents() {
 func (w *world) tick() {
 	w.t.Helper()
 	w.must(w.posts.AdmitDue(w.ctx))
+	w.must(w.posts.MissLate(w.ctx))
 	w.must(w.posts.Sweep(w.ctx))
 	w.must(w.Sweep(w.ctx))
 }

@@ -97,9 +97,10 @@ func availabilityEvent(p *models.Post, a db.Availability, now time.Time) models.
 	return models.PostEvent{PostID: p.ID, At: now, Type: models.EventNote, Message: message, Fence: p.Fence}
 }
 
-// learn takes a post's id from what TikTok told, or has the post looked at.
+// learn takes a post's id from what TikTok told, or has the post looked at. What is
+// told of an upload that was given up is not the id of the one that followed.
 func (s *Service) learn(ctx context.Context, p *models.Post, a db.Availability, postID string) (Heard, error) {
-	if p.Status != models.Published || postID == "" {
+	if p.Status != models.Published || postID == "" || p.PublishID == nil || *p.PublishID != a.PublishID {
 		return s.LookNow(ctx, a.PublishID, "of the video")
 	}
 	if p.PlatformPostID != nil {

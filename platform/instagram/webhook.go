@@ -272,13 +272,13 @@ func (n Notice) MediaID() string {
 }
 
 // Metrics are the numbers of a story that ended. Meta tells -1 for one that is
-// below 5 (Webhooks, Instagram).
+// below 5 (Webhooks, Instagram). A name with a NUL, which no database keeps, is none.
 func (n Notice) Metrics() map[string]int64 {
 	var v map[string]wire.Scalar
 	_ = json.Unmarshal(n.Value, &v) // of another form: there are none
 	metrics := map[string]int64{}
 	for name, value := range v {
-		if number, err := strconv.ParseInt(string(value), 10, 64); err == nil && name != "media_id" {
+		if number, err := strconv.ParseInt(string(value), 10, 64); err == nil && name != "media_id" && !strings.ContainsRune(name, 0) {
 			metrics[name] = number
 		}
 	}

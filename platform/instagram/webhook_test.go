@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"socialqueue/secrets"
 )
@@ -156,7 +157,7 @@ func TestNoticesAgain(t *testing.T) {
 
 func FuzzParseNotices(f *testing.F) {
 	for _, s := range []string{
-		sampleComment, sampleMention, sampleInsights, sampleMessage, `{"object":"instagram","entry":[{"id":1e3,"time":-1,"changes":[null,{}],"messaging":[[]]}]}`,
+		sampleComment, sampleMention, sampleInsights, sampleMessage, strings.Replace(sampleInsights, "reach", `re\u0000ach`, 1), `{"object":"instagram","entry":[{"id":1e3,"time":-1,"changes":[null,{}],"messaging":[[]]}]}`,
 		`{"object":"instagram","entry":[{"id":"1","time":9999999999999999,"field":"comments","value":{"id":{}}}]}`, "{\"object\":\"x\",\"entry\":[{\"id\":\"\\u0000\",\"changes\":[{\"field\":\"\xff\"}]}]}",
 	} {
 		f.Add([]byte(s))
@@ -180,8 +181,16 @@ func FuzzParseNotices(f *testing.F) {
 			if err != nil || len(again) != 1 || !same(again[0], n) {
 				t.Fatalf("%s reads as %+v, was %+v: %v", n.Raw, again, n, err)
 			}
-			_, _ = n.Comment()
-			_, _ = n.MediaID(), n.Metrics()
+			c, _ := n.Comment()
+			kept := []string{c.ID, c.Text, c.FromID, c.Username, c.MediaID, c.ParentID, n.MediaID()}
+			for name := range n.Metrics() {
+				kept = append(kept, name)
+			}
+			for _, text := range kept { // no database keeps what is not so
+				if strings.ContainsRune(text, 0) || !utf8.ValidString(text) {
+					t.Fatalf("notice %s has %q", n.Raw, text)
+				}
+			}
 		}
 	})
 }

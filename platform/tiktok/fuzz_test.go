@@ -1,9 +1,14 @@
 package tiktok
 
 import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -135,11 +140,11 @@ func FuzzGrantAndUserInfo(f *testing.F) {
 }
 
 func FuzzVerifySignature(f *testing.F) {
-	f.Add(signedHeader, []byte(signedBody))
-	f.Add("t=,s=", []byte(``))
-	f.Add("s=9d18,t=-1,t=1790000000,x", []byte(`{}`))
-	f.Add("t=99999999999999999999,s=00", []byte(`{}`))
-	f.Fuzz(func(t *testing.T, header string, body []byte) {
+	f.Add(signedHeader, []byte(signedBody), uint16(0))
+	f.Add("t=,s=", []byte(``), uint16(1))
+	f.Add("s=9d18,t=-1,t=1790000000,x", []byte(`{}`), uint16(2))
+	f.Add("t=99999999999999999999,s=00", []byte(`{}`), uint16(3))
+	f.Fuzz(func(t *testing.T, header string, body []byte, where uint16) {
 		at, _ := splitSignature(header)
 		err := VerifySignature(header, body, webhookSecret, signedAt, time.Minute)
 		if err == nil && !strings.Contains(header, "s="+sign(at, body, webhookSecret)) {
@@ -148,7 +153,56 @@ func FuzzVerifySignature(f *testing.F) {
 		if VerifySignature(header, body, "", signedAt, time.Minute) == nil {
 			t.Fatal("no secret is no lock")
 		}
+		right := "t=1790000000,s=" + sign("1790000000", body, webhookSecret)
+		if err := VerifySignature(right, body, webhookSecret, signedAt, time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		if other := altered(body, where); other != nil && VerifySignature(right, other, webhookSecret, signedAt, time.Minute) == nil {
+			t.Fatalf("the signature of %q passes for %q", body, other)
+		}
+		i := len("t=") + int(where)%10 // a digit of the time, which is signed as well
+		late := right[:i] + string(right[i]^1) + right[i+1:]
+		if VerifySignature(late, body, webhookSecret, signedAt, 1<<62) == nil {
+			t.Fatalf("%q passes, %q was signed", late, right)
+		}
 	})
+}
+
+// altered changes one bit of a message; nil if it has none.
+func altered(body []byte, where uint16) []byte {
+	if len(body) == 0 {
+		return nil
+	}
+	other := bytes.Clone(body)
+	other[int(where)%len(body)] ^= 1 << (where % 8)
+	return other
+}
+
+func FuzzVerifyPlainSignature(f *testing.F) {
+	f.Add("", []byte(`{}`), uint16(0))
+	f.Add(signedHeader, []byte(signedBody), uint16(7))
+	f.Add(strings.Repeat("0", 64), []byte(``), uint16(1))
+	f.Fuzz(func(t *testing.T, header string, body []byte, where uint16) {
+		right := plain(body)
+		if err := VerifyPlainSignature(header, body, webhookSecret); err == nil && !strings.EqualFold(header, right) {
+			t.Fatalf("%q passed for %q", header, body)
+		}
+		if err := VerifyPlainSignature(strings.ToUpper(right), body, webhookSecret); err != nil {
+			t.Fatal(err)
+		}
+		if VerifyPlainSignature(header, body, "") == nil {
+			t.Fatal("no secret is no lock")
+		}
+		if other := altered(body, where); other != nil && VerifyPlainSignature(right, other, webhookSecret) == nil {
+			t.Fatalf("the signature of %q passes for %q", body, other)
+		}
+	})
+}
+
+func plain(body []byte) string {
+	mac := hmac.New(sha256.New, []byte(webhookSecret.Reveal()))
+	mac.Write(body)
+	return hex.EncodeToString(mac.Sum(nil))
 }
 
 func FuzzParseEvent(f *testing.F) {
@@ -166,6 +220,27 @@ func FuzzParseEvent(f *testing.F) {
 			}
 		case e.Name == "" || e.PostID != "" && !isID(e.PostID) || e.CreatedAt.Year() > 9999:
 			t.Fatalf("%+v", e)
+		case strings.ContainsRune(e.Name+e.OpenID+e.PublishID+e.FailReason, 0): // no database keeps it
+			t.Fatalf("%+v", e)
+		default:
+			again, err := ParseEvent(sentAs(e))
+			if err != nil || !slices.Equal(again.DedupeKey(), e.DedupeKey()) || again.PublishID != e.PublishID || !again.CreatedAt.Equal(e.CreatedAt) {
+				t.Fatalf("%+v reads as %+v: %v", e, again, err)
+			}
 		}
 	})
+}
+
+// sentAs writes an event as TikTok sends it today, whatever form it came in.
+func sentAs(e Event) []byte {
+	content := map[string]any{"publish_id": e.PublishID, "post_id": e.PostID, "publish_type": e.PublishType, "fail_reason": e.FailReason, "reason": e.Reason}
+	inner, _ := json.Marshal(content)
+	created := int64(0)
+	if !e.CreatedAt.IsZero() {
+		created = e.CreatedAt.Unix()
+	}
+	body, _ := json.Marshal(map[string]any{
+		"client_key": e.ClientKey, "event": e.Name, "create_time": created, "user_openid": e.OpenID, "content": string(inner),
+	})
+	return body
 }
