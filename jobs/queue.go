@@ -223,8 +223,12 @@ func (q *Queue) Resume(queue string) error {
 	return q.setPaused(queue, false, q.inspector.UnpauseQueue)
 }
 
-// setPaused looks first: Asynq calls a change that is none an error.
+// setPaused looks first: Asynq calls a change that is none an error. It knows a queue
+// only once it was named.
 func (q *Queue) setPaused(queue string, paused bool, change func(string) error) error {
+	if err := q.redis.SAdd(context.Background(), asynqQueues, queue).Err(); err != nil {
+		return fmt.Errorf("name queue %s in Redis: %w", queue, err)
+	}
 	info, err := q.inspector.GetQueueInfo(queue)
 	if err == nil && info.Paused == paused {
 		return nil
