@@ -89,7 +89,7 @@ func (r *run) deliver(ctx context.Context) error {
 			return r.end(ctx, r.health())
 		}
 		health := r.judge(r.all(ctx, due, keys))
-		if health.Failures > 0 {
+		if health.Failures > 0 || health.Disable != "" {
 			return r.end(ctx, health)
 		}
 		if err := r.keep(ctx, health, r.in(lease)); err != nil {
@@ -251,7 +251,7 @@ func (r *run) judge(answers []answer) db.EndpointHealth {
 		h.FailingSince = &now
 	}
 	if now.Sub(*h.FailingSince) >= failingFor {
-		h.Disable = "nothing could be delivered for 5 days; the last time it " + failed.err.Error()
+		h.Disable = "nothing could be delivered for 5 days; the last time: " + failed.err.Error()
 	}
 	rest := models.Time(now.Add(max(spread(rests[min(h.Failures, len(rests))-1]), failed.retryAfter)))
 	h.RestUntil = &rest

@@ -1097,3 +1097,18 @@ func TestAtOnceAfterAFailure(t *testing.T) {
 		})
 	}
 }
+
+// An endpoint that is gone is called no more, though there is more for it than one
+// batch.
+func TestGoneEndsTheRun(t *testing.T) {
+	each(t, func(w *world) {
+		r := w.receiver(status(http.StatusGone))
+		e, _ := w.endpoint(r.URL)
+		for range 20 {
+			w.news()
+		}
+		w.tick()
+		r.wantCalls(8)
+		w.wantDisabled(e, "410")
+	})
+}

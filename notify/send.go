@@ -23,7 +23,10 @@ const (
 	callTimeout = 15 * time.Second
 	// maxResponse is how much of an answer is kept, in bytes.
 	maxResponse = 4 << 10
-	idleFor     = 30 * time.Second
+	// idleFor is how long a connection is kept for the next call, and maxIdle how many
+	// are, whatever the number of endpoints.
+	idleFor = 30 * time.Second
+	maxIdle = 256
 	// maxRetryAfter bounds what an endpoint may ask us to wait.
 	maxRetryAfter = 24 * time.Hour
 )
@@ -38,7 +41,7 @@ type sender struct {
 func newSender(guard *egress.Guard) *sender {
 	transport := guard.Transport(callTimeout)
 	transport.IdleConnTimeout = idleFor
-	transport.MaxIdleConnsPerHost = sideBySide
+	transport.MaxIdleConnsPerHost, transport.MaxIdleConns = sideBySide, maxIdle
 	transport.DisableCompression = true // the beginning of the answer is kept as it is
 	return &sender{transport, callTimeout}
 }

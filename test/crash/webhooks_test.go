@@ -37,7 +37,7 @@ const (
 	connections = 16
 	metaSecret  = "crash-app-secret"
 	crashIGID   = "17841400000000001"
-	// posts is how many of the account's posts are commented on.
+	// commentedPosts is how many of the account's posts are commented on.
 	commentedPosts = 20
 )
 
