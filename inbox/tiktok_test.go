@@ -120,6 +120,7 @@ func TestTheIDIsTold(t *testing.T) {
 		if got.PlatformPostID == nil || *got.PlatformPostID != "7602997517160123666" || !strings.HasSuffix(*got.Permalink, "/@simtiktok/video/7602997517160123666") || got.RunAt != nil {
 			t.Errorf("the post is %+v", got)
 		}
+		w.wantVideo(p, "7602997517160123666")
 		looks := w.sim.CountCalls(sandbox.OpTikTokStatus)
 		for w.runPost() {
 			continue
@@ -128,6 +129,16 @@ func TestTheIDIsTold(t *testing.T) {
 			t.Error("the post is still looked at")
 		}
 	})
+}
+
+// wantVideo compares the id in the row of the original guide.
+func (w *world) wantVideo(p *models.Post, want string) {
+	w.t.Helper()
+	var got string
+	w.must(w.db.Pool().QueryRowContext(w.ctx, fmt.Sprintf("SELECT COALESCE(video_id, '') FROM tiktok_posts WHERE publish_id = '%s'", *p.PublishID)).Scan(&got))
+	if got != want {
+		w.t.Errorf("the row's video is %q, want %q", got, want)
+	}
 }
 
 // A video for its creator alone has no id, and the post ends without. One that is
@@ -149,6 +160,7 @@ func TestMadePublicLater(t *testing.T) {
 		if got.PlatformPostID == nil || *got.PlatformPostID != "7602997517160123666" || got.Permalink == nil || got.Status != models.Published || got.RunAt != nil {
 			t.Errorf("the post is %+v", got)
 		}
+		w.wantVideo(p, "7602997517160123666")
 		if public, err := w.db.TikTokAvailability(w.ctx, *p.PublishID); err != nil || public == nil || !*public {
 			t.Errorf("on view = %v, %v", public, err)
 		}
