@@ -1,0 +1,73 @@
+package notify_test
+
+import (
+	"testing"
+	"time"
+
+	"socialqueue/models"
+	"socialqueue/notify"
+)
+
+func TestDeletedEndpointIsCleanedUp(t *testing.T) {
+	each(t, func(w *world) {
+		r := w.receiver(status(500))
+		e, _ := w.endpoint(r.URL)
+		kept, _ := w.endpoint(r.URL)
+		w.news()
+		w.tick()
+		gone := w.deliveries(e)[0]
+		w.must(w.db.DeleteEndpoint(w.ctx, e.AppID, e.ID, epoch))
+		w.must(w.CleanUp(w.ctx))
+		if len(w.deliveries(e)) != 0 || len(w.attempts(gone)) != 0 {
+			t.Error("deliveries of a deleted endpoint are kept")
+		}
+		if d := w.only(kept); d.Status != models.DeliveryPending || len(w.attempts(d)) != 1 {
+			t.Errorf("another endpoint's delivery is %+v", d)
+		}
+		// Its row is gone: its id is free again.
+		w.must(w.db.CreateEndpoint(w.ctx, &models.WebhookEndpoint{
+			ID: e.ID, AppID: e.AppID, URL: r.URL, Secret: "sealed", Status: models.EndpointEnabled, CreatedAt: epoch, UpdatedAt: epoch,
+		}, 20, nil))
+	})
+}
+
+func TestDeliveriesAreKeptFor30Days(t *testing.T) {
+	each(t, func(w *world) {
+		r := w.receiver(nil)
+		e, _ := w.endpoint(r.URL)
+		w.news()
+		w.tick()
+		old := w.only(e)
+		w.clock.set(epoch.Add(30 * 24 * time.Hour))
+		w.news()
+		w.must(w.CleanUp(w.ctx))
+		w.wantStates(e, models.DeliveryDelivered, models.DeliveryPending)
+		w.clock.advance(time.Second)
+		w.must(w.CleanUp(w.ctx))
+		w.wantStates(e, models.DeliveryPending)
+		if len(w.attempts(old)) != 0 {
+			t.Error("tries of a deleted delivery are kept")
+		}
+	})
+}
+
+// What nobody could try, as its endpoint was disabled, is given up all the same.
+
+func TestGivenUpWithoutATry(t *testing.T) {
+	each(t, func(w *world) {
+		e, _ := w.endpoint("http://127.0.0.1:1")
+		w.news()
+		disabled := models.EndpointDisabled
+		w.change(e, notify.Request{Status: &disabled})
+		w.clock.set(epoch.Add(73 * time.Hour))
+		w.must(w.CleanUp(w.ctx))
+		w.wantStates(e, models.DeliveryPending)
+		w.clock.advance(time.Second)
+		w.must(w.CleanUp(w.ctx))
+		w.wantStates(e, models.DeliveryFailed)
+	})
+}
+
+// Secrets of ours and of the app, which may be in its address, are not shown: not in
+
+// logs, not in errors, not in what is kept of a try.
