@@ -88,7 +88,7 @@ func newsOfPost(p *models.Post, event models.AppEvent, now time.Time) news {
 
 // tellOfMove tells of a post that came from one state to another, or is put off.
 func tellOfMove(tx *gorm.DB, p *models.Post, from models.Status) error {
-	if from.Ended() { // it runs again: why it waits is told anew
+	if from.Ended() && p.Status == models.Queued { // it runs again: why it waits is told anew
 		if err := tx.Model(&models.Post{}).Where("id = ?", p.ID).UpdateColumn("deferral_told", "").Error; err != nil {
 			return fmt.Errorf("forget why post %s waited: %w", p.ID, err)
 		}

@@ -148,7 +148,7 @@ func (s *Service) loginEnded(ctx context.Context, login *models.OAuthAccount) er
 	if err != nil {
 		return err
 	}
-	s.Metrics.Refreshed(string(login.Provider), "dead")
+	s.Metrics.Refreshed(string(login.Provider), "login_ended")
 	s.logOf(ctx, login).WithField("reason", reason).Warn("a Facebook login has ended")
 	accounts, err := s.DB.InstagramAccountsOf(ctx, login.ID)
 	if err != nil {

@@ -70,7 +70,7 @@ func NewMetrics() *Metrics {
 			"Runs of tasks, by outcome: ok, later (put off, no failure) or failed.", callBuckets, "type", "outcome"),
 		taskWait:  histogram("task_wait_seconds", "From the time that a post's run was due to its beginning.", waitBuckets, "type"),
 		connects:  counter("oauth_connects_total", "Consents that ended, by outcome: connected, or the code that the user was told.", "platform", "outcome"),
-		refreshes: counter("token_refreshes_total", "Refreshes of tokens, by outcome: refreshed, put_off or dead.", "platform", "outcome"),
+		refreshes: counter("token_refreshes_total", "Refreshes of tokens, by outcome: refreshed, put_off, dead, or login_ended (of a Facebook login whose accounts live on).", "platform", "outcome"),
 		repairs:   counter("reconcile_repairs_total", "What the sweep found without a live task and gave one.", "kind"),
 		ticks: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Namespace: namespace, Name: "scheduler_last_tick_timestamp_seconds", Help: "When this scheduler last came around to a tick, whoever did its work.",

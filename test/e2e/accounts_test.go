@@ -363,6 +363,10 @@ func (w *world) notices() (signedRequest string) {
 	at := fmt.Sprint(time.Now().Unix())
 	signature := "t=" + at + ",s=" + hex.EncodeToString(mac(w.env["TIKTOK_CLIENT_SECRET"], at+"."+body))
 	w.call(request{method: "POST", path: "/api/webhooks/tiktok", body: strings.NewReader(body), headers: map[string]string{"TikTok-Signature": signature}}).want(200)
+	w.until(10*time.Second, "a worker heeded TikTok's notice", func() (bool, string) {
+		i := slices.IndexFunc(w.accounts(), func(a connected) bool { return a.Platform == "tiktok" })
+		return w.accounts()[i].Status == "disconnected", fmt.Sprintf("%+v", w.accounts())
+	})
 	return signed
 }
 
