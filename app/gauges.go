@@ -31,5 +31,6 @@ func (c *core) backlog(ctx context.Context) ([]observe.Gauge, error) {
 		observe.Gauge{Name: "outbox_unsent", Help: "Events that apps are still to be told of.", Value: float64(b.Deliveries)},
 		observe.Gauge{Name: "outbox_oldest_age_seconds", Help: "How long the oldest of them has been waiting.", Value: b.OldestDelivery.Seconds()},
 		observe.Gauge{Name: "webhook_endpoints_disabled", Help: "Endpoints of apps that are told nothing.", Value: float64(b.DisabledEndpoints)},
+		observe.Gauge{Name: "pauses", Help: "Platforms and accounts to which operators let nothing be sent.", Value: float64(b.Pauses)},
 	), nil
 }

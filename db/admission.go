@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"gorm.io/gorm"
+
 	"socialqueue/models"
 )
 
@@ -54,7 +56,8 @@ func (d *DB) Admit(ctx context.Context, posts []models.Post, now time.Time) ([]m
 	admitted := posts[:0:0]
 	for _, p := range posts {
 		res := d.orm.WithContext(ctx).Exec(`
-			UPDATE posts SET admission = 'admitted', enqueued_at = ?, updated_at = ?
+			UPDATE posts SET admission = 'admitted', enqueued_at = ?, updated_at = ?,
+				deferred_reason = CASE WHEN deferred_reason = 'paused' THEN '' ELSE deferred_reason END
 			WHERE id = ? AND fence = ? AND admission IN ('waiting', 'parked')`, now, now, p.ID, p.Fence)
 		if res.Error != nil {
 			return admitted, fmt.Errorf("admit post %s: %w", p.ID, res.Error)
@@ -77,6 +80,27 @@ func (d *DB) Park(ctx context.Context, ids []string, now time.Time) error {
 		return fmt.Errorf("park posts: %w", err)
 	}
 	return nil
+}
+
+// Hold sets posts aside that an operator's pause keeps back, and tells apps that they
+// wait.
+func (d *DB) Hold(ctx context.Context, ids []string, now time.Time) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	return d.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		var held []string
+		err := tx.Raw(`
+			UPDATE posts SET admission = 'parked', deferred_reason = ?, deferred_until = NULL, updated_at = ? WHERE admission = 'waiting' AND id IN ?
+			RETURNING id`, models.DeferredPaused, now, ids).Scan(&held).Error
+		if err == nil {
+			held, err = noteDeferral(tx, held, models.DeferredPaused)
+		}
+		if err != nil {
+			return wrap(err, "hold posts")
+		}
+		return tellOfPosts(tx, held, models.EventPostDeferred, now)
+	})
 }
 
 // QueueDue turns scheduled posts whose time has come, and that no worker took

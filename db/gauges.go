@@ -30,6 +30,8 @@ type Backlog struct {
 	OldestDelivery time.Duration
 	// DisabledEndpoints are those that were disabled for failing or at their own wish.
 	DisabledEndpoints int64
+	// Pauses are the platforms and accounts to which operators let nothing be sent.
+	Pauses int64
 }
 
 // PostCount counts posts.
@@ -77,6 +79,7 @@ func (d *DB) Backlog(ctx context.Context, now time.Time) (Backlog, error) {
 			"SELECT give_up_at AS first FROM webhook_deliveries WHERE status = 'pending' AND created_at <= @now ORDER BY give_up_at LIMIT 1",
 		},
 		{&b.DisabledEndpoints, nil, "SELECT COUNT(*) FROM webhook_endpoints WHERE status = 'disabled' AND deleted_at IS NULL", ""},
+		{&b.Pauses, nil, "SELECT COUNT(*) FROM pauses", ""},
 	} {
 		if err := d.countAndAge(ctx, ask.n, ask.oldest, ask.count, ask.first, now); err != nil {
 			return b, wrap(err, "count what waits")

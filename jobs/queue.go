@@ -223,6 +223,21 @@ func (q *Queue) Resume(queue string) error {
 	return q.setPaused(queue, false, q.inspector.UnpauseQueue)
 }
 
+// Paused lists the queues that are paused.
+func (q *Queue) Paused() ([]string, error) {
+	var paused []string
+	for _, name := range Queues {
+		n, err := q.redis.Exists(context.Background(), queueKey(name, "paused")).Result()
+		if err != nil {
+			return nil, fmt.Errorf("look whether queue %s is paused: %w", name, err)
+		}
+		if n > 0 {
+			paused = append(paused, name)
+		}
+	}
+	return paused, nil
+}
+
 // setPaused looks first: Asynq calls a change that is none an error. It knows a queue
 // only once it was named.
 func (q *Queue) setPaused(queue string, paused bool, change func(string) error) error {

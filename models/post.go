@@ -63,6 +63,7 @@ const (
 	DeferredReauthorize = "reauth_required"
 	DeferredToken       = "token_refresh"
 	DeferredTrouble     = "internal_trouble"
+	DeferredPaused      = "paused"
 )
 
 // Post is one item for one account. Every column below the line is written

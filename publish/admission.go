@@ -21,7 +21,11 @@ func (s *Service) AdmitDue(ctx context.Context) error {
 	if err := s.DB.QueueDue(ctx, now); err != nil {
 		return err
 	}
-	if err := s.admitWaiting(ctx, now); err != nil {
+	pauses, err := s.DB.Pauses(ctx)
+	if err != nil {
+		return err
+	}
+	if err := s.admitWaiting(ctx, pauses, now); err != nil {
 		return err
 	}
 	lanes, err := s.DB.ParkedLanes(ctx)
@@ -29,40 +33,49 @@ func (s *Service) AdmitDue(ctx context.Context) error {
 		return err
 	}
 	for _, lane := range lanes {
-		if err := s.admitParked(ctx, lane, now); err != nil {
+		if err := s.admitParked(ctx, lane, pauses, now); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (s *Service) admitWaiting(ctx context.Context, now time.Time) error {
+func (s *Service) admitWaiting(ctx context.Context, pauses models.Pauses, now time.Time) error {
 	posts, err := s.DB.Waiting(ctx, now.Add(s.Timings.Horizon), tickBatch)
 	if err != nil || len(posts) == 0 {
 		return err
 	}
-	return s.placeAll(ctx, posts, now)
+	return s.placeAll(ctx, posts, pauses, now)
 }
 
-// placeAll admits waiting posts, or parks them where their lane is full.
-func (s *Service) placeAll(ctx context.Context, posts []models.Post, now time.Time) error {
+// placeAll admits waiting posts, or parks them where their lane is full or paused.
+func (s *Service) placeAll(ctx context.Context, posts []models.Post, pauses models.Pauses, now time.Time) error {
 	loads, err := s.DB.LaneLoads(ctx, lanesOf(posts), now)
 	if err != nil {
 		return err
 	}
-	admit, park := choose(posts, loads, now)
+	admit, park, held := choose(posts, loads, pauses, now)
 	if err := s.DB.Park(ctx, park, now); err != nil {
+		return err
+	}
+	if err := s.DB.Hold(ctx, held, now); err != nil {
 		return err
 	}
 	return s.admit(ctx, admit, now)
 }
 
-// choose splits posts, soonest first, into those that go into Asynq and those
-// that wait for their lane. A post whose turn came before (the platform may have
+// choose splits posts, soonest first, into those that go into Asynq, those
+// that wait for their lane, and those that are held by a pause. A post whose turn came before (the platform may have
 // it already) always goes.
-func choose(posts []models.Post, loads map[string]db.LaneLoad, now time.Time) (admit []models.Post, park []string) {
+func choose(posts []models.Post, loads map[string]db.LaneLoad, pauses models.Pauses, now time.Time) (admit []models.Post, park, held []string) {
 	for _, p := range posts {
 		load := loads[p.Lane]
+		if p.Status.Unsent() && pauses.Of(p.Lane) != nil {
+			if !p.RunAt.After(now) {
+				held = append(held, p.ID)
+			}
+			continue // one whose time has not come waits on
+		}
 		if p.Status.Unsent() && !hasRoom(load, *p.RunAt, now) {
 			park = append(park, p.ID)
 			continue
@@ -76,7 +89,7 @@ func choose(posts []models.Post, loads map[string]db.LaneLoad, now time.Time) (a
 			loads[p.Lane] = load
 		}
 	}
-	return admit, park
+	return admit, park, held
 }
 
 // hasRoom reports whether a lane takes another post. One that is due counts
@@ -96,20 +109,35 @@ func (s *Service) admitAgain(ctx context.Context, p *models.Post) {
 	if p.RunAt.After(now) {
 		return
 	}
-	if err := s.placeAll(ctx, []models.Post{*p}, now); err != nil {
+	if err := s.placeAgain(ctx, p, now); err != nil {
 		s.Log.WithError(err).WithField("post_id", p.ID).Warn("could not admit the changed post; the next tick will")
 	}
+}
+
+func (s *Service) placeAgain(ctx context.Context, p *models.Post, now time.Time) error {
+	pauses, err := s.DB.Pauses(ctx)
+	if err != nil {
+		return err
+	}
+	return s.placeAll(ctx, []models.Post{*p}, pauses, now)
 }
 
 // admitLane fills a lane's free places. It is the fast path for when a post
 // leaves its lane; the tick does the same.
 func (s *Service) admitLane(ctx context.Context, lane string) {
-	if err := s.admitParked(ctx, lane, s.Now()); err != nil {
+	pauses, err := s.DB.Pauses(ctx)
+	if err == nil {
+		err = s.admitParked(ctx, lane, pauses, s.Now())
+	}
+	if err != nil {
 		s.Log.WithError(err).WithField("lane", lane).Warn("could not admit the next post of the lane; the next tick will")
 	}
 }
 
-func (s *Service) admitParked(ctx context.Context, lane string, now time.Time) error {
+func (s *Service) admitParked(ctx context.Context, lane string, pauses models.Pauses, now time.Time) error {
+	if pauses.Of(lane) != nil {
+		return nil
+	}
 	posts, err := s.DB.Parked(ctx, lane, lanePlaces)
 	if err != nil || len(posts) == 0 {
 		return err
@@ -118,7 +146,7 @@ func (s *Service) admitParked(ctx context.Context, lane string, now time.Time) e
 	if err != nil {
 		return err
 	}
-	admit, _ := choose(posts, loads, now)
+	admit, _, _ := choose(posts, loads, pauses, now)
 	return s.admit(ctx, admit, now)
 }
 

@@ -34,7 +34,7 @@ func (s *Service) Reschedule(ctx context.Context, appID int64, id string, at tim
 	p.Admission, p.EnqueuedAt = models.AdmissionWaiting, nil
 	err = s.DB.ChangeUnsent(ctx, p, models.PostEvent{
 		PostID: id, At: now, Type: models.EventState, From: from, To: p.Status,
-		Message: "rescheduled by the app to " + p.PublishAt.Format(time.RFC3339), Fence: p.Fence + 1,
+		Message: "rescheduled by " + actor(ctx) + " to " + p.PublishAt.Format(time.RFC3339), Fence: p.Fence + 1,
 	})
 	if err != nil {
 		return nil, conflictIfStale(err, "sending began meanwhile")
@@ -60,7 +60,7 @@ func (s *Service) Cancel(ctx context.Context, appID int64, id string) (*models.P
 	p.Status = models.Canceled
 	end(p, now)
 	err = s.DB.ChangeUnsent(ctx, p, models.PostEvent{
-		PostID: id, At: now, Type: models.EventState, From: from, To: p.Status, Message: "canceled by the app", Fence: p.Fence + 1,
+		PostID: id, At: now, Type: models.EventState, From: from, To: p.Status, Message: "canceled by " + actor(ctx), Fence: p.Fence + 1,
 	})
 	if err != nil {
 		return nil, conflictIfStale(err, "sending began meanwhile")
@@ -95,7 +95,7 @@ func (s *Service) Retry(ctx context.Context, appID int64, id string) (*models.Po
 	s.place(p, now, now)
 	p.Admission, p.EnqueuedAt = models.AdmissionWaiting, nil
 	err = s.DB.Revive(ctx, p, models.PostEvent{
-		PostID: id, At: now, Type: models.EventState, From: from, To: p.Status, Message: "run again by the app", Fence: p.Fence + 1,
+		PostID: id, At: now, Type: models.EventState, From: from, To: p.Status, Message: "run again by " + actor(ctx), Fence: p.Fence + 1,
 	})
 	if err != nil {
 		return nil, conflictIfStale(err, "the post moved on meanwhile")

@@ -54,6 +54,8 @@ type outcome struct {
 	reason string
 	// message goes into the timeline, for people.
 	message string
+	// parked is set if the post gives its place up and waits behind its lane.
+	parked bool
 	// attempt is set if this run counts against the budget.
 	attempt bool
 	// look is set if the run was one more look at the platform.
@@ -124,6 +126,9 @@ func (r *run) begin(ctx context.Context) (outcome, error) {
 	if r.stored == models.Publishing && !r.ledger.MayBeLive() && r.post.TooLate(r.Now()) {
 		return outcome{status: models.Missed, last: true, message: tooLate(r.post)}, nil
 	}
+	if o, stop, err := r.paused(ctx); err != nil || stop {
+		return o, err
+	}
 	if r.token, err = r.Tokens.For(ctx, r.post); err != nil {
 		return outcome{}, err
 	}
@@ -148,6 +153,23 @@ func (r *run) quarantine() (outcome, bool) {
 		return o, true
 	}
 	return r.fail(platform.CodePublishFailed, errors.New(why)), true
+}
+
+// paused sets a post aside of which nothing can be live yet, while an operator has its
+// platform or account paused. What may be live is looked at all the same.
+func (r *run) paused(ctx context.Context) (o outcome, stop bool, err error) {
+	if r.ledger.MayBeLive() {
+		return outcome{}, false, nil
+	}
+	pauses, err := r.DB.Pauses(ctx)
+	if err != nil {
+		return outcome{}, false, err
+	}
+	pause := pauses.Of(r.post.Lane)
+	if pause == nil {
+		return outcome{}, false, nil
+	}
+	return outcome{status: r.waitingStatus(), step: r.post.Step, reason: models.DeferredPaused, parked: true, message: pause.String()}, true, nil
 }
 
 // handBack gives the post to the next worker: same state, at once, no attempt.
@@ -225,8 +247,13 @@ func (r *run) apply(o outcome) {
 	p.Step = o.step
 	at := models.Time(now.Add(o.in))
 	p.RunAt = &at
+	p.DeferredReason = o.reason
+	if o.parked {
+		p.Admission, p.EnqueuedAt = models.AdmissionParked, nil
+		return
+	}
 	if o.reason != "" {
-		p.DeferredUntil, p.DeferredReason = &at, o.reason
+		p.DeferredUntil = &at
 	}
 	p.Admission, p.EnqueuedAt = models.AdmissionAdmitted, &now
 	if o.in > r.Timings.Horizon {

@@ -69,6 +69,7 @@ func OfError(p *models.Post) *Error {
 //     yet; nothing happened at the platform, and it is no attempt.
 //   - reauth_required: the platform refused the account's token; the account
 //     must be connected again.
+//   - paused: an operator keeps back what would be sent to the platform or account.
 //   - internal_trouble: something of ours failed; nothing happened at the
 //     platform, and it is no attempt.
 func deferredReason(p *models.Post, now time.Time) *string {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"os/user"
 	"text/tabwriter"
 	"time"
@@ -18,7 +17,6 @@ import (
 	"socialqueue/db"
 	"socialqueue/jobs"
 	"socialqueue/models"
-	"socialqueue/observe"
 	"socialqueue/publish"
 	"socialqueue/view"
 )
@@ -49,8 +47,7 @@ func withPost(ctx context.Context, id string, fn func(*db.DB, *publish.Service, 
 			if err != nil {
 				return err
 			}
-			log := observe.NewLogger("socialqueue", cfg.LogLevel, cfg.LogFormat, os.Stderr)
-			return fn(d, publish.New(publish.Deps{DB: d, Queue: jobs.NewQueue(client), Log: log, Now: time.Now, Timings: publish.DefaultTimings()}), p)
+			return fn(d, postsOf(cfg, d, client), p)
 		})
 	})
 }
@@ -124,7 +121,7 @@ func changePostCmd(use, short string, change func(context.Context, *publish.Serv
 		Use: use, Short: short, Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withPost(cmd.Context(), args[0], func(_ *db.DB, s *publish.Service, p *models.Post) error {
-				changed, err := change(cmd.Context(), s, p)
+				changed, err := change(publish.WithActor(cmd.Context(), whoami()), s, p)
 				if err != nil {
 					return err
 				}

@@ -1,8 +1,12 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"os"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/spf13/cobra"
@@ -10,30 +14,148 @@ import (
 	"socialqueue/config"
 	"socialqueue/db"
 	"socialqueue/jobs"
+	"socialqueue/models"
+	"socialqueue/observe"
+	"socialqueue/publish"
 )
 
 func queueCmd() *cobra.Command {
-	pause := queueChangeCmd("pause", "Have workers take no more tasks of a queue; what runs goes on", (*jobs.Queue).Pause, "is paused")
-	resume := queueChangeCmd("resume", "Have workers take tasks of a queue again", (*jobs.Queue).Resume, "goes on")
-	return group("queue", "Pause and resume queues", pause, resume)
+	return group("queue", "Pause and resume a queue, a platform or an account", pauseCmd(), resumeCmd(), listPausesCmd())
 }
 
-func queueChangeCmd(verb, short string, change func(*jobs.Queue, string) error, outcome string) *cobra.Command {
-	return &cobra.Command{
-		Use: verb + " QUEUE", Short: short, Args: cobra.ExactArgs(1), ValidArgs: jobs.Queues,
+// pauseTarget is what is paused or resumed: one of the three.
+type pauseTarget struct {
+	queue, platform, account string
+}
+
+func (t *pauseTarget) command(use, short string, do func(*cobra.Command) error) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: use + " [QUEUE | --platform P | --account P:ID]", Short: short, Args: cobra.MaximumNArgs(1), ValidArgs: jobs.Queues,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if !slices.Contains(jobs.Queues, args[0]) {
-				return fmt.Errorf("there is no queue %q; there are %v", args[0], jobs.Queues)
+			t.queue = strings.Join(args, "")
+			given := slices.DeleteFunc([]string{t.queue, t.platform, t.account}, func(s string) bool { return s == "" })
+			if len(given) != 1 {
+				return fmt.Errorf("say one of a queue (%s), --platform and --account", strings.Join(jobs.Queues, ", "))
 			}
-			return withDB(cmd.Context(), config.Scheduler, func(cfg config.Config, _ *db.DB) error {
+			if t.queue != "" && !slices.Contains(jobs.Queues, t.queue) {
+				return fmt.Errorf("there is no queue %q; there are %v", t.queue, jobs.Queues)
+			}
+			return do(cmd)
+		},
+	}
+	cmd.Flags().StringVar(&t.platform, "platform", "", "tiktok or instagram: send nothing there")
+	cmd.Flags().StringVar(&t.account, "account", "", "such as tiktok:3: send nothing to this account")
+	return cmd
+}
+
+// scope is the target as publish names it.
+func (t *pauseTarget) scope(ctx context.Context, s *publish.Service) (string, error) {
+	platform, id := t.platform, int64(0)
+	if t.account != "" {
+		var number string
+		platform, number, _ = strings.Cut(t.account, ":")
+		if _, err := fmt.Sscan(number, &id); err != nil || id <= 0 {
+			return "", fmt.Errorf("--account %q is none, such as tiktok:3", t.account)
+		}
+	}
+	return s.PauseScope(ctx, models.Platform(platform), id)
+}
+
+func pauseCmd() *cobra.Command {
+	var t pauseTarget
+	var reason, by string
+	cmd := t.command("pause", "Begin nothing new; what runs goes on", func(cmd *cobra.Command) error {
+		if t.queue != "" {
+			return withQueue(cmd.Context(), func(q *jobs.Queue) error {
+				return say(cmd, q.Pause(t.queue), t.queue+" is paused")
+			})
+		}
+		return withPosts(cmd.Context(), func(s *publish.Service) error {
+			scope, err := t.scope(cmd.Context(), s)
+			if err != nil {
+				return err
+			}
+			return say(cmd, s.Pause(publish.WithActor(cmd.Context(), by), scope, reason), scope+" is paused")
+		})
+	})
+	cmd.Long = `Begin nothing new; what runs goes on.
+
+A paused queue keeps its tasks, of all accounts. Of a paused platform or account nothing
+is sent: its posts wait, with the reason "paused", while what was sent before is looked at
+all the same. A post with max_lateness is missed if the pause outlasts it.`
+	cmd.Flags().StringVar(&reason, "reason", "", "why, for other operators; with --platform or --account")
+	cmd.Flags().StringVar(&by, "by", whoami(), "who says so")
+	return cmd
+}
+
+func resumeCmd() *cobra.Command {
+	var t pauseTarget
+	return t.command("resume", "Begin again", func(cmd *cobra.Command) error {
+		if t.queue != "" {
+			return withQueue(cmd.Context(), func(q *jobs.Queue) error {
+				return say(cmd, q.Resume(t.queue), t.queue+" goes on")
+			})
+		}
+		return withPosts(cmd.Context(), func(s *publish.Service) error {
+			scope, err := t.scope(cmd.Context(), s)
+			if err != nil {
+				return err
+			}
+			was, err := s.Resume(publish.WithActor(cmd.Context(), whoami()), scope)
+			if err == nil && !was {
+				return say(cmd, nil, scope+" was not paused")
+			}
+			return say(cmd, err, scope+" goes on")
+		})
+	})
+}
+
+func listPausesCmd() *cobra.Command {
+	return &cobra.Command{
+		Use: "pauses", Short: "List what is paused", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return withMigratedDB(cmd.Context(), config.Scheduler, func(cfg config.Config, d *db.DB) error {
+				pauses, err := d.Pauses(cmd.Context())
+				if err != nil {
+					return err
+				}
+				for _, p := range pauses {
+					fmt.Fprintf(cmd.OutOrStdout(), "%s  %s\n", timeText(&p.CreatedAt), printable(p.String()))
+				}
 				return withRedis(cfg, func(client redis.UniversalClient) error {
-					if err := change(jobs.NewQueue(client), args[0]); err != nil {
-						return err
+					queues, err := jobs.NewQueue(client).Paused()
+					for _, name := range queues {
+						fmt.Fprintf(cmd.OutOrStdout(), "queue %s is paused\n", name)
 					}
-					fmt.Fprintf(cmd.OutOrStdout(), "%s %s\n", args[0], outcome)
-					return nil
+					return err
 				})
 			})
 		},
 	}
+}
+
+// say prints what was done, unless it was not.
+func say(cmd *cobra.Command, err error, outcome string) error {
+	if err == nil {
+		fmt.Fprintln(cmd.OutOrStdout(), outcome)
+	}
+	return err
+}
+
+func withQueue(ctx context.Context, fn func(*jobs.Queue) error) error {
+	return withDB(ctx, config.Scheduler, func(cfg config.Config, _ *db.DB) error {
+		return withRedis(cfg, func(client redis.UniversalClient) error { return fn(jobs.NewQueue(client)) })
+	})
+}
+
+// withPosts runs fn on the use cases that a command has.
+func withPosts(ctx context.Context, fn func(*publish.Service) error) error {
+	return withMigratedDB(ctx, config.Scheduler, func(cfg config.Config, d *db.DB) error {
+		return withRedis(cfg, func(client redis.UniversalClient) error { return fn(postsOf(cfg, d, client)) })
+	})
+}
+
+func postsOf(cfg config.Config, d *db.DB, client redis.UniversalClient) *publish.Service {
+	log := observe.NewLogger("socialqueue", cfg.LogLevel, cfg.LogFormat, os.Stderr)
+	return publish.New(publish.Deps{DB: d, Queue: jobs.NewQueue(client), Log: log, Now: time.Now, Timings: publish.DefaultTimings()})
 }

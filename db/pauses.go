@@ -1,0 +1,53 @@
+package db
+
+import (
+	"context"
+	"fmt"
+
+	"gorm.io/gorm/clause"
+
+	"socialqueue/models"
+)
+
+// Pauses lists what operators keep back. There are few.
+func (d *DB) Pauses(ctx context.Context) (models.Pauses, error) {
+	var all models.Pauses
+	if err := d.orm.WithContext(ctx).Order("scope").Find(&all).Error; err != nil {
+		return nil, fmt.Errorf("list pauses: %w", err)
+	}
+	return all, nil
+}
+
+// Pause keeps back what would be sent. Of a scope that is paused already the newer
+// reason counts.
+func (d *DB) Pause(ctx context.Context, p models.Pause) error {
+	err := d.orm.WithContext(ctx).Clauses(clause.OnConflict{
+		Columns: []clause.Column{{Name: "scope"}}, DoUpdates: clause.AssignmentColumns([]string{"reason", "paused_by", "created_at"}),
+	}).Create(&p).Error
+	if err != nil {
+		return fmt.Errorf("pause %s: %w", p.Scope, err)
+	}
+	return nil
+}
+
+// Resume ends a pause and reports whether there was one.
+func (d *DB) Resume(ctx context.Context, scope string) (bool, error) {
+	res := d.orm.WithContext(ctx).Delete(&models.Pause{}, "scope = ?", scope)
+	if res.Error != nil {
+		return false, fmt.Errorf("resume %s: %w", scope, res.Error)
+	}
+	return res.RowsAffected > 0, nil
+}
+
+// HasAccount reports whether there is an account, whosever it is.
+func (d *DB) HasAccount(ctx context.Context, p models.Platform, id int64) (bool, error) {
+	q := d.orm.WithContext(ctx).Model(&models.OAuthAccount{}).Where("provider = ?", p)
+	if p == models.Instagram {
+		q = d.orm.WithContext(ctx).Model(&models.InstagramAccount{})
+	}
+	var n int64
+	if err := q.Where("id = ?", id).Count(&n).Error; err != nil {
+		return false, fmt.Errorf("look up %s account %d: %w", p, id, err)
+	}
+	return n > 0, nil
+}
