@@ -61,6 +61,14 @@ func Main(role config.Role, name string, build func(context.Context, config.Conf
 	log := observe.NewLogger(name, cfg.LogLevel, cfg.LogFormat, os.Stderr)
 	ctx, cancel := context.WithTimeout(context.Background(), connectTimeout)
 	defer cancel()
+	if observe.Tracing(os.Getenv) {
+		stop, err := observe.StartTracing(ctx, name, log)
+		if err != nil {
+			log.WithError(err).Error("cannot start")
+			return exitFailure
+		}
+		defer stop()
+	}
 	p, err := build(ctx, cfg, Options{Log: log})
 	if err != nil {
 		log.WithError(err).Error("cannot start")

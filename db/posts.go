@@ -79,10 +79,10 @@ func (d *DB) Destination(ctx context.Context, appID int64, p models.Platform, ac
 // while its statistics know the table as small.
 const insertPost = `
 	INSERT INTO posts (id, app_id, user_id, platform, oauth_account_id, instagram_account_id, kind, group_id, content, source_url,
-		publish_at, max_lateness_ms, miss_at, correlation_id, lane, status, step, media_id, run_at, enqueued_at, created_at, updated_at,
+		publish_at, max_lateness_ms, miss_at, correlation_id, trace_parent, lane, status, step, media_id, run_at, enqueued_at, created_at, updated_at,
 		admission)
 	VALUES (@id, @app_id, @user_id, @platform, @oauth_account_id, @instagram_account_id, @kind, @group_id, @content, @source_url,
-		@publish_at, @max_lateness_ms, @miss_at, @correlation_id, @lane, @status, @step, @media_id, @run_at, @enqueued_at, @created_at, @updated_at,
+		@publish_at, @max_lateness_ms, @miss_at, @correlation_id, @trace_parent, @lane, @status, @step, @media_id, @run_at, @enqueued_at, @created_at, @updated_at,
 		CASE WHEN @admission <> 'admitted' THEN @admission
 			WHEN (SELECT COUNT(*) FROM (
 				SELECT 1 FROM posts p WHERE p.lane = @lane AND p.admission = 'admitted'
@@ -105,7 +105,7 @@ func (d *DB) InsertPost(ctx context.Context, p *models.Post, places int, done *C
 		"id": p.ID, "app_id": p.AppID, "user_id": p.UserID, "platform": p.Platform, "oauth_account_id": p.OAuthAccountID,
 		"instagram_account_id": p.InstagramAccountID, "kind": p.Kind, "group_id": p.GroupID, "content": string(content),
 		"source_url": p.SourceURL, "publish_at": p.PublishAt, "max_lateness_ms": p.MaxLatenessMs, "miss_at": p.MissAt,
-		"correlation_id": p.CorrelationID, "lane": p.Lane, "status": p.Status, "step": p.Step, "media_id": p.MediaID, "run_at": p.RunAt,
+		"correlation_id": p.CorrelationID, "trace_parent": p.TraceParent, "lane": p.Lane, "status": p.Status, "step": p.Step, "media_id": p.MediaID, "run_at": p.RunAt,
 		"enqueued_at": p.EnqueuedAt, "created_at": p.CreatedAt, "updated_at": p.UpdatedAt, "admission": p.Admission, "places": places,
 	}
 	return d.completing(ctx, done, func(tx *gorm.DB) error {

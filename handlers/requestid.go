@@ -5,6 +5,8 @@ import (
 	"regexp"
 
 	"github.com/labstack/echo/v4"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
 
 	"socialqueue/models"
 	"socialqueue/observe"
@@ -23,6 +25,28 @@ func requestID(next echo.HandlerFunc) echo.HandlerFunc {
 		c.Response().Header().Set(echo.HeaderXRequestID, id)
 		setContext(observe.WithCorrelationID(c.Request().Context(), id), c)
 		return next(c)
+	}
+}
+
+// traced begins a span for each request, in the caller's trace if it has one. Like the
+// access log it names the route and nothing of the path or query.
+func traced(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if isProbe(c) {
+			return next(c)
+		}
+		r := c.Request()
+		ctx, span := observe.Span(observe.WithTraceParent(r.Context(), r.Header.Get("traceparent")), r.Method+" "+routeOf(c), trace.SpanKindServer,
+			attribute.String("http.request.method", r.Method), attribute.String("http.route", routeOf(c)))
+		defer span.End()
+		setContext(ctx, c)
+		err := next(c)
+		status := c.Response().Status
+		span.SetAttributes(attribute.Int("http.response.status_code", status))
+		if status >= http.StatusInternalServerError {
+			observe.Fail(span, http.StatusText(status))
+		}
+		return err
 	}
 }
 

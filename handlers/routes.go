@@ -69,7 +69,7 @@ func New(deps Deps) *echo.Echo {
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
 	e.HTTPErrorHandler = writeProblem
-	e.Use(requestID, a.accessLog, catchPanics, answerHeaders, a.authenticate)
+	e.Use(requestID, traced, a.accessLog, catchPanics, answerHeaders, a.authenticate)
 	a.routes(e)
 	return e
 }

@@ -51,6 +51,8 @@ const (
 	maxPayload = 4 << 10
 	// headerCorrelation carries the correlation id of the HTTP request.
 	headerCorrelation = "correlation_id"
+	// headerTrace carries the trace of that request (W3C Trace Context), if it has one.
+	headerTrace = "traceparent"
 )
 
 // payload is what a task carries.
@@ -107,10 +109,10 @@ func queueOf(t publish.Task) string {
 func taskID(t publish.Task) string { return fmt.Sprintf("%s:%d", t.PostID, t.Fence) }
 
 func encode(t publish.Task) (*asynq.Task, error) {
-	return newTask(typeOf(t), payload{Version: payloadVersion, PostID: t.PostID, Fence: t.Fence, Platform: t.Platform, AccountID: t.AccountID}, t.CorrelationID)
+	return newTask(typeOf(t), payload{Version: payloadVersion, PostID: t.PostID, Fence: t.Fence, Platform: t.Platform, AccountID: t.AccountID}, t.CorrelationID, t.TraceParent)
 }
 
-func newTask(name string, content any, correlationID string) (*asynq.Task, error) {
+func newTask(name string, content any, correlationID, traceParent string) (*asynq.Task, error) {
 	data, err := json.Marshal(content)
 	if err != nil {
 		return nil, fmt.Errorf("encode task %s: %w", name, err)
@@ -118,7 +120,11 @@ func newTask(name string, content any, correlationID string) (*asynq.Task, error
 	if len(data) > maxPayload {
 		return nil, fmt.Errorf("encode task %s: payload of %d bytes is over the limit of %d", name, len(data), maxPayload)
 	}
-	return asynq.NewTaskWithHeaders(name, data, map[string]string{headerCorrelation: correlationID}), nil
+	headers := map[string]string{headerCorrelation: correlationID}
+	if traceParent != "" {
+		headers[headerTrace] = traceParent
+	}
+	return asynq.NewTaskWithHeaders(name, data, headers), nil
 }
 
 // decodeInto reads a task's payload. Its error is errNewer for one that a newer

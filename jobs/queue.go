@@ -9,12 +9,15 @@ import (
 
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
 
 	"socialqueue/db"
 	"socialqueue/inbox"
 	"socialqueue/models"
 	"socialqueue/notify"
 	"socialqueue/oauth"
+	"socialqueue/observe"
 	"socialqueue/publish"
 )
 
@@ -79,7 +82,7 @@ func (q *Queue) Enqueue(ctx context.Context, t publish.Task) error {
 // the account's tokens, so that one which was left behind by a worker's death
 // holds up no other than that very refresh.
 func (q *Queue) EnqueueUpkeep(ctx context.Context, accountID, fence int64) error {
-	task, err := newTask(TypeTokenRefresh, upkeepPayload{Version: payloadVersion, AccountID: accountID}, models.NewID())
+	task, err := newTask(TypeTokenRefresh, upkeepPayload{Version: payloadVersion, AccountID: accountID}, models.NewID(), observe.TraceParent(ctx))
 	if err != nil {
 		return err
 	}
@@ -92,7 +95,7 @@ func (q *Queue) EnqueueUpkeep(ctx context.Context, accountID, fence int64) error
 
 // EnqueueWebhook puts in a task that gives a platform's event its effect.
 func (q *Queue) EnqueueWebhook(ctx context.Context, e *models.WebhookEvent) error {
-	task, err := newTask(TypeWebhookProcess, webhookPayload{Version: payloadVersion, EventID: e.ID}, e.CorrelationID)
+	task, err := newTask(TypeWebhookProcess, webhookPayload{Version: payloadVersion, EventID: e.ID}, e.CorrelationID, observe.TraceParent(ctx))
 	if err != nil {
 		return err
 	}
@@ -115,7 +118,7 @@ const deliverAgain = 5 * time.Second
 // the endpoint keeps its id for minutes. Of two tasks with the same fence one finds
 // nothing to do.
 func (q *Queue) EnqueueDeliver(ctx context.Context, r db.EndpointRun) error {
-	task, err := newTask(TypeNotifyDeliver, deliverPayload{Version: payloadVersion, EndpointID: r.ID, Fence: r.Fence}, models.NewID())
+	task, err := newTask(TypeNotifyDeliver, deliverPayload{Version: payloadVersion, EndpointID: r.ID, Fence: r.Fence}, models.NewID(), observe.TraceParent(ctx))
 	if err != nil {
 		return err
 	}
@@ -138,6 +141,10 @@ func (q *Queue) removeDead(id string) error {
 
 // put enqueues a task under an id of ours. That it is in already is success.
 func (q *Queue) put(ctx context.Context, task *asynq.Task, id string, opts ...asynq.Option) error {
+	ctx = observe.WithCorrelationID(observe.WithTraceParent(ctx, task.Headers()[headerTrace]), task.Headers()[headerCorrelation])
+	ctx, span := observe.Span(ctx, "enqueue "+task.Type(), trace.SpanKindProducer,
+		attribute.String("messaging.system", "asynq"), attribute.String("messaging.message.id", id))
+	defer span.End()
 	_, err := q.client.EnqueueContext(ctx, task, append(opts, asynq.TaskID(id), asynq.MaxRetry(maxRetry))...)
 	if err != nil && !errors.Is(err, asynq.ErrTaskIDConflict) {
 		return fmt.Errorf("enqueue %s: %w", id, err)

@@ -10,6 +10,8 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 	"github.com/sirupsen/logrus"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
 
 	"socialqueue/db"
 	"socialqueue/observe"
@@ -155,10 +157,25 @@ func (p *pool) ProcessTask(ctx context.Context, t *asynq.Task) error {
 	case <-p.worker.drain:
 		return later(0, errors.New("the worker is stopping"))
 	}
+	ctx, span := spanOf(ctx, t)
+	defer span.End()
 	began := time.Now()
 	err := p.worker.process(ctx, t)
-	p.worker.metrics.TaskRan(t.Type(), outcomeOf(err), time.Since(began))
+	outcome := outcomeOf(err)
+	p.worker.metrics.TaskRan(t.Type(), outcome, time.Since(began))
+	if outcome == "failed" {
+		observe.Fail(span, outcome)
+	}
 	return err
+}
+
+// spanOf goes on with the trace of the request that made the task.
+func spanOf(ctx context.Context, t *asynq.Task) (context.Context, trace.Span) {
+	ctx = observe.WithCorrelationID(observe.WithTraceParent(ctx, t.Headers()[headerTrace]), t.Headers()[headerCorrelation])
+	queue, _ := asynq.GetQueueName(ctx)
+	id, _ := asynq.GetTaskID(ctx)
+	return observe.Span(ctx, "process "+t.Type(), trace.SpanKindConsumer, attribute.String("messaging.system", "asynq"),
+		attribute.String("messaging.destination.name", queue), attribute.String("messaging.message.id", id))
 }
 
 // outcomeOf says in a word what came of a task.
@@ -192,7 +209,7 @@ func (w *Worker) runPost(ctx context.Context, t *asynq.Task) error {
 	if err != nil {
 		return undecoded(err)
 	}
-	err = w.work.Runner.RunStep(observe.WithCorrelationID(ctx, task.CorrelationID), task, w.drain)
+	err = w.work.Runner.RunStep(ctx, task, w.drain)
 	if early, ok := errors.AsType[*db.EarlyError](err); ok {
 		return later(early.In, err)
 	}
@@ -204,7 +221,7 @@ func (w *Worker) keepAccount(ctx context.Context, t *asynq.Task) error {
 	if err != nil {
 		return undecoded(err)
 	}
-	return w.work.Keeper.Upkeep(observe.WithCorrelationID(ctx, t.Headers()[headerCorrelation]), id)
+	return w.work.Keeper.Upkeep(ctx, id)
 }
 
 func (w *Worker) processWebhook(ctx context.Context, t *asynq.Task) error {
@@ -212,7 +229,7 @@ func (w *Worker) processWebhook(ctx context.Context, t *asynq.Task) error {
 	if err != nil {
 		return undecoded(err)
 	}
-	return w.work.Listener.Process(observe.WithCorrelationID(ctx, t.Headers()[headerCorrelation]), id)
+	return w.work.Listener.Process(ctx, id)
 }
 
 func (w *Worker) deliver(ctx context.Context, t *asynq.Task) error {

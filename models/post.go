@@ -83,7 +83,10 @@ type Post struct {
 	PublishAt     time.Time
 	MaxLatenessMs *int64
 	CorrelationID string
-	CreatedAt     time.Time `gorm:"autoCreateTime:false"`
+	// TraceParent is the trace that the accepting belongs to (W3C Trace Context); empty
+	// where nobody traces.
+	TraceParent string
+	CreatedAt   time.Time `gorm:"autoCreateTime:false"`
 
 	Lane      string
 	Status    Status

@@ -29,6 +29,7 @@ const FormatText = "text"
 func NewLogger(service, level, format string, out io.Writer) *logrus.Logger {
 	log := logrus.New()
 	log.SetOutput(out)
+	log.AddHook(scrubber{})
 	log.SetLevel(logrus.InfoLevel)
 	if parsed, err := logrus.ParseLevel(level); err == nil {
 		log.SetLevel(parsed)

@@ -37,9 +37,10 @@ func WithRecorder(ctx context.Context, record func(Call)) context.Context {
 	return context.WithValue(ctx, recorderKey{}, record)
 }
 
-// Record hands a finished call to the recorder of ctx, if it has one. Clients
-// call it; nobody else does.
+// Record hands a finished call to the recorder of ctx, if it has one, and writes it
+// into its trace. Clients call it; nobody else does.
 func Record(ctx context.Context, c Call) {
+	span(ctx, c)
 	if record, ok := ctx.Value(recorderKey{}).(func(Call)); ok {
 		record(c)
 	}

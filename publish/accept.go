@@ -10,6 +10,7 @@ import (
 	"socialqueue/egress"
 	"socialqueue/media"
 	"socialqueue/models"
+	"socialqueue/observe"
 	"socialqueue/secrets"
 )
 
@@ -48,7 +49,7 @@ func (s *Service) Accept(ctx context.Context, r Request) (*models.Post, error) {
 	if err := checkDestination(&r, dest); err != nil {
 		return nil, err
 	}
-	post, err := s.newPost(&r, dest, now)
+	post, err := s.newPost(ctx, &r, dest, now)
 	if err != nil {
 		return nil, err
 	}
@@ -129,10 +130,10 @@ func checkFile(kind models.Kind, content models.Content, field string, m *models
 	return errs.Err()
 }
 
-func (s *Service) newPost(r *Request, dest *db.Destination, now time.Time) (*models.Post, error) {
+func (s *Service) newPost(ctx context.Context, r *Request, dest *db.Destination, now time.Time) (*models.Post, error) {
 	p := &models.Post{
 		ID: models.NewID(), AppID: r.AppID, UserID: dest.UserID, Platform: r.Platform, OAuthAccountID: dest.OAuthAccountID,
-		InstagramAccountID: dest.InstagramAccountID, Kind: r.Kind, Content: r.Content, CorrelationID: r.CorrelationID,
+		InstagramAccountID: dest.InstagramAccountID, Kind: r.Kind, Content: r.Content, CorrelationID: r.CorrelationID, TraceParent: observe.TraceParent(ctx),
 		Lane: models.Lane(r.Platform, r.AccountID), CreatedAt: now, UpdatedAt: now,
 	}
 	if r.MediaID != "" {

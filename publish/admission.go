@@ -153,7 +153,9 @@ func (s *Service) admitParked(ctx context.Context, lane string, pauses models.Pa
 func (s *Service) admit(ctx context.Context, posts []models.Post, now time.Time) error {
 	admitted, err := s.DB.Admit(ctx, posts, now)
 	for i := range admitted {
-		s.enqueue(ctx, &admitted[i])
+		p := &admitted[i]
+		s.Log.WithFields(map[string]any{"action": "admit", "post_id": p.ID, "correlationId": p.CorrelationID, "provider": p.Platform}).Info("the post goes to the workers")
+		s.enqueue(ctx, p)
 	}
 	return err
 }

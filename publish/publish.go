@@ -41,11 +41,13 @@ type Task struct {
 	Step          models.Step
 	At            time.Time
 	CorrelationID string
+	// TraceParent is the post's.
+	TraceParent string
 }
 
 // TaskOf is the task that a post's next run needs.
 func TaskOf(p *models.Post) Task {
-	t := Task{PostID: p.ID, Fence: p.Fence, Platform: p.Platform, AccountID: p.AccountID(), Step: p.Step, CorrelationID: p.CorrelationID}
+	t := Task{PostID: p.ID, Fence: p.Fence, Platform: p.Platform, AccountID: p.AccountID(), Step: p.Step, CorrelationID: p.CorrelationID, TraceParent: p.TraceParent}
 	if p.RunAt != nil {
 		t.At = *p.RunAt
 	}
