@@ -8,6 +8,7 @@ import (
 	"net/http"
 
 	"socialqueue/config"
+	"socialqueue/console"
 	"socialqueue/db"
 	"socialqueue/handlers"
 	"socialqueue/jobs"
@@ -47,7 +48,7 @@ type httpServer struct {
 func (c *core) newHTTPServer() *httpServer {
 	return &httpServer{core: c, server: handlers.Server(handlers.New(handlers.Deps{
 		DB: c.db, Posts: c.posts, Accounts: c.tokens, Inbox: c.inbox, Notify: c.notify, Store: c.store, Links: c.links, Log: c.log, Now: c.opts.Now, MediaMaxBytes: c.cfg.MediaMaxBytes,
-		Metrics: c.metrics.Handler(), Monitoring: c.monitoring(),
+		Metrics: c.metrics.Handler(), Monitoring: c.monitoring(), Console: c.console(),
 		Operator: handlers.Operator{User: c.cfg.OperatorUser, Password: c.cfg.OperatorPassword, ReadOnly: c.cfg.OperatorReadOnly},
 		Health: map[string]handlers.Check{
 			"database":  c.db.Ping,
@@ -60,13 +61,22 @@ func (c *core) newHTTPServer() *httpServer {
 }
 
 // monitoring is the page of the queues.
-func (c *core) monitoring() handlers.Monitoring {
+func (c *core) monitoring() handlers.Pages {
 	if c.cfg.OperatorPassword.Empty() {
-		return handlers.Monitoring{}
+		return handlers.Pages{}
 	}
-	return handlers.Monitoring{
+	return handlers.Pages{
 		Operator: jobs.Monitor(c.redis, handlers.MonitoringRoot, false), Viewer: jobs.Monitor(c.redis, handlers.MonitoringRoot, true),
 	}
+}
+
+// console is the page of posts and accounts.
+func (c *core) console() handlers.Pages {
+	if c.cfg.OperatorPassword.Empty() {
+		return handlers.Pages{}
+	}
+	deps := console.Deps{DB: c.db, Posts: c.posts, PausedQueues: c.queue.Paused, Log: c.log, Now: c.opts.Now}
+	return handlers.Pages{Operator: console.New(deps, true), Viewer: console.New(deps, false)}
 }
 
 // shownReady is ready with the reasons that an operator can do something about

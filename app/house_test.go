@@ -19,7 +19,7 @@ const module = "socialqueue"
 var floors = [][]string{
 	{"cmd/api", "cmd/worker", "cmd/scheduler", "cmd/socialqueue"},
 	{"app"},
-	{"handlers", "jobs"},
+	{"handlers", "jobs", "console"},
 	{"inbox"},
 	{"publish"},
 	{"oauth", "notify"},

@@ -59,9 +59,18 @@ type AccountFilter struct {
 	AfterPlatform models.Platform
 	AfterID       int64
 	Limit         int
+	// Status is for operators, whose lists are not bound to an app.
+	Status models.AccountStatus
+	ofApp  bool
 }
 
 func (f AccountFilter) narrow(q *gorm.DB, table string) *gorm.DB {
+	if f.ofApp || f.AppID != 0 {
+		q = q.Where("users.app_id = ?", f.AppID)
+	}
+	if f.Status != "" {
+		q = q.Where(table+".status = ?", f.Status)
+	}
 	if f.UserID != 0 {
 		q = q.Where("users.id = ?", f.UserID)
 	}
@@ -91,6 +100,11 @@ func (a *Account) ID() int64 {
 // Accounts lists an app's accounts: those of Instagram, then those of TikTok,
 // each by id.
 func (d *DB) Accounts(ctx context.Context, f AccountFilter) ([]Account, error) {
+	f.ofApp = true
+	return d.accounts(ctx, f)
+}
+
+func (d *DB) accounts(ctx context.Context, f AccountFilter) ([]Account, error) {
 	var accounts []Account
 	for _, p := range []models.Platform{models.Instagram, models.TikTok} {
 		if (f.Platform != "" && f.Platform != p) || f.AfterPlatform > p || len(accounts) >= f.Limit {
@@ -112,12 +126,16 @@ func (d *DB) Accounts(ctx context.Context, f AccountFilter) ([]Account, error) {
 
 // Account finds an account of an app.
 func (d *DB) Account(ctx context.Context, appID int64, p models.Platform, id int64) (*Account, error) {
-	accounts, err := d.accountsOn(ctx, p, AccountFilter{AppID: appID, ID: id, Limit: 1})
+	return d.account(ctx, p, AccountFilter{AppID: appID, ofApp: true, ID: id, Limit: 1})
+}
+
+func (d *DB) account(ctx context.Context, p models.Platform, f AccountFilter) (*Account, error) {
+	accounts, err := d.accountsOn(ctx, p, f)
 	if err != nil {
 		return nil, err
 	}
 	if len(accounts) == 0 {
-		return nil, fmt.Errorf("%s account %d: %w", p, id, ErrNotFound)
+		return nil, fmt.Errorf("%s account %d: %w", p, f.ID, ErrNotFound)
 	}
 	return &accounts[0], nil
 }
@@ -128,7 +146,7 @@ func (d *DB) accountsOn(ctx context.Context, p models.Platform, f AccountFilter)
 	}
 	var rows []models.OAuthAccount
 	q := d.orm.WithContext(ctx).Joins("JOIN users ON users.id = oauth_accounts.user_id").
-		Where("users.app_id = ? AND oauth_accounts.provider = ?", f.AppID, models.TikTok)
+		Where("oauth_accounts.provider = ?", models.TikTok)
 	if err := f.narrow(q, "oauth_accounts").Order("oauth_accounts.id").Limit(f.Limit).Find(&rows).Error; err != nil {
 		return nil, fmt.Errorf("list TikTok accounts: %w", err)
 	}
@@ -141,8 +159,7 @@ func (d *DB) accountsOn(ctx context.Context, p models.Platform, f AccountFilter)
 
 func (d *DB) instagramAccounts(ctx context.Context, f AccountFilter) ([]Account, error) {
 	var rows []models.InstagramAccount
-	q := d.orm.WithContext(ctx).Joins("JOIN users ON users.id = instagram_accounts.user_id").
-		Where("users.app_id = ?", f.AppID)
+	q := d.orm.WithContext(ctx).Joins("JOIN users ON users.id = instagram_accounts.user_id")
 	if err := f.narrow(q, "instagram_accounts").Order("instagram_accounts.id").Limit(f.Limit).Find(&rows).Error; err != nil {
 		return nil, fmt.Errorf("list Instagram accounts: %w", err)
 	}

@@ -153,9 +153,12 @@ type PostFilter struct {
 	Limit  int
 }
 
-// Posts lists posts, newest first.
+// Posts lists posts of an app, newest first.
 func (d *DB) Posts(ctx context.Context, f PostFilter) ([]models.Post, error) {
-	q := d.orm.WithContext(ctx).Where("app_id = ?", f.AppID)
+	return f.list(d.orm.WithContext(ctx).Where("app_id = ?", f.AppID))
+}
+
+func (f PostFilter) list(q *gorm.DB) ([]models.Post, error) {
 	if f.Status != "" {
 		q = q.Where("status = ?", f.Status)
 	}

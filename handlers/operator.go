@@ -171,18 +171,19 @@ func (a *api) showMetrics(c echo.Context) error {
 	return nil
 }
 
-// Monitoring is the page of the queues, for operators and for those who only look.
-type Monitoring struct {
+// Pages are for operators, and for those who only look.
+type Pages struct {
 	Operator, Viewer http.Handler
 }
 
-// MonitoringRoot is where that page lives.
+// MonitoringRoot is where the page of the queues lives.
 const MonitoringRoot = "/monitoring"
 
-func (a *api) monitor(c echo.Context) error {
-	page := a.Monitoring.Viewer
+// serve serves the pages that the visitor's role may have.
+func (p Pages) serve(c echo.Context) error {
+	page := p.Viewer
 	if c.Get(roleKey) == operator {
-		page = a.Monitoring.Operator
+		page = p.Operator
 	}
 	if page == nil {
 		return echo.ErrNotFound

@@ -24,7 +24,7 @@ func operatorWorld(t *testing.T) *world {
 			_, _ = io.WriteString(rw, name+" "+r.URL.Path)
 		})
 	}
-	w.deps.Monitoring = handlers.Monitoring{Operator: page("operator"), Viewer: page("viewer")}
+	w.deps.Monitoring = handlers.Pages{Operator: page("operator"), Viewer: page("viewer")}
 	w.build()
 	return w
 }

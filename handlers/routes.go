@@ -40,8 +40,9 @@ type Deps struct {
 	// Metrics shows what this process counts, to Operator. It may be nil.
 	Metrics  http.Handler
 	Operator Operator
-	// Monitoring may be empty.
-	Monitoring Monitoring
+	// Monitoring is the page of the queues, Console that of posts and accounts. Both may
+	// be empty.
+	Monitoring, Console Pages
 	// Health holds the checks of /api/health: tiktok, instagram, database and
 	// redis. One that is missing answers as not configured.
 	Health map[string]Check
@@ -78,8 +79,10 @@ func (a *api) routes(e *echo.Echo) {
 	e.GET("/livez", a.livez)
 	e.GET("/readyz", a.readyz)
 	e.GET("/metrics", a.showMetrics, a.operators)
-	e.Any(MonitoringRoot, a.monitor, a.operators)
-	e.Any(MonitoringRoot+"/*", a.monitor, a.operators)
+	e.Any(MonitoringRoot, a.Monitoring.serve, a.operators)
+	e.Any(MonitoringRoot+"/*", a.Monitoring.serve, a.operators)
+	e.Any("/console", a.Console.serve, a.operators)
+	e.Any("/console/*", a.Console.serve, a.operators)
 	e.GET("/api/health/:check", a.healthOf)
 	e.GET("/media/:id/:signature", a.mediaLink)
 	e.HEAD("/media/:id/:signature", a.mediaLink)

@@ -3,7 +3,10 @@
 package models
 
 import (
+	"encoding/binary"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -195,8 +198,24 @@ func (p *Post) AccountID() int64 {
 // NewID makes an id that sorts by time (UUIDv7, RFC 9562).
 func NewID() string { return uuid.Must(uuid.NewV7()).String() }
 
+// FirstIDAt is before every id of NewID since t, and after those before it.
+func FirstIDAt(t time.Time) string {
+	var id uuid.UUID
+	binary.BigEndian.PutUint64(id[:8], uint64(t.UnixMilli())<<16)
+	id[6] = 7 << 4
+	return id.String()
+}
+
 // Time cuts t to what both databases keep: UTC, microseconds.
 func Time(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
 
 // Lane names the serial order of an account's posts.
 func Lane(p Platform, accountID int64) string { return fmt.Sprintf("%s:%d", p, accountID) }
+
+// ParseLane reads whose lane it is.
+func ParseLane(lane string) (p Platform, accountID int64, ok bool) {
+	name, number, _ := strings.Cut(lane, ":")
+	accountID, err := strconv.ParseInt(number, 10, 32)
+	p = Platform(name)
+	return p, accountID, err == nil && accountID > 0 && (p == TikTok || p == Instagram)
+}

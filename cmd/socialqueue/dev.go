@@ -80,27 +80,32 @@ func devEnv(dir string) (map[string]string, error) {
 	}
 	env["PUBLIC_URL"] = orDefault(env["PUBLIC_URL"], localURL(env["HTTP_ADDR"]))
 	if env["TOKEN_ENCRYPTION_KEY"] == "" && env["TOKEN_ENCRYPTION_KEY_FILE"] == "" {
-		env["TOKEN_ENCRYPTION_KEY"], err = keptKey(filepath.Join(abs, "token.key"))
+		if env["TOKEN_ENCRYPTION_KEY"], err = keptSecret(filepath.Join(abs, "token.key")); err != nil {
+			return nil, err
+		}
+	}
+	if env["OPERATOR_PASSWORD"] == "" && env["OPERATOR_PASSWORD_FILE"] == "" {
+		env["OPERATOR_PASSWORD"], err = keptSecret(filepath.Join(abs, "operator.password"))
 	}
 	return env, err
 }
 
-// keptKey reads a key of ours, or makes it: tokens in the kept database must
+// keptSecret reads a secret of ours, or makes it: tokens in the kept database must
 // open again after a restart.
-func keptKey(path string) (string, error) {
+func keptSecret(path string) (string, error) {
 	raw, err := os.ReadFile(path)
 	if err == nil {
 		return strings.TrimSpace(string(raw)), nil
 	}
 	if !errors.Is(err, os.ErrNotExist) {
-		return "", fmt.Errorf("read the kept key: %w", err)
+		return "", fmt.Errorf("read the kept %s: %w", filepath.Base(path), err)
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return "", fmt.Errorf("make the data folder: %w", err)
 	}
 	key := secrets.NewRandomKey()
 	if err := os.WriteFile(path, []byte(key+"\n"), 0o600); err != nil {
-		return "", fmt.Errorf("keep the key: %w", err)
+		return "", fmt.Errorf("keep %s: %w", filepath.Base(path), err)
 	}
 	return key, nil
 }
@@ -113,6 +118,8 @@ func (s *stage) greet(out io.Writer) {
 	fmt.Fprintf(out, "\nsocialqueue dev: everything in one process, %s. Not for production.\n\n", where)
 	fmt.Fprintf(out, "  api                 %s\n", s.url())
 	fmt.Fprintf(out, "  feeds               %s/\n", s.sim.URL())
+	fmt.Fprintf(out, "  console             %s/console (user %s, password %s)\n", s.url(), s.cfg.OperatorUser, s.cfg.OperatorPassword.Reveal())
+	fmt.Fprintf(out, "  queues              %s/monitoring\n", s.url())
 	fmt.Fprintf(out, "  API key             %s\n", s.cast.APIKey)
 	fmt.Fprintf(out, "  user                %d\n", s.cast.UserID)
 	fmt.Fprintf(out, "  TikTok account      %d\n", s.cast.TikTokID)

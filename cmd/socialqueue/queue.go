@@ -50,15 +50,14 @@ func (t *pauseTarget) command(use, short string, do func(*cobra.Command) error) 
 
 // scope is the target as publish names it.
 func (t *pauseTarget) scope(ctx context.Context, s *publish.Service) (string, error) {
-	platform, id := t.platform, int64(0)
-	if t.account != "" {
-		var number string
-		platform, number, _ = strings.Cut(t.account, ":")
-		if _, err := fmt.Sscan(number, &id); err != nil || id <= 0 {
-			return "", fmt.Errorf("--account %q is none, such as tiktok:3", t.account)
-		}
+	if t.account == "" {
+		return s.PauseScope(ctx, models.Platform(t.platform), 0)
 	}
-	return s.PauseScope(ctx, models.Platform(platform), id)
+	platform, id, ok := models.ParseLane(t.account)
+	if !ok {
+		return "", fmt.Errorf("--account %q is none, such as tiktok:3", t.account)
+	}
+	return s.PauseScope(ctx, platform, id)
 }
 
 func pauseCmd() *cobra.Command {

@@ -1,0 +1,195 @@
+package console
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"socialqueue/db"
+	"socialqueue/models"
+	"socialqueue/publish"
+)
+
+const (
+	// maxForm bounds a form, in bytes.
+	maxForm = 64 << 10
+	// maxText bounds what is typed into a field of one.
+	maxText = 500
+)
+
+var errReadOnly = errors.New("this password may not change anything")
+
+// done is where to go after something was done, and what to say there.
+type done struct {
+	path, text string
+}
+
+// doneTexts are what may be said.
+var doneTexts = map[string]string{
+	"retried":  "The post runs again.",
+	"canceled": "The post is canceled.",
+	"live":     "The post is settled: live.",
+	"released": "The post is settled: not live. It is sent again.",
+	"paused":   "Paused. What is just being sent is sent.",
+	"resumed":  "Resumed. What waited goes out.",
+	"all":      "All of them run again.",
+	"some":     "Those that could run again do; the others are still listed.",
+}
+
+// act does something and leads back to a page, so that coming anew does nothing twice.
+func (c *Console) act(w http.ResponseWriter, r *http.Request, do func(context.Context, *http.Request) (done, error)) {
+	if !c.mayAct {
+		c.trouble(w, r, errReadOnly)
+		return
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	if err := r.ParseForm(); err != nil {
+		c.trouble(w, r, models.FieldErrors{{Field: "form", Message: "cannot be read, or is too large"}})
+		return
+	}
+	name, _, _ := r.BasicAuth()
+	did, err := do(publish.WithActor(r.Context(), "operator "+name), r)
+	if err != nil {
+		c.trouble(w, r, err)
+		return
+	}
+	http.Redirect(w, r, did.path+"?done="+did.text, http.StatusSeeOther)
+}
+
+// postOf finds the post that the path names.
+func (c *Console) postOf(r *http.Request) (*models.Post, error) {
+	id, err := uuid.Parse(r.PathValue("id"))
+	if err != nil {
+		return nil, fmt.Errorf("post: %w", db.ErrNotFound)
+	}
+	return c.DB.PostByID(r.Context(), id.String())
+}
+
+func (c *Console) retry(ctx context.Context, r *http.Request) (done, error) {
+	p, err := c.postOf(r)
+	if err == nil {
+		_, err = c.Posts.Retry(ctx, p.AppID, p.ID)
+	}
+	if err != nil {
+		return done{}, err
+	}
+	return done{postPath(p.ID), "retried"}, nil
+}
+
+func (c *Console) cancel(ctx context.Context, r *http.Request) (done, error) {
+	p, err := c.postOf(r)
+	if err == nil {
+		_, err = c.Posts.Cancel(ctx, p.AppID, p.ID)
+	}
+	if err != nil {
+		return done{}, err
+	}
+	return done{postPath(p.ID), "canceled"}, nil
+}
+
+// retryAll runs the posts of a page again. One that cannot does not stop the others.
+func (c *Console) retryAll(ctx context.Context, r *http.Request) (done, error) {
+	if len(r.PostForm["id"]) > pageSize {
+		return done{}, models.FieldErrors{{Field: "id", Message: fmt.Sprintf("names more than %d posts", pageSize)}}
+	}
+	text := "all"
+	for _, id := range r.PostForm["id"] {
+		p, err := c.DB.PostByID(ctx, id)
+		if err == nil {
+			_, err = c.Posts.Retry(ctx, p.AppID, p.ID)
+		}
+		if errors.Is(err, publish.ErrConflict) || errors.Is(err, db.ErrNotFound) {
+			text = "some"
+			continue
+		}
+		if err != nil {
+			return done{}, err
+		}
+	}
+	return done{Root + "/posts", text}, nil
+}
+
+// resolve settles an uncertain post by what the operator saw at the account.
+func (c *Console) resolve(ctx context.Context, r *http.Request) (done, error) {
+	p, err := c.postOf(r)
+	if err != nil {
+		return done{}, err
+	}
+	name, _, _ := r.BasicAuth()
+	switch r.PostForm.Get("outcome") {
+	case "live":
+		id, link, err := seenAt(r.PostForm)
+		if err == nil {
+			_, err = c.Posts.ResolveLive(ctx, p.ID, id, link, name)
+		}
+		return done{postPath(p.ID), "live"}, err
+	case "not_live":
+		if r.PostForm.Get("looked") != "yes" {
+			return done{}, models.FieldErrors{{Field: "looked", Message: "say that you looked at the account: if the post is live after all, it is then live twice"}}
+		}
+		_, err = c.Posts.Release(ctx, p.ID, name)
+		return done{postPath(p.ID), "released"}, err
+	}
+	return done{}, models.FieldErrors{{Field: "outcome", Message: "must be live or not_live"}}
+}
+
+// seenAt reads the platform's id of a post, and its address if there is one.
+func seenAt(form url.Values) (id, link string, err error) {
+	var errs models.FieldErrors
+	id, link = strings.TrimSpace(form.Get("platform_post_id")), strings.TrimSpace(form.Get("permalink"))
+	if id == "" || len(id) > 255 || strings.ContainsAny(id, " \t\n\x00") {
+		errs.Add("platform_post_id", "is required: the id that the platform shows, without spaces")
+	}
+	if u, perr := url.Parse(link); link != "" && (perr != nil || u.Scheme != "https" || u.Host == "" || len(link) > maxText) {
+		errs.Add("permalink", "must be an https address, or empty")
+	}
+	return id, link, errs.Err()
+}
+
+func (c *Console) pause(ctx context.Context, r *http.Request) (done, error) {
+	scope, err := c.scopeOf(ctx, r)
+	if err == nil {
+		err = c.Posts.Pause(ctx, scope, r.PostForm.Get("reason"))
+	}
+	return done{pathOfScope(scope), "paused"}, err
+}
+
+func (c *Console) resume(ctx context.Context, r *http.Request) (done, error) {
+	scope, err := c.scopeOf(ctx, r)
+	if err == nil {
+		_, err = c.Posts.Resume(ctx, scope)
+	}
+	return done{pathOfScope(scope), "resumed"}, err
+}
+
+// scopeOf reads which platform, or which of its accounts, a form is about.
+func (c *Console) scopeOf(ctx context.Context, r *http.Request) (string, error) {
+	scope := r.PostForm.Get("scope")
+	if !strings.Contains(scope, ":") {
+		return c.Posts.PauseScope(ctx, models.Platform(scope), 0)
+	}
+	platform, id, ok := models.ParseLane(scope)
+	if !ok {
+		return "", models.FieldErrors{{Field: "scope", Message: "names no account"}}
+	}
+	return c.Posts.PauseScope(ctx, platform, id)
+}
+
+// pathOfScope is the page of what was paused or resumed.
+func pathOfScope(scope string) string {
+	if platform, id, isAccount := models.ParseLane(scope); isAccount {
+		return accountPath(platform, id)
+	}
+	return Root
+}
+
+func accountPath(p models.Platform, id int64) string {
+	return fmt.Sprintf("%s/accounts/%s/%d", Root, p, id)
+}
+
+func postPath(id string) string { return Root + "/posts/" + id }

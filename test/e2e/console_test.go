@@ -1,0 +1,227 @@
+package e2e
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"socialqueue/sandbox"
+	"socialqueue/sandbox/sample"
+)
+
+const (
+	operatorPassword = "operator-of-the-tests"
+	viewerPassword   = "viewer-of-the-tests"
+)
+
+// page asks for a page of the console, as who has that password; form posts.
+func (w *world) page(password, path string, form url.Values) (status int, location, body string) {
+	w.t.Helper()
+	method, content := http.MethodGet, ""
+	if form != nil {
+		method, content = http.MethodPost, form.Encode()
+	}
+	req, err := http.NewRequestWithContext(w.t.Context(), method, w.url()+path, strings.NewReader(content))
+	w.must(err)
+	if password != "" {
+		req.SetBasicAuth("operator", password)
+	}
+	if form != nil {
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	browser := *w.http
+	browser.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	resp, err := browser.Do(req)
+	w.must(err)
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	w.must(err)
+	return resp.StatusCode, resp.Header.Get("Location"), string(text)
+}
+
+// looks is a page that has to be there.
+func (w *world) looks(path string) string {
+	w.t.Helper()
+	status, _, body := w.page(operatorPassword, path, nil)
+	if status != http.StatusOK {
+		w.t.Fatalf("%s: %d %s", path, status, body)
+	}
+	return body
+}
+
+// does posts a form that has to succeed, and returns the page that it leads to.
+func (w *world) does(path string, form url.Values) string {
+	w.t.Helper()
+	status, location, body := w.page(operatorPassword, path, form)
+	if status != http.StatusSeeOther {
+		w.t.Fatalf("%s: %d %s", path, status, body)
+	}
+	return w.looks(location)
+}
+
+func wantText(t *testing.T, page string, wanted ...string) {
+	t.Helper()
+	plain := strings.Join(strings.Fields(tags.ReplaceAllString(page, " ")), " ")
+	for _, text := range wanted {
+		if !strings.Contains(plain, text) {
+			t.Errorf("the page lacks %q: %s", text, plain)
+		}
+	}
+}
+
+var tags = regexp.MustCompile(`<[^>]*>`)
+
+func operated() setup {
+	return setup{sandbox: unlimited(), env: map[string]string{"OPERATOR_PASSWORD": operatorPassword, "OPERATOR_READONLY_PASSWORD": viewerPassword}}
+}
+
+// uncertain is a post whose sending call's answer is lost and that nobody can look at.
+func (w *world) uncertain(a account, still, caption string) post {
+	w.t.Helper()
+	w.sim.Script(
+		sandbox.Fault{Op: sandbox.OpInstagramPublish, Mode: sandbox.ModeReset, After: true},
+		sandbox.Fault{Op: sandbox.OpInstagramContainerStatus, Mode: sandbox.ModeStatus, Status: 503, Skip: 1, Times: -1},
+		sandbox.Fault{Op: sandbox.OpInstagramMedia, Mode: sandbox.ModeStatus, Status: 503, Times: -1},
+	)
+	p := w.accept(a, picture(a, still, caption))
+	w.untilStatus(20*time.Second, p.ID, "uncertain")
+	return p
+}
+
+// An operator finds an uncertain post, reads why, and settles it both ways; runs a
+// failed one again; pauses and resumes. What is live at the end is what should be.
+func TestConsole(t *testing.T) {
+	w := newWorld(t, operated())
+	w.startScheduler()
+	w.startWorker()
+	ig, tt := w.instagramAccount(), w.tiktokAccount()
+	still, clip := w.upload("image/jpeg", sample.Picture), w.upload("video/mp4", sample.Video)
+
+	lost := w.uncertain(ig, still, "fresh <b>bread</b>")
+	wantText(t, w.looks("/console"), "uncertain sent; it is not known whether it is live", lost.ID)
+	page := w.looks("/console/posts/" + lost.ID)
+	wantText(t, page, "Settle it", "instagram.publish", "queued → publishing", "e2e (", "fresh &lt;b&gt;bread&lt;/b&gt;")
+	page = w.does("/console/posts/"+lost.ID+"/resolve", url.Values{"outcome": {"live"}, "platform_post_id": {"18000000000000001"}})
+	wantText(t, page, "The post is settled: live.", "published live", "settled by operator: live as 18000000000000001")
+
+	w.sim.ClearFaults()
+	w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokInit, Mode: sandbox.ModeError, Code: "privacy_level_option_mismatch"})
+	refused := w.accept(tt, video(tt, clip, "refused at first"))
+	w.untilStatus(20*time.Second, refused.ID, "failed")
+	wantText(t, w.looks("/console"), "PUBLISH_FAILED on TikTok")
+	wantText(t, w.looks("/console/posts?status=failed&platform=tiktok"), refused.ID, "Run the 1 failed and missed posts of this page again")
+	wantText(t, w.does("/console/posts/"+refused.ID+"/retry", url.Values{}), "The post runs again.", "run again by operator operator")
+	w.untilStatus(20*time.Second, refused.ID, "published")
+
+	page = w.does("/console/pause", url.Values{"scope": {tt.lane}, "reason": {"its owner asked"}})
+	wantText(t, page, "Paused.", tt.lane+" is paused", "by operator operator: its owner asked")
+	held := w.accept(tt, video(tt, clip, "held"))
+	w.untilDeferred(held.ID, "paused")
+	wantText(t, w.looks("/console/posts/"+held.ID), "Waits: an operator&#39;s pause keeps it back")
+	wantText(t, w.does("/console/resume", url.Values{"scope": {tt.lane}}), "Resumed.")
+	w.untilStatus(20*time.Second, held.ID, "published")
+
+	later := w.accept(tt, video(tt, clip, "not at all").with(fields{"publish_at": time.Now().Add(time.Hour)}))
+	wantText(t, w.does("/console/posts/"+later.ID+"/cancel", url.Values{}), "canceled withdrawn", "canceled by operator operator")
+	wantText(t, w.looks("/console/posts?q="+later.ID), "With the id "+later.ID)
+	wantText(t, w.looks("/console/accounts"), "TikTok "+fmt.Sprint(tt.id), "active")
+	wantText(t, w.looks(fmt.Sprintf("/console/accounts/instagram/%d", ig.id)), "Live in the last 24 h 1", lost.ID)
+	if n := len(w.sim.LivePosts()); n != 3 {
+		t.Errorf("%d posts are live, want 3", n)
+	}
+}
+
+// What is not live is sent again at the operator's word, once, and only after they said
+// that they looked.
+func TestConsoleReleases(t *testing.T) {
+	w := newWorld(t, operated())
+	w.startScheduler()
+	w.startWorker()
+	ig := w.instagramAccount()
+	still := w.upload("image/jpeg", sample.Picture)
+	w.sim.Script(
+		sandbox.Fault{Op: sandbox.OpInstagramPublish, Mode: sandbox.ModeReset}, // it never arrived
+		sandbox.Fault{Op: sandbox.OpInstagramContainerStatus, Mode: sandbox.ModeStatus, Status: 503, Skip: 1, Times: -1},
+		sandbox.Fault{Op: sandbox.OpInstagramMedia, Mode: sandbox.ModeStatus, Status: 503, Times: -1},
+	)
+	p := w.accept(ig, picture(ig, still, "again"))
+	w.untilStatus(20*time.Second, p.ID, "uncertain")
+	path := "/console/posts/" + p.ID + "/resolve"
+	if status, _, body := w.page(operatorPassword, path, url.Values{"outcome": {"not_live"}}); status != http.StatusUnprocessableEntity || !strings.Contains(body, "looked") {
+		t.Errorf("released unseen: %d %s", status, body)
+	}
+	w.sim.ClearFaults()
+	w.until(10*time.Second, "no worker holds the post", func() (bool, string) {
+		status, _, body := w.page(operatorPassword, path, url.Values{"outcome": {"not_live"}, "looked": {"yes"}})
+		return status != http.StatusConflict || w.post(p.ID).Status != "uncertain", body
+	})
+	w.untilStatus(20*time.Second, p.ID, "published")
+	if n := len(w.sim.LivePosts()); n != 1 {
+		t.Errorf("%d posts are live, want 1", n)
+	}
+}
+
+// Whoever only looks, has no password, or comes from another site does nothing, and
+// wrong input is told.
+func TestConsoleRefuses(t *testing.T) {
+	w := newWorld(t, operated())
+	tt := w.tiktokAccount()
+	p := w.accept(tt, video(tt, w.upload("video/mp4", sample.Video), "waits").with(fields{"publish_at": time.Now().Add(time.Hour)}))
+	for name, c := range map[string]struct {
+		password, path string
+		form           url.Values
+		status         int
+		says           string
+	}{
+		"nobody looks":        {"", "/console", nil, 401, ""},
+		"wrong password":      {"guess", "/console/posts", nil, 401, ""},
+		"viewer looks":        {viewerPassword, "/console/posts/" + p.ID, nil, 200, "you may look only"},
+		"viewer cancels":      {viewerPassword, "/console/posts/" + p.ID + "/cancel", url.Values{}, 403, ""},
+		"viewer pauses":       {viewerPassword, "/console/pause", url.Values{"scope": {"tiktok"}}, 403, ""},
+		"no such post":        {operatorPassword, "/console/posts/" + strings.Repeat("0", 8) + "-0000-7000-8000-000000000000", nil, 404, "not found"},
+		"no id":               {operatorPassword, "/console/posts/x%00y", nil, 404, ""},
+		"no such page":        {operatorPassword, "/console/nothing", nil, 404, "There is no such thing"},
+		"no such account":     {operatorPassword, "/console/accounts/tiktok/4711", nil, 404, ""},
+		"huge account":        {operatorPassword, "/console/accounts/tiktok/99999999999999999999", nil, 404, ""},
+		"no such state":       {operatorPassword, "/console/posts?status=lost", nil, 422, "status: must be one of"},
+		"no number":           {operatorPassword, "/console/posts?account=x&app=-1", nil, 422, "account"},
+		"no cursor":           {operatorPassword, "/console/posts?before=x", nil, 422, "before"},
+		"NUL in the search":   {operatorPassword, "/console/posts?q=%00", nil, 422, "q: is no id"},
+		"retry of a live one": {operatorPassword, "/console/posts/" + p.ID + "/retry", url.Values{}, 409, "only failed and missed posts"},
+		"settle a sure one":   {operatorPassword, "/console/posts/" + p.ID + "/resolve", url.Values{"outcome": {"live"}, "platform_post_id": {"1"}}, 409, "only uncertain posts"},
+		"settle without id":   {operatorPassword, "/console/posts/" + p.ID + "/resolve", url.Values{"outcome": {"live"}}, 422, "platform_post_id"},
+		"settle, script link": {operatorPassword, "/console/posts/" + p.ID + "/resolve", url.Values{"outcome": {"live"}, "platform_post_id": {"1"}, "permalink": {"javascript:alert(1)"}}, 422, "permalink"},
+		"settle as what":      {operatorPassword, "/console/posts/" + p.ID + "/resolve", url.Values{}, 422, "outcome"},
+		"pause what":          {operatorPassword, "/console/pause", url.Values{"scope": {"facebook"}}, 422, "platform"},
+		"pause nobody":        {operatorPassword, "/console/pause", url.Values{"scope": {"tiktok:4711"}}, 422, "account"},
+		"pause, long reason":  {operatorPassword, "/console/pause", url.Values{"scope": {"tiktok"}, "reason": {strings.Repeat("x", 501)}}, 422, "reason"},
+		"a form too large":    {operatorPassword, "/console/pause", url.Values{"scope": {strings.Repeat("x", 70_000)}}, 422, "too large"},
+		"the method":          {operatorPassword, "/console/accounts", url.Values{}, 404, ""},
+	} {
+		status, _, body := w.page(c.password, c.path, c.form)
+		if status != c.status || !strings.Contains(body, c.says) {
+			t.Errorf("%s: %d, want %d and %q: %s", name, status, c.status, c.says, body)
+		}
+		if c.status >= 400 && strings.Contains(body, "goroutine") {
+			t.Errorf("%s: a panic is shown", name)
+		}
+	}
+	forged, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.url()+"/console/posts/"+p.ID+"/cancel", nil)
+	w.must(err)
+	forged.SetBasicAuth("operator", operatorPassword)
+	forged.Header.Set("Origin", "https://evil.example")
+	resp, err := w.http.Do(forged)
+	w.must(err)
+	_ = resp.Body.Close()
+	if got := w.post(p.ID).Status; resp.StatusCode != http.StatusForbidden || got != "scheduled" {
+		t.Errorf("another site: %s, the post is %s", resp.Status, got)
+	}
+	if strings.Contains(w.logs.String(), operatorPassword) {
+		t.Error("the password is in the log")
+	}
+}
