@@ -8,11 +8,13 @@ SHELL := bash
 
 GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GOVULNCHECK   := v1.9.0
+KUSTOMIZE     := sigs.k8s.io/kustomize/kustomize/v5@v5.7.1
+KUBECONFORM   := github.com/yannh/kubeconform/cmd/kubeconform@v0.7.0
 
 WITH_SERVICES := scripts/with-services
 TEST          := go test -count=1 -timeout 15m
 
-UNIT        := ./models/... ./secrets/... ./config/... ./platform/... ./media/... ./sandbox/... ./observe/...
+UNIT        := ./models/... ./secrets/... ./config/... ./platform/... ./media/... ./sandbox/... ./observe/... ./test/deploy/...
 INTEGRATION := ./db/... ./jobs/... ./publish/... ./oauth/... ./handlers/...
 E2E         := ./app/... ./test/e2e/...
 
@@ -81,7 +83,7 @@ cover: ## coverage of publish, jobs and platform by all tests, in cover.html
 
 ##@ Check
 
-.PHONY: fmt fmt-check vet lint vuln ci clean
+.PHONY: fmt fmt-check vet lint vuln manifests ci clean
 fmt: ## format the code
 	go run $(GOLANGCI_LINT) fmt
 
@@ -98,6 +100,9 @@ lint: ## run the linters of .golangci.yml (the first run builds golangci-lint: t
 
 vuln: ## look for known vulnerabilities that the code can reach (needs vuln.go.dev)
 	scripts/vuln $(GOVULNCHECK)
+
+manifests: ## build the Kubernetes example and check it against the schemas (needs raw.githubusercontent.com)
+	scripts/manifests $(KUSTOMIZE) $(KUBECONFORM)
 
 ci: export VULN_MAY_BE_OFFLINE := 1
 ci: fmt-check vet lint vuln race demo ## everything that a change must pass
