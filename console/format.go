@@ -84,6 +84,8 @@ const day = 24 * time.Hour
 // span shows a duration by its two largest units.
 func span(d time.Duration) string {
 	switch {
+	case d <= 0:
+		return "0s"
 	case d < time.Second:
 		return "under 1s"
 	case d < time.Minute:

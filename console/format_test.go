@@ -9,7 +9,7 @@ import (
 
 func TestSpans(t *testing.T) {
 	for d, want := range map[time.Duration]string{
-		0: "under 1s", 999 * time.Millisecond: "under 1s", 59 * time.Second: "59s", 61 * time.Second: "1m 1s", 90 * time.Minute: "1h 30m",
+		0: "0s", 999 * time.Millisecond: "under 1s", 59 * time.Second: "59s", 61 * time.Second: "1m 1s", 90 * time.Minute: "1h 30m",
 		47 * time.Hour: "47h 0m", 50 * time.Hour: "2d 2h",
 	} {
 		if got := span(d); got != want {

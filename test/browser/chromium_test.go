@@ -201,6 +201,12 @@ func (b *browser) choose(text string) {
 	run(b, "choose "+text, chromedp.Click(labelOf(text)))
 }
 
+// fill types into the field of a form.
+func (b *browser) fill(name, text string) {
+	b.t.Helper()
+	run(b, "fill "+name, chromedp.SendKeys(fmt.Sprintf(`//input[@name=%q]`, name), text))
+}
+
 func labelOf(text string) string { return fmt.Sprintf(`//label[contains(., %q)]`, text) }
 
 func (b *browser) wantShown(text string) {
@@ -249,7 +255,8 @@ func (s screen) isPhone() bool { return s.width < 600 }
 // photographed.
 var (
 	onPhone = screen{360, 740, "light"}
-	screens = []screen{onPhone, {360, 740, "dark"}, {1280, 800, "light"}, {1280, 800, "dark"}}
+	atDesk  = screen{1280, 800, "light"}
+	screens = []screen{onPhone, {360, 740, "dark"}, atDesk, {1280, 800, "dark"}}
 )
 
 func (b *browser) look(s screen) {
@@ -278,10 +285,16 @@ func (b *browser) photograph(name string) {
 		if width > s.width {
 			b.t.Errorf("%s is %d pixels wide on %v", name, width, s)
 		}
-		picture := run(b, "photograph", chromedp.FullScreenshot(100))
-		if err := os.WriteFile(filepath.Join(b.pictures, fmt.Sprintf("%s-%v.png", name, s)), picture, 0o644); err != nil {
-			b.t.Fatal(err)
-		}
+		b.shoot(name, s)
 	}
 	b.look(onPhone)
+}
+
+// shoot takes a picture as the page is, which shows on a screen.
+func (b *browser) shoot(name string, s screen) {
+	b.t.Helper()
+	picture := run(b, "photograph", chromedp.FullScreenshot(100))
+	if err := os.WriteFile(filepath.Join(b.pictures, fmt.Sprintf("%s-%v.png", name, s)), picture, 0o644); err != nil {
+		b.t.Fatal(err)
+	}
 }

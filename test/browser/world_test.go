@@ -84,6 +84,7 @@ func (w *world) start(dir string) {
 		"FACEBOOK_DIALOG_URL": w.sim.FacebookDialogURL(), "FACEBOOK_GRAPH_URL": w.sim.GraphURL(), "INSTAGRAM_UPLOAD_URL": w.sim.RuploadURL(),
 		"TIKTOK_CLIENT_KEY": sim.TikTokClientKey, "TIKTOK_CLIENT_SECRET": sim.TikTokClientSecret,
 		"FACEBOOK_APP_ID": sim.FacebookAppID, "FACEBOOK_APP_SECRET": sim.FacebookAppSecret,
+		"OPERATOR_PASSWORD": operatorPassword, "OPERATOR_READONLY_PASSWORD": viewerPassword,
 	}
 	cfg, err := config.Load(config.Dev, func(name string) string { return env[name] })
 	w.must(err)
