@@ -21,7 +21,11 @@ func (a *api) accessLog(next echo.HandlerFunc) echo.HandlerFunc {
 		if err != nil {
 			c.Error(err)
 		}
-		a.logRequest(c, time.Since(began), err)
+		took := time.Since(began)
+		a.logRequest(c, took, err)
+		if a.Metrics != nil {
+			a.Metrics.Requested(methodOf(c), routeOf(c), c.Response().Status, took)
+		}
 		return nil
 	}
 }
@@ -65,6 +69,15 @@ func routeOf(c echo.Context) string {
 		return path
 	}
 	return "(no route)"
+}
+
+// methodOf is the method, of those that belong to a route: what else clients send may be
+// anything.
+func methodOf(c echo.Context) string {
+	if c.Path() == "" {
+		return "(any)"
+	}
+	return c.Request().Method
 }
 
 func isProbe(c echo.Context) bool { return c.Path() == "/livez" || c.Path() == "/readyz" }

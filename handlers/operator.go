@@ -167,7 +167,7 @@ func (a *api) showMetrics(c echo.Context) error {
 	if a.Metrics == nil {
 		return echo.ErrNotFound
 	}
-	a.Metrics.ServeHTTP(c.Response(), c.Request())
+	a.Metrics.Handler().ServeHTTP(c.Response(), c.Request())
 	return nil
 }
 

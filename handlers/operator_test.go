@@ -126,7 +126,7 @@ func TestMetrics(t *testing.T) {
 	}
 	get("operator:").wantProblem(404, "NOT_FOUND", "")
 	metrics := observe.NewMetrics()
-	w.inbox.Metrics, w.deps.Metrics = metrics, metrics.Handler()
+	w.inbox.Metrics, w.deps.Metrics = metrics, metrics
 	w.deps.Operator = handlers.Operator{User: "operator", Password: "sesame"}
 	w.build()
 	for _, wrong := range []string{"", "operator:", "operator:Sesame", "Operator:sesame", "operator:sesame ", ":sesame", "operatorsesame:"} {

@@ -17,6 +17,7 @@ import (
 	"socialqueue/models"
 	"socialqueue/notify"
 	"socialqueue/oauth"
+	"socialqueue/observe"
 	"socialqueue/publish"
 )
 
@@ -37,8 +38,8 @@ type Deps struct {
 	Now      func() time.Time
 	// MediaMaxBytes is the largest file that Store takes.
 	MediaMaxBytes int64
-	// Metrics shows what this process counts, to Operator. It may be nil.
-	Metrics  http.Handler
+	// Metrics is what this process counts, which Operator sees. It may be nil.
+	Metrics  *observe.Metrics
 	Operator Operator
 	// Monitoring is the page of the queues, Console that of posts and accounts. Both may
 	// be empty.

@@ -90,15 +90,17 @@ func NewWorker(client redis.UniversalClient, work Work, log logrus.FieldLogger, 
 		w.metrics = observe.NewMetrics()
 	}
 	light := map[string]int{QueueWebhooks: 6, QueueTokens: 6, QueuePublish: 6, QueueSync: 1}
-	w.addPool(client, light, opts.Concurrency, opts.ShutdownTimeout)
-	w.addPool(client, map[string]int{QueueUpload: 1}, opts.UploadConcurrency, opts.ShutdownTimeout)
-	w.addPool(client, map[string]int{QueueNotify: 1}, notifyConcurrency, opts.ShutdownTimeout)
+	w.addPool("light", client, light, opts.Concurrency, opts.ShutdownTimeout)
+	w.addPool("upload", client, map[string]int{QueueUpload: 1}, opts.UploadConcurrency, opts.ShutdownTimeout)
+	w.addPool("notify", client, map[string]int{QueueNotify: 1}, notifyConcurrency, opts.ShutdownTimeout)
 	return w
 }
 
-func (w *Worker) addPool(client redis.UniversalClient, queues map[string]int, concurrency int, shutdown time.Duration) {
+func (w *Worker) addPool(name string, client redis.UniversalClient, queues map[string]int, concurrency int, shutdown time.Duration) {
 	h := hooks{log: w.log}
-	w.pools = append(w.pools, &pool{worker: w, slots: make(chan struct{}, concurrency)})
+	slots := make(chan struct{}, concurrency)
+	w.pools = append(w.pools, &pool{worker: w, slots: slots})
+	w.metrics.Places(name, concurrency, func() int { return len(slots) })
 	w.servers = append(w.servers, asynq.NewServerFromRedisClient(client, asynq.Config{
 		Concurrency:              concurrency,
 		Queues:                   queues,

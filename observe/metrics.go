@@ -3,6 +3,7 @@ package observe
 import (
 	"database/sql"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -26,6 +27,7 @@ type Metrics struct {
 	refreshes      *prometheus.CounterVec
 	repairs        *prometheus.CounterVec
 	ticks          *prometheus.GaugeVec
+	requests       *prometheus.HistogramVec
 }
 
 // What can come of something that a platform sends.
@@ -71,6 +73,7 @@ func NewMetrics() *Metrics {
 		taskWait:  histogram("task_wait_seconds", "From the time that a post's run was due to its beginning.", waitBuckets, "type"),
 		connects:  counter("oauth_connects_total", "Consents that ended, by outcome: connected, or the code that the user was told.", "platform", "outcome"),
 		refreshes: counter("token_refreshes_total", "Refreshes of tokens, by outcome: refreshed, put_off, dead, or login_ended (of a Facebook login whose accounts live on).", "platform", "outcome"),
+		requests:  histogram("http_request_duration_seconds", "Requests to the api, uploads among them.", callBuckets, "method", "route", "status"),
 		repairs:   counter("reconcile_repairs_total", "What the sweep found without a live task and gave one.", "kind"),
 		ticks: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Namespace: namespace, Name: "scheduler_last_tick_timestamp_seconds", Help: "When this scheduler last came around to a tick, whoever did its work.",
@@ -78,7 +81,7 @@ func NewMetrics() *Metrics {
 	}
 	m.registry.MustRegister(
 		m.webhooks, m.webhookSeconds, m.notifySeconds, m.callSeconds, m.lateness, m.posts, m.taskSeconds, m.taskWait, m.connects, m.refreshes,
-		m.repairs, m.ticks, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		m.repairs, m.ticks, m.requests, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	return m
 }
@@ -86,6 +89,44 @@ func NewMetrics() *Metrics {
 // Database shows the pool of connections too.
 func (m *Metrics) Database(db *sql.DB) {
 	m.registry.MustRegister(collectors.NewDBStatsCollector(db, namespace))
+}
+
+// RedisPool is how the connections to Redis are used.
+type RedisPool struct {
+	Open, Idle       uint32
+	Misses, Timeouts uint32 // since the start
+}
+
+// Redis shows that pool, which ask tells of.
+func (m *Metrics) Redis(ask func() RedisPool) {
+	gauge := func(o prometheus.GaugeOpts, read func(RedisPool) uint32) {
+		o.Namespace = namespace
+		m.registry.MustRegister(prometheus.NewGaugeFunc(o, func() float64 { return float64(read(ask())) }))
+	}
+	count := func(o prometheus.CounterOpts, read func(RedisPool) uint32) {
+		o.Namespace = namespace
+		m.registry.MustRegister(prometheus.NewCounterFunc(o, func() float64 { return float64(read(ask())) }))
+	}
+	gauge(prometheus.GaugeOpts{Name: "redis_connections_open", Help: "Connections to Redis."}, func(p RedisPool) uint32 { return p.Open })
+	gauge(prometheus.GaugeOpts{Name: "redis_connections_idle", Help: "Connections to Redis that nobody uses."}, func(p RedisPool) uint32 { return p.Idle })
+	count(prometheus.CounterOpts{Name: "redis_connections_missed_total", Help: "Times that no connection to Redis was free, so that one was opened."}, func(p RedisPool) uint32 { return p.Misses })
+	count(prometheus.CounterOpts{Name: "redis_connections_timeouts_total", Help: "Times that none became free in time."}, func(p RedisPool) uint32 { return p.Timeouts })
+}
+
+// Places shows how many jobs a worker runs at once in one of its pools, of how many that
+// it may.
+func (m *Metrics) Places(pool string, capacity int, busy func() int) {
+	labels := prometheus.Labels{"pool": pool}
+	all := prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: "worker_places", Help: "Jobs that this worker may run at once.", ConstLabels: labels})
+	all.Set(float64(capacity))
+	m.registry.MustRegister(all, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Namespace: namespace, Name: "worker_places_busy", Help: "Jobs that this worker runs.", ConstLabels: labels,
+	}, func() float64 { return float64(busy()) }))
+}
+
+// Requested notes a request to the api. route is the pattern that matched.
+func (m *Metrics) Requested(method, route string, status int, took time.Duration) {
+	m.requests.WithLabelValues(method, route, strconv.Itoa(status)).Observe(took.Seconds())
 }
 
 // WebhookReceived counts something that a platform sent; outcome is one of the

@@ -77,7 +77,7 @@ func TestDashboardShowsAllMetrics(t *testing.T) {
 }
 
 // declaredMetrics reads from the code the name of each metric of ours: the calls of
-// counter and histogram, and the field Name of GaugeOpts and of observe.Gauge.
+// counter and histogram, and the field Name of GaugeOpts, CounterOpts and observe.Gauge.
 func declaredMetrics(t *testing.T) map[string]bool {
 	t.Helper()
 	names := map[string]bool{}
@@ -105,7 +105,7 @@ func declaredMetrics(t *testing.T) map[string]bool {
 					add(n.Args[0], "_bucket", "_sum", "_count")
 				}
 			case *ast.CompositeLit:
-				if kind := nameOf(n.Type); kind != "GaugeOpts" && kind != "Gauge" {
+				if kind := nameOf(n.Type); kind != "GaugeOpts" && kind != "Gauge" && kind != "CounterOpts" {
 					break
 				}
 				for _, field := range n.Elts {
