@@ -48,7 +48,11 @@ type wire struct {
 
 func newWire(t *testing.T) *wire {
 	t.Helper()
-	w := &wire{client: &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+	w := &wire{client: &http.Client{
+		Transport:     &http.Transport{MaxIdleConnsPerHost: 64}, // thousands of posts would use up the ports
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+	t.Cleanup(w.client.CloseIdleConnections)
 	server := httptest.NewServer(w)
 	t.Cleanup(server.Close)
 	w.url = server.URL
