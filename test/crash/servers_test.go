@@ -48,8 +48,16 @@ func newServer(t *testing.T, s *server) *server {
 	t.Cleanup(func() {
 		s.end()
 		_ = logs.Close()
+		if t.Failed() {
+			t.Logf("the end of %s's log:\n%s", s.name, s.logTail())
+		}
 	})
 	return s
+}
+
+func (s *server) logTail() []byte {
+	text, _ := os.ReadFile(s.logs.Name()) // a log that is gone shows as empty
+	return text[max(0, len(text)-2000):]
 }
 
 // start starts the server and waits until it answers. One that was just killed may
@@ -68,8 +76,7 @@ func (s *server) start() {
 		}
 		s.end()
 	}
-	text, _ := os.ReadFile(s.logs.Name())
-	s.t.Errorf("%s does not start:\n%s", s.name, text[max(0, len(text)-2000):])
+	s.t.Errorf("%s does not start:\n%s", s.name, s.logTail())
 }
 
 func (s *server) answers(within time.Duration) bool {
