@@ -122,9 +122,18 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// CheckNoEviction returns ErrEvicts unless Redis keeps what it is given. A
-// Redis that does not tell its policy passes.
+// CheckNoEviction returns ErrEvicts unless Redis, in a cluster every master, keeps
+// what it is given. A Redis that does not tell its policy passes.
 func CheckNoEviction(ctx context.Context, client redis.UniversalClient) error {
+	if cluster, ok := client.(*redis.ClusterClient); ok {
+		return cluster.ForEachMaster(ctx, func(ctx context.Context, master *redis.Client) error {
+			return checkNoEviction(ctx, master)
+		})
+	}
+	return checkNoEviction(ctx, client)
+}
+
+func checkNoEviction(ctx context.Context, client redis.Cmdable) error {
 	info, err := client.Info(ctx, "memory").Result()
 	if _, answered := errors.AsType[redis.Error](err); answered {
 		return nil

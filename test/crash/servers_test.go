@@ -151,7 +151,7 @@ func redisServer(t *testing.T, name string, settings ...string) *server {
 	t.Helper()
 	addr := freeAddr(t)
 	_, port, _ := net.SplitHostPort(addr)
-	args := []string{redisBinary(t), "--bind", "127.0.0.1", "--port", port, "--dir", serverDir(t), "--save", "", "--appendonly", "yes", "--appendfsync", "everysec", "--maxmemory-policy", "noeviction"}
+	args := []string{redisBinary(t), "--bind", "127.0.0.1", "--port", port, "--dir", serverDir(t), "--save", "", "--appendonly", "yes", "--appendfsync", "everysec", "--maxmemory-policy", "noeviction", "--repl-diskless-sync-delay", "0"}
 	return newServer(t, &server{
 		name: name, addr: addr, attr: &syscall.SysProcAttr{Setpgid: true}, args: append(args, settings...), ready: pings(addr),
 	})
