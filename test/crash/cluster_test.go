@@ -32,7 +32,7 @@ func TestRedisCluster(t *testing.T) {
 	c := newCluster(t)
 	s := newSystem(t, setup{redisURL: c.url(), delays: &sandbox.Delays{}})
 	s.wantReady(t)
-	posts := s.startLoad(t, wanted(t, "TOPOLOGY_POSTS", defaultTopologyPosts), 75*time.Millisecond)
+	posts := s.startLoad(t, 0, wanted(t, "TOPOLOGY_POSTS", defaultTopologyPosts), 75*time.Millisecond)
 
 	posts.until(25)
 	moved := c.moveSlot(c.slotOf(publishKey))

@@ -8,6 +8,9 @@ import (
 	"time"
 )
 
+// postsEach is how many posts a round has.
+const postsEach = 3
+
 // senders is how many callers of the API there are: while Redis is away each post
 // takes as long as the api tries to reach it.
 const senders = 32
@@ -16,6 +19,7 @@ const senders = 32
 type load struct {
 	t      *testing.T
 	system *system
+	first  int // round
 	rounds int
 	done   sync.WaitGroup
 
@@ -25,10 +29,11 @@ type load struct {
 	slowest  time.Duration
 }
 
-// startLoad has n posts accepted, one round of them every so often.
-func (s *system) startLoad(t *testing.T, n int, every time.Duration) *load {
+// startLoad has n posts accepted, one round of them every so often. It is told how many
+// posts there are already.
+func (s *system) startLoad(t *testing.T, before, n int, every time.Duration) *load {
 	t.Helper()
-	l := &load{t: t, system: s, rounds: (n + 2) / 3}
+	l := &load{t: t, system: s, first: before / postsEach, rounds: (n + postsEach - 1) / postsEach}
 	l.more = sync.NewCond(&l.mu)
 	next := make(chan int)
 	l.done.Go(func() {
@@ -37,7 +42,7 @@ func (s *system) startLoad(t *testing.T, n int, every time.Duration) *load {
 		defer tick.Stop()
 		for round := range l.rounds {
 			<-tick.C
-			next <- round
+			next <- l.first + round
 		}
 	})
 	for range senders {
@@ -59,7 +64,7 @@ func (l *load) round(round int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.system.posts = append(l.system.posts, posts...)
-	l.slowest = max(l.slowest, time.Since(began)/3)
+	l.slowest = max(l.slowest, time.Since(began)/postsEach)
 	l.finished++
 	l.more.Broadcast()
 }

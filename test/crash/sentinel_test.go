@@ -28,7 +28,7 @@ func TestRedisSentinel(t *testing.T) {
 	g := newSentinelGroup(t)
 	s := newSystem(t, setup{redisURL: g.url(), delays: &sandbox.Delays{}})
 	s.wantReady(t)
-	posts := s.startLoad(t, wanted(t, "TOPOLOGY_POSTS", defaultTopologyPosts), 75*time.Millisecond)
+	posts := s.startLoad(t, 0, wanted(t, "TOPOLOGY_POSTS", defaultTopologyPosts), 75*time.Millisecond)
 
 	posts.until(33)
 	killed := time.Now()

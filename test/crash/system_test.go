@@ -290,10 +290,15 @@ func (s *system) create(ctx context.Context, path, contentType, idempotencyKey s
 }
 
 func (s *system) tryCreate(ctx context.Context, path, contentType, idempotencyKey string, body []byte) (id, answer string, ok bool) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+path, bytes.NewReader(body))
+	return s.send(ctx, path, contentType, idempotencyKey, bytes.NewReader(body), int64(len(body)))
+}
+
+func (s *system) send(ctx context.Context, path, contentType, idempotencyKey string, body io.Reader, length int64) (id, answer string, ok bool) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+path, body)
 	if err != nil {
 		return "", err.Error(), false
 	}
+	req.ContentLength = length
 	req.Header.Set("Authorization", "Bearer "+s.key.Reveal())
 	req.Header.Set("Content-Type", contentType)
 	if idempotencyKey != "" {
