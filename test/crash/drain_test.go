@@ -20,6 +20,8 @@ const (
 	drainTimeout = 3 * time.Second
 	// exitMargin is what a process may take beyond it to end.
 	exitMargin = time.Second
+	// resumeTime is half of a lease: a post that was handed back does not wait for its end.
+	resumeTime = 10 * time.Second
 	// workerMiB is far below the size of the video.
 	workerMiB = 150
 )
@@ -44,6 +46,9 @@ func TestStopInLargeUpload(t *testing.T) {
 	s.anotherWorker(t, "worker-3")
 	s.awaitChunks(t, largeChunks*2/3+1)
 	resumed := time.Since(stopped)
+	if resumed > resumeTime {
+		t.Errorf("the next worker went on %s after the one before had ended", resumed)
+	}
 	s.await(t, endTimeout)
 	s.wantLargeOnce(t, sum)
 	fmt.Printf("large upload: %d MB in %d chunks, %d calls, %d MB sent again; stopped between chunks in %s and in a chunk that never ends in %s (SHUTDOWN_TIMEOUT %s), gone on with %s later; workers held at most %d MiB\n",
