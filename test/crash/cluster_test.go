@@ -21,7 +21,7 @@ const (
 	defaultTopologyPosts = 200
 	slots                = 16384
 	// nodeTimeout is how long a node of the cluster is silent before it counts as dead.
-	nodeTimeout = time.Second
+	nodeTimeout = 2 * time.Second
 	// publishKey is one of the keys of the queue that publishes; all of them share a slot.
 	publishKey = "asynq:{publish}:pending"
 )
@@ -29,6 +29,7 @@ const (
 // TestRedisCluster: posts come in while the slot of their queue moves to another
 // master, and that one dies.
 func TestRedisCluster(t *testing.T) {
+	t.Parallel() // they mostly wait
 	c := newCluster(t)
 	s := newSystem(t, setup{redisURL: c.url(), delays: &sandbox.Delays{}})
 	s.wantReady(t)

@@ -30,6 +30,7 @@ const (
 // next one in the middle of a chunk that never ends. Whoever follows goes on behind the
 // last chunk that TikTok acknowledged.
 func TestStopInLargeUpload(t *testing.T) {
+	t.Parallel() // they mostly wait
 	s := newSystem(t, setup{delays: &sandbox.Delays{}, env: map[string]string{"SHUTDOWN_TIMEOUT": drainTimeout.String()}})
 	sum := s.acceptLarge(t)
 

@@ -19,6 +19,7 @@ const (
 // TestRollingRestart: workers are replaced one after the other, as a deployment does,
 // while posts come in. Nothing of a post shows it.
 func TestRollingRestart(t *testing.T) {
+	t.Parallel() // they mostly wait
 	s := newSystem(t, setup{delays: &sandbox.Delays{}})
 	workers := []*child{s.worker, s.anotherWorker(t, "worker-2")}
 	s.wantReady(t)

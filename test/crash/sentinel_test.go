@@ -19,12 +19,13 @@ const (
 	masterName = "main"
 	sentinels  = 3
 	// downAfter is how long the master is silent before a sentinel takes it for dead.
-	downAfter = time.Second
+	downAfter = 2 * time.Second
 )
 
 // TestRedisSentinel: posts come in while the master dies, and while it comes back as a
 // replica of the one that took its place.
 func TestRedisSentinel(t *testing.T) {
+	t.Parallel() // they mostly wait
 	g := newSentinelGroup(t)
 	s := newSystem(t, setup{redisURL: g.url(), delays: &sandbox.Delays{}})
 	s.wantReady(t)
