@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -165,18 +166,28 @@ func (c *cluster) masters() []*node {
 // owner is the master that has a slot.
 func (c *cluster) owner(slot int) *node {
 	c.t.Helper()
-	ranges, err := c.alive()[0].client.ClusterSlots(c.ctx()).Result()
+	shards, err := c.alive()[0].client.ClusterShards(c.ctx()).Result()
 	c.must(err)
-	for _, r := range ranges {
-		if r.Start <= slot && slot <= r.End {
-			for _, n := range c.nodes {
-				if n.id == r.Nodes[0].ID {
-					return n
-				}
+	for _, shard := range shards {
+		for _, r := range shard.Slots {
+			if r.Start <= int64(slot) && int64(slot) <= r.End {
+				return c.masterOf(shard)
 			}
 		}
 	}
 	c.t.Fatalf("nobody has slot %d", slot)
+	return nil
+}
+
+func (c *cluster) masterOf(shard redis.ClusterShard) *node {
+	c.t.Helper()
+	for _, member := range shard.Nodes {
+		i := slices.IndexFunc(c.nodes, func(n *node) bool { return n.id == member.ID })
+		if member.Role == "master" && i >= 0 {
+			return c.nodes[i]
+		}
+	}
+	c.t.Fatalf("a shard without a master of ours: %+v", shard)
 	return nil
 }
 
