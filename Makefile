@@ -20,6 +20,8 @@ E2E         := ./app/... ./test/e2e/...
 
 CRASH_ROUNDS ?= 300
 WEBHOOK_EVENTS ?= 20000
+TOPOLOGY_POSTS ?= 2000
+ROLLING_TIME ?= 3m
 FUZZTIME     ?= 20s
 
 .PHONY: help
@@ -66,9 +68,9 @@ node: ## webhooks verified by the Standard Webhooks library of Node.js; needs no
 race: ## every test, with the race detector (without vet, which ci runs once for all)
 	$(WITH_SERVICES) $(TEST) -race -vet=off -gcflags='modernc.org/...=-race=false' ./...
 
-crash: ## kill processes CRASH_ROUNDS times (300), and servers under WEBHOOK_EVENTS webhooks (20000); look for what is lost or double
-	CRASH_ROUNDS=$(CRASH_ROUNDS) WEBHOOK_EVENTS=$(WEBHOOK_EVENTS) WITH_SERVICES_DURABLE=1 $(WITH_SERVICES) \
-		go test -count=1 -timeout 60m -v ./test/crash
+crash: ## kill processes CRASH_ROUNDS times (300), servers under WEBHOOK_EVENTS webhooks (20000), masters of Redis under TOPOLOGY_POSTS posts (2000), replace workers for ROLLING_TIME (3m); look for what is lost or double
+	CRASH_ROUNDS=$(CRASH_ROUNDS) WEBHOOK_EVENTS=$(WEBHOOK_EVENTS) TOPOLOGY_POSTS=$(TOPOLOGY_POSTS) ROLLING_TIME=$(ROLLING_TIME) \
+		WITH_SERVICES_DURABLE=1 $(WITH_SERVICES) go test -count=1 -timeout 60m -parallel 1 -v ./test/crash
 
 bench: ## measure throughput and lateness
 	$(WITH_SERVICES) go test -count=1 -timeout 60m -run '^$$' -bench . ./test/bench

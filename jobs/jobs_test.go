@@ -388,6 +388,36 @@ func TestDrainHandsWorkBackAtOnce(t *testing.T) {
 	}
 }
 
+// TestDeafJobIsCutOffInTime: a job that does not heed the stop is canceled while there
+// is time to hand back what it holds, and Stop waits for that.
+func TestDeafJobIsCutOffInTime(t *testing.T) {
+	client := newClient(t)
+	q := NewQueue(client)
+	const shutdown = 3 * time.Second
+	running := make(chan struct{})
+	var handedBack atomic.Bool
+	worker := startWorker(t, client, WorkerOptions{ShutdownTimeout: shutdown}, func(ctx context.Context, _ publish.Task, _ <-chan struct{}) error {
+		close(running)
+		<-ctx.Done()
+		time.Sleep(50 * time.Millisecond) // what it takes to write
+		handedBack.Store(true)
+		return ctx.Err()
+	})
+	task := aTask()
+	if err := q.Enqueue(t.Context(), task); err != nil {
+		t.Fatal(err)
+	}
+	<-running
+	begin := time.Now()
+	worker.Stop()
+	if took := time.Since(begin); !handedBack.Load() || took > shutdown {
+		t.Errorf("after %s the job had let go: %v", took, handedBack.Load())
+	}
+	if state := stateOf(t, q, task); state != publish.TaskPending {
+		t.Errorf("its task is %s", state)
+	}
+}
+
 // TestSlotIsHeldUntilTheJobReturns: Asynq gives a slot away when a job's context
 // ends, though the job may still be busy.
 func TestSlotIsHeldUntilTheJobReturns(t *testing.T) {

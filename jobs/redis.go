@@ -21,6 +21,11 @@ var ErrEvicts = errors.New("redis may evict tasks: set maxmemory-policy to noevi
 // settleRetryPause is the wait between tries to tell Redis that a task ended.
 const settleRetryPause = 100 * time.Millisecond
 
+// clusterLook is how often the client asks a cluster that it uses who has what. A
+// master that died answers nothing, not even where its replica is: without asking,
+// go-redis would call on it for the minute that it keeps an answer.
+const clusterLook = time.Second
+
 // NewRedis makes a client for a single Redis, a Sentinel group or a Cluster.
 // The caller closes it, after everything that uses it has stopped: Asynq dies
 // of a client that is closed under it.
@@ -36,9 +41,18 @@ func NewRedis(cfg config.Redis) redis.UniversalClient {
 	if cfg.TLS {
 		opts.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12}
 	}
-	client := redis.NewUniversalClient(opts)
+	client := connect(cfg.Mode, opts)
 	client.AddHook(settleHook{})
 	return client
+}
+
+func connect(mode config.RedisMode, opts *redis.UniversalOptions) redis.UniversalClient {
+	if mode != config.RedisCluster {
+		return redis.NewUniversalClient(opts)
+	}
+	cluster := opts.Cluster()
+	cluster.ClusterStateReloadInterval = clusterLook
+	return redis.NewClusterClient(cluster)
 }
 
 // settleHook makes sure that the end of a task reaches Redis.
@@ -108,9 +122,18 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// CheckNoEviction returns ErrEvicts unless Redis keeps what it is given. A
-// Redis that does not tell its policy passes.
+// CheckNoEviction returns ErrEvicts unless Redis, in a cluster every master, keeps
+// what it is given. A Redis that does not tell its policy passes.
 func CheckNoEviction(ctx context.Context, client redis.UniversalClient) error {
+	if cluster, ok := client.(*redis.ClusterClient); ok {
+		return cluster.ForEachMaster(ctx, func(ctx context.Context, master *redis.Client) error {
+			return checkNoEviction(ctx, master)
+		})
+	}
+	return checkNoEviction(ctx, client)
+}
+
+func checkNoEviction(ctx context.Context, client redis.Cmdable) error {
 	info, err := client.Info(ctx, "memory").Result()
 	if _, answered := errors.AsType[redis.Error](err); answered {
 		return nil

@@ -65,7 +65,8 @@ type WorkerOptions struct {
 	// transfers, in a pool of their own.
 	Concurrency       int
 	UploadConcurrency int
-	// ShutdownTimeout is how long Stop waits for jobs.
+	// ShutdownTimeout is how long Stop waits for jobs. Those that still run shortly
+	// before its end are cut off, so that they can hand back what they hold.
 	ShutdownTimeout time.Duration
 	// Metrics may be nil, where nobody looks at them.
 	Metrics *observe.Metrics
@@ -80,12 +81,17 @@ type Worker struct {
 	pools   []*pool
 	drain   chan struct{}
 	stop    sync.Once
+	// uncut ends when jobs that did not heed drain are cut off.
+	uncut    context.Context
+	cut      context.CancelFunc
+	cutAfter time.Duration
 }
 
 // NewWorker makes a worker on a client that stays the caller's, who closes it
 // after Stop.
 func NewWorker(client redis.UniversalClient, work Work, log logrus.FieldLogger, opts WorkerOptions) *Worker {
-	w := &Worker{work: work, metrics: opts.Metrics, log: log, drain: make(chan struct{})}
+	w := &Worker{work: work, metrics: opts.Metrics, log: log, drain: make(chan struct{}), cutAfter: opts.ShutdownTimeout * 9 / 10}
+	w.uncut, w.cut = context.WithCancel(context.Background())
 	if w.metrics == nil {
 		w.metrics = observe.NewMetrics()
 	}
@@ -130,6 +136,7 @@ func (w *Worker) Start() error {
 func (w *Worker) Stop() {
 	w.stop.Do(func() {
 		close(w.drain)
+		defer time.AfterFunc(w.cutAfter, w.cut).Stop()
 		for _, server := range w.servers {
 			server.Stop() // none takes new tasks while another one is still ending
 		}
@@ -161,8 +168,16 @@ func (p *pool) ProcessTask(ctx context.Context, t *asynq.Task) error {
 	}
 	ctx, span := spanOf(ctx, t)
 	defer span.End()
+	// Asynq itself cancels a job only after it gave its task back, and does not wait
+	// for it then: the process would be gone before the job has let go of its post.
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(p.worker.uncut, cancel)()
 	began := time.Now()
 	err := p.worker.process(ctx, t)
+	if err != nil && p.worker.uncut.Err() != nil {
+		err = later(0, err)
+	}
 	outcome := outcomeOf(err)
 	p.worker.metrics.TaskRan(t.Type(), outcome, time.Since(began))
 	if outcome == "failed" {

@@ -160,15 +160,18 @@ const (
 // enqueue is the fast path of every task. A failure is noted, so that the next
 // sweep makes up for it at once; it is never the caller's problem.
 func (s *Service) enqueue(ctx context.Context, p *models.Post) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), enqueueTimeout)
+	ctx = context.WithoutCancel(ctx)
+	within, cancel := context.WithTimeout(ctx, enqueueTimeout)
 	defer cancel()
-	err := s.Queue.Enqueue(ctx, TaskOf(p))
+	err := s.Queue.Enqueue(within, TaskOf(p))
 	if err == nil {
 		return
 	}
 	log := s.Log.WithField("post_id", p.ID)
 	log.WithError(err).Warn("the task did not reach Redis; the sweep will enqueue it")
-	if err := s.DB.NotInAsynq(ctx, p.ID, p.Fence); err != nil {
+	noting, cancel := context.WithTimeout(ctx, writeTimeout) // Redis may have used up its time
+	defer cancel()
+	if err := s.DB.NotInAsynq(noting, p.ID, p.Fence); err != nil {
 		log.WithError(err).Warn("could not note the missing task; the sweep will find it by its age")
 	}
 }

@@ -83,16 +83,23 @@ func TestRedisLosesEverything(t *testing.T) {
 // TestRedisAwayAtAccept: the answer is 202 all the same, and the sweep makes up
 // for it at once.
 func TestRedisAwayAtAccept(t *testing.T) {
-	w := sqliteWorld(t)
-	w.queue.broken = true
-	p := w.accept(tiktokVideo)
-	w.queue.broken = false
-	w.tick()
-	if w.queue.len() != 1 {
-		t.Fatalf("%d tasks after the sweep, want 1", w.queue.len())
+	for name, away := range map[string]func(q *queue, is bool){
+		"refuses":       func(q *queue, is bool) { q.broken = is },
+		"never answers": func(q *queue, is bool) { q.silent = is },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := sqliteWorld(t)
+			away(w.queue, true)
+			p := w.accept(tiktokVideo)
+			away(w.queue, false)
+			w.tick()
+			if w.queue.len() != 1 {
+				t.Fatalf("%d tasks after the sweep, want 1", w.queue.len())
+			}
+			w.wantStatus(w.settle(p), models.Published)
+			w.wantLive(1)
+		})
 	}
-	w.wantStatus(w.settle(p), models.Published)
-	w.wantLive(1)
 }
 
 // TestSweepReplacesDeadTasks: a task that will not run any more, or that a

@@ -6,7 +6,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -24,24 +26,40 @@ type child struct {
 	done chan struct{}
 }
 
-// build compiles the three processes, once.
-func build(t *testing.T) (dir string) {
-	t.Helper()
-	dir = t.TempDir()
-	cmd := exec.Command("go", "build", "-o", dir, "socialqueue/cmd/api", "socialqueue/cmd/worker", "socialqueue/cmd/scheduler")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
+// binaries is where the three processes are compiled to.
+var binaries string
+
+func TestMain(m *testing.M) {
+	var err error
+	if binaries, err = os.MkdirTemp("", "socialqueue-crash-bin-"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	}
-	return dir
+	code := m.Run()
+	_ = os.RemoveAll(binaries)
+	os.Exit(code)
 }
 
-func newChild(t *testing.T, dir, name string, env []string) *child {
+// build compiles the three processes, once for all tests.
+var build = sync.OnceValue(func() error {
+	out, err := exec.Command("go", "build", "-o", binaries, "socialqueue/cmd/api", "socialqueue/cmd/worker", "socialqueue/cmd/scheduler").CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("build: %w\n%s", err, out)
+	}
+	return nil
+})
+
+// newChild starts one of the processes under a name of its own, with its log in dir.
+func newChild(t *testing.T, dir, program, name string, env []string) *child {
 	t.Helper()
+	if err := build(); err != nil {
+		t.Fatal(err)
+	}
 	logs, err := os.Create(filepath.Join(dir, name+".log"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &child{t: t, path: filepath.Join(dir, name), env: env, logs: logs}
+	c := &child{t: t, path: filepath.Join(binaries, program), env: env, logs: logs}
 	c.start()
 	t.Cleanup(func() {
 		c.kill(false)
@@ -79,6 +97,16 @@ func (c *child) kill(again bool) (pid int, at time.Time) {
 	return pid, at
 }
 
+// stop ends the process with SIGTERM and tells its exit code and how long it took.
+func (c *child) stop() (code int, took time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	began := time.Now()
+	_ = c.cmd.Process.Signal(syscall.SIGTERM) // one that is gone has an exit code all the same
+	<-c.done
+	return c.cmd.ProcessState.ExitCode(), time.Since(began)
+}
+
 func freeAddr(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -87,6 +115,21 @@ func freeAddr(t *testing.T) string {
 	}
 	defer l.Close()
 	return l.Addr().String()
+}
+
+// wanted reads how large a run shall be: short where nobody asked for a long one.
+// `make crash` does.
+func wanted(t *testing.T, name string, otherwise int) int {
+	t.Helper()
+	text := os.Getenv(name)
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		t.Fatalf("%s=%q is no size of a run", name, text)
+	}
+	return n
 }
 
 // settings are the environment of all children.

@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/url"
-	"os"
 	"slices"
-	"strconv"
 	"testing"
 	"time"
 
@@ -16,8 +14,6 @@ import (
 )
 
 const (
-	// defaultRounds keeps the run short where nobody asked for a long one; `make
-	// crash` does.
 	defaultRounds = 12
 	// pointTimeout is how long a round waits for its post to reach the armed
 	// point.
@@ -48,8 +44,8 @@ var sending = []string{
 }
 
 func TestCrash(t *testing.T) {
-	rounds := roundsWanted(t)
-	s := newSystem(t)
+	rounds := wanted(t, "CRASH_ROUNDS", defaultRounds)
+	s := newSystem(t, setup{})
 	all := points()
 	for round := range rounds {
 		posts := s.accept(t, round)
@@ -69,20 +65,10 @@ func TestCrash(t *testing.T) {
 		s.sim.Script(sandbox.Fault{Op: sending[round%len(sending)], Mode: sandbox.ModeReset, After: true})
 	}
 	s.await(t, endTimeout)
-	s.report(t, rounds)
-}
-
-func roundsWanted(t *testing.T) int {
-	t.Helper()
-	text := os.Getenv("CRASH_ROUNDS")
-	if text == "" {
-		return defaultRounds
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 {
-		t.Fatalf("CRASH_ROUNDS=%q is no number of rounds", text)
-	}
-	return n
+	once, lost, doubled := s.count(t)
+	fmt.Printf("crash: rounds=%d kills=%d points_reached=%d/%d accepted=%d live_once=%d lost=%d doubled=%d interrupted=%d\n",
+		rounds, s.kills, len(s.reached), len(points()), len(s.posts), once, lost, doubled, len(s.interrupted))
+	s.tellRecoveries(t)
 }
 
 // killAt waits until a worker reaches the point and kills it there.
@@ -121,14 +107,13 @@ func (s *system) killOther(round int) {
 	s.kills++
 }
 
-// report counts what is live, and says how long interrupted posts stood still.
-func (s *system) report(t *testing.T, rounds int) {
+// count counts how often each accepted post is live.
+func (s *system) count(t *testing.T) (once, lost, doubled int) {
 	t.Helper()
 	live := map[string]int{}
 	for _, p := range s.sim.LivePosts() {
 		live[p.Caption]++
 	}
-	once, lost, doubled := 0, 0, 0
 	for _, p := range s.posts {
 		switch n := live[p.caption]; {
 		case n == 0:
@@ -144,10 +129,13 @@ func (s *system) report(t *testing.T, rounds int) {
 			t.Errorf("post %s is live, and its row says %s\n%s", p.id, status, s.story(t, p.id))
 		}
 	}
-	waits := s.recoveries(t)
-	fmt.Printf("crash: rounds=%d kills=%d points_reached=%d/%d accepted=%d live_once=%d lost=%d doubled=%d interrupted=%d\n",
-		rounds, s.kills, len(s.reached), len(points()), len(s.posts), once, lost, doubled, len(s.interrupted))
-	if len(waits) > 0 {
+	return once, lost, doubled
+}
+
+// tellRecoveries says how long interrupted posts stood still.
+func (s *system) tellRecoveries(t *testing.T) {
+	t.Helper()
+	if waits := s.recoveries(t); len(waits) > 0 {
 		fmt.Printf("crash: recovery after kill: p50=%s p90=%s max=%s (n=%d)\n",
 			quantile(waits, 50), quantile(waits, 90), waits[len(waits)-1].Round(time.Millisecond), len(waits))
 	}

@@ -23,6 +23,7 @@ import (
 type server struct {
 	t     *testing.T
 	name  string
+	addr  string
 	url   string
 	args  []string
 	attr  *syscall.SysProcAttr
@@ -47,8 +48,16 @@ func newServer(t *testing.T, s *server) *server {
 	t.Cleanup(func() {
 		s.end()
 		_ = logs.Close()
+		if t.Failed() {
+			t.Logf("the end of %s's log:\n%s", s.name, s.logTail())
+		}
 	})
 	return s
+}
+
+func (s *server) logTail() []byte {
+	text, _ := os.ReadFile(s.logs.Name()) // a log that is gone shows as empty
+	return text[max(0, len(text)-2000):]
 }
 
 // start starts the server and waits until it answers. One that was just killed may
@@ -67,8 +76,7 @@ func (s *server) start() {
 		}
 		s.end()
 	}
-	text, _ := os.ReadFile(s.logs.Name())
-	s.t.Errorf("%s does not start:\n%s", s.name, text[max(0, len(text)-2000):])
+	s.t.Errorf("%s does not start:\n%s", s.name, s.logTail())
 }
 
 func (s *server) answers(within time.Duration) bool {
@@ -133,21 +141,37 @@ func ownPostgres(t *testing.T) *server {
 // ownRedis is a Redis that keeps what it was told.
 func ownRedis(t *testing.T) *server {
 	t.Helper()
-	bin, dir := os.Getenv("TEST_REDIS_SERVER"), serverDir(t)
+	s := redisServer(t, "redis")
+	s.url = "redis://" + s.addr + "/0"
+	return s
+}
+
+// redisServer starts a Redis of the test's own, with further settings.
+func redisServer(t *testing.T, name string, settings ...string) *server {
+	t.Helper()
+	addr := freeAddr(t)
+	_, port, _ := net.SplitHostPort(addr)
+	args := []string{redisBinary(t), "--bind", "127.0.0.1", "--port", port, "--dir", serverDir(t), "--save", "", "--appendonly", "yes", "--appendfsync", "everysec", "--maxmemory-policy", "noeviction", "--repl-diskless-sync-delay", "0"}
+	return newServer(t, &server{
+		name: name, addr: addr, attr: &syscall.SysProcAttr{Setpgid: true}, args: append(args, settings...), ready: pings(addr),
+	})
+}
+
+func redisBinary(t *testing.T) string {
+	t.Helper()
+	bin := os.Getenv("TEST_REDIS_SERVER")
 	if bin == "" {
 		t.Fatal("TEST_REDIS_SERVER is not set: this test kills a Redis of its own, so it needs the binary (scripts/with-services finds or installs it)")
 	}
-	addr := freeAddr(t)
-	_, port, _ := net.SplitHostPort(addr)
-	return newServer(t, &server{
-		name: "redis", url: "redis://" + addr + "/0", attr: &syscall.SysProcAttr{Setpgid: true},
-		args: []string{bin, "--bind", "127.0.0.1", "--port", port, "--dir", dir, "--save", "", "--appendonly", "yes", "--appendfsync", "everysec", "--maxmemory-policy", "noeviction"},
-		ready: func(ctx context.Context) error {
-			client := redis.NewClient(&redis.Options{Addr: addr, MaxRetries: -1})
-			defer client.Close()
-			return client.Ping(ctx).Err()
-		},
-	})
+	return bin
+}
+
+func pings(addr string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		client := redis.NewClient(&redis.Options{Addr: addr, MaxRetries: -1})
+		defer client.Close()
+		return client.Ping(ctx).Err()
+	}
 }
 
 // serverDir is a folder that other users may enter, too: PostgreSQL does not run as

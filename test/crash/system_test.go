@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -17,10 +18,13 @@ import (
 	"time"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the "pgx" driver
+	"github.com/redis/go-redis/v9"
 
 	"socialqueue/app"
+	"socialqueue/config"
 	"socialqueue/db"
 	"socialqueue/db/dbtest"
+	"socialqueue/jobs"
 	"socialqueue/jobs/redistest"
 	"socialqueue/models"
 	"socialqueue/oauth"
@@ -29,8 +33,12 @@ import (
 	"socialqueue/secrets"
 )
 
-// accountsEach is how many accounts of each platform take the posts.
-const accountsEach = 12
+const (
+	// accountsEach is how many accounts of each platform take the posts.
+	accountsEach     = 12
+	operatorPassword = "crash-operator-password"
+	shutdownTimeout  = 10 * time.Second
+)
 
 // system is the three processes with the platforms behind them.
 type system struct {
@@ -41,6 +49,10 @@ type system struct {
 	scheduler *child
 	url       string
 	key       secrets.Secret
+	client    *http.Client
+	redis     redis.UniversalClient
+	dir       string   // of logs
+	env       []string // of every process
 	rows      *sql.DB
 	tiktok    []int64
 	insta     []int64
@@ -69,10 +81,21 @@ type interruption struct {
 	at    time.Time
 }
 
-func newSystem(t *testing.T) *system {
+// setup is what a test wants otherwise.
+type setup struct {
+	redisURL string          // of servers of the test's own
+	delays   *sandbox.Delays // of the platforms
+	env      map[string]string
+}
+
+func newSystem(t *testing.T, want setup) *system {
 	t.Helper()
-	s := &system{wire: newWire(t), reached: map[point]int{}}
-	s.sim = sandbox.New(sandbox.Options{BaseURL: s.wire.url, Limits: &sandbox.Limits{}})
+	s := &system{
+		wire: newWire(t), reached: map[point]int{}, dir: t.TempDir(),
+		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}, Timeout: time.Minute},
+	}
+	t.Cleanup(s.client.CloseIdleConnections)
+	s.sim = sandbox.New(sandbox.Options{BaseURL: s.wire.url, Limits: &sandbox.Limits{}, Delays: want.delays})
 	platforms := httptest.NewServer(s.sim.Handler())
 	t.Cleanup(func() {
 		_ = s.sim.Close()
@@ -82,9 +105,25 @@ func newSystem(t *testing.T) *system {
 	databaseURL := dbtest.PostgresURL(t)
 	key := secrets.NewRandomKey()
 	s.connect(t, databaseURL, key)
-	s.startProcesses(t, databaseURL, key)
+	if want.redisURL == "" {
+		want.redisURL = redistest.URL(t)
+	}
+	s.redis = redisClient(t, want.redisURL)
+	s.startProcesses(t, databaseURL, key, want)
 	s.video, s.picture = s.upload(t, sample.Video), s.upload(t, sample.Picture)
 	return s
+}
+
+// redisClient is a client as our processes have it.
+func redisClient(t *testing.T, url string) redis.UniversalClient {
+	t.Helper()
+	settings, err := config.ParseRedisURL(secrets.Secret(url))
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := jobs.NewRedis(settings)
+	t.Cleanup(func() { _ = client.Close() })
+	return client
 }
 
 func (s *system) connect(t *testing.T, databaseURL, key string) {
@@ -142,34 +181,47 @@ func (s *system) connectAccounts(t *testing.T, tokens *oauth.Service, appID, use
 	}
 }
 
-func (s *system) startProcesses(t *testing.T, databaseURL, key string) {
+func (s *system) startProcesses(t *testing.T, databaseURL, key string, want setup) {
 	t.Helper()
-	dir, addr, o := build(t), freeAddr(t), s.sim.Options()
+	addr, o := freeAddr(t), s.sim.Options()
 	s.url = "http://" + addr
-	env := settings(map[string]string{
-		"DATABASE_URL": databaseURL, "REDIS_URL": redistest.URL(t), "TOKEN_ENCRYPTION_KEY": key,
-		"HTTP_ADDR": addr, "PUBLIC_URL": s.url, "OPS_ADDR": "127.0.0.1:0",
-		"MEDIA_BUCKET_URL": "file://" + filepath.Join(dir, "media") + "?create_dir=true",
+	env := map[string]string{
+		"DATABASE_URL": databaseURL, "REDIS_URL": want.redisURL, "TOKEN_ENCRYPTION_KEY": key,
+		"HTTP_ADDR": addr, "PUBLIC_URL": s.url, "OPS_ADDR": "127.0.0.1:0", "OPERATOR_PASSWORD": operatorPassword,
+		"MEDIA_BUCKET_URL": "file://" + filepath.Join(s.dir, "media") + "?create_dir=true",
 		"TIKTOK_API_URL":   s.sim.TikTokURL(), "FACEBOOK_GRAPH_URL": s.sim.GraphURL(), "INSTAGRAM_UPLOAD_URL": s.sim.RuploadURL(),
 		"TIKTOK_CLIENT_KEY": o.TikTokClientKey, "TIKTOK_CLIENT_SECRET": o.TikTokClientSecret,
 		"FACEBOOK_APP_ID": o.FacebookAppID, "FACEBOOK_APP_SECRET": o.FacebookAppSecret, "LOG_LEVEL": "warn",
-	})
-	s.api = newChild(t, dir, "api", env)
-	s.scheduler = newChild(t, dir, "scheduler", env)
-	s.worker = newChild(t, dir, "worker", env)
+		"SHUTDOWN_TIMEOUT": shutdownTimeout.String(),
+	}
+	maps.Copy(env, want.env)
+	s.env = settings(env)
+	s.api = newChild(t, s.dir, "api", "api", s.env)
+	s.scheduler = newChild(t, s.dir, "scheduler", "scheduler", s.env)
+	s.worker = s.anotherWorker(t, "worker")
 	t.Cleanup(func() {
 		if t.Failed() {
-			s.showLogs(t, dir)
+			s.showLogs(t)
 		}
 	})
 }
 
-func (s *system) showLogs(t *testing.T, dir string) {
+// anotherWorker starts one more worker.
+func (s *system) anotherWorker(t *testing.T, name string) *child {
 	t.Helper()
-	for _, name := range []string{"api", "scheduler", "worker"} {
-		log, err := os.ReadFile(filepath.Join(dir, name+".log"))
+	return newChild(t, s.dir, "worker", name, s.env)
+}
+
+func (s *system) showLogs(t *testing.T) {
+	t.Helper()
+	logs, err := filepath.Glob(filepath.Join(s.dir, "*.log"))
+	if err != nil {
+		t.Error(err)
+	}
+	for _, name := range logs {
+		log, err := os.ReadFile(name)
 		if err == nil {
-			t.Logf("the end of %s's log:\n%s", name, log[max(0, len(log)-4000):])
+			t.Logf("the end of %s:\n%s", filepath.Base(name), log[max(0, len(log)-4000):])
 		}
 	}
 }
@@ -178,60 +230,81 @@ func (s *system) showLogs(t *testing.T, dir string) {
 // Idempotency-Key, until it has an answer: the api may die under it.
 func (s *system) accept(t *testing.T, round int) []accepted {
 	t.Helper()
-	i := round % accountsEach
-	tt, image, reel := fmt.Sprint("video-", round), fmt.Sprint("image-", round), fmt.Sprint("reel-", round)
-	return []accepted{
-		{s.publish(t, "/api/tiktok/upload", tt, map[string]any{
-			"account_id": s.tiktok[i], "media_id": s.video, "title": tt, "privacy_level": "PUBLIC_TO_EVERYONE",
-		}), tt},
-		{s.publish(t, "/api/instagram/publish", image, map[string]any{
-			"account_id": s.insta[i], "media_id": s.picture, "media_type": "IMAGE", "caption": image,
-		}), image},
-		{s.publish(t, "/api/instagram/publish", reel, map[string]any{
-			"account_id": s.insta[i], "media_id": s.video, "media_type": "REELS", "caption": reel,
-		}), reel},
-	}
-}
-
-func (s *system) publish(t *testing.T, path, idempotencyKey string, body map[string]any) string {
-	t.Helper()
-	data, err := json.Marshal(body)
+	posts, err := s.tryAccept(t.Context(), round)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s.create(t, path, "application/json", idempotencyKey, data)
+	return posts
+}
+
+// tryAccept is accept for where the test cannot be ended.
+func (s *system) tryAccept(ctx context.Context, round int) (posts []accepted, err error) {
+	i := round % accountsEach
+	tt, image, reel := fmt.Sprint("video-", round), fmt.Sprint("image-", round), fmt.Sprint("reel-", round)
+	for _, p := range []struct {
+		path, caption string
+		body          map[string]any
+	}{
+		{"/api/tiktok/upload", tt, map[string]any{
+			"account_id": s.tiktok[i], "media_id": s.video, "title": tt, "privacy_level": "PUBLIC_TO_EVERYONE",
+		}},
+		{"/api/instagram/publish", image, map[string]any{
+			"account_id": s.insta[i], "media_id": s.picture, "media_type": "IMAGE", "caption": image,
+		}},
+		{"/api/instagram/publish", reel, map[string]any{
+			"account_id": s.insta[i], "media_id": s.video, "media_type": "REELS", "caption": reel,
+		}},
+	} {
+		data, err := json.Marshal(p.body)
+		if err != nil {
+			return posts, err
+		}
+		id, err := s.create(ctx, p.path, "application/json", p.caption, data)
+		if err != nil {
+			return posts, err
+		}
+		posts = append(posts, accepted{id, p.caption})
+	}
+	return posts, nil
 }
 
 func (s *system) upload(t *testing.T, file []byte) string {
 	t.Helper()
-	return s.create(t, "/api/media", "application/octet-stream", "", file)
+	id, err := s.create(t.Context(), "/api/media", "application/octet-stream", "", file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
 }
 
-func (s *system) create(t *testing.T, path, contentType, idempotencyKey string, body []byte) string {
-	t.Helper()
+func (s *system) create(ctx context.Context, path, contentType, idempotencyKey string, body []byte) (string, error) {
 	var last string
 	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
-		id, answer, ok := s.tryCreate(t.Context(), path, contentType, idempotencyKey, body)
+		id, answer, ok := s.tryCreate(ctx, path, contentType, idempotencyKey, body)
 		if ok {
-			return id
+			return id, nil
 		}
 		last = answer
 	}
-	t.Fatalf("POST %s was never accepted: %s", path, last)
-	return ""
+	return "", fmt.Errorf("POST %s was never accepted: %s", path, last)
 }
 
 func (s *system) tryCreate(ctx context.Context, path, contentType, idempotencyKey string, body []byte) (id, answer string, ok bool) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+path, bytes.NewReader(body))
+	return s.send(ctx, path, contentType, idempotencyKey, bytes.NewReader(body), int64(len(body)))
+}
+
+func (s *system) send(ctx context.Context, path, contentType, idempotencyKey string, body io.Reader, length int64) (id, answer string, ok bool) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+path, body)
 	if err != nil {
 		return "", err.Error(), false
 	}
+	req.ContentLength = length
 	req.Header.Set("Authorization", "Bearer "+s.key.Reveal())
 	req.Header.Set("Content-Type", contentType)
 	if idempotencyKey != "" {
 		req.Header.Set("Idempotency-Key", idempotencyKey)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := s.client.Do(req)
 	if err != nil {
 		return "", err.Error(), false
 	}

@@ -13,9 +13,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -30,8 +28,6 @@ import (
 )
 
 const (
-	// defaultWebhooks keeps the run short where nobody asked for a long one; `make
-	// crash` does.
 	defaultWebhooks = 1500
 	// connections are the platform's.
 	connections = 16
@@ -66,7 +62,7 @@ type flood struct {
 func TestWebhooksSurvive(t *testing.T) {
 	f := newFlood(t)
 	f.listen()
-	n := webhooksWanted(t)
+	n := wanted(t, "WEBHOOK_EVENTS", defaultWebhooks)
 	began := time.Now()
 	stop := f.killInTurn(time.Duration(n/10) * time.Millisecond)
 	f.send(n)
@@ -74,19 +70,6 @@ func TestWebhooksSurvive(t *testing.T) {
 	stop()
 	f.await(n, 5*time.Minute)
 	f.report(n, sent, time.Since(began))
-}
-
-func webhooksWanted(t *testing.T) int {
-	t.Helper()
-	text := os.Getenv("WEBHOOK_EVENTS")
-	if text == "" {
-		return defaultWebhooks
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 {
-		t.Fatalf("WEBHOOK_EVENTS=%q is no number of events", text)
-	}
-	return n
 }
 
 func newFlood(t *testing.T) *flood {
@@ -98,7 +81,7 @@ func newFlood(t *testing.T) *flood {
 	t.Cleanup(f.client.CloseIdleConnections)
 	key := secrets.NewRandomKey()
 	f.connect(key)
-	dir, addr := build(t), freeAddr(t)
+	dir, addr := t.TempDir(), freeAddr(t)
 	f.url = "http://" + addr
 	env := settings(map[string]string{
 		"DATABASE_URL": f.postgres.url, "REDIS_URL": f.redis.url, "TOKEN_ENCRYPTION_KEY": key, "HTTP_ADDR": addr, "PUBLIC_URL": f.url, "OPS_ADDR": "127.0.0.1:0",
@@ -106,7 +89,7 @@ func newFlood(t *testing.T) *flood {
 		"WEBHOOK_ALLOW_PRIVATE_HOSTS": "true", "LOG_LEVEL": "warn",
 	})
 	for _, name := range []string{"api", "worker", "scheduler"} {
-		f.children[name] = newChild(t, dir, name, env)
+		f.children[name] = newChild(t, dir, name, name, env)
 	}
 	return f
 }

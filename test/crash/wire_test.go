@@ -40,15 +40,20 @@ type wire struct {
 	client *http.Client
 	target *url.URL
 
-	mu    sync.Mutex
-	armed *point
-	hit   chan struct{}
-	kill  func()
+	mu     sync.Mutex
+	chunks []chunk
+	armed  *point
+	hit    chan struct{}
+	kill   func()
 }
 
 func newWire(t *testing.T) *wire {
 	t.Helper()
-	w := &wire{client: &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+	w := &wire{client: &http.Client{
+		Transport:     &http.Transport{MaxIdleConnsPerHost: 64}, // thousands of posts would use up the ports
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+	t.Cleanup(w.client.CloseIdleConnections)
 	server := httptest.NewServer(w)
 	t.Cleanup(server.Close)
 	w.url = server.URL
@@ -84,15 +89,62 @@ func (w *wire) trigger(op string, p phase) bool {
 	return true
 }
 
+// chunk is a part of a video as it went by, and how the platform answered.
+type chunk struct {
+	bytes  string // as Content-Range has them
+	status int    // 0: not, or not yet
+}
+
+func (c chunk) acknowledged() bool {
+	return c.status == http.StatusPartialContent || c.status == http.StatusCreated
+}
+
+// begun notes a chunk that is under way; answered, what became of it.
+func (w *wire) begun(r *http.Request) (answered func(*http.Response)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	i := len(w.chunks)
+	w.chunks = append(w.chunks, chunk{bytes: r.Header.Get("Content-Range")})
+	return func(resp *http.Response) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.chunks[i].status = resp.StatusCode
+	}
+}
+
+func (w *wire) sentChunks() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.chunks)
+}
+
+// acknowledged are the chunks that the platform said it has, as often as it said so.
+func (w *wire) acknowledged() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var list []string
+	for _, c := range w.chunks {
+		if c.acknowledged() {
+			list = append(list, c.bytes)
+		}
+	}
+	return list
+}
+
 func (w *wire) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	op := opOf(r)
 	if w.trigger(op, beforeEffect) {
 		panic(http.ErrAbortHandler)
 	}
+	answered := func(*http.Response) {}
+	if op == sandbox.OpTikTokChunk {
+		answered = w.begun(r)
+	}
 	resp, err := w.forward(r)
 	if err != nil {
 		panic(http.ErrAbortHandler)
 	}
+	answered(resp)
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	if err != nil || w.trigger(op, afterEffect) {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"socialqueue/sandbox"
+	"socialqueue/sandbox/sample"
 )
 
 // A worker is told to stop in the middle of a large upload. It hands the post
@@ -15,7 +16,7 @@ func TestStopInTheMiddleOfAnUpload(t *testing.T) {
 	w.startScheduler()
 	tt := w.tiktokAccount()
 	const size, chunks = 95_000_000, 9 // of 10 MB, the last one takes the rest
-	file, sum := largeVideo(size)
+	file, sum := sample.Large(size)
 	media := w.call(request{method: "POST", path: "/api/media", body: file, length: size, contentType: "video/mp4"}).want(201)
 	if media.text("sha256") != sum() {
 		t.Fatalf("stored another file: %s", media.body)

@@ -1,4 +1,4 @@
-package e2e
+package sample
 
 import (
 	"bytes"
@@ -6,18 +6,16 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"io"
-
-	"socialqueue/sandbox/sample"
 )
 
-// largeVideo is a real MP4 of any size that nobody has to store: the sample with
+// Large is a real MP4 of any size that nobody has to store: Video with
 // a box of free space behind it. sum is its SHA-256 once it was read.
-func largeVideo(size int64) (file io.Reader, sum func() string) {
-	header := binary.BigEndian.AppendUint32(nil, uint32(size-int64(len(sample.Video))))
+func Large(size int64) (file io.Reader, sum func() string) {
+	header := binary.BigEndian.AppendUint32(nil, uint32(size-int64(len(Video))))
 	header = append(header, "free"...)
-	padding := size - int64(len(sample.Video)) - int64(len(header))
+	padding := size - int64(len(Video)) - int64(len(header))
 	hash := sha256.New()
-	whole := io.MultiReader(bytes.NewReader(sample.Video), bytes.NewReader(header), io.LimitReader(pattern{}, padding))
+	whole := io.MultiReader(bytes.NewReader(Video), bytes.NewReader(header), io.LimitReader(pattern{}, padding))
 	return io.TeeReader(whole, hash), func() string { return hex.EncodeToString(hash.Sum(nil)) }
 }
 
