@@ -17,7 +17,7 @@ type AllInOne struct {
 
 // NewAllInOne builds all three processes on the servers of the settings.
 func NewAllInOne(ctx context.Context, cfg config.Config, opts Options) (*AllInOne, error) {
-	c, err := openCore(ctx, cfg, opts, cfg.WorkerConcurrency/2+cfg.UploadConcurrency+apiConns)
+	c, err := openCore(ctx, cfg, opts, workerConns(cfg))
 	if err != nil {
 		return nil, err
 	}

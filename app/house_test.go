@@ -19,6 +19,7 @@ const module = "socialqueue"
 var floors = [][]string{
 	{"cmd/api", "cmd/worker", "cmd/scheduler", "cmd/socialqueue"},
 	{"app"},
+	{"doctor"},
 	{"handlers", "jobs", "console"},
 	{"inbox"},
 	{"publish"},

@@ -32,6 +32,7 @@ func (c *core) newScheduler() *jobs.Scheduler {
 	return jobs.NewScheduler(c.db, c.log, c.metrics,
 		jobs.Tick{Name: "admit", Every: 500 * time.Millisecond, Do: c.posts.AdmitDue},
 		jobs.Tick{Name: "sweep", Every: time.Second, Do: c.posts.Sweep},
+		jobs.Tick{Name: "repair", Every: 20 * time.Second, Do: c.repair},
 		jobs.Tick{Name: "late", Every: time.Second, Do: c.posts.MissLate},
 		jobs.Tick{Name: "upkeep", Every: 5 * time.Second, Do: c.tokens.EnqueueDue},
 		jobs.Tick{Name: "webhooks", Every: time.Second, Do: c.inbox.Sweep},
@@ -42,6 +43,16 @@ func (c *core) newScheduler() *jobs.Scheduler {
 		jobs.Tick{Name: "notify clean-up", Every: 10 * time.Minute, Do: c.notify.CleanUp},
 		jobs.Tick{Name: "orphans", Every: 24 * time.Hour, Do: c.posts.RemoveOrphans},
 	)
+}
+
+// repair mends what Asynq left behind.
+func (c *core) repair(ctx context.Context) error {
+	n, err := c.queue.Repair(ctx, owner())
+	if n > 0 {
+		c.metrics.Repaired("asynq", n)
+		c.log.WithField("repaired", n).Warn("Asynq had left tasks behind that nobody would have seen to")
+	}
+	return err
 }
 
 // Start begins to tick.

@@ -16,8 +16,7 @@ type Worker struct {
 
 // NewWorker builds a worker and connects it to its servers.
 func NewWorker(ctx context.Context, cfg config.Config, opts Options) (*Worker, error) {
-	conns := cfg.WorkerConcurrency/2 + cfg.UploadConcurrency + apiConns
-	c, err := openCore(ctx, cfg, opts, conns)
+	c, err := openCore(ctx, cfg, opts, workerConns(cfg))
 	if err != nil {
 		return nil, err
 	}
@@ -25,6 +24,11 @@ func NewWorker(ctx context.Context, cfg config.Config, opts Options) (*Worker, e
 	w.worker = c.newWorker()
 	w.ops = newOpsServer(cfg.OpsAddr, c.log, c.metrics.Handler(), func() bool { return true }, c.ready)
 	return w, nil
+}
+
+// workerConns is how many database connections a worker holds at most.
+func workerConns(cfg config.Config) int {
+	return cfg.WorkerConcurrency/2 + cfg.UploadConcurrency + apiConns
 }
 
 func (c *core) newWorker() *jobs.Worker {

@@ -97,6 +97,22 @@ type Config struct {
 // Embedded reports whether the process runs its own database and queue.
 func (c Config) Embedded() bool { return c.DatabaseURL.Empty() && c.RedisURL.Empty() }
 
+// Simulated names the settings that lead to another place than the real platforms.
+func (c Config) Simulated() []string {
+	real := defaults(CLI)
+	var names []string
+	for _, s := range []struct{ name, url, real string }{
+		{"TIKTOK_AUTH_URL", c.TikTokAuthURL, real.TikTokAuthURL}, {"TIKTOK_API_URL", c.TikTokAPIURL, real.TikTokAPIURL},
+		{"FACEBOOK_DIALOG_URL", c.FacebookDialogURL, real.FacebookDialogURL}, {"FACEBOOK_GRAPH_URL", c.FacebookGraphURL, real.FacebookGraphURL},
+		{"INSTAGRAM_UPLOAD_URL", c.InstagramUploadURL, real.InstagramUploadURL},
+	} {
+		if s.url != s.real {
+			names = append(names, s.name)
+		}
+	}
+	return names
+}
+
 // mediaFolder is where files are kept when MEDIA_BUCKET_URL does not say,
 // below the working directory.
 const mediaFolder = "data/media"

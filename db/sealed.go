@@ -58,7 +58,7 @@ type Sealed struct {
 }
 
 // SealedOtherwise lists the secrets of a column whose sealed form does not begin
-// with prefix, in the order of their ids and after the one that is given; empty
+// with prefix (of an empty one: all), in the order of their ids and after the one that is given; empty
 // is the beginning.
 func (d *DB) SealedOtherwise(ctx context.Context, c SealedColumn, prefix, after string, limit int) ([]Sealed, error) {
 	later := "id > @after"
@@ -71,7 +71,7 @@ func (d *DB) SealedOtherwise(ctx context.Context, c SealedColumn, prefix, after 
 	var rows []sealedRow
 	err := d.orm.WithContext(ctx).Raw(fmt.Sprintf(`
 		SELECT CAST(id AS TEXT) AS id, %[2]s AS value%[3]s FROM %[1]s
-		WHERE %[4]s AND %[2]s <> '' AND SUBSTR(%[2]s, 1, LENGTH(@prefix)) <> @prefix ORDER BY %[1]s.id LIMIT @limit`,
+		WHERE %[4]s AND %[2]s <> '' AND (@prefix = '' OR SUBSTR(%[2]s, 1, LENGTH(@prefix)) <> @prefix) ORDER BY %[1]s.id LIMIT @limit`,
 		c.table, c.column, c.columns, later), map[string]any{"after": after, "prefix": prefix, "limit": limit}).Scan(&rows).Error
 	if err != nil {
 		return nil, fmt.Errorf("list the secrets in %s: %w", c, err)

@@ -105,8 +105,8 @@ func (q *Queue) EnqueueWebhook(ctx context.Context, e *models.WebhookEvent) erro
 func webhookTaskID(e *models.WebhookEvent) string { return fmt.Sprintf("webhook-%d:%d", e.ID, e.Fence) }
 
 // WebhookState looks the task of a platform's event up.
-func (q *Queue) WebhookState(_ context.Context, e *models.WebhookEvent) (publish.TaskState, error) {
-	return q.stateOf(QueueWebhooks, webhookTaskID(e))
+func (q *Queue) WebhookState(ctx context.Context, e *models.WebhookEvent) (publish.TaskState, error) {
+	return q.stateOf(ctx, QueueWebhooks, webhookTaskID(e))
 }
 
 // deliverAgain is how soon another task may follow one that did not claim its
@@ -153,11 +153,11 @@ func (q *Queue) put(ctx context.Context, task *asynq.Task, id string, opts ...as
 }
 
 // State looks a task up.
-func (q *Queue) State(_ context.Context, t publish.Task) (publish.TaskState, error) {
-	return q.stateOf(queueOf(t), taskID(t))
+func (q *Queue) State(ctx context.Context, t publish.Task) (publish.TaskState, error) {
+	return q.stateOf(ctx, queueOf(t), taskID(t))
 }
 
-func (q *Queue) stateOf(queue, id string) (publish.TaskState, error) {
+func (q *Queue) stateOf(ctx context.Context, queue, id string) (publish.TaskState, error) {
 	info, err := q.inspector.GetTaskInfo(queue, id)
 	if errors.Is(err, asynq.ErrTaskNotFound) || errors.Is(err, asynq.ErrQueueNotFound) {
 		return publish.TaskMissing, nil
@@ -171,8 +171,34 @@ func (q *Queue) stateOf(queue, id string) (publish.TaskState, error) {
 	case asynq.TaskStateArchived, asynq.TaskStateCompleted:
 		return publish.TaskDead, nil
 	default:
-		return publish.TaskPending, nil
+		return q.listed(ctx, queue, info)
 	}
+}
+
+// listedLook is how far a list is searched for a task: a longer one may well hold it.
+const listedLook = 5000
+
+// listed makes sure that a task which calls itself waiting stands in the list or set
+// that workers take from. A Redis that evicts can lose that and keep the task: it would
+// never run, and its id would stay taken.
+func (q *Queue) listed(ctx context.Context, queue string, info *asynq.TaskInfo) (publish.TaskState, error) {
+	key := queueKey(queue, info.State.String())
+	var err error
+	if info.State == asynq.TaskStatePending {
+		_, err = q.redis.LPos(ctx, key, info.ID, redis.LPosArgs{MaxLen: listedLook}).Result()
+		if n, lenErr := q.redis.LLen(ctx, key).Result(); lenErr != nil || n > listedLook {
+			return publish.TaskPending, lenErr
+		}
+	} else {
+		_, err = q.redis.ZScore(ctx, key, info.ID).Result()
+	}
+	if errors.Is(err, redis.Nil) {
+		return publish.TaskDead, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("look for %s in %s: %w", info.ID, key, err)
+	}
+	return publish.TaskPending, nil
 }
 
 // Lost reports whether Redis lost its content since Refilled was called.
@@ -186,15 +212,23 @@ func (q *Queue) Lost(ctx context.Context) (bool, error) {
 
 // Refilled notes that every task that should be in Redis is in it.
 func (q *Queue) Refilled(ctx context.Context) error {
+	if err := q.nameQueues(ctx); err != nil {
+		return err
+	}
+	if err := q.redis.Set(ctx, refilledKey, "1", 0).Err(); err != nil {
+		return fmt.Errorf("set the marker in Redis: %w", err)
+	}
+	return nil
+}
+
+// nameQueues makes the queues visible to every tool.
+func (q *Queue) nameQueues(ctx context.Context) error {
 	names := make([]any, len(Queues))
 	for i, name := range Queues {
 		names[i] = name
 	}
 	if err := q.redis.SAdd(ctx, asynqQueues, names...).Err(); err != nil {
 		return fmt.Errorf("name the queues in Redis: %w", err)
-	}
-	if err := q.redis.Set(ctx, refilledKey, "1", 0).Err(); err != nil {
-		return fmt.Errorf("set the marker in Redis: %w", err)
 	}
 	return nil
 }

@@ -42,6 +42,26 @@ func OpenStore(ctx context.Context, bucketURL string, maxBytes int64) (*Store, e
 // Close releases the bucket. Reads and writes under way fail.
 func (s *Store) Close() error { return s.bucket.Close() }
 
+// Try writes, reads and deletes a file, to see whether that can be done.
+func (s *Store) Try(ctx context.Context) error {
+	const key = ".socialqueue-try"
+	want := []byte("this file may be deleted\n")
+	if err := s.bucket.WriteAll(ctx, key, want, nil); err != nil {
+		return fmt.Errorf("write a file: %w", err)
+	}
+	got, err := s.bucket.ReadAll(ctx, key)
+	if err == nil && !bytes.Equal(got, want) {
+		err = errors.New("it holds something else")
+	}
+	if err != nil {
+		return fmt.Errorf("read the file again: %w", err)
+	}
+	if err := s.bucket.Delete(ctx, key); err != nil {
+		return fmt.Errorf("delete the file: %w", err)
+	}
+	return nil
+}
+
 // Save streams a file into the bucket and says what it is. The file appears
 // under its key only when it is complete, accepted and, in a file bucket, on
 // the disk; it then replaces any earlier one. Otherwise the key is as it was,

@@ -3,6 +3,7 @@ package oauth
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"socialqueue/db"
 	"socialqueue/secrets"
@@ -41,6 +42,45 @@ func (s *Service) RotateKeys(ctx context.Context, progress func(Rotation)) (Rota
 			return round, nil
 		}
 		total = round
+	}
+}
+
+// Secrets tells how the stored secrets are.
+type Secrets struct {
+	// All counts them, Old those that are not under the first key.
+	All, Old int
+	// Unreadable counts those that no key opens, by what is wrong with them.
+	Unreadable map[string]int
+}
+
+// CheckSecrets opens every stored secret, and forgets it.
+func (s *Service) CheckSecrets(ctx context.Context) (Secrets, error) {
+	found := Secrets{Unreadable: map[string]int{}}
+	for _, column := range db.SealedColumns {
+		for after := ""; ; {
+			batch, err := s.DB.SealedOtherwise(ctx, column, "", after, rotateBatch)
+			if err != nil {
+				return found, err
+			}
+			for _, sealed := range batch {
+				s.checkSecret(sealed, &found)
+				after = sealed.ID
+			}
+			if len(batch) < rotateBatch {
+				break
+			}
+		}
+	}
+	return found, nil
+}
+
+func (s *Service) checkSecret(sealed db.Sealed, found *Secrets) {
+	found.All++
+	if !strings.HasPrefix(sealed.Value, s.Keys.SealPrefix()) {
+		found.Old++
+	}
+	if _, err := s.Keys.Open(sealed.Value, sealed.SealedIn); err != nil {
+		found.Unreadable[err.Error()]++
 	}
 }
 

@@ -35,7 +35,7 @@ func root() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	cmd.AddCommand(demoCmd(), devCmd(), sandboxCmd(), migrateCmd(), appCmd(), keyCmd(), accountCmd(), postCmd(), queueCmd(), webhookCmd(), secretsCmd())
+	cmd.AddCommand(demoCmd(), devCmd(), sandboxCmd(), migrateCmd(), appCmd(), keyCmd(), accountCmd(), postCmd(), queueCmd(), webhookCmd(), secretsCmd(), doctorCmd())
 	return cmd
 }
 

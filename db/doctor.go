@@ -1,0 +1,137 @@
+package db
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"regexp"
+	"slices"
+	"time"
+
+	"socialqueue/models"
+)
+
+// Server is what the database says of itself.
+type Server struct {
+	// Version is a name with a number.
+	Version string
+	// Time is its clock.
+	Time time.Time
+	// Settings are those of Postgres that were asked for; of SQLite none.
+	Settings map[string]string
+}
+
+// Server asks the database about itself.
+func (d *DB) Server(ctx context.Context, settings ...string) (Server, error) {
+	s := Server{Settings: map[string]string{}}
+	if d.dialect == SQLite {
+		s.Time = time.Now()
+		err := d.orm.WithContext(ctx).Raw("SELECT 'SQLite ' || sqlite_version()").Scan(&s.Version).Error
+		return s, wrap(err, "ask the database for its version")
+	}
+	row := struct {
+		Version string
+		Time    time.Time
+	}{}
+	err := d.orm.WithContext(ctx).Raw("SELECT 'PostgreSQL ' || current_setting('server_version') AS version, clock_timestamp() AS time").Scan(&row).Error
+	s.Version, s.Time = row.Version, row.Time
+	for _, name := range settings {
+		var value string
+		if err == nil {
+			err = d.orm.WithContext(ctx).Raw("SELECT current_setting(?)", name).Scan(&value).Error
+		}
+		s.Settings[name] = value
+	}
+	return s, wrap(err, "ask the database about itself")
+}
+
+var (
+	createsIndex = regexp.MustCompile(`(?m)^CREATE (?:UNIQUE )?INDEX (\w+)`)
+	dropsIndex   = regexp.MustCompile(`(?m)^DROP INDEX (\w+)`)
+	goesDown     = regexp.MustCompile(`(?m)^-- \+goose Down`)
+)
+
+// MissingIndices lists the indices of the migrations that are not there, or that
+// Postgres does not use because their making was broken off.
+func (d *DB) MissingIndices(ctx context.Context) ([]string, error) {
+	wanted, err := d.wantedIndices()
+	if err != nil {
+		return nil, err
+	}
+	ask := `SELECT c.relname FROM pg_class c JOIN pg_index i ON i.indexrelid = c.oid
+		WHERE i.indisvalid AND c.relnamespace = current_schema()::regnamespace`
+	if d.dialect == SQLite {
+		ask = "SELECT name FROM sqlite_master WHERE type = 'index'"
+	}
+	var there []string
+	if err := d.orm.WithContext(ctx).Raw(ask).Scan(&there).Error; err != nil {
+		return nil, fmt.Errorf("list indices: %w", err)
+	}
+	return slices.DeleteFunc(wanted, func(name string) bool { return slices.Contains(there, name) }), nil
+}
+
+// wantedIndices reads from the migrations which indices there should be.
+func (d *DB) wantedIndices() ([]string, error) {
+	files, err := fs.Glob(migrations, "migrations/"+string(d.dialect)+"/*.sql")
+	if err != nil {
+		return nil, fmt.Errorf("find migrations: %w", err)
+	}
+	var wanted []string
+	for _, file := range files {
+		text, err := migrations.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("read migration: %w", err)
+		}
+		up := goesDown.Split(string(text), 2)[0]
+		for _, found := range createsIndex.FindAllStringSubmatch(up, -1) {
+			wanted = append(wanted, found[1])
+		}
+		for _, found := range dropsIndex.FindAllStringSubmatch(up, -1) {
+			wanted = slices.DeleteFunc(wanted, func(name string) bool { return name == found[1] })
+		}
+	}
+	return wanted, nil
+}
+
+// Stuck counts posts that stand still although somebody should move them.
+type Stuck struct {
+	// Leases are those that ran out, and Waiting the posts that are due and were not
+	// moved into Asynq.
+	Leases, Waiting int64
+	// Events are those of platforms that are due, Endpoints those of apps that have
+	// something due.
+	Events, Endpoints int64
+}
+
+// Stuck counts what has stood still since before a time.
+func (d *DB) Stuck(ctx context.Context, since time.Time) (Stuck, error) {
+	var s Stuck
+	for _, count := range []struct {
+		n   *int64
+		ask string
+	}{
+		{&s.Leases, "SELECT COUNT(*) FROM posts WHERE admission = 'admitted' AND fence >= 0 AND lease_until < @since"},
+		{&s.Waiting, "SELECT COUNT(*) FROM posts WHERE admission = 'waiting' AND run_at < @since"},
+		{&s.Events, "SELECT COUNT(*) FROM webhook_events WHERE run_at < @since"},
+		{&s.Endpoints, `SELECT COUNT(*) FROM webhook_endpoints WHERE status = 'enabled' AND deleted_at IS NULL AND (rest_until IS NULL OR rest_until < @since)
+			AND id IN (SELECT endpoint_id FROM webhook_deliveries WHERE status = 'pending' AND next_at < @since)`},
+	} {
+		if err := d.orm.WithContext(ctx).Raw(count.ask, map[string]any{"since": since}).Scan(count.n).Error; err != nil {
+			return s, fmt.Errorf("count what stands still: %w", err)
+		}
+	}
+	return s, nil
+}
+
+// Fences tells the fence of each post that there is.
+func (d *DB) Fences(ctx context.Context, ids []string) (map[string]int64, error) {
+	var posts []models.Post
+	if err := d.orm.WithContext(ctx).Select("id", "fence").Where("id IN ?", ids).Find(&posts).Error; err != nil {
+		return nil, fmt.Errorf("read the fences of posts: %w", err)
+	}
+	fences := make(map[string]int64, len(posts))
+	for _, p := range posts {
+		fences[p.ID] = p.Fence
+	}
+	return fences, nil
+}

@@ -1,0 +1,62 @@
+package db_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"socialqueue/models"
+)
+
+func TestServer(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		s, err := f.Server(t.Context(), "fsync", "max_connections")
+		f.must(err)
+		if s.Version == "" || time.Since(s.Time).Abs() > time.Minute {
+			t.Errorf("server = %+v", s)
+		}
+		if _, isPostgres := s.Settings["fsync"]; isPostgres && s.Settings["max_connections"] == "" {
+			t.Errorf("settings = %v", s.Settings)
+		}
+	})
+}
+
+// Every index of the migrations is there, and one that is dropped is missed.
+func TestMissingIndices(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		missing, err := f.MissingIndices(t.Context())
+		f.must(err)
+		if len(missing) > 0 {
+			t.Errorf("missing: %v", missing)
+		}
+		_, err = f.Pool().ExecContext(t.Context(), "DROP INDEX posts_lane")
+		f.must(err)
+		missing, err = f.MissingIndices(t.Context())
+		f.must(err)
+		if !slices.Equal(missing, []string{"posts_lane"}) {
+			t.Errorf("missing: %v, want posts_lane", missing)
+		}
+	})
+}
+
+func TestStuck(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		ctx, over, later := t.Context(), epoch.Add(-time.Hour), epoch.Add(time.Hour)
+		f.post(nil)
+		held := f.post(nil)
+		_, err := f.Pool().ExecContext(ctx, "UPDATE posts SET lease_until = $1 WHERE id = $2", over, held.ID)
+		f.must(err)
+		f.post(func(p *models.Post) { p.Admission, p.RunAt, p.EnqueuedAt = models.AdmissionWaiting, &over, nil })
+		f.post(func(p *models.Post) { p.Admission, p.RunAt, p.EnqueuedAt = models.AdmissionWaiting, &later, nil })
+		s, err := f.Stuck(ctx, epoch)
+		f.must(err)
+		if s.Leases != 1 || s.Waiting != 1 || s.Events != 0 || s.Endpoints != 0 {
+			t.Errorf("stuck = %+v, want one lease and one that waits", s)
+		}
+		fences, err := f.Fences(ctx, []string{held.ID, "gone"})
+		f.must(err)
+		if len(fences) != 1 || fences[held.ID] != held.Fence {
+			t.Errorf("fences = %v", fences)
+		}
+	})
+}

@@ -1,0 +1,94 @@
+package jobs
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// RedisNode is what a Redis that takes writes says of itself.
+type RedisNode struct {
+	Addr    string
+	Version string
+	// Policy is its maxmemory-policy; empty where it does not tell.
+	Policy string
+	// Used and Max are its memory in bytes; Max is 0 where there is no limit.
+	Used, Max int64
+	// Evicted counts the keys that it threw away since it started.
+	Evicted int64
+	// AppendOnly and Snapshots say how it keeps its content, and Broken what of that
+	// failed last; empty: nothing did.
+	AppendOnly, Snapshots bool
+	Broken                string
+	// Skew is how far its clock is ahead of ours.
+	Skew time.Duration
+}
+
+// RedisNodes asks Redis about itself, in a cluster every master.
+func (q *Queue) RedisNodes(ctx context.Context) ([]RedisNode, error) {
+	cluster, isCluster := q.redis.(*redis.ClusterClient)
+	if !isCluster {
+		node, err := askNode(ctx, q.redis)
+		return []RedisNode{node}, err
+	}
+	var mu sync.Mutex
+	var nodes []RedisNode
+	err := cluster.ForEachMaster(ctx, func(ctx context.Context, master *redis.Client) error {
+		node, err := askNode(ctx, master)
+		node.Addr = master.Options().Addr
+		mu.Lock()
+		defer mu.Unlock()
+		nodes = append(nodes, node)
+		return err
+	})
+	return nodes, err
+}
+
+func askNode(ctx context.Context, client redis.Cmdable) (RedisNode, error) {
+	var n RedisNode
+	began := time.Now()
+	at, err := client.Time(ctx).Result()
+	if err != nil {
+		return n, fmt.Errorf("ask Redis for the time: %w", err)
+	}
+	n.Skew = at.Sub(began.Add(time.Since(began) / 2))
+	text, err := client.Info(ctx).Result()
+	if err != nil {
+		return n, fmt.Errorf("ask Redis about itself: %w", err)
+	}
+	info := infoOf(text)
+	number := func(name string) int64 {
+		value, _ := strconv.ParseInt(info[name], 10, 64) //nolint:errcheck // what is not told counts as 0
+		return value
+	}
+	n.Version, n.Policy, n.Used, n.Max, n.Evicted = info["redis_version"], info["maxmemory_policy"], number("used_memory"), number("maxmemory"), number("evicted_keys")
+	n.AppendOnly = info["aof_enabled"] == "1"
+	if saves, err := client.ConfigGet(ctx, "save").Result(); err == nil { // managed ones refuse CONFIG
+		n.Snapshots = saves["save"] != ""
+	}
+	for name, what := range map[string]string{
+		"aof_last_write_status": "the last write of its append-only file", "aof_last_bgrewrite_status": "the last rewriting of its append-only file",
+		"rdb_last_bgsave_status": "its last snapshot",
+	} {
+		if info[name] == "err" {
+			n.Broken = what
+		}
+	}
+	return n, nil
+}
+
+// infoOf reads what INFO answers.
+func infoOf(text string) map[string]string {
+	info := map[string]string{}
+	for line := range strings.Lines(text) {
+		if name, value, found := strings.Cut(strings.TrimSpace(line), ":"); found {
+			info[name] = value
+		}
+	}
+	return info
+}

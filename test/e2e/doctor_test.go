@@ -1,0 +1,187 @@
+package e2e
+
+import (
+	"fmt"
+	"maps"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+
+	"socialqueue/app"
+	"socialqueue/config"
+	"socialqueue/doctor"
+	"socialqueue/sandbox/sample"
+	"socialqueue/secrets"
+)
+
+// examine is `socialqueue doctor`, with settings changed.
+func (w *world) examine(how doctor.Options, env map[string]string) []doctor.Finding {
+	w.t.Helper()
+	all := maps.Clone(w.env)
+	maps.Copy(all, env)
+	cfg, err := config.Load(config.Scheduler, func(name string) string { return all[name] })
+	w.must(err)
+	found, err := app.Examine(w.t.Context(), cfg, w.options("doctor"), how)
+	w.must(err)
+	return found
+}
+
+// wantFound says that a check finds something as bad as level that holds a text.
+func wantFound(t *testing.T, found []doctor.Finding, level doctor.Level, check, text string) doctor.Finding {
+	t.Helper()
+	for _, f := range found {
+		if f.Level == level && f.Check == check && strings.Contains(f.What, text) {
+			if f.Level != doctor.OK && f.Do == "" && !f.Fixed {
+				t.Errorf("%q does not say what to do", f.What)
+			}
+			return f
+		}
+	}
+	t.Errorf("no finding %s of %s that says %q: %s", level, check, text, tell(found))
+	return doctor.Finding{}
+}
+
+func tell(found []doctor.Finding) string {
+	var b strings.Builder
+	for _, f := range found {
+		fmt.Fprintf(&b, "\n  %s %s: %s (fixed: %v)", f.Level, f.Check, f.What, f.Fixed)
+	}
+	return b.String()
+}
+
+// A healthy system is healthy, and what is broken is found and told.
+func TestDoctor(t *testing.T) {
+	w := newWorld(t, operated())
+	stopScheduler, stopWorker := w.startScheduler(), w.startWorker()
+	tt := w.tiktokAccount()
+	p := w.accept(tt, video(tt, w.upload("video/mp4", sample.Video), "healthy"))
+	w.untilStatus(20*time.Second, p.ID, "published")
+	w.untilIdle(5 * time.Second)
+	found := w.examine(doctor.Options{}, nil)
+	if doctor.Sick(found) {
+		t.Errorf("a healthy system is called sick: %s", tell(found))
+	}
+	wantFound(t, found, doctor.OK, "workers", "1 alive")
+	wantFound(t, found, doctor.OK, "secrets", "stored secrets can be read")
+
+	stopWorker()
+	stopScheduler()
+	w.must(w.redis.Del(t.Context(), "socialqueue:scheduler").Err())
+	w.exec("DROP INDEX posts_lane")
+	w.exec("UPDATE oauth_accounts SET status = 'reauth_required'")
+	w.exec("INSERT INTO pauses (scope, paused_by, created_at) VALUES ('tiktok', 'anna', NOW())")
+	w.must(w.inspector().PauseQueue("sync"))
+	w.must(w.redis.SRem(t.Context(), "asynq:queues", "tokens").Err())
+	w.exec("UPDATE posts SET status = 'uncertain', waiting_since = NOW() - INTERVAL '2 hours'")
+	found = w.examine(doctor.Options{}, map[string]string{"TOKEN_ENCRYPTION_KEY": secrets.NewRandomKey()})
+	wantFound(t, found, doctor.Bad, "workers", "no worker is alive")
+	wantFound(t, found, doctor.Bad, "scheduler", "none was heard of")
+	wantFound(t, found, doctor.Bad, "database", "posts_lane")
+	wantFound(t, found, doctor.Bad, "secrets", "cannot be read")
+	wantFound(t, found, doctor.Warn, "accounts", "1 have to be connected again")
+	wantFound(t, found, doctor.Warn, "pauses", "tiktok is paused by anna")
+	wantFound(t, found, doctor.Warn, "queues", "paused: sync")
+	wantFound(t, found, doctor.Warn, "queues", "tokens: tools do not show them")
+	wantFound(t, found, doctor.Warn, "uncertain", p.ID)
+	if !doctor.Sick(found) {
+		t.Error("it is not called sick")
+	}
+}
+
+// What Asynq and Redis leave behind is found, mended by --fix, and costs no post.
+func TestDoctorFixes(t *testing.T) {
+	w := newWorld(t, operated())
+	ctx := t.Context()
+	tt := w.tiktokAccount()
+	clip := w.upload("video/mp4", sample.Video)
+	upload := func(key string) string { return "asynq:{upload}:" + key }
+
+	taskless := w.accept(tt, video(tt, clip, "its task is lost"))
+	unleased := w.accept(tt, video(tt, clip, "its worker is lost"))
+	archived := w.accept(tt, video(tt, clip, "its task is archived"))
+	w.until(5*time.Second, "three tasks are in Redis", func() (bool, string) {
+		n, err := w.redis.LLen(ctx, upload("pending")).Result()
+		return n == 3, fmt.Sprint(n, err)
+	})
+	w.must(w.redis.Del(ctx, upload("t:"+taskless.ID+":0")).Err()) // as an eviction does
+	w.must(w.redis.LRem(ctx, upload("pending"), 0, unleased.ID+":0").Err())
+	w.must(w.redis.LPush(ctx, upload("active"), unleased.ID+":0").Err())
+	w.must(w.inspector().ArchiveTask("upload", archived.ID+":0"))
+	w.must(w.redis.ZAdd(ctx, upload("archived"), redis.Z{Score: float64(time.Now().Add(-15 * 24 * time.Hour).Unix()), Member: archived.ID + ":0"}).Err())
+	_, err := asynq.NewClientFromRedisClient(w.redis).EnqueueContext(ctx, asynq.NewTask("tiktok:upload", []byte(`{"v":1,"post_id":"gone"}`)), asynq.TaskID("gone:0"), asynq.Queue("upload"), asynq.ProcessIn(time.Hour))
+	w.must(err)
+	w.exec("UPDATE posts SET enqueued_at = NOW() - INTERVAL '2 minutes', run_at = NOW() - INTERVAL '2 minutes'")
+
+	for range 2 { // without --fix it changes nothing
+		found := w.examine(doctor.Options{}, nil)
+		if f := wantFound(t, found, doctor.Bad, "orphans", "1 ids in Asynq's lists have no task"); !f.Fixable || f.Fixed {
+			t.Errorf("%+v", f)
+		}
+		wantFound(t, found, doctor.Bad, "orphans", "1 tasks are active without a lease")
+		wantFound(t, found, doctor.Warn, "archive", "1 archived tasks")
+		wantFound(t, found, doctor.Bad, "posts", "3 posts are due and nobody works on them")
+		wantFound(t, found, doctor.OK, "tasks", "1 of ")
+	}
+	found := w.examine(doctor.Options{Fix: true}, nil)
+	for _, check := range []string{"orphans", "archive", "posts", "tasks"} {
+		for _, f := range found {
+			if f.Check == check && !f.Fixed {
+				t.Errorf("not mended: %+v", f)
+			}
+		}
+	}
+	w.startScheduler()
+	w.startWorker()
+	w.until(10*time.Second, "nothing is left", func() (bool, string) {
+		again := w.examine(doctor.Options{}, nil)
+		return !doctor.Sick(again), tell(again)
+	})
+	w.untilAllLive(90*time.Second, 3)
+}
+
+// The scheduler mends by itself what it can.
+func TestSchedulerRepairs(t *testing.T) {
+	w := newWorld(t, operated())
+	ctx := t.Context()
+	tt := w.tiktokAccount()
+	p := w.accept(tt, video(tt, w.upload("video/mp4", sample.Video), "stuck"))
+	w.must(w.redis.LRem(ctx, "asynq:{upload}:pending", 0, p.ID+":0").Err())
+	w.must(w.redis.LPush(ctx, "asynq:{upload}:active", "gone:0").Err()) // an id without its task
+	w.must(w.redis.SRem(ctx, "asynq:queues", "upload").Err())
+	w.startScheduler()
+	w.until(10*time.Second, "the orphan is gone and the queue is named", func() (bool, string) {
+		active, err := w.redis.LRange(ctx, "asynq:{upload}:active", 0, -1).Result()
+		named, nameErr := w.redis.SIsMember(ctx, "asynq:queues", "upload").Result()
+		return len(active) == 0 && named, fmt.Sprint(active, err, named, nameErr)
+	})
+	w.startWorker()
+	w.untilStatus(60*time.Second, p.ID, "published")
+}
+
+// What is right for trying is told to be wrong for production.
+func TestDoctorOfProduction(t *testing.T) {
+	w := newWorld(t, operated())
+	found := w.examine(doctor.Options{Production: true}, map[string]string{
+		"OPERATOR_PASSWORD": "short", "WEBHOOK_ALLOW_PRIVATE_HOSTS": "true", "TIKTOK_WEBHOOK_PLAIN_SIGNATURE": "true", "LOG_LEVEL": "debug",
+	})
+	for level, texts := range map[doctor.Level][]string{
+		doctor.Bad: {
+			"PUBLIC_URL is http://127.0.0.1", "OPERATOR_PASSWORD is short", "MEDIA_ALLOW_PRIVATE_HOSTS lets", "WEBHOOK_ALLOW_PRIVATE_HOSTS lets",
+			"TIKTOK_API_URL does not lead", "FACEBOOK_GRAPH_URL does not lead",
+		},
+		doctor.Warn: {"TIKTOK_WEBHOOK_PLAIN_SIGNATURE takes", "LOG_LEVEL is debug", "files are kept in a folder", "verify token"},
+	} {
+		for _, text := range texts {
+			wantFound(t, found, level, "settings", text)
+		}
+	}
+	for _, f := range found {
+		if strings.Contains(f.What+f.Do, "short\"") || strings.Contains(f.What, encryptionKey) {
+			t.Errorf("a secret is told: %+v", f)
+		}
+	}
+	wantFound(t, w.examine(doctor.Options{Production: true}, map[string]string{"OPERATOR_PASSWORD": ""}), doctor.Warn, "settings", "no operator password")
+}
