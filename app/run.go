@@ -12,6 +12,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"socialqueue/config"
+	"socialqueue/jobs"
 	"socialqueue/observe"
 )
 
@@ -59,6 +60,7 @@ func Main(role config.Role, name string, build func(context.Context, config.Conf
 		return exitUsage
 	}
 	log := observe.NewLogger(name, cfg.LogLevel, cfg.LogFormat, os.Stderr)
+	jobs.LogRedis(log)
 	ctx, cancel := context.WithTimeout(context.Background(), connectTimeout)
 	defer cancel()
 	if observe.Tracing(os.Getenv) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
+	"github.com/sirupsen/logrus"
 
 	"socialqueue/config"
 )
@@ -53,6 +54,17 @@ func connect(mode config.RedisMode, opts *redis.UniversalOptions) redis.Universa
 	cluster := opts.Cluster()
 	cluster.ClusterStateReloadInterval = clusterLook
 	return redis.NewClusterClient(cluster)
+}
+
+// LogRedis has the Redis client write into a log what it would write to standard error,
+// in a form of its own. It says little that we do not say ourselves.
+func LogRedis(log logrus.FieldLogger) { redis.SetLogger(redisLog{log}) }
+
+type redisLog struct{ log logrus.FieldLogger }
+
+// Printf implements the client's logger.
+func (l redisLog) Printf(_ context.Context, format string, args ...any) {
+	l.log.WithField("action", "redis").Debugf(format, args...)
 }
 
 // settleHook makes sure that the end of a task reaches Redis.
