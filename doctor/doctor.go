@@ -67,6 +67,8 @@ type doctor struct {
 	Options
 	check string
 	found []Finding
+	// oldSchema: the database has not what most checks ask for.
+	oldSchema bool
 }
 
 // checkTime bounds each check.
@@ -75,22 +77,31 @@ const checkTime = time.Minute
 // Examine looks at everything. A check that cannot be made is a finding too.
 func Examine(ctx context.Context, deps Deps, opts Options) []Finding {
 	d := &doctor{Deps: deps, Options: opts}
-	for _, c := range []struct {
-		name string
-		look func(context.Context) error
-	}{
+	d.all(ctx, []check{
 		{"database", d.database}, {"clock", d.clocks}, {"redis", d.redis}, {"workers", d.workers}, {"scheduler", d.scheduler},
-		{"queues", d.queues}, {"orphans", d.orphans}, {"archive", d.archive}, {"posts", d.posts}, {"tasks", d.tasks}, {"stuck", d.stuck},
-		{"uncertain", d.uncertain}, {"accounts", d.accounts}, {"secrets", d.secrets}, {"media", d.media}, {"endpoints", d.endpoints}, {"pauses", d.pauses},
-	} {
-		d.run(ctx, c.name, c.look)
+		{"queues", d.queues}, {"orphans", d.orphans}, {"archive", d.archive}, {"media", d.media},
+	})
+	if !d.oldSchema {
+		d.all(ctx, []check{
+			{"posts", d.posts}, {"tasks", d.tasks}, {"stuck", d.stuck}, {"uncertain", d.uncertain}, {"accounts", d.accounts}, {"secrets", d.secrets},
+			{"endpoints", d.endpoints}, {"pauses", d.pauses},
+		})
 	}
 	if opts.Production {
-		d.run(ctx, "settings", d.settings)
-		d.run(ctx, "durability", d.durability)
-		d.run(ctx, "connections", d.connections)
+		d.all(ctx, []check{{"settings", d.settings}, {"durability", d.durability}, {"connections", d.connections}})
 	}
 	return d.found
+}
+
+type check struct {
+	name string
+	look func(context.Context) error
+}
+
+func (d *doctor) all(ctx context.Context, checks []check) {
+	for _, c := range checks {
+		d.run(ctx, c.name, c.look)
+	}
 }
 
 func (d *doctor) run(ctx context.Context, name string, look func(context.Context) error) {

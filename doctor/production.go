@@ -85,13 +85,21 @@ func (d *doctor) durability(ctx context.Context) error {
 	}
 	for _, n := range nodes {
 		if !n.AppendOnly {
-			d.warn("set appendonly yes", "Redis %s begins empty after a restart; the sweep rebuilds it, which takes time", n.Addr)
+			d.warn("set appendonly yes", "Redis begins empty after a restart%s; the sweep rebuilds it, which takes time", at(n.Addr))
 		}
 	}
 	if len(d.found) == before {
 		d.ok("Postgres and Redis write to disk. Whether there are backups, and whether they can be restored, is not seen from here: try it")
 	}
 	return nil
+}
+
+// at names a node of several.
+func at(addr string) string {
+	if addr == "" {
+		return ""
+	}
+	return " of " + addr
 }
 
 // connections looks whether Postgres takes as many as the processes may open.
@@ -110,9 +118,9 @@ func (d *doctor) connections(ctx context.Context) error {
 	}
 	need := workers*d.WorkerConns + 2*d.ProcessConns
 	if need > most {
-		d.warn("raise max_connections, or put PgBouncer in between", "the %d workers, an api and a scheduler may open %d connections to Postgres, which takes %d", workers, need, most)
+		d.warn("raise max_connections, or put PgBouncer in between", "workers (%d), an api and a scheduler may open %d connections to Postgres, which takes %d", workers, need, most)
 		return nil
 	}
-	d.ok("Postgres takes %d; the %d workers, an api and a scheduler may open %d", most, workers, need)
+	d.ok("Postgres takes %d; workers (%d), an api and a scheduler may open %d", most, workers, need)
 	return nil
 }

@@ -16,7 +16,8 @@ func (d *doctor) database(ctx context.Context) error {
 		return err
 	}
 	if err := d.DB.CheckMigrated(ctx); errors.Is(err, db.ErrMigrationsMissing) {
-		d.bad("run `socialqueue migrate`, before the processes of this version start", "%s, its schema is older than this program", server.Version)
+		d.oldSchema = true
+		d.bad("run `socialqueue migrate`, before the processes of this version start", "%s, its schema is older than this program: posts and accounts are not looked at", server.Version)
 		return nil
 	} else if err != nil {
 		return err
@@ -97,7 +98,7 @@ func (d *doctor) redis(ctx context.Context) error {
 		}
 	}
 	if len(d.found) == before {
-		d.ok("Redis %s, %d that take writes, keeps what it is given", nodes[0].Version, len(nodes))
+		d.ok("Redis %s (masters: %d) keeps what it is given", nodes[0].Version, len(nodes))
 	}
 	return nil
 }

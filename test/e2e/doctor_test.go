@@ -161,6 +161,21 @@ func TestSchedulerRepairs(t *testing.T) {
 	w.untilStatus(60*time.Second, p.ID, "published")
 }
 
+// Before the migrations it says just that, and looks at what it can.
+func TestDoctorOfAnOldSchema(t *testing.T) {
+	w := newWorld(t, operated())
+	w.exec("DELETE FROM goose_db_version WHERE version_id = 4")
+	found := w.examine(doctor.Options{}, nil)
+	if f := wantFound(t, found, doctor.Bad, "database", "older than this program"); !strings.Contains(f.Do, "socialqueue migrate") {
+		t.Errorf("it says to do %q", f.Do)
+	}
+	for _, f := range found {
+		if f.Check == "posts" || strings.Contains(f.What, "cannot be looked at") {
+			t.Errorf("%+v", f)
+		}
+	}
+}
+
 // What is right for trying is told to be wrong for production.
 func TestDoctorOfProduction(t *testing.T) {
 	w := newWorld(t, operated())
