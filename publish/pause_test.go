@@ -58,6 +58,9 @@ func TestPausedPostsWait(t *testing.T) {
 				for _, p := range []*models.Post{before, scheduled, during} {
 					w.wantPaused(p, models.Queued)
 				}
+				if got := w.post(scheduled); got.Fence != 0 {
+					t.Errorf("what came due in the pause was run %d times to find that out", got.Fence)
+				}
 				if n := w.sim.CountCalls(sandbox.OpTikTokInit); n != 0 || w.queue.len() != 0 {
 					t.Errorf("%d uploads were begun, %d tasks are in Asynq", n, w.queue.len())
 				}
