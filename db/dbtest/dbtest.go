@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"database/sql"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -32,15 +33,43 @@ func Each(t *testing.T, test func(t *testing.T, d *db.DB)) {
 // SQLite makes a database file that ends with the test.
 func SQLite(t testing.TB) *db.DB {
 	t.Helper()
-	d, err := db.OpenSQLite(t.Context(), filepath.Join(t.TempDir(), "test.db"))
+	file := filepath.Join(t.TempDir(), "test.db")
+	empty, err := migratedFile(t)
+	if err == nil {
+		err = os.WriteFile(file, empty, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := db.OpenSQLite(t.Context(), file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { closeDB(t, d) })
-	if _, err := d.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
 	return d
+}
+
+// migratedFile migrates one SQLite database per test process; the others are its
+// copies.
+func migratedFile(t testing.TB) ([]byte, error) {
+	templates.Lock()
+	defer templates.Unlock()
+	if templates.file != nil {
+		return templates.file, nil
+	}
+	name := filepath.Join(t.TempDir(), "template.db")
+	d, err := db.OpenSQLite(t.Context(), name)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := d.Migrate(t.Context()); err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	if err := d.Close(); err != nil {
+		return nil, err
+	}
+	templates.file, err = os.ReadFile(name)
+	return templates.file, err
 }
 
 // Postgres makes a database on the server of TEST_DATABASE_URL that ends with
@@ -82,6 +111,7 @@ func PostgresURL(t testing.TB) string {
 var templates struct {
 	sync.Mutex
 	name string
+	file []byte
 }
 
 // migratedTemplate migrates one database per test process; the others are its
