@@ -63,7 +63,7 @@ func askNode(ctx context.Context, client redis.Cmdable) (RedisNode, error) {
 	}
 	info := infoOf(text)
 	number := func(name string) int64 {
-		value, _ := strconv.ParseInt(info[name], 10, 64) //nolint:errcheck // what is not told counts as 0
+		value, _ := strconv.ParseInt(info[name], 10, 64) // what is not told counts as 0
 		return value
 	}
 	n.Version, n.Policy, n.Used, n.Max, n.Evicted = info["redis_version"], info["maxmemory_policy"], number("used_memory"), number("maxmemory"), number("evicted_keys")
