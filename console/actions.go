@@ -53,7 +53,7 @@ func (c *Console) act(w http.ResponseWriter, r *http.Request, do func(context.Co
 		return
 	}
 	name, _, _ := r.BasicAuth()
-	did, err := do(publish.WithActor(r.Context(), "operator "+name), r)
+	did, err := do(publish.WithActor(r.Context(), name), r)
 	if err != nil {
 		c.trouble(w, r, err)
 		return

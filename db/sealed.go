@@ -35,6 +35,10 @@ func (r *sealedRow) endpoint() *models.WebhookEndpoint { return &models.WebhookE
 
 const accountColumns = ", user_id, provider, provider_account_id"
 
+// Lasts reports whether it holds what is needed as long as its row is there, as tokens
+// are; the others are of use until a post has ended.
+func (c SealedColumn) Lasts() bool { return c.table != "posts" && c.table != "ledger" }
+
 // SealedColumns are all there are.
 var SealedColumns = []SealedColumn{
 	{"oauth_accounts", models.ColumnAccessToken, accountColumns, true, func(r *sealedRow) string { return r.account().SealedIn(models.ColumnAccessToken) }},

@@ -45,7 +45,7 @@ func (s *Service) RotateKeys(ctx context.Context, progress func(Rotation)) (Rota
 	}
 }
 
-// Secrets tells how the stored secrets are.
+// Secrets tells how the stored secrets are that last.
 type Secrets struct {
 	// All counts them, Old those that are not under the first key.
 	All, Old int
@@ -53,25 +53,34 @@ type Secrets struct {
 	Unreadable map[string]int
 }
 
-// CheckSecrets opens every stored secret, and forgets it.
+// CheckSecrets opens every stored secret that lasts, and forgets it.
 func (s *Service) CheckSecrets(ctx context.Context) (Secrets, error) {
 	found := Secrets{Unreadable: map[string]int{}}
 	for _, column := range db.SealedColumns {
-		for after := ""; ; {
-			batch, err := s.DB.SealedOtherwise(ctx, column, "", after, rotateBatch)
-			if err != nil {
-				return found, err
-			}
-			for _, sealed := range batch {
-				s.checkSecret(sealed, &found)
-				after = sealed.ID
-			}
-			if len(batch) < rotateBatch {
-				break
-			}
+		if !column.Lasts() {
+			continue
+		}
+		if err := s.checkColumn(ctx, column, &found); err != nil {
+			return found, err
 		}
 	}
 	return found, nil
+}
+
+func (s *Service) checkColumn(ctx context.Context, column db.SealedColumn, found *Secrets) error {
+	for after := ""; ; {
+		batch, err := s.DB.SealedOtherwise(ctx, column, "", after, rotateBatch)
+		if err != nil {
+			return err
+		}
+		for _, sealed := range batch {
+			s.checkSecret(sealed, found)
+			after = sealed.ID
+		}
+		if len(batch) < rotateBatch {
+			return nil
+		}
+	}
 }
 
 func (s *Service) checkSecret(sealed db.Sealed, found *Secrets) {

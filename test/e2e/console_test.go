@@ -115,11 +115,11 @@ func TestConsole(t *testing.T) {
 	w.untilStatus(20*time.Second, refused.ID, "failed")
 	wantText(t, w.looks("/console"), "PUBLISH_FAILED on TikTok")
 	wantText(t, w.looks("/console/posts?status=failed&platform=tiktok"), refused.ID, "Run the 1 failed and missed posts of this page again")
-	wantText(t, w.does("/console/posts/"+refused.ID+"/retry", url.Values{}), "The post runs again.", "run again by operator operator")
+	wantText(t, w.does("/console/posts/"+refused.ID+"/retry", url.Values{}), "The post runs again.", "run again by operator")
 	w.untilStatus(20*time.Second, refused.ID, "published")
 
 	page = w.does("/console/pause", url.Values{"scope": {tt.lane}, "reason": {"its owner asked"}})
-	wantText(t, page, "Paused.", tt.lane+" is paused", "by operator operator: its owner asked")
+	wantText(t, page, "Paused.", tt.lane+" is paused", "by operator: its owner asked")
 	held := w.accept(tt, video(tt, clip, "held"))
 	w.untilDeferred(held.ID, "paused")
 	wantText(t, w.looks("/console/posts/"+held.ID), "Waits: an operator&#39;s pause keeps it back")
@@ -127,7 +127,7 @@ func TestConsole(t *testing.T) {
 	w.untilStatus(20*time.Second, held.ID, "published")
 
 	later := w.accept(tt, video(tt, clip, "not at all").with(fields{"publish_at": time.Now().Add(time.Hour)}))
-	wantText(t, w.does("/console/posts/"+later.ID+"/cancel", url.Values{}), "canceled withdrawn", "canceled by operator operator")
+	wantText(t, w.does("/console/posts/"+later.ID+"/cancel", url.Values{}), "canceled withdrawn", "canceled by operator")
 	wantText(t, w.looks("/console/posts?q="+later.ID), "With the id "+later.ID)
 	wantText(t, w.looks("/console/accounts"), "TikTok "+fmt.Sprint(tt.id), "active")
 	wantText(t, w.looks(fmt.Sprintf("/console/accounts/instagram/%d", ig.id)), "Live in the last 24 h 1", lost.ID)
