@@ -73,9 +73,7 @@ var troubles = []trouble{
 	{
 		name: "Redis loses everything while a post waits", alerts: []string{"RedisLostTasks"}, beside: []string{"NoWorker"},
 		start: func(w *world) func() {
-			id := w.post("/api/instagram/publish", map[string]any{
-				"account_id": w.instagram.id, "media_id": w.still, "caption": "later", "media_type": "IMAGE", "publish_at": time.Now().Add(time.Minute),
-			})
+			id := w.postLater(time.Minute) // which is near enough to be in Redis
 			w.must(w.redis.FlushDB(w.t.Context()).Err())
 			return func() { w.call("DELETE", "/api/posts/"+id, nil, nil) }
 		},
@@ -183,8 +181,8 @@ func (w *world) redeliverAll() {
 // meets one trouble after the other.
 func TestAlerts(t *testing.T) {
 	w := newWorld(t)
-	began := time.Now()
 	p := startPrometheus(t, freeAddr(t), password, w.addrs)
+	began := time.Now()
 	w.work(p)
 	if fired := p.fired(began); len(fired) > 0 {
 		t.Fatalf("all is well, and %q fired", fired)
@@ -200,9 +198,10 @@ func TestAlerts(t *testing.T) {
 }
 
 // work is a bit of everything: posts to both platforms, of which the app is told and
-// TikTok tells, a comment, and a refresh.
+// TikTok tells, a post that waits, a comment, and a refresh.
 func (w *world) work(p *server) {
 	w.t.Helper()
+	w.postLater(24 * time.Hour)
 	w.tiktokAccount(2 * time.Second)
 	for _, id := range []string{w.postVideo(), w.postPicture(), w.postVideo(), w.postPicture()} {
 		w.untilStatus(id, "published")

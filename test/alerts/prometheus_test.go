@@ -102,6 +102,12 @@ func startPrometheus(t *testing.T, addr, password string, processes map[string]s
 		_, err := s.get("/-/ready")
 		return err == nil, fmt.Sprint(err)
 	})
+	// It looks for its targets for five seconds first, which is longer than shortFor:
+	// until then it knows of no scheduler.
+	until(t, 30*time.Second, "Prometheus sees every process", func() (bool, string) {
+		up, firing := s.query("job", "up == 1"), s.firing()
+		return len(up) == len(processes) && len(firing) == 0, fmt.Sprint(up, firing)
+	})
 	return s
 }
 

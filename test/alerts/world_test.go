@@ -270,7 +270,7 @@ func (w *world) connect(in oauth.Import) int64 {
 	return id
 }
 
-// postVideo and postPicture post at once.
+// postVideo posts a video to TikTok, at once.
 func (w *world) postVideo() (id string) {
 	w.t.Helper()
 	return w.post("/api/tiktok/upload", map[string]any{
@@ -278,10 +278,14 @@ func (w *world) postVideo() (id string) {
 	})
 }
 
-func (w *world) postPicture() (id string) {
+// postPicture posts a picture to Instagram, at once.
+func (w *world) postPicture() (id string) { return w.postLater(0) }
+
+// postLater posts a picture to Instagram, at its time.
+func (w *world) postLater(in time.Duration) (id string) {
 	w.t.Helper()
 	return w.post("/api/instagram/publish", map[string]any{
-		"account_id": w.instagram.id, "media_id": w.still, "caption": "a picture", "media_type": "IMAGE",
+		"account_id": w.instagram.id, "media_id": w.still, "caption": "a picture", "media_type": "IMAGE", "publish_at": time.Now().Add(in),
 	})
 }
 
