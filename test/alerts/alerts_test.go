@@ -166,14 +166,10 @@ func (w *world) forgeWebhook() {
 // redeliverAll has everything delivered now that waits.
 func (w *world) redeliverAll() {
 	w.t.Helper()
-	var endpoints struct{ Endpoints []struct{ ID string } }
-	w.call("GET", "/api/webhook-endpoints", nil, &endpoints)
-	for _, e := range endpoints.Endpoints {
-		var list struct{ Deliveries []struct{ ID string } }
-		w.call("GET", "/api/webhook-endpoints/"+e.ID+"/deliveries?status=pending", nil, &list)
-		for _, d := range list.Deliveries {
-			w.call("POST", "/api/webhook-deliveries/"+d.ID+"/redeliver", nil, nil)
-		}
+	var list struct{ Deliveries []struct{ ID int64 } }
+	w.call("GET", "/api/webhook-endpoints/"+w.endpoint.id+"/deliveries?status=pending", nil, &list)
+	for _, d := range list.Deliveries {
+		w.call("POST", fmt.Sprintf("/api/webhook-deliveries/%d/redeliver", d.ID), nil, nil)
 	}
 }
 

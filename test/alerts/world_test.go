@@ -247,7 +247,9 @@ func (w *world) connectApp() {
 	}), ig.IGID}
 	w.clip, w.still = w.upload("video/mp4", sample.Video), w.upload("image/jpeg", sample.Picture)
 	w.endpoint = newEndpoint(w.t)
-	w.call("POST", "/api/webhook-endpoints", map[string]any{"url": w.endpoint.url}, nil)
+	var made struct{ ID string }
+	w.call("POST", "/api/webhook-endpoints", map[string]any{"url": w.endpoint.url}, &made)
+	w.endpoint.id = made.ID
 }
 
 // tiktokAccount connects one whose access token lives that long. It is refreshed when
@@ -373,6 +375,7 @@ func (w *world) send(req *http.Request, v any) []byte {
 
 // endpoint is the app's own server, which is told of events.
 type endpoint struct {
+	id     string
 	url    string
 	broken atomic.Bool
 	told   atomic.Int64
