@@ -22,9 +22,10 @@ type Gauge struct {
 type Source func(context.Context) ([]Gauge, error)
 
 const (
-	// askTimeout bounds the asking of all sources, and askEvery spaces it: whoever
-	// looks more often sees what was asked before.
-	askTimeout = 5 * time.Second
+	// askTimeout bounds the asking of all sources, so that who looks gets an answer: an
+	// operators' server cuts one off after five seconds, and Prometheus waits for ten.
+	// askEvery spaces it: whoever looks more often sees what was asked before.
+	askTimeout = 3 * time.Second
 	askEvery   = 5 * time.Second
 )
 

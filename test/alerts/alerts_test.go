@@ -191,6 +191,7 @@ func TestAlerts(t *testing.T) {
 	for _, trouble := range troubles {
 		w.meet(p, trouble)
 	}
+	w.checkMetrics() // now that most of what can be counted was
 }
 
 // work is a bit of everything: posts to both platforms, of which the app is told and

@@ -15,13 +15,11 @@ func TestRules(t *testing.T) {
 	}
 }
 
-// What it says of the metrics of each process, when that has done some work.
-func TestMetrics(t *testing.T) {
-	w := newWorld(t)
-	w.work(startPrometheus(t, freeAddr(t), password, w.addrs))
+// checkMetrics asks it about what each process shows.
+func (w *world) checkMetrics() {
+	w.t.Helper()
 	for name := range w.addrs {
-		shown := w.metrics(name)
-		t.Run(name, func(t *testing.T) { run(t, shown, "check", "metrics") })
+		run(w.t, w.metrics(name), "check", "metrics")
 	}
 }
 
