@@ -29,18 +29,18 @@ const (
 
 var (
 	forLine   = regexp.MustCompile(`(?m)^( +for: ).+$`)
-	ranges    = regexp.MustCompile(`\[\d+[smhd]\]`)
+	ranges    = regexp.MustCompile(`(\[|offset )\d+[smhd]\b`)
 	threshold = regexp.MustCompile(`(> )(\d+)\b`)
 	alertName = regexp.MustCompile(`(?m)^ +- alert: (\w+)$`)
 	ourMetric = regexp.MustCompile(`\bsocialqueue_[a-z0-9_]+`)
 )
 
 // shorten makes the rules quick enough to be watched. It changes times and nothing
-// else: every `for` becomes shortFor, every range [5m] shortRange, and a threshold of
-// a minute or more a twelfth of it. The ten seconds of PostsLate stay ten.
+// else: every `for` becomes shortFor, every range [5m] and offset shortRange, and a
+// threshold of a minute or more a twelfth of it. The ten seconds of PostsLate stay ten.
 func shorten(rules string) string {
 	rules = forLine.ReplaceAllString(rules, "${1}"+shortFor)
-	rules = ranges.ReplaceAllString(rules, "["+shortRange+"]")
+	rules = ranges.ReplaceAllString(rules, "${1}"+shortRange)
 	return threshold.ReplaceAllStringFunc(rules, func(comparison string) string {
 		n, err := strconv.Atoi(threshold.FindStringSubmatch(comparison)[2])
 		if err != nil || n < timesBegin {
