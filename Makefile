@@ -42,7 +42,7 @@ build: ## build the four binaries into bin/
 
 ##@ Test
 
-.PHONY: test test-unit test-integration test-e2e browser node race crash bench fuzz cover
+.PHONY: test test-unit test-integration test-e2e browser node alerts race crash bench fuzz cover
 test: ## every test, on a real PostgreSQL and Redis
 	$(WITH_SERVICES) $(TEST) ./...
 
@@ -62,6 +62,9 @@ node: ## webhooks verified by the Standard Webhooks library of Node.js; needs no
 	@command -v node >/dev/null && command -v npm >/dev/null || { echo "node and npm are needed: install Node.js 18 or later"; exit 1; }
 	cd test/node && npm ci --no-audit --no-fund
 	$(TEST) -tags node ./test/node
+
+alerts: ## each alert fires once, in a real Prometheus, while what it watches is broken; needs prometheus and promtool
+	$(WITH_SERVICES) $(TEST) -tags alerts ./test/alerts
 
 # SQLite, which is C translated to Go, is not watched: it is not ours, and takes
 # several times as long under the detector.
@@ -96,9 +99,10 @@ vet:
 	go vet ./...
 	go vet -tags browser ./test/browser
 	go vet -tags node ./test/node
+	go vet -tags alerts ./test/alerts
 
 lint: ## run the linters of .golangci.yml (the first run builds golangci-lint: two minutes)
-	go run $(GOLANGCI_LINT) run --build-tags browser,node
+	go run $(GOLANGCI_LINT) run --build-tags browser,node,alerts
 
 vuln: ## look for known vulnerabilities that the code can reach (needs vuln.go.dev)
 	scripts/vuln $(GOVULNCHECK)

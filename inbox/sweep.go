@@ -8,6 +8,7 @@ import (
 
 	"socialqueue/db"
 	"socialqueue/models"
+	"socialqueue/observe"
 	"socialqueue/publish"
 )
 
@@ -62,7 +63,7 @@ func (s *Service) attend(ctx context.Context, e *models.WebhookEvent) error {
 		}
 		e.Fence++
 	}
-	s.Metrics.Repaired("webhook_event", 1)
+	s.Metrics.Repaired(observe.RepairWebhookEvent, 1)
 	return s.Queue.EnqueueWebhook(ctx, e)
 }
 

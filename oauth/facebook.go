@@ -8,6 +8,7 @@ import (
 
 	"socialqueue/db"
 	"socialqueue/models"
+	"socialqueue/observe"
 	"socialqueue/platform/instagram"
 	"socialqueue/secrets"
 )
@@ -109,7 +110,7 @@ func (s *Service) storeProlonged(ctx context.Context, login *models.OAuthAccount
 	if err := s.endRefresh(ctx, end); err != nil {
 		return err
 	}
-	s.Metrics.Refreshed(string(login.Provider), "refreshed")
+	s.Metrics.Refreshed(string(login.Provider), observe.RefreshDone)
 	s.warnAhead(ctx, login, login.ReconnectBy, now)
 	s.logOf(ctx, login).WithField("action", "token:refresh").Info("the Facebook login was prolonged")
 	return nil
@@ -130,7 +131,7 @@ func (s *Service) prolongFailed(ctx context.Context, login *models.OAuthAccount,
 	if err := s.endRefresh(ctx, end); err != nil {
 		return err
 	}
-	s.Metrics.Refreshed(string(login.Provider), "put_off")
+	s.Metrics.Refreshed(string(login.Provider), observe.RefreshPutOff)
 	s.tellFailure(ctx, login, cause)
 	return &LaterError{In: wait, Err: cause}
 }
@@ -148,7 +149,7 @@ func (s *Service) loginEnded(ctx context.Context, login *models.OAuthAccount) er
 	if err != nil {
 		return err
 	}
-	s.Metrics.Refreshed(string(login.Provider), "login_ended")
+	s.Metrics.Refreshed(string(login.Provider), observe.RefreshLoginEnded)
 	s.logOf(ctx, login).WithField("reason", reason).Warn("a Facebook login has ended")
 	accounts, err := s.DB.InstagramAccountsOf(ctx, login.ID)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"socialqueue/db"
 	"socialqueue/models"
+	"socialqueue/observe"
 	"socialqueue/platform"
 	"socialqueue/platform/tiktok"
 	"socialqueue/secrets"
@@ -201,7 +202,7 @@ func (s *Service) storeGrant(ctx context.Context, a *models.OAuthAccount, grant 
 		s.logOf(ctx, a).WithError(err).Error("a refreshed token could not be stored; the account may have to be connected again when its old one ends")
 		return err
 	}
-	s.Metrics.Refreshed(string(a.Provider), "refreshed")
+	s.Metrics.Refreshed(string(a.Provider), observe.RefreshDone)
 	s.warnAhead(ctx, a, tokens.ReconnectBy, now)
 	s.logOf(ctx, a).WithField("action", "token:refresh").Info("the tokens were refreshed")
 	return nil
@@ -294,7 +295,7 @@ func (s *Service) refreshFailed(ctx context.Context, a *models.OAuthAccount, cau
 	if err != nil && !errors.Is(err, db.ErrStale) {
 		return err
 	}
-	s.Metrics.Refreshed(string(a.Provider), "put_off")
+	s.Metrics.Refreshed(string(a.Provider), observe.RefreshPutOff)
 	s.tellFailure(ctx, a, cause)
 	return &LaterError{In: wait, Err: cause}
 }
@@ -338,7 +339,7 @@ func (s *Service) reauthorize(ctx context.Context, a *models.OAuthAccount, e db.
 	case err != nil:
 		return err
 	}
-	s.Metrics.Refreshed(string(e.Platform), "dead")
+	s.Metrics.Refreshed(string(e.Platform), observe.RefreshDead)
 	log := s.logOf(ctx, a).WithFields(map[string]any{"account_id": e.AccountID, "reason": e.Reason})
 	log.Warn("the account needs to be connected again; its posts wait")
 	err = db.Persist(ctx, persistFor, func(ctx context.Context) error { return s.DB.PutOff(ctx, e, until, now) }, nil)

@@ -22,9 +22,10 @@ type Gauge struct {
 type Source func(context.Context) ([]Gauge, error)
 
 const (
-	// askTimeout bounds the asking of all sources, and askEvery spaces it: whoever
-	// looks more often sees what was asked before.
-	askTimeout = 5 * time.Second
+	// askTimeout bounds the asking of all sources, so that who looks gets an answer: an
+	// operators' server cuts one off after five seconds, and Prometheus waits for ten.
+	// askEvery spaces it: whoever looks more often sees what was asked before.
+	askTimeout = 3 * time.Second
 	askEvery   = 5 * time.Second
 )
 
@@ -60,25 +61,39 @@ func (a *asker) Collect(out chan<- prometheus.Metric) {
 	}
 }
 
+// ask asks all sources at once: one that hangs takes no other one's time.
 func (a *asker) ask() []prometheus.Metric {
 	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
 	defer cancel()
-	var shown []prometheus.Metric
+	var (
+		asking sync.WaitGroup
+		mu     sync.Mutex
+		shown  []prometheus.Metric
+	)
 	for name, source := range a.sources {
-		up := 1.0
-		gauges, err := source(ctx)
-		if err != nil {
-			a.log.WithField("source", name).WithError(err).Warn("numbers for the metrics could not be had")
-			gauges, up = nil, 0
-		}
-		gauges = append(gauges, Gauge{
-			Name: "collected", Help: "Whether what is asked for at each look could be had.", Labels: []string{"source", name}, Value: up,
+		asking.Go(func() {
+			gauges := a.askOne(ctx, name, source)
+			mu.Lock()
+			defer mu.Unlock()
+			for _, g := range gauges {
+				shown = append(shown, g.metric())
+			}
 		})
-		for _, g := range gauges {
-			shown = append(shown, g.metric())
-		}
 	}
+	asking.Wait()
 	return shown
+}
+
+func (a *asker) askOne(ctx context.Context, name string, source Source) []Gauge {
+	up := 1.0
+	gauges, err := source(ctx)
+	if err != nil {
+		a.log.WithField("source", name).WithError(err).Warn("numbers for the metrics could not be had")
+		gauges, up = nil, 0
+	}
+	return append(gauges, Gauge{
+		Name: "collected", Help: "Whether what is asked for at each look could be had.", Labels: []string{"source", name}, Value: up,
+	})
 }
 
 func (g Gauge) metric() prometheus.Metric {

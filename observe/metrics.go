@@ -9,6 +9,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"socialqueue/models"
 )
 
 // Metrics is what a process counts. No label names an account, a post or a task.
@@ -35,6 +37,30 @@ const (
 	WebhookStored    = "stored"
 	WebhookDuplicate = "duplicate"
 	WebhookRefused   = "refused"
+)
+
+// What can come of a refresh of tokens.
+const (
+	RefreshDone = "refreshed"
+	// RefreshPutOff: it is tried again, nobody refused for good.
+	RefreshPutOff = "put_off"
+	// RefreshDead: the platform refused an account for good.
+	RefreshDead = "dead"
+	// RefreshLoginEnded: a Facebook login ended whose accounts live on.
+	RefreshLoginEnded = "login_ended"
+)
+
+// What the sweeps mend.
+const (
+	RepairRefill       = "redis_refill"
+	RepairPost         = "post"
+	RepairWebhookEvent = "webhook_event"
+)
+
+// Whether an app was told.
+const (
+	notifyDelivered = "delivered"
+	notifyFailed    = "failed"
 )
 
 var (
@@ -83,7 +109,35 @@ func NewMetrics() *Metrics {
 		m.webhooks, m.webhookSeconds, m.notifySeconds, m.callSeconds, m.lateness, m.posts, m.taskSeconds, m.taskWait, m.connects, m.refreshes,
 		m.repairs, m.ticks, m.requests, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
+	m.zero()
 	return m
+}
+
+// zero shows from the start what alerts watch the growth of. Prometheus sees no growth
+// in a series that is new with it: the posts that a worker begins late after an outage,
+// or the first accounts that die, would count for nothing.
+func (m *Metrics) zero() {
+	for platform, kinds := range map[models.Platform][]models.Kind{models.TikTok: {models.Video}, models.Instagram: {models.Image, models.Reel}} {
+		p := string(platform)
+		m.lateness.WithLabelValues(p)
+		for _, kind := range kinds {
+			for _, end := range []models.Status{models.Published, models.Delivered, models.Failed, models.Missed, models.Canceled} {
+				m.posts.WithLabelValues(p, string(kind), string(end))
+			}
+		}
+		for _, outcome := range []string{WebhookStored, WebhookDuplicate, WebhookRefused} {
+			m.webhooks.WithLabelValues(p, outcome)
+		}
+		for _, outcome := range []string{RefreshDone, RefreshPutOff, RefreshDead, RefreshLoginEnded} {
+			m.refreshes.WithLabelValues(p, outcome)
+		}
+	}
+	for _, outcome := range []string{notifyDelivered, notifyFailed} {
+		m.notifySeconds.WithLabelValues(outcome)
+	}
+	for _, kind := range []string{RepairRefill, RepairPost, RepairWebhookEvent} {
+		m.repairs.WithLabelValues(kind)
+	}
 }
 
 // Database shows the pool of connections too.
@@ -142,9 +196,9 @@ func (m *Metrics) WebhookSettled(platform, status string, after time.Duration) {
 
 // NotifyTried notes a try to tell an app.
 func (m *Metrics) NotifyTried(delivered bool, took time.Duration) {
-	outcome := "delivered"
+	outcome := notifyDelivered
 	if !delivered {
-		outcome = "failed"
+		outcome = notifyFailed
 	}
 	m.notifySeconds.WithLabelValues(outcome).Observe(took.Seconds())
 }
@@ -179,12 +233,12 @@ func (m *Metrics) Connected(platform, outcome string) {
 	m.connects.WithLabelValues(platform, outcome).Inc()
 }
 
-// Refreshed counts a refresh of tokens.
+// Refreshed counts a refresh of tokens; outcome is one of the constants Refresh….
 func (m *Metrics) Refreshed(platform, outcome string) {
 	m.refreshes.WithLabelValues(platform, outcome).Inc()
 }
 
-// Repaired counts what the sweep mended.
+// Repaired counts what a sweep mended; kind is one of the constants Repair….
 func (m *Metrics) Repaired(kind string, n int) { m.repairs.WithLabelValues(kind).Add(float64(n)) }
 
 // Ticked notes that a scheduler came around to a tick.

@@ -8,6 +8,7 @@ import (
 
 	"socialqueue/db"
 	"socialqueue/models"
+	"socialqueue/observe"
 )
 
 // Sweep finds posts that should have a task in Asynq and have none, or a dead
@@ -89,7 +90,7 @@ func (s *Service) refill(ctx context.Context) error {
 			break
 		}
 	}
-	s.Metrics.Repaired("redis_refill", refilled)
+	s.Metrics.Repaired(observe.RepairRefill, refilled)
 	if refilled > 0 {
 		s.Log.WithField("posts", refilled).Warn("Redis had lost its tasks; all are enqueued again")
 	}
@@ -127,7 +128,7 @@ func (s *Service) attend(ctx context.Context, p *models.Post) error {
 		task.Fence = p.Fence
 	}
 	if state != TaskPending {
-		s.Metrics.Repaired("post", 1)
+		s.Metrics.Repaired(observe.RepairPost, 1)
 		s.Log.WithFields(map[string]any{"post_id": p.ID, "fence": p.Fence, "was": state.String()}).Info("the sweep enqueued a post that had no live task")
 	}
 	if err := s.Queue.Enqueue(ctx, task); err != nil {

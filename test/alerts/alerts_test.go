@@ -1,0 +1,262 @@
+//go:build alerts
+
+package alerts
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hibiken/asynq"
+
+	"socialqueue/jobs"
+	"socialqueue/sandbox"
+)
+
+// trouble is something that breaks.
+type trouble struct {
+	name string
+	// alerts are those that watch it: each of them fires while it lasts.
+	alerts []string
+	// after are those that fire when it is over, because of what it left behind.
+	after []string
+	// beside are those that may fire too, as the same trouble can be seen elsewhere.
+	beside []string
+	// start breaks it and returns how to mend it.
+	start func(w *world) (mend func())
+}
+
+var troubles = []trouble{
+	{name: "the only worker stops", alerts: []string{"NoWorker"}, start: func(w *world) func() {
+		w.stopWorker()
+		return w.startWorker
+	}},
+	{
+		name: "the queue of uploads is paused while a post is due", alerts: []string{"QueuePaused", "QueueStuck", "PostsOverdue"}, after: []string{"PostsLate"},
+		start: func(w *world) func() {
+			w.queue("upload", "pause")
+			id := w.postVideo()
+			return func() {
+				w.queue("upload", "resume")
+				w.untilStatus(id, "published")
+			}
+		},
+	},
+	{
+		name: "the queue of webhooks is paused while an event comes", alerts: []string{"WebhooksWaiting"}, beside: []string{"QueuePaused", "QueueStuck"},
+		start: func(w *world) func() {
+			w.queue("webhooks", "pause")
+			w.comment()
+			return func() { w.queue("webhooks", "resume") }
+		},
+	},
+	{name: "the only scheduler stops", alerts: []string{"NoScheduler"}, start: func(w *world) func() {
+		w.stopScheduler()
+		return w.startScheduler
+	}},
+	{name: "Postgres is away", alerts: []string{"NumbersMissing"}, start: func(w *world) func() {
+		w.toPostgres.Cut()
+		return w.toPostgres.Mend
+	}},
+	{
+		// A worker that is not heard of for ten seconds counts as gone.
+		name: "Redis is away", alerts: []string{"NumbersMissing"}, beside: []string{"NoWorker"},
+		start: func(w *world) func() {
+			w.toRedis.Cut()
+			return w.toRedis.Mend
+		},
+	},
+	{
+		name: "Redis loses everything while a post waits", alerts: []string{"RedisLostTasks"}, beside: []string{"NoWorker"},
+		start: func(w *world) func() {
+			id := w.postLater(time.Minute) // which is near enough to be in Redis
+			w.must(w.redis.FlushDB(w.t.Context()).Err())
+			return func() { w.call("DELETE", "/api/posts/"+id, nil, nil) }
+		},
+	},
+	{name: "a task cannot be read", alerts: []string{"TasksArchived"}, start: func(w *world) func() {
+		const id = "unreadable"
+		_, err := asynq.NewClientFromRedisClient(w.redis).EnqueueContext(w.t.Context(), asynq.NewTask(jobs.TypeTikTokPublish, []byte("not JSON")),
+			asynq.Queue(jobs.QueuePublish), asynq.TaskID(id))
+		w.must(err)
+		return func() { w.must(w.inspector().DeleteTask(jobs.QueuePublish, id)) }
+	}},
+	{name: "TikTok answers 503", alerts: []string{"PlatformTrouble"}, start: func(w *world) func() {
+		w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokCreatorInfo, Mode: sandbox.ModeStatus, Status: http.StatusServiceUnavailable, Times: -1})
+		id := w.postVideo()
+		return func() {
+			w.sim.ClearFaults()
+			w.untilStatus(id, "published")
+		}
+	}},
+	{name: "TikTok takes no video", alerts: []string{"PostsFailing"}, start: func(w *world) func() {
+		w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokProcess, Mode: sandbox.ModeFail, Code: "file_format_check_failed", Times: -1})
+		w.untilStatus(w.postVideo(), "failed")
+		return w.sim.ClearFaults
+	}},
+	{
+		name: "Instagram's answer is lost, and what came of it cannot be read", alerts: []string{"PostsUncertain"}, beside: []string{"PlatformTrouble"},
+		start: func(w *world) func() {
+			w.sim.Script(
+				sandbox.Fault{Op: sandbox.OpInstagramPublish, Mode: sandbox.ModeReset, After: true},
+				sandbox.Fault{Op: sandbox.OpInstagramContainerStatus, Mode: sandbox.ModeStatus, Status: http.StatusServiceUnavailable, Skip: 1, Times: -1})
+			id := w.postPicture()
+			return func() {
+				w.sim.ClearFaults()
+				w.untilStatus(id, "published")
+			}
+		},
+	},
+	{name: "many people remove the app, and TikTok's word of it is lost", alerts: []string{"AccountsDying"}, start: func(w *world) func() {
+		w.sim.SetTikTokWebhook("")
+		for range 8 {
+			w.sim.InvalidateTikTok(w.tiktokAccount(2 * time.Second).external)
+		}
+		return func() { w.sim.SetTikTokWebhook(w.tiktokWebhook()) }
+	}},
+	{
+		name: "TikTok refreshes no token", alerts: []string{"RefreshesPutOff"}, beside: []string{"PlatformTrouble"},
+		start: func(w *world) func() {
+			w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokRefreshToken, Mode: sandbox.ModeStatus, Status: http.StatusServiceUnavailable, Times: -1})
+			for range 3 {
+				w.tiktokAccount(2 * time.Second)
+			}
+			return w.sim.ClearFaults
+		},
+	},
+	{name: "somebody forges webhooks", alerts: []string{"WebhooksRefused"}, start: func(w *world) func() {
+		for range 25 {
+			w.forgeWebhook()
+		}
+		return func() {}
+	}},
+	{name: "the only app's endpoint answers 500", alerts: []string{"AppsNotTold"}, start: func(w *world) func() {
+		w.endpoint.broken.Store(true)
+		w.untilStatus(w.postPicture(), "published")
+		return func() {
+			w.endpoint.broken.Store(false)
+			w.redeliverAll()
+		}
+	}},
+}
+
+// comment has Instagram send an event.
+func (w *world) comment() {
+	w.sim.SendInstagram(w.sim.CommentEntry(w.instagram.external, sandbox.InstagramComment{Text: "Lovely!", Username: "ann"}))
+}
+
+// forgeWebhook sends what claims to be from TikTok and is not signed by it.
+func (w *world) forgeWebhook() {
+	w.t.Helper()
+	req := w.request("POST", "/api/webhooks/tiktok", strings.NewReader(`{"event":"post.publish.complete"}`))
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("TikTok-Signature", fmt.Sprintf("t=%d,s=%064d", time.Now().Unix(), 0))
+	resp, err := w.http.Do(req)
+	w.must(err)
+	defer resp.Body.Close()
+	if resp.StatusCode/100 != 4 {
+		w.t.Fatalf("a forged webhook is answered %s", resp.Status)
+	}
+}
+
+// redeliverAll has everything delivered now that waits.
+func (w *world) redeliverAll() {
+	w.t.Helper()
+	var list struct{ Deliveries []struct{ ID int64 } }
+	w.call("GET", "/api/webhook-endpoints/"+w.endpoint.id+"/deliveries?status=pending", nil, &list)
+	for _, d := range list.Deliveries {
+		w.call("POST", fmt.Sprintf("/api/webhook-deliveries/%d/redeliver", d.ID), nil, nil)
+	}
+}
+
+// TestAlerts has the system do its work, of which no alert may say anything, and then
+// meets one trouble after the other.
+func TestAlerts(t *testing.T) {
+	w := newWorld(t)
+	p := startPrometheus(t, freeAddr(t), password, w.addrs)
+	began := time.Now()
+	w.work(p)
+	if fired := p.fired(began); len(fired) > 0 {
+		t.Fatalf("all is well, and %q fired", fired)
+	}
+	for _, metric := range watchedMetrics(t) {
+		if len(p.query("", "count("+metric+")")) == 0 {
+			t.Errorf("all is well, and no process shows %s, which an alert watches", metric)
+		}
+	}
+	for _, trouble := range troubles {
+		w.meet(p, trouble)
+	}
+	w.checkMetrics() // now that most of what can be counted was
+}
+
+// work is a bit of everything: posts to both platforms, of which the app is told and
+// TikTok tells, a post that waits, a comment, and a refresh.
+func (w *world) work(p *server) {
+	w.t.Helper()
+	w.postLater(24 * time.Hour)
+	w.tiktokAccount(2 * time.Second)
+	for _, id := range []string{w.postVideo(), w.postPicture(), w.postVideo(), w.postPicture()} {
+		w.untilStatus(id, "published")
+	}
+	w.comment()
+	until(w.t, 30*time.Second, "the work is done and seen", func() (bool, string) {
+		told := w.endpoint.told.Load()
+		refreshed := p.query("", `sum(socialqueue_token_refreshes_total{outcome="refreshed"})`)[""]
+		heard := p.query("", `sum(socialqueue_webhooks_received_total{outcome="stored"})`)[""]
+		seen := p.query("", `count_over_time(socialqueue_collected{source="database"}[1m]) > 20`)
+		return told >= 5 && refreshed == "1" && heard >= "2" && len(seen) > 0,
+			fmt.Sprintf("told %d, refreshed %s, heard %s, seen %v", told, refreshed, heard, seen)
+	})
+}
+
+const (
+	// fireWithin and resolveWithin are generous: a busy machine is no trouble.
+	fireWithin    = 45 * time.Second
+	resolveWithin = 45 * time.Second
+)
+
+// meet breaks something, waits for the alerts that watch it, mends it, and waits until
+// nothing fires any more. An alert that has nothing to do with it may not fire.
+func (w *world) meet(p *server, tr trouble) {
+	w.t.Helper()
+	began := time.Now()
+	mend := tr.start(w)
+	w.untilFiring(p, tr.name, tr.alerts)
+	mend()
+	w.untilFiring(p, tr.name+", and that is over", tr.after)
+	mended := time.Now()
+	var firing map[string]string
+	until(w.t, resolveWithin, tr.name+" is over and no alert fires", func() (bool, string) {
+		firing = p.firing()
+		return len(firing) == 0, fmt.Sprint(firing)
+	})
+	w.t.Logf("RESOLVED  %5.1fs  %s", time.Since(mended).Seconds(), tr.name)
+	expected := slices.Concat(tr.alerts, tr.after, tr.beside)
+	for _, name := range p.fired(began) {
+		if !slices.Contains(expected, name) {
+			w.t.Errorf("%s: %s fired too, which watches something else", tr.name, name)
+		}
+	}
+}
+
+// untilFiring waits until each of the alerts has fired.
+func (w *world) untilFiring(p *server, trouble string, alerts []string) {
+	w.t.Helper()
+	began, missing := time.Now(), slices.Clone(alerts)
+	until(w.t, fireWithin, fmt.Sprintf("%s: %q fire", trouble, alerts), func() (bool, string) {
+		firing := p.firing()
+		missing = slices.DeleteFunc(missing, func(name string) bool {
+			labels, fires := firing[name]
+			if fires {
+				w.t.Logf("FIRED     %5.1fs  %-16s %s  (%s)", time.Since(began).Seconds(), name, labels, trouble)
+			}
+			return fires
+		})
+		return len(missing) == 0, fmt.Sprintf("missing are %q; firing %v", missing, slices.Sorted(maps.Keys(firing)))
+	})
+}

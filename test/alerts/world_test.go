@@ -1,0 +1,431 @@
+//go:build alerts
+
+package alerts
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+
+	"socialqueue/app"
+	"socialqueue/config"
+	"socialqueue/db"
+	"socialqueue/db/dbtest"
+	"socialqueue/jobs"
+	"socialqueue/jobs/redistest"
+	"socialqueue/models"
+	"socialqueue/oauth"
+	"socialqueue/observe"
+	"socialqueue/publish"
+	"socialqueue/sandbox"
+	"socialqueue/sandbox/sample"
+	"socialqueue/secrets"
+)
+
+const (
+	encryptionKey = "alerts-key-alerts-key-alerts-key"
+	password      = "sesame"
+	stopTimeout   = 20 * time.Second
+)
+
+// world is the whole system on servers of its own: api, worker and scheduler, each at
+// an address that it keeps, the simulated platforms, and an app that posts and is told
+// of everything.
+type world struct {
+	t    *testing.T
+	sim  *sandbox.Server
+	env  map[string]string
+	logs *logLines
+	http *http.Client
+	// addrs are where the processes answer Prometheus, by their names.
+	addrs map[string]string
+	// toPostgres and toRedis are the ways of the processes; db and redis are the test's
+	// own, which nothing breaks.
+	toPostgres, toRedis *redistest.Proxy
+	db                  *db.DB
+	redis               redis.UniversalClient
+	ring                *secrets.Keyring
+
+	stopWorker, stopScheduler func()
+
+	appID, userID int64
+	key           secrets.Secret
+	tiktok        account
+	instagram     account
+	clip, still   string
+	endpoint      *endpoint
+}
+
+// account is a connected account: its id here, and at the platform.
+type account struct {
+	id       int64
+	external string
+}
+
+// newWorld starts everything.
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{t: t, logs: &logLines{}, addrs: map[string]string{}}
+	for _, name := range []string{"api", "worker", "scheduler"} {
+		w.addrs[name] = freeAddr(t)
+	}
+	w.startPlatforms()
+	w.openServers()
+	w.startProcesses()
+	w.connectApp()
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("warnings and errors of the processes:\n%s", w.logs.troubles())
+		}
+	})
+	return w
+}
+
+func (w *world) must(err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// freeAddr finds a port that is free now: Prometheus has to know it before, and a
+// process that is started again comes back to it.
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func (w *world) url() string           { return "http://" + w.addrs["api"] }
+func (w *world) tiktokWebhook() string { return w.url() + "/api/webhooks/tiktok" }
+
+// startPlatforms starts platforms that answer at once and send webhooks.
+func (w *world) startPlatforms() {
+	w.t.Helper()
+	w.sim = sandbox.New(sandbox.Options{
+		Limits: &sandbox.Limits{}, Delays: &sandbox.Delays{}, DiscardBytes: true,
+		TikTokWebhookURL: w.tiktokWebhook(), MetaWebhookURL: w.url() + "/api/webhooks/instagram",
+	})
+	w.t.Cleanup(func() { _ = w.sim.Close() })
+	w.must(w.sim.Start("127.0.0.1:0"))
+}
+
+// openServers makes a database and a Redis, with the ways to them.
+func (w *world) openServers() {
+	w.t.Helper()
+	databaseURL, redisURL := dbtest.PostgresURL(w.t), redistest.URL(w.t)
+	var throughDB, throughRedis string
+	w.toPostgres, throughDB = w.proxy(databaseURL)
+	w.toRedis, throughRedis = w.proxy(redisURL)
+	sim := w.sim.Options()
+	w.env = map[string]string{
+		"DATABASE_URL": throughDB, "REDIS_URL": throughRedis, "TOKEN_ENCRYPTION_KEY": encryptionKey,
+		"PUBLIC_URL": w.url(), "OPERATOR_PASSWORD": password, "SHUTDOWN_TIMEOUT": "10s",
+		"MEDIA_BUCKET_URL": "file://" + w.t.TempDir(), "MEDIA_ALLOW_PRIVATE_HOSTS": "true", "WEBHOOK_ALLOW_PRIVATE_HOSTS": "true",
+		"TIKTOK_AUTH_URL": w.sim.TikTokAuthURL(), "TIKTOK_API_URL": w.sim.TikTokURL(),
+		"FACEBOOK_DIALOG_URL": w.sim.FacebookDialogURL(), "FACEBOOK_GRAPH_URL": w.sim.GraphURL(), "INSTAGRAM_UPLOAD_URL": w.sim.RuploadURL(),
+		"TIKTOK_CLIENT_KEY": sim.TikTokClientKey, "TIKTOK_CLIENT_SECRET": sim.TikTokClientSecret,
+		"FACEBOOK_APP_ID": sim.FacebookAppID, "FACEBOOK_APP_SECRET": sim.FacebookAppSecret, "INSTAGRAM_WEBHOOK_VERIFY_TOKEN": sim.MetaVerifyToken,
+	}
+	var err error
+	w.ring, err = secrets.ParseKeyring(encryptionKey)
+	w.must(err)
+	w.db, err = db.OpenPostgres(w.t.Context(), secrets.Secret(databaseURL), 4)
+	w.must(err)
+	w.t.Cleanup(func() { _ = w.db.Close() })
+	settings, err := config.ParseRedisURL(secrets.Secret(redisURL))
+	w.must(err)
+	w.redis = jobs.NewRedis(settings)
+	w.t.Cleanup(func() { _ = w.redis.Close() })
+}
+
+// proxy puts a proxy in front of a server and returns the URL that leads through it.
+func (w *world) proxy(serverURL string) (*redistest.Proxy, string) {
+	w.t.Helper()
+	u, err := url.Parse(serverURL)
+	w.must(err)
+	p := redistest.NewProxy(w.t, u.Host)
+	u.Host = p.Addr()
+	return p, u.String()
+}
+
+func (w *world) startProcesses() {
+	w.t.Helper()
+	api, err := app.NewAPI(w.t.Context(), w.config(config.API, "api"), w.options("api"))
+	w.must(err)
+	w.run(api)
+	w.startWorker()
+	w.startScheduler()
+}
+
+func (w *world) startWorker() {
+	w.t.Helper()
+	p, err := app.NewWorker(w.t.Context(), w.config(config.Worker, "worker"), w.options("worker"))
+	w.must(err)
+	w.stopWorker = w.run(p)
+}
+
+func (w *world) startScheduler() {
+	w.t.Helper()
+	p, err := app.NewScheduler(w.t.Context(), w.config(config.Scheduler, "scheduler"), w.options("scheduler"))
+	w.must(err)
+	w.stopScheduler = w.run(p)
+}
+
+func (w *world) config(role config.Role, name string) config.Config {
+	w.t.Helper()
+	cfg, err := config.Load(role, func(variable string) string {
+		if variable == "HTTP_ADDR" || variable == "OPS_ADDR" {
+			return w.addrs[name]
+		}
+		return w.env[variable]
+	})
+	w.must(err)
+	return cfg
+}
+
+// options are those of production, but that posts are looked at and tried again
+// within fractions of a second.
+func (w *world) options(service string) app.Options {
+	timings := publish.DefaultTimings()
+	timings.Looks = slices.Repeat([]time.Duration{250 * time.Millisecond}, 400)
+	timings.Retries = slices.Repeat([]time.Duration{time.Second}, 100)
+	return app.Options{Log: observe.NewLogger(service, "debug", "json", w.logs), Timings: &timings}
+}
+
+// run starts a process and returns how to stop it, as SIGTERM would.
+func (w *world) run(p app.Process) (stop func()) {
+	w.t.Helper()
+	stop = sync.OnceFunc(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+		defer cancel()
+		if err := p.Stop(ctx); err != nil {
+			w.t.Errorf("stop: %v", err)
+		}
+	})
+	w.t.Cleanup(stop)
+	w.must(p.Start(w.t.Context()))
+	return stop
+}
+
+// connectApp makes an app with an account at each platform, files to post, and an
+// endpoint that is told of everything.
+func (w *world) connectApp() {
+	w.t.Helper()
+	transport := &http.Transport{}
+	w.t.Cleanup(transport.CloseIdleConnections)
+	w.http = &http.Client{Transport: transport}
+	var err error
+	w.appID, w.key, err = app.CreateApp(w.t.Context(), w.db, "alerts")
+	w.must(err)
+	var user struct{ ID int64 }
+	w.call("POST", "/api/users", map[string]any{"external_id": "u1"}, &user)
+	w.userID = user.ID
+	w.tiktok = w.tiktokAccount(24 * time.Hour)
+	ig := w.sim.AddInstagramAccount(sandbox.InstagramAccount{QuotaTotal: 10_000})
+	w.instagram = account{w.connect(oauth.Import{
+		Platform: models.Instagram, ProviderAccountID: ig.IGID, Username: ig.Username, Access: secrets.Secret(ig.PageToken),
+	}), ig.IGID}
+	w.clip, w.still = w.upload("video/mp4", sample.Video), w.upload("image/jpeg", sample.Picture)
+	w.endpoint = newEndpoint(w.t)
+	var made struct{ ID string }
+	w.call("POST", "/api/webhook-endpoints", map[string]any{"url": w.endpoint.url}, &made)
+	w.endpoint.id = made.ID
+}
+
+// tiktokAccount connects one whose access token lives that long. It is refreshed when
+// half of a short life is over.
+func (w *world) tiktokAccount(life time.Duration) account {
+	w.t.Helper()
+	expires := time.Now().Add(life)
+	a := w.sim.AddTikTokAccount(sandbox.TikTokAccount{PostsCap: -1, ExpiresAt: expires})
+	return account{w.connect(oauth.Import{
+		Platform: models.TikTok, ProviderAccountID: a.OpenID, Username: a.Username,
+		Access: secrets.Secret(a.AccessToken), Refresh: secrets.Secret(a.RefreshToken), ExpiresAt: &expires,
+	}), a.OpenID}
+}
+
+func (w *world) connect(in oauth.Import) int64 {
+	w.t.Helper()
+	in.AppID, in.UserID = w.appID, w.userID
+	id, err := oauth.New(oauth.Deps{DB: w.db, Keys: w.ring, Now: time.Now}).Import(w.t.Context(), in)
+	w.must(err)
+	return id
+}
+
+// postVideo posts a video to TikTok, at once.
+func (w *world) postVideo() (id string) {
+	w.t.Helper()
+	return w.post("/api/tiktok/upload", map[string]any{
+		"account_id": w.tiktok.id, "media_id": w.clip, "title": "a video", "privacy_level": "PUBLIC_TO_EVERYONE",
+	})
+}
+
+// postPicture posts a picture to Instagram, at once.
+func (w *world) postPicture() (id string) { return w.postLater(0) }
+
+// postLater posts a picture to Instagram, at its time.
+func (w *world) postLater(in time.Duration) (id string) {
+	w.t.Helper()
+	return w.post("/api/instagram/publish", map[string]any{
+		"account_id": w.instagram.id, "media_id": w.still, "caption": "a picture", "media_type": "IMAGE", "publish_at": time.Now().Add(in),
+	})
+}
+
+func (w *world) post(path string, body map[string]any) (id string) {
+	w.t.Helper()
+	var post struct{ ID string }
+	w.call("POST", path, body, &post)
+	return post.ID
+}
+
+func (w *world) untilStatus(id, status string) {
+	w.t.Helper()
+	until(w.t, 30*time.Second, "post "+id+" is "+status, func() (bool, string) {
+		var post struct{ Status string }
+		w.call("GET", "/api/posts/"+id, nil, &post)
+		return post.Status == status, post.Status
+	})
+}
+
+// inspector is Asynq's own view of Redis.
+func (w *world) inspector() *asynq.Inspector { return asynq.NewInspectorFromRedisClient(w.redis) }
+
+// queue pauses or resumes a queue, as an operator does at /monitoring.
+func (w *world) queue(name, action string) {
+	w.t.Helper()
+	req := w.request("POST", "/monitoring/api/queues/"+name+":"+action, nil)
+	req.SetBasicAuth("operator", password)
+	w.send(req, nil)
+}
+
+// metrics is what a process shows at /metrics.
+func (w *world) metrics(name string) []byte {
+	w.t.Helper()
+	req, err := http.NewRequestWithContext(w.t.Context(), http.MethodGet, "http://"+w.addrs[name]+"/metrics", http.NoBody)
+	w.must(err)
+	req.SetBasicAuth("operator", password)
+	return w.send(req, nil)
+}
+
+func (w *world) request(method, path string, body io.Reader) *http.Request {
+	w.t.Helper()
+	req, err := http.NewRequestWithContext(w.t.Context(), method, w.url()+path, body)
+	w.must(err)
+	req.Header.Set("Authorization", "Bearer "+w.key.Reveal())
+	return req
+}
+
+// call asks the api as the app does and reads the answer into v, which may be nil.
+func (w *world) call(method, path string, body, v any) {
+	w.t.Helper()
+	var encoded bytes.Buffer
+	if body != nil {
+		w.must(json.NewEncoder(&encoded).Encode(body))
+	}
+	req := w.request(method, path, &encoded)
+	req.Header.Set("Content-Type", "application/json")
+	w.send(req, v)
+}
+
+func (w *world) upload(contentType string, file []byte) (id string) {
+	w.t.Helper()
+	req := w.request("POST", "/api/media", bytes.NewReader(file))
+	req.Header.Set("Content-Type", contentType)
+	var media struct{ ID string }
+	w.send(req, &media)
+	return media.ID
+}
+
+// send makes a request that has to work.
+func (w *world) send(req *http.Request, v any) []byte {
+	w.t.Helper()
+	resp, err := w.http.Do(req)
+	w.must(err)
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	w.must(err)
+	if resp.StatusCode/100 != 2 {
+		w.t.Fatalf("%s %s: %s %s", req.Method, req.URL.Path, resp.Status, answer)
+	}
+	if v != nil {
+		w.must(json.Unmarshal(answer, v))
+	}
+	return answer
+}
+
+// endpoint is the app's own server, which is told of events.
+type endpoint struct {
+	id     string
+	url    string
+	broken atomic.Bool
+	told   atomic.Int64
+}
+
+func newEndpoint(t *testing.T) *endpoint {
+	t.Helper()
+	e := &endpoint{}
+	server := httptest.NewServer(e)
+	t.Cleanup(server.Close)
+	e.url = server.URL + "/hooks"
+	return e
+}
+
+// ServeHTTP takes an event, unless the endpoint is broken.
+func (e *endpoint) ServeHTTP(rw http.ResponseWriter, _ *http.Request) {
+	if e.broken.Load() {
+		rw.WriteHeader(http.StatusInternalServerError)
+		return
+	}
+	e.told.Add(1)
+	rw.WriteHeader(http.StatusNoContent)
+}
+
+// logLines collects what all processes log.
+type logLines struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+// Write takes a line.
+func (l *logLines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+// troubles are the last lines that matter.
+func (l *logLines) troubles() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var found []string
+	for line := range strings.Lines(l.buf.String()) {
+		if strings.Contains(line, `"level":"warn`) || strings.Contains(line, `"level":"error"`) {
+			found = append(found, line)
+		}
+	}
+	const most = 60
+	if n := len(found); n > most {
+		found = append([]string{fmt.Sprintf("(%d earlier ones)\n", n-most)}, found[n-most:]...)
+	}
+	return strings.Join(found, "")
+}
