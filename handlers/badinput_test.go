@@ -299,7 +299,11 @@ func TestRandomBodies(t *testing.T) {
 		}
 		before := w.stored()
 		random := rand.New(rand.NewPCG(1, 2))
-		for i := range 10_000 {
+		bodies := 10_000
+		if testing.Short() { // as under the race detector
+			bodies = 2000
+		}
+		for i := range bodies {
 			body := randomBody(random, seeds)
 			target := targets[i%len(targets)]
 			r := w.do(call{

@@ -282,7 +282,7 @@ func TestEveryPostgresAnswerLost(t *testing.T) {
 				proxy.arm(-1, after, "")
 				w.settleAsAsynq(p)
 				messages, _ := proxy.seen()
-				for n := range messages {
+				for n := 0; n < messages; n += stride() {
 					w.loseOne(proxy, f, n, after)
 				}
 			})

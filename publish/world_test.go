@@ -485,6 +485,15 @@ func (w *world) wantStatus(p *models.Post, want models.Status) {
 	}
 }
 
+// stride is how many cases a test goes on by that goes through all there are: tests
+// that are to be short, as under the race detector, take one of three.
+func stride() int {
+	if testing.Short() {
+		return 3
+	}
+	return 1
+}
+
 func sqliteWorld(t *testing.T) *world {
 	t.Helper()
 	return newWorld(t, dbtest.SQLite(t))

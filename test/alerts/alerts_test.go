@@ -14,6 +14,7 @@ import (
 	"github.com/hibiken/asynq"
 
 	"socialqueue/jobs"
+	"socialqueue/models"
 	"socialqueue/sandbox"
 )
 
@@ -46,6 +47,13 @@ var troubles = []trouble{
 			}
 		},
 	},
+	{name: "an operator lets nothing be sent to TikTok", alerts: []string{"SendingPaused"}, start: func(w *world) func() {
+		w.must(w.db.Pause(w.t.Context(), models.Pause{Scope: "tiktok", PausedBy: "anna", CreatedAt: time.Now()}))
+		return func() {
+			_, err := w.db.Resume(w.t.Context(), "tiktok")
+			w.must(err)
+		}
+	}},
 	{
 		name: "the queue of webhooks is paused while an event comes", alerts: []string{"WebhooksWaiting"}, beside: []string{"QueuePaused", "QueueStuck"},
 		start: func(w *world) func() {
