@@ -24,7 +24,8 @@ type Backlog struct {
 	// how long the oldest has been due.
 	WebhookEvents int64
 	OldestEvent   time.Duration
-	// Deliveries are those to apps that are not settled, and OldestDelivery is how long
+	// Deliveries are those to apps that are not settled, but for endpoints that are told
+	// nothing, and OldestDelivery is how long
 	// the oldest has been waiting.
 	Deliveries     int64
 	OldestDelivery time.Duration
@@ -75,8 +76,8 @@ func (d *DB) Backlog(ctx context.Context, now time.Time) (Backlog, error) {
 			ORDER BY run_at LIMIT 1`},
 		{&b.WebhookEvents, &b.OldestEvent, "SELECT COUNT(*) FROM webhook_events WHERE run_at IS NOT NULL", "SELECT run_at AS first FROM webhook_events WHERE run_at <= @now ORDER BY run_at LIMIT 1"},
 		{
-			&b.Deliveries, &b.OldestDelivery, "SELECT COUNT(*) FROM webhook_deliveries WHERE status = 'pending'",
-			"SELECT give_up_at AS first FROM webhook_deliveries WHERE status = 'pending' AND created_at <= @now ORDER BY give_up_at LIMIT 1",
+			&b.Deliveries, &b.OldestDelivery, "SELECT COUNT(*) FROM webhook_deliveries WHERE status = 'pending' AND " + toEnabled,
+			"SELECT give_up_at AS first FROM webhook_deliveries WHERE status = 'pending' AND created_at <= @now AND " + toEnabled + " ORDER BY give_up_at LIMIT 1",
 		},
 		{&b.DisabledEndpoints, nil, "SELECT COUNT(*) FROM webhook_endpoints WHERE status = 'disabled' AND deleted_at IS NULL", ""},
 		{&b.Pauses, nil, "SELECT COUNT(*) FROM pauses", ""},
@@ -90,6 +91,10 @@ func (d *DB) Backlog(ctx context.Context, now time.Time) (Backlog, error) {
 	}
 	return b, nil
 }
+
+// toEnabled keeps to what is delivered: what waits for an endpoint that an app disabled
+// waits for the app.
+const toEnabled = "endpoint_id IN (SELECT id FROM webhook_endpoints WHERE status = 'enabled' AND deleted_at IS NULL)"
 
 // countAndAge asks how many there are, and how old the oldest is.
 func (d *DB) countAndAge(ctx context.Context, n *int64, age *time.Duration, count, first string, now time.Time) error {

@@ -38,5 +38,12 @@ func TestBacklog(t *testing.T) {
 		if !reflect.DeepEqual(got, want) {
 			t.Errorf("got  %+v\nwant %+v", got, want)
 		}
+		_, err = f.Pool().ExecContext(t.Context(), "UPDATE webhook_endpoints SET status = 'disabled'")
+		f.must(err)
+		got, err = f.Backlog(t.Context(), now)
+		f.must(err)
+		if got.Deliveries != 0 || got.OldestDelivery != 0 || got.DisabledEndpoints != 1 {
+			t.Errorf("of a disabled endpoint: %+v", got)
+		}
 	})
 }

@@ -96,6 +96,7 @@ func (w *world) uncertain(a account, still, caption string) post {
 // An operator finds an uncertain post, reads why, and settles it both ways; runs a
 // failed one again; pauses and resumes. What is live at the end is what should be.
 func TestConsole(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, operated())
 	w.startScheduler()
 	w.startWorker()
@@ -139,6 +140,7 @@ func TestConsole(t *testing.T) {
 // What is not live is sent again at the operator's word, once, and only after they said
 // that they looked.
 func TestConsoleReleases(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, operated())
 	w.startScheduler()
 	w.startWorker()
@@ -169,6 +171,7 @@ func TestConsoleReleases(t *testing.T) {
 // Whoever only looks, has no password, or comes from another site does nothing, and
 // wrong input is told.
 func TestConsoleRefuses(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, operated())
 	tt := w.tiktokAccount()
 	p := w.accept(tt, video(tt, w.upload("video/mp4", sample.Video), "waits").with(fields{"publish_at": time.Now().Add(time.Hour)}))

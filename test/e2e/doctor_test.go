@@ -54,6 +54,7 @@ func tell(found []doctor.Finding) string {
 
 // A healthy system is healthy, and what is broken is found and told.
 func TestDoctor(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, operated())
 	stopScheduler, stopWorker := w.startScheduler(), w.startWorker()
 	tt := w.tiktokAccount()
@@ -93,6 +94,7 @@ func TestDoctor(t *testing.T) {
 
 // What Asynq and Redis leave behind is found, mended by --fix, and costs no post.
 func TestDoctorFixes(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, operated())
 	ctx := t.Context()
 	tt := w.tiktokAccount()
@@ -144,6 +146,7 @@ func TestDoctorFixes(t *testing.T) {
 
 // The scheduler mends by itself what it can.
 func TestSchedulerRepairs(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, operated())
 	ctx := t.Context()
 	tt := w.tiktokAccount()
