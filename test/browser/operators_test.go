@@ -134,7 +134,7 @@ func TestConsole(t *testing.T) {
 	b.wantPage(b.open(fmt.Sprintf("%s/console/accounts/tiktok/%d", w.url(), s.tiktok)), 200, fmt.Sprintf("TikTok %d @zuckerbaeckerei.sonne", s.tiktok), "Live in the last 24 h")
 	b.fill("reason", "its owner asked")
 	v := b.press("Pause this account")
-	b.wantPage(v, 200, fmt.Sprintf("TikTok %d @zuckerbaeckerei.sonne", s.tiktok), "is paused since", "its owner asked")
+	b.wantPage(v, 200, fmt.Sprintf("TikTok %d @zuckerbaeckerei.sonne", s.tiktok), "is paused by operator: its owner asked")
 	b.photograph("console-paused")
 	v = b.press("Resume")
 	b.wantPage(v, 200, fmt.Sprintf("TikTok %d @zuckerbaeckerei.sonne", s.tiktok), "Resumed.")
