@@ -62,6 +62,10 @@ var troubles = []trouble{
 			return func() { w.queue("webhooks", "resume") }
 		},
 	},
+	{name: "the only api stops", alerts: []string{"NoAPI"}, start: func(w *world) func() {
+		w.stopAPI()
+		return w.startAPI
+	}},
 	{name: "the only scheduler stops", alerts: []string{"NoScheduler"}, start: func(w *world) func() {
 		w.stopScheduler()
 		return w.startScheduler

@@ -61,7 +61,7 @@ type world struct {
 	redis               redis.UniversalClient
 	ring                *secrets.Keyring
 
-	stopWorker, stopScheduler func()
+	stopAPI, stopWorker, stopScheduler func()
 
 	appID, userID int64
 	key           secrets.Secret
@@ -170,11 +170,16 @@ func (w *world) proxy(serverURL string) (*redistest.Proxy, string) {
 
 func (w *world) startProcesses() {
 	w.t.Helper()
-	api, err := app.NewAPI(w.t.Context(), w.config(config.API, "api"), w.options("api"))
-	w.must(err)
-	w.run(api)
+	w.startAPI()
 	w.startWorker()
 	w.startScheduler()
+}
+
+func (w *world) startAPI() {
+	w.t.Helper()
+	p, err := app.NewAPI(w.t.Context(), w.config(config.API, "api"), w.options("api"))
+	w.must(err)
+	w.stopAPI = w.run(p)
 }
 
 func (w *world) startWorker() {
