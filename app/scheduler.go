@@ -49,7 +49,7 @@ func (c *core) newScheduler() *jobs.Scheduler {
 func (c *core) repair(ctx context.Context) error {
 	n, err := c.queue.Repair(ctx, owner())
 	if n > 0 {
-		c.metrics.Repaired("asynq", n)
+		c.metrics.Repaired(observe.RepairAsynq, n)
 		c.log.WithField("repaired", n).Warn("Asynq had left tasks behind that nobody would have seen to")
 	}
 	return err

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -63,11 +64,15 @@ func (c *Console) act(w http.ResponseWriter, r *http.Request, do func(context.Co
 
 // postOf finds the post that the path names.
 func (c *Console) postOf(r *http.Request) (*models.Post, error) {
-	id, err := uuid.Parse(r.PathValue("id"))
+	return c.postBy(r.Context(), r.PathValue("id"))
+}
+
+func (c *Console) postBy(ctx context.Context, text string) (*models.Post, error) {
+	id, err := uuid.Parse(text)
 	if err != nil {
 		return nil, fmt.Errorf("post: %w", db.ErrNotFound)
 	}
-	return c.DB.PostByID(r.Context(), id.String())
+	return c.DB.PostByID(ctx, id.String())
 }
 
 func (c *Console) retry(ctx context.Context, r *http.Request) (done, error) {
@@ -99,7 +104,7 @@ func (c *Console) retryAll(ctx context.Context, r *http.Request) (done, error) {
 	}
 	text := "all"
 	for _, id := range r.PostForm["id"] {
-		p, err := c.DB.PostByID(ctx, id)
+		p, err := c.postBy(ctx, id)
 		if err == nil {
 			_, err = c.Posts.Retry(ctx, p.AppID, p.ID)
 		}
@@ -142,10 +147,10 @@ func (c *Console) resolve(ctx context.Context, r *http.Request) (done, error) {
 func seenAt(form url.Values) (id, link string, err error) {
 	var errs models.FieldErrors
 	id, link = strings.TrimSpace(form.Get("platform_post_id")), strings.TrimSpace(form.Get("permalink"))
-	if id == "" || len(id) > 255 || strings.ContainsAny(id, " \t\n\x00") {
+	if id == "" || len(id) > 255 || strings.ContainsAny(id, " \t\n\x00") || !utf8.ValidString(id) {
 		errs.Add("platform_post_id", "is required: the id that the platform shows, without spaces")
 	}
-	if u, perr := url.Parse(link); link != "" && (perr != nil || u.Scheme != "https" || u.Host == "" || len(link) > maxText) {
+	if u, perr := url.Parse(link); link != "" && (perr != nil || u.Scheme != "https" || u.Host == "" || len(link) > maxText || !utf8.ValidString(link)) {
 		errs.Add("permalink", "must be an https address, or empty")
 	}
 	return id, link, errs.Err()

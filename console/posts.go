@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -71,7 +72,7 @@ func (c *Console) posts(r *http.Request) (any, error) {
 
 // found lists the posts that an id belongs to.
 func (c *Console) found(ctx context.Context, id string) (any, error) {
-	if len(id) > 255 || strings.ContainsRune(id, 0) {
+	if len(id) > 255 || strings.ContainsRune(id, 0) || !utf8.ValidString(id) {
 		return nil, models.FieldErrors{{Field: "q", Message: "is no id"}}
 	}
 	if parsed, err := uuid.Parse(id); err == nil {

@@ -25,8 +25,7 @@ type Backlog struct {
 	WebhookEvents int64
 	OldestEvent   time.Duration
 	// Deliveries are those to apps that are not settled, but for endpoints that are told
-	// nothing, and OldestDelivery is how long
-	// the oldest has been waiting.
+	// nothing, and OldestDelivery is how long the oldest has been waiting.
 	Deliveries     int64
 	OldestDelivery time.Duration
 	// DisabledEndpoints are those that were disabled for failing or at their own wish.

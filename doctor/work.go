@@ -127,7 +127,7 @@ func (d *doctor) tasks(ctx context.Context) error {
 				continue
 			}
 			stale++
-			if d.Fix {
+			if d.Fix && t.State != "pending" { // that one a worker takes in a moment
 				if err := d.Queue.DeleteTask(t.Queue, t.ID); err != nil {
 					return err
 				}

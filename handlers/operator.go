@@ -164,10 +164,10 @@ func (g *guesses) wrong(host string) {
 
 // showMetrics shows operators what this process counts.
 func (a *api) showMetrics(c echo.Context) error {
-	if a.Metrics == nil {
+	if a.metrics == nil {
 		return echo.ErrNotFound
 	}
-	a.Metrics.Handler().ServeHTTP(c.Response(), c.Request())
+	a.metrics.ServeHTTP(c.Response(), c.Request())
 	return nil
 }
 

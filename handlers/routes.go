@@ -56,6 +56,8 @@ type api struct {
 	keys   *keyCache
 	health map[string]*probe
 	ready  map[string]*probe
+	// metrics shows Metrics; it is one, as it bounds how many ask at once.
+	metrics http.Handler
 	// guesses are the wrong passwords of operators.
 	guesses guesses
 }
@@ -67,6 +69,9 @@ func New(deps Deps) *echo.Echo {
 	a := &api{Deps: deps, keys: newKeyCache(deps)}
 	a.health = healthProbes(deps)
 	a.ready = readyProbes(deps)
+	if deps.Metrics != nil {
+		a.metrics = deps.Metrics.Handler()
+	}
 
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true

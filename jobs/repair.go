@@ -70,8 +70,9 @@ func (q *Queue) Orphans(ctx context.Context, onlyActive, fix bool) ([]Orphan, er
 
 func (q *Queue) orphansOf(ctx context.Context, queue, state string, list, fix bool) ([]Orphan, error) {
 	var found []Orphan
+	taken := int64(0) // which moves the rest of the list up
 	for from := int64(0); from < orphanLook; from += orphanPage {
-		ids, err := q.ids(ctx, queueKey(queue, state), list, from)
+		ids, err := q.ids(ctx, queueKey(queue, state), list, from-taken)
 		if err != nil || len(ids) == 0 {
 			return found, err
 		}
@@ -86,6 +87,9 @@ func (q *Queue) orphansOf(ctx context.Context, queue, state string, list, fix bo
 			}
 			if is {
 				found = append(found, o)
+			}
+			if is && fix && !o.NoLease {
+				taken++
 			}
 		}
 	}
@@ -162,7 +166,7 @@ func (q *Queue) TrimArchive(ctx context.Context, now time.Time, fix bool) (int, 
 		if err != nil {
 			return all, fmt.Errorf("look at the archive of queue %s: %w", queue, err)
 		}
-		n := max(old, size-archiveSize)
+		n := max(old, size-archiveSize, 0)
 		all += int(n)
 		if fix {
 			if err := q.deleteOldest(ctx, queue, key, n); err != nil {
@@ -177,7 +181,7 @@ func (q *Queue) deleteOldest(ctx context.Context, queue, key string, n int64) er
 	if n <= 0 {
 		return nil
 	}
-	ids, err := q.redis.ZRange(ctx, key, 0, min(n, orphanPage)-1).Result()
+	ids, err := q.redis.ZRange(ctx, key, 0, n-1).Result() // Asynq itself keeps no more than 10,000
 	if err != nil {
 		return fmt.Errorf("list the archive of queue %s: %w", queue, err)
 	}

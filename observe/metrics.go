@@ -55,6 +55,7 @@ const (
 	RepairRefill       = "redis_refill"
 	RepairPost         = "post"
 	RepairWebhookEvent = "webhook_event"
+	RepairAsynq        = "asynq"
 )
 
 // Whether an app was told.
@@ -100,7 +101,7 @@ func NewMetrics() *Metrics {
 		connects:  counter("oauth_connects_total", "Consents that ended, by outcome: connected, or the code that the user was told.", "platform", "outcome"),
 		refreshes: counter("token_refreshes_total", "Refreshes of tokens, by outcome: refreshed, put_off, dead, or login_ended (of a Facebook login whose accounts live on).", "platform", "outcome"),
 		requests:  histogram("http_request_duration_seconds", "Requests to the api, uploads among them.", callBuckets, "method", "route", "status"),
-		repairs:   counter("reconcile_repairs_total", "What the sweep found without a live task and gave one.", "kind"),
+		repairs:   counter("reconcile_repairs_total", "What the sweeps mended: tasks that were missing, and what Asynq left behind.", "kind"),
 		ticks: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Namespace: namespace, Name: "scheduler_last_tick_timestamp_seconds", Help: "When this scheduler last came around to a tick, whoever did its work.",
 		}, []string{"tick"}),
@@ -135,7 +136,7 @@ func (m *Metrics) zero() {
 	for _, outcome := range []string{notifyDelivered, notifyFailed} {
 		m.notifySeconds.WithLabelValues(outcome)
 	}
-	for _, kind := range []string{RepairRefill, RepairPost, RepairWebhookEvent} {
+	for _, kind := range []string{RepairRefill, RepairPost, RepairWebhookEvent, RepairAsynq} {
 		m.repairs.WithLabelValues(kind)
 	}
 }

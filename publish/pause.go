@@ -40,7 +40,7 @@ func (s *Service) Pause(ctx context.Context, scope, reason string) error {
 		return models.FieldErrors{{Field: "reason", Message: fmt.Sprintf("must be %d bytes or less", maxPauseReason)}}
 	}
 	by := actor(ctx)
-	pause := models.Pause{Scope: scope, Reason: plain(reason), PausedBy: by[:min(len(by), maxPausedBy)], CreatedAt: s.Now()}
+	pause := models.Pause{Scope: scope, Reason: plain(reason), PausedBy: plain(by[:min(len(by), maxPausedBy)]), CreatedAt: s.Now()}
 	if err := s.DB.Pause(ctx, pause); err != nil {
 		return err
 	}
