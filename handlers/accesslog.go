@@ -71,13 +71,14 @@ func routeOf(c echo.Context) string {
 	return "(no route)"
 }
 
-// methodOf is the method, of those that belong to a route: what else clients send may be
-// anything.
+// methodOf is the method for the metrics, which keep each one that they are told: what a
+// client sends may be anything.
 func methodOf(c echo.Context) string {
-	if c.Path() == "" {
-		return "(any)"
+	switch m := c.Request().Method; m {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+		return m
 	}
-	return c.Request().Method
+	return "(other)"
 }
 
 func isProbe(c echo.Context) bool { return c.Path() == "/livez" || c.Path() == "/readyz" }

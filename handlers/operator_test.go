@@ -148,3 +148,25 @@ func TestMetrics(t *testing.T) {
 		}
 	}
 }
+
+// What clients make up, methods and addresses, does not fill the metrics.
+func TestMadeUpRequestsShareASeries(t *testing.T) {
+	w := sqliteWorld(t)
+	w.deps.Metrics = observe.NewMetrics()
+	w.deps.Operator = handlers.Operator{User: "operator", Password: "sesame"}
+	w.build()
+	for _, path := range []string{"/api/posts", "/nowhere", "/console/made-up"} {
+		for _, method := range []string{"BREW", "ASK", "GET"} {
+			w.do(call{method: method, path: path, noKey: true})
+		}
+	}
+	shown := string(w.do(as("operator:sesame", "GET", "/metrics")).want(200).body)
+	for _, madeUp := range []string{"BREW", "ASK", "nowhere", "made-up"} {
+		if strings.Contains(shown, madeUp) {
+			t.Errorf("the metrics hold %q", madeUp)
+		}
+	}
+	if !strings.Contains(shown, `socialqueue_http_request_duration_seconds_count{method="(other)",route="(no route)"`) {
+		t.Error("the metrics do not count such requests")
+	}
+}

@@ -36,8 +36,8 @@ func traced(next echo.HandlerFunc) echo.HandlerFunc {
 			return next(c)
 		}
 		r := c.Request()
-		ctx, span := observe.Span(observe.WithTraceParent(r.Context(), r.Header.Get("traceparent")), r.Method+" "+routeOf(c), trace.SpanKindServer,
-			attribute.String("http.request.method", r.Method), attribute.String("http.route", routeOf(c)))
+		ctx, span := observe.Span(observe.WithTraceParent(r.Context(), r.Header.Get("traceparent")), methodOf(c)+" "+routeOf(c), trace.SpanKindServer,
+			attribute.String("http.request.method", methodOf(c)), attribute.String("http.route", routeOf(c)))
 		defer span.End()
 		setContext(ctx, c)
 		err := next(c)
