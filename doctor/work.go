@@ -60,7 +60,7 @@ func (d *doctor) orphans(ctx context.Context) error {
 		}
 	}
 	if lost > 0 {
-		d.mends(Bad, "%d ids in Asynq's lists have no task any more, such as %s in %s: Redis lost a part of its content", lost, found[0].ID, found[0].Queue)
+		d.mends(Bad, "%d ids in Asynq's lists have no task any more: Redis lost a part of its content", lost)
 	}
 	if unleased > 0 {
 		d.mends(Bad, "%d tasks are active without a lease: nobody would take them back", unleased)
