@@ -88,7 +88,7 @@ func (r *reader) requireFor(role Role) {
 // howTo says what to write for a setting that is missing.
 var howTo = map[string]string{
 	"DATABASE_URL":         "postgresql://user:password@host:5432/name",
-	"REDIS_URL":            "redis://host:6379, rediss://…, redis-sentinel://h1:26379,h2:26379/?master=name or redis-cluster://h1:7000,h2:7000",
+	"REDIS_URL":            "redis://host:6379, redis-sentinel://h1:26379,h2:26379/?master=name or redis-cluster://h1:7000,h2:7000; rediss… is with TLS",
 	"TOKEN_ENCRYPTION_KEY": "32 random bytes as base64, made for instance by: openssl rand -base64 32",
 }
 

@@ -33,7 +33,8 @@ const clusterLook = time.Second
 func NewRedis(cfg config.Redis) redis.UniversalClient {
 	opts := &redis.UniversalOptions{
 		Addrs: cfg.Addrs, Username: cfg.Username, Password: cfg.Password.Reveal(), DB: cfg.DB,
-		MasterName: cfg.Master, IsClusterMode: cfg.Mode == config.RedisCluster,
+		IsClusterMode: cfg.Mode == config.RedisCluster,
+		MasterName:    cfg.Master, SentinelUsername: cfg.SentinelUsername, SentinelPassword: cfg.SentinelPassword.Reveal(),
 		// Without this go-redis does not look at the deadlines of contexts.
 		ContextTimeoutEnabled: true,
 		// Notices of planned maintenance are a feature of one vendor's cloud.

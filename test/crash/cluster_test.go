@@ -109,7 +109,7 @@ func (c *cluster) newNode(name string) *node {
 	_, busPort, _ := net.SplitHostPort(freeAddr(c.t))
 	n := &node{busPort: busPort, server: redisServer(c.t, name, "--cluster-enabled", "yes", "--cluster-port", busPort,
 		"--cluster-node-timeout", strconv.FormatInt(nodeTimeout.Milliseconds(), 10))}
-	n.client = redis.NewClient(&redis.Options{Addr: n.addr})
+	n.client = redis.NewClient(&redis.Options{Addr: n.addr, Password: redisPassword})
 	c.t.Cleanup(func() { _ = n.client.Close() })
 	var err error
 	n.id, err = n.client.ClusterMyID(c.ctx()).Result()
@@ -119,7 +119,7 @@ func (c *cluster) newNode(name string) *node {
 
 // url names the three nodes that begin as masters.
 func (c *cluster) url() string {
-	return fmt.Sprintf("redis-cluster://%s,%s,%s", c.nodes[0].addr, c.nodes[1].addr, c.nodes[2].addr)
+	return fmt.Sprintf("redis-cluster://%s@%s,%s,%s", redisUser, c.nodes[0].addr, c.nodes[1].addr, c.nodes[2].addr)
 }
 
 func (c *cluster) ctx() context.Context { return c.t.Context() }
@@ -229,7 +229,7 @@ func (c *cluster) moveSlot(slot int) move {
 
 func migrate(ctx context.Context, from *redis.Client, to string, keys []string) error {
 	host, port, _ := net.SplitHostPort(to)
-	args := []any{"MIGRATE", host, port, "", 0, 5000, "KEYS"}
+	args := []any{"MIGRATE", host, port, "", 0, 5000, "AUTH", redisPassword, "KEYS"}
 	for _, key := range keys {
 		args = append(args, key)
 	}

@@ -3,6 +3,7 @@ package crash_test
 import (
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,8 +17,9 @@ import (
 )
 
 const (
-	masterName = "main"
-	sentinels  = 3
+	masterName       = "main"
+	sentinels        = 3
+	sentinelPassword = "of&the=sentinels"
 	// downAfter is how long the master is silent before a sentinel takes it for dead.
 	downAfter = 2 * time.Second
 )
@@ -85,17 +87,20 @@ func sentinel(t *testing.T, name, host, port string) *server {
 		"bind 127.0.0.1", "port " + own, "dir " + dir,
 		fmt.Sprintf("sentinel monitor %s %s %s %d", masterName, host, port, sentinels/2+1),
 		fmt.Sprintf("sentinel down-after-milliseconds %s %d", masterName, downAfter.Milliseconds()),
+		fmt.Sprintf("sentinel auth-pass %s %s", masterName, redisPassword),
+		"requirepass " + sentinelPassword, "sentinel sentinel-pass " + sentinelPassword,
 	}
 	if err := os.WriteFile(settings, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return newServer(t, &server{
-		name: name, addr: addr, attr: &syscall.SysProcAttr{Setpgid: true}, args: []string{redisBinary(t), settings, "--sentinel"}, ready: pings(addr),
+		name: name, addr: addr, password: sentinelPassword, attr: &syscall.SysProcAttr{Setpgid: true}, args: []string{redisBinary(t), settings, "--sentinel"}, ready: pings(addr, sentinelPassword),
 	})
 }
 
 func (g *sentinelGroup) url() string {
-	return "redis-sentinel://" + strings.Join(g.addrs, ",") + "/?master=" + masterName
+	query := url.Values{"master": {masterName}, "sentinel_password": {sentinelPassword}}
+	return "redis-sentinel://" + redisUser + "@" + strings.Join(g.addrs, ",") + "/?" + query.Encode()
 }
 
 // wantOldMasterFollows waits until the one that died follows the one that took its place.
@@ -109,7 +114,7 @@ func (g *sentinelGroup) wantOldMasterFollows() {
 
 func (g *sentinelGroup) eventually(what string, s *server, section, line string) {
 	g.t.Helper()
-	client := redis.NewClient(&redis.Options{Addr: s.addr})
+	client := redis.NewClient(&redis.Options{Addr: s.addr, Password: s.password})
 	defer client.Close()
 	eventually(g.t, what, func() bool { return infoSays(client, section, line) })
 }

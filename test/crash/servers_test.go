@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"os/exec"
 	"os/user"
@@ -29,6 +30,8 @@ type server struct {
 	attr  *syscall.SysProcAttr
 	logs  *os.File
 	ready func(context.Context) error
+
+	password string // of a Redis or a sentinel
 
 	mu  sync.Mutex
 	cmd *exec.Cmd
@@ -142,18 +145,25 @@ func ownPostgres(t *testing.T) *server {
 func ownRedis(t *testing.T) *server {
 	t.Helper()
 	s := redisServer(t, "redis")
-	s.url = "redis://" + s.addr + "/0"
+	s.url = "redis://" + redisUser + "@" + s.addr + "/0"
 	return s
 }
+
+// redisPassword is that of every Redis of the test's own, with signs that a URL has to
+// encode.
+const redisPassword = "of+a/test@%"
+
+// redisUser is how it stands in a URL.
+var redisUser = url.UserPassword("", redisPassword).String()
 
 // redisServer starts a Redis of the test's own, with further settings.
 func redisServer(t *testing.T, name string, settings ...string) *server {
 	t.Helper()
 	addr := freeAddr(t)
 	_, port, _ := net.SplitHostPort(addr)
-	args := []string{redisBinary(t), "--bind", "127.0.0.1", "--port", port, "--dir", serverDir(t), "--save", "", "--appendonly", "yes", "--appendfsync", "everysec", "--maxmemory-policy", "noeviction", "--repl-diskless-sync-delay", "0"}
+	args := []string{redisBinary(t), "--bind", "127.0.0.1", "--port", port, "--dir", serverDir(t), "--save", "", "--appendonly", "yes", "--appendfsync", "everysec", "--maxmemory-policy", "noeviction", "--repl-diskless-sync-delay", "0", "--requirepass", redisPassword, "--masterauth", redisPassword}
 	return newServer(t, &server{
-		name: name, addr: addr, attr: &syscall.SysProcAttr{Setpgid: true}, args: append(args, settings...), ready: pings(addr),
+		name: name, addr: addr, password: redisPassword, attr: &syscall.SysProcAttr{Setpgid: true}, args: append(args, settings...), ready: pings(addr, redisPassword),
 	})
 }
 
@@ -166,9 +176,9 @@ func redisBinary(t *testing.T) string {
 	return bin
 }
 
-func pings(addr string) func(context.Context) error {
+func pings(addr, password string) func(context.Context) error {
 	return func(ctx context.Context) error {
-		client := redis.NewClient(&redis.Options{Addr: addr, MaxRetries: -1})
+		client := redis.NewClient(&redis.Options{Addr: addr, Password: password, MaxRetries: -1})
 		defer client.Close()
 		return client.Ping(ctx).Err()
 	}
