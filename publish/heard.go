@@ -51,7 +51,7 @@ func (s *Service) LookNow(ctx context.Context, publishID, told string) (Heard, e
 	if err != nil {
 		return HeardLate, err
 	}
-	s.enqueue(ctx, p)
+	s.enqueue(ctx, *p)
 	return HeardAndLooks, nil
 }
 
