@@ -34,11 +34,14 @@ func TestChangesOfMind(t *testing.T) {
 		patch(p.ID, time.Now().Add(time.Hour)).want(409)
 	})
 	t.Run("later", func(t *testing.T) {
-		// Its first task is already in Redis, for another time.
+		// Its first task is already in Redis, for another time. No worker is there that
+		// could begin before the change.
+		stopWorker()
 		p := w.accept(tt, video(tt, clip, "later").with(later(2*time.Second)))
 		w.wantTask(p.ID, "upload")
 		at := time.Now().Add(4 * time.Second)
 		patch(p.ID, at).want(200)
+		stopWorker = w.startWorker()
 		w.untilStatus(15*time.Second, p.ID, "published")
 		if first := calls(w.events(p.ID))[0].At; first.Before(at.Truncate(time.Millisecond)) {
 			t.Errorf("called at %s, before %s", first, at)
@@ -46,6 +49,7 @@ func TestChangesOfMind(t *testing.T) {
 		w.liveAs("later")
 	})
 	t.Run("canceled", func(t *testing.T) {
+		stopWorker()
 		p := w.accept(ig, picture(ig, still, "canceled").with(later(2*time.Second)))
 		w.wantTask(p.ID, "publish")
 		for range 2 { // canceling twice is no error
@@ -53,7 +57,8 @@ func TestChangesOfMind(t *testing.T) {
 				t.Errorf("status is %s", got)
 			}
 		}
-		time.Sleep(time.Until(p.PublishAt) + time.Second)
+		stopWorker = w.startWorker()
+		time.Sleep(max(time.Until(p.PublishAt), 0) + time.Second)
 		w.untilStatus(0, p.ID, "canceled")
 		w.notLive("canceled")
 		patch(p.ID, time.Now().Add(time.Hour)).want(409)
@@ -62,7 +67,9 @@ func TestChangesOfMind(t *testing.T) {
 	t.Run("canceled too late", func(t *testing.T) {
 		w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokChunk, Mode: sandbox.ModeSlow, Delay: time.Second})
 		p := w.accept(tt, video(tt, clip, "too late to cancel"))
-		w.untilStatus(5*time.Second, p.ID, "publishing")
+		w.until(5*time.Second, "its video is on the way", func() (bool, string) {
+			return len(w.sim.PendingFaults()) == 0, story(w.events(p.ID))
+		})
 		w.call(request{method: "DELETE", path: "/api/posts/" + p.ID}).want(409)
 		w.untilStatus(10*time.Second, p.ID, "published")
 		w.liveAs("too late to cancel")
