@@ -21,7 +21,10 @@ func TestStopInTheMiddleOfAnUpload(t *testing.T) {
 	if media.text("sha256") != sum() {
 		t.Fatalf("stored another file: %s", media.body)
 	}
-	w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokChunk, Mode: sandbox.ModeSlow, Delay: 150 * time.Millisecond, Times: chunks})
+	slow := sandbox.Fault{Op: sandbox.OpTikTokChunk, Mode: sandbox.ModeSlow, Delay: 150 * time.Millisecond, Times: 3}
+	slower := slow // so that the rest is not over before the worker is told to stop
+	slower.Delay, slower.Times = time.Second, -1
+	w.sim.Script(slow, slower)
 
 	stopFirst := w.startWorker()
 	p := w.accept(tt, video(tt, media.text("id"), "large"))
@@ -32,6 +35,7 @@ func TestStopInTheMiddleOfAnUpload(t *testing.T) {
 	began := time.Now()
 	stopFirst()
 	stopped := time.Since(began)
+	w.sim.ClearFaults()
 	sent := w.sim.CountCalls(sandbox.OpTikTokChunk)
 	if sent >= chunks {
 		t.Fatal("the upload was over before the worker stopped")
