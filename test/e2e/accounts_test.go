@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -153,7 +154,8 @@ func TestConnectPostDisconnect(t *testing.T) {
 // The consent is taken back after Instagram has the container. The post waits; when
 // the account is connected again it goes on with that container, and is live once.
 func TestReconnectInTheMiddle(t *testing.T) {
-	w := newWorld(t, setup{sandbox: slowish()})
+	read, goOn := heldReads(t)
+	w := newWorld(t, setup{sandbox: slowish(), inFront: read})
 	_, ig := w.connectBoth()
 	w.startScheduler()
 	stop := w.startWorker()
@@ -163,6 +165,7 @@ func TestReconnectInTheMiddle(t *testing.T) {
 	})
 	w.exec("UPDATE instagram_accounts SET updated_at = updated_at - INTERVAL '1 hour'") // no new token any more
 	w.sim.InvalidateFacebook("9001", 460)
+	goOn()
 	w.until(15*time.Second, "the account needs to be connected again", func() (bool, string) {
 		i := slices.IndexFunc(w.accounts(), func(a connected) bool { return a.Platform == "instagram" })
 		return w.accounts()[i].Status == "reauth_required", story(w.events(p.ID))
@@ -181,6 +184,26 @@ func TestReconnectInTheMiddle(t *testing.T) {
 		t.Errorf("%d containers were made: %s", got, story(w.events(p.ID)))
 	}
 	stop()
+}
+
+// heldReads keeps back what Instagram says of containers, so that none is published,
+// until it may go on.
+func heldReads(t *testing.T) (inFront func(http.Handler) http.Handler, goOn func()) {
+	t.Helper()
+	held := make(chan struct{})
+	goOn = sync.OnceFunc(func() { close(held) })
+	t.Cleanup(goOn)
+	return func(platforms http.Handler) http.Handler {
+		return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+			if strings.Contains(r.URL.RawQuery, "status_code") {
+				select {
+				case <-held:
+				case <-r.Context().Done():
+				}
+			}
+			platforms.ServeHTTP(rw, r)
+		})
+	}, goOn
 }
 
 // A token that ends while posts are due is refreshed once by whoever comes first,
@@ -338,13 +361,19 @@ func (w *world) untilDeferred(id, reason string) {
 	})
 }
 
-// prolong makes the Facebook login due, with a trouble on the way.
+// prolong makes the Facebook login due, with a trouble on the way. The upkeep before may
+// still write when it is due next: then it is made so once more.
 func (w *world) prolong(f sandbox.Fault) {
 	w.t.Helper()
 	w.sim.Script(f)
-	w.exec(`UPDATE oauth_accounts SET expires_at = NOW() AT TIME ZONE 'UTC' + INTERVAL '1 day', refreshed_at = NOW() - INTERVAL '59 days', upkeep_at = NOW()
-		WHERE provider = 'instagram'`)
-	w.until(20*time.Second, "the trouble came", func() (bool, string) { return len(w.sim.PendingFaults()) == 0, "pending" })
+	w.until(20*time.Second, "the trouble came", func() (bool, string) {
+		if len(w.sim.PendingFaults()) == 0 {
+			return true, ""
+		}
+		w.exec(`UPDATE oauth_accounts SET expires_at = NOW() AT TIME ZONE 'UTC' + INTERVAL '1 day', refreshed_at = NOW() - INTERVAL '59 days', upkeep_at = NOW()
+			WHERE provider = 'instagram'`)
+		return false, "pending"
+	})
 }
 
 // notices are what platforms tell us about consents, good and forged.
