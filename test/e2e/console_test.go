@@ -174,8 +174,11 @@ func TestConsoleReleases(t *testing.T) {
 	if status, _, body := w.page(operatorPassword, path, url.Values{"outcome": {"not_live"}}); status != http.StatusUnprocessableEntity || !strings.Contains(body, "looked") {
 		t.Errorf("released unseen: %d %s", status, body)
 	}
+	// While Instagram cannot be read no worker is to begin anew.
+	w.does("/console/pause", url.Values{"scope": {ig.lane}, "reason": {"Instagram cannot be read"}})
 	w.settles(p.ID, url.Values{"outcome": {"not_live"}, "looked": {"yes"}})
 	w.sim.ClearFaults()
+	w.does("/console/resume", url.Values{"scope": {ig.lane}})
 	w.untilStatus(20*time.Second, p.ID, "published")
 	if n := len(w.sim.LivePosts()); n != 1 {
 		t.Errorf("%d posts are live, want 1", n)
