@@ -26,7 +26,7 @@ func TestChangesOfMind(t *testing.T) {
 		}
 		at := time.Now().Add(time.Second)
 		patch(p.ID, at).want(200)
-		got := w.untilStatus(10*time.Second, p.ID, "published")
+		got := w.untilStatus(patience, p.ID, "published")
 		if first := calls(w.events(p.ID))[0].At; first.Before(got.PublishAt) {
 			t.Errorf("called at %s, before %s", first, got.PublishAt)
 		}
@@ -42,7 +42,7 @@ func TestChangesOfMind(t *testing.T) {
 		at := time.Now().Add(4 * time.Second)
 		patch(p.ID, at).want(200)
 		stopWorker = w.startWorker()
-		w.untilStatus(15*time.Second, p.ID, "published")
+		w.untilStatus(patience, p.ID, "published")
 		if first := calls(w.events(p.ID))[0].At; first.Before(at.Truncate(time.Millisecond)) {
 			t.Errorf("called at %s, before %s", first, at)
 		}
@@ -67,23 +67,23 @@ func TestChangesOfMind(t *testing.T) {
 	t.Run("canceled too late", func(t *testing.T) {
 		w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokChunk, Mode: sandbox.ModeSlow, Delay: time.Second})
 		p := w.accept(tt, video(tt, clip, "too late to cancel"))
-		w.until(5*time.Second, "its video is on the way", func() (bool, string) {
+		w.until(patience, "its video is on the way", func() (bool, string) {
 			return len(w.sim.PendingFaults()) == 0, story(w.events(p.ID))
 		})
 		w.call(request{method: "DELETE", path: "/api/posts/" + p.ID}).want(409)
-		w.untilStatus(10*time.Second, p.ID, "published")
+		w.untilStatus(patience, p.ID, "published")
 		w.liveAs("too late to cancel")
 	})
 	t.Run("failed and retried", func(t *testing.T) {
 		w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokInit, Mode: sandbox.ModeError, Code: "privacy_level_option_mismatch"})
 		p := w.accept(tt, video(tt, clip, "retried"))
-		failed := w.untilStatus(10*time.Second, p.ID, "failed", "published")
+		failed := w.untilStatus(patience, p.ID, "failed", "published")
 		if failed.Error == nil || failed.Error.Code != "PUBLISH_FAILED" {
 			t.Errorf("the failed post is %+v", failed)
 		}
 		w.notLive("retried")
 		w.call(request{method: "POST", path: "/api/posts/" + p.ID + "/retry"}).want(202)
-		if got := w.untilStatus(10*time.Second, p.ID, "published"); got.Error != nil {
+		if got := w.untilStatus(patience, p.ID, "published"); got.Error != nil {
 			t.Errorf("the post still tells its error: %+v", got.Error)
 		}
 		w.liveAs("retried")
@@ -92,15 +92,15 @@ func TestChangesOfMind(t *testing.T) {
 	t.Run("missed and retried", func(t *testing.T) {
 		stopWorker()
 		p := w.accept(ig, picture(ig, still, "missed").with(later(time.Second)).with(fields{"max_lateness": "1s"}))
-		w.untilStatus(10*time.Second, p.ID, "missed")
+		w.untilStatus(patience, p.ID, "missed")
 		w.startWorker()
 		time.Sleep(time.Second)
 		w.notLive("missed")
 		w.call(request{method: "POST", path: "/api/posts/" + p.ID + "/retry"}).want(202)
-		w.untilStatus(10*time.Second, p.ID, "published")
+		w.untilStatus(patience, p.ID, "published")
 		w.liveAs("missed")
 	})
-	w.untilIdle(15 * time.Second)
+	w.untilIdle(patience)
 	w.wantEachLiveOnce(5)
 	if left := w.sim.PendingFaults(); len(left) > 0 {
 		t.Errorf("faults that never happened: %+v", left)
@@ -110,7 +110,7 @@ func TestChangesOfMind(t *testing.T) {
 // wantTask waits until the post's first task is in Redis.
 func (w *world) wantTask(postID, queue string) {
 	w.t.Helper()
-	w.until(5*time.Second, "the task of "+postID+" is in Redis", func() (bool, string) {
+	w.until(patience, "the task of "+postID+" is in Redis", func() (bool, string) {
 		_, err := w.inspector().GetTaskInfo(queue, postID+":0")
 		return err == nil, "nothing"
 	})

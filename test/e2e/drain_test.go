@@ -28,7 +28,7 @@ func TestStopInTheMiddleOfAnUpload(t *testing.T) {
 
 	stopFirst := w.startWorker()
 	p := w.accept(tt, video(tt, media.text("id"), "large"))
-	w.until(20*time.Second, "three chunks are sent", func() (bool, string) {
+	w.until(patience, "three chunks are sent", func() (bool, string) {
 		n := w.sim.CountCalls(sandbox.OpTikTokChunk)
 		return n >= 3, fmt.Sprintf("%d", n)
 	})
@@ -46,7 +46,7 @@ func TestStopInTheMiddleOfAnUpload(t *testing.T) {
 
 	again := time.Now()
 	w.startWorker()
-	got := w.untilStatus(20*time.Second, p.ID, "published")
+	got := w.untilStatus(patience, p.ID, "published")
 	events := w.events(p.ID)
 	if first := firstAfter(calls(events), again, "tiktok.chunk"); first.Message != fmt.Sprintf("bytes %d-%d/%d", sent*10_000_000, (sent+1)*10_000_000-1, int64(size)) {
 		t.Errorf("the second worker began with %q after %d chunks", first.Message, sent)

@@ -37,7 +37,7 @@ func TestBacklogHoldsUpNobody(t *testing.T) {
 		uploads, all := w.tasks(p.ID)
 		inLane, most = max(inLane, uploads), max(most, all)
 	}
-	w.until(10*time.Second, "the calm account's post is live", func() (bool, string) {
+	w.until(patience, "the calm account's post is live", func() (bool, string) {
 		count()
 		status := w.post(p.ID).Status
 		return status == "published", status

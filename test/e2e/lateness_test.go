@@ -40,7 +40,7 @@ func TestDueInTheSameSecond(t *testing.T) {
 		if left := time.Until(at); left < 500*time.Millisecond {
 			t.Logf("the machine is slow: only %s were left when the last post was accepted", left)
 		}
-		w.untilAllLive(45*time.Second, (i+1)*2*each)
+		w.untilAllLive(patience, (i+1)*2*each)
 		w.wantOnTime(state, at)
 	}
 	// The sweep is for what got lost, and nothing was.

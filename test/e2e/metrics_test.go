@@ -6,7 +6,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"socialqueue/app"
 	"socialqueue/config"
@@ -41,11 +40,11 @@ func TestMetrics(t *testing.T) {
 	w.run(scheduler)
 	tt := w.tiktokAccount()
 	id := w.accept(tt, video(tt, w.upload("video/mp4", sample.Video), "counted")).ID
-	w.untilStatus(15*time.Second, id, "published")
+	w.untilStatus(patience, id, "published")
 	// What happened is written first and counted then, and a scheduler asks the servers
 	// for so long only.
 	var ofWorker, ofScheduler, ofAPI string
-	w.until(15*time.Second, "all is counted", func() (bool, string) {
+	w.until(patience, "all is counted", func() (bool, string) {
 		ofWorker, ofScheduler, ofAPI = w.metrics(worker.Addr()), w.metrics(scheduler.Addr()), w.metrics(w.api.Addr())
 		lacking := lackingMetrics(ofWorker, ofScheduler, ofAPI)
 		return lacking == nil, strings.Join(lacking, "\n")
