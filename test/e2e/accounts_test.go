@@ -361,19 +361,15 @@ func (w *world) untilDeferred(id, reason string) {
 	})
 }
 
-// prolong makes the Facebook login due, with a trouble on the way. The upkeep before may
-// still write when it is due next: then it is made so once more.
+// prolong makes the Facebook login due, with a trouble on the way, and waits for the end
+// of the upkeep that meets it, which notes when it is due next.
 func (w *world) prolong(f sandbox.Fault) {
 	w.t.Helper()
 	w.sim.Script(f)
-	w.until(patience, "the trouble came", func() (bool, string) {
-		if len(w.sim.PendingFaults()) == 0 {
-			return true, ""
-		}
-		w.exec(`UPDATE oauth_accounts SET expires_at = NOW() AT TIME ZONE 'UTC' + INTERVAL '1 day', refreshed_at = NOW() - INTERVAL '59 days', upkeep_at = NOW()
-			WHERE provider = 'instagram'`)
-		return false, "pending"
-	})
+	w.exec(`UPDATE oauth_accounts SET expires_at = NOW() AT TIME ZONE 'UTC' + INTERVAL '1 day', refreshed_at = NOW() - INTERVAL '59 days', upkeep_at = NOW()
+		WHERE provider = 'instagram'`)
+	w.until(patience, "the trouble came", func() (bool, string) { return len(w.sim.PendingFaults()) == 0, "pending" })
+	w.untilIdle(patience)
 }
 
 // notices are what platforms tell us about consents, good and forged.
