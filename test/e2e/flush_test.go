@@ -28,7 +28,9 @@ func TestRedisEmptied(t *testing.T) {
 		a := first[i%running].account
 		rest = append(rest, order{a, video(a, clip, fmt.Sprintf("backlog %d", i))})
 	}
-	at := time.Now().Add(6 * time.Second)
+	other := w.instagramAccount()
+	tomorrow := func(caption string) fields { return picture(other, still, caption) }
+	at := time.Now().Add(w.timeFor(running+waiting, other, tomorrow, 6*time.Second))
 	for i := range waiting / 2 / 10 {
 		a := w.instagramAccount()
 		for k := range 10 {
