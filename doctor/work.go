@@ -51,11 +51,14 @@ func (d *doctor) orphans(ctx context.Context) error {
 		d.ok("Asynq's lists and tasks agree")
 		return nil
 	}
-	lost, unleased := 0, 0
+	lost, unleased, untimed := 0, 0, 0
 	for _, o := range found {
-		if o.NoLease {
+		switch {
+		case o.NoLease:
 			unleased++
-		} else {
+		case o.NoSince:
+			untimed++
+		default:
 			lost++
 		}
 	}
@@ -64,6 +67,9 @@ func (d *doctor) orphans(ctx context.Context) error {
 	}
 	if unleased > 0 {
 		d.mends(Bad, "%d tasks are active without a lease: nobody would take them back", unleased)
+	}
+	if untimed > 0 {
+		d.mends(Warn, "%d tasks that workers handed back do not say since when they wait: no alert sees how long", untimed)
 	}
 	return nil
 }
