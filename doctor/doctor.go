@@ -33,9 +33,12 @@ type Finding struct {
 	// What says what it is, Do what to do about it; empty where nothing has to be done.
 	What string `json:"what"`
 	Do   string `json:"do,omitempty"`
-	// Fixable is what Fix would mend, Fixed what it did.
+	// Fixable is what Fix would mend, Fixed what it did: a second look finds it no more.
 	Fixable bool `json:"fixable,omitempty"`
 	Fixed   bool `json:"fixed,omitempty"`
+	// kind tells which one of a check it is, and n how much of it there is.
+	kind string
+	n    int
 }
 
 // Deps is what is looked at.
@@ -78,39 +81,51 @@ const checkTime = time.Minute
 func Examine(ctx context.Context, deps Deps, opts Options) []Finding {
 	d := &doctor{Deps: deps, Options: opts}
 	d.all(ctx, []check{
-		{"database", d.database}, {"clock", d.clocks}, {"redis", d.redis}, {"workers", d.workers}, {"scheduler", d.scheduler},
-		{"queues", d.queues}, {"orphans", d.orphans}, {"archive", d.archive}, {"media", d.media},
+		{name: "database", look: d.database}, {name: "clock", look: d.clocks}, {name: "redis", look: d.redis}, {name: "workers", look: d.workers},
+		{name: "scheduler", look: d.scheduler}, {name: "queues", look: d.queues, mend: d.Queue.NameQueues},
+		{name: "orphans", look: d.orphans, mend: d.mendOrphans}, {name: "archive", look: d.archive, mend: d.trimArchive}, {name: "media", look: d.media},
 	})
 	if !d.oldSchema {
 		d.all(ctx, []check{
-			{"posts", d.posts}, {"tasks", d.tasks}, {"stuck", d.stuck}, {"uncertain", d.uncertain}, {"accounts", d.accounts}, {"secrets", d.secrets},
-			{"endpoints", d.endpoints}, {"pauses", d.pauses},
+			{name: "posts", look: d.posts, mend: d.Posts.Sweep}, {name: "tasks", look: d.tasks, mend: d.deleteStale}, {name: "stuck", look: d.stuck},
+			{name: "uncertain", look: d.uncertain}, {name: "accounts", look: d.accounts}, {name: "secrets", look: d.secrets},
+			{name: "endpoints", look: d.endpoints}, {name: "pauses", look: d.pauses},
 		})
 	}
 	if opts.Production {
-		d.all(ctx, []check{{"settings", d.settings}, {"durability", d.durability}, {"connections", d.connections}})
+		d.all(ctx, []check{{name: "settings", look: d.settings}, {name: "durability", look: d.durability}, {name: "connections", look: d.connections}})
 	}
 	return d.found
 }
 
+// check is something that is looked at, and may be mended.
 type check struct {
-	name string
-	look func(context.Context) error
+	name       string
+	look, mend func(context.Context) error
 }
 
 func (d *doctor) all(ctx context.Context, checks []check) {
 	for _, c := range checks {
-		d.run(ctx, c.name, c.look)
+		d.run(ctx, c)
 	}
 }
 
-func (d *doctor) run(ctx context.Context, name string, look func(context.Context) error) {
+func (d *doctor) run(ctx context.Context, c check) {
 	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
-	d.check = name
-	if err := look(ctx); err != nil {
-		d.bad("see to it that this can be asked; what else is wrong may follow from it", "cannot be looked at: %v", err)
+	d.check = c.name
+	first := len(d.found)
+	if err := c.look(ctx); err != nil {
+		d.unseen(err)
+		return
 	}
+	if d.Fix && c.mend != nil {
+		d.mend(ctx, c, first)
+	}
+}
+
+func (d *doctor) unseen(err error) {
+	d.bad("see to it that this can be asked; what else is wrong may follow from it", "cannot be looked at: %v", err)
 }
 
 func (d *doctor) ok(what string, args ...any) { d.add(OK, "", what, args) }
@@ -121,16 +136,6 @@ func (d *doctor) bad(do, what string, args ...any) { d.add(Bad, do, what, args) 
 
 func (d *doctor) add(level Level, do, what string, args []any) {
 	d.found = append(d.found, Finding{Level: level, Check: d.check, What: fmt.Sprintf(what, args...), Do: do})
-}
-
-// mends adds something that --fix mends, or just mended.
-func (d *doctor) mends(level Level, what string, args ...any) {
-	d.add(level, "run `socialqueue doctor --fix`", what, args)
-	f := &d.found[len(d.found)-1]
-	f.Fixable = true
-	if d.Fix {
-		f.Fixed, f.Do = true, ""
-	}
 }
 
 // Sick reports whether something is bad that was not mended.

@@ -78,7 +78,7 @@ const schedulerLife = time.Minute
 // Repair mends what can be mended without a person, and returns how much that was which
 // nobody would have seen to. It is one tick of the scheduler.
 func (q *Queue) Repair(ctx context.Context, scheduler string) (int, error) {
-	if err := q.nameQueues(ctx); err != nil {
+	if err := q.NameQueues(ctx); err != nil {
 		return 0, err
 	}
 	if err := q.redis.Set(ctx, schedulerKey, scheduler, schedulerLife).Err(); err != nil {

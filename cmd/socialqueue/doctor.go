@@ -23,10 +23,11 @@ func doctorCmd() *cobra.Command {
 		Long: `Look at the installation and say what is wrong with it, and what to do.
 
 Run it with the settings of the api or a worker. With --fix it mends what loses and
-doubles no post: tasks that Redis lost, ids that it left behind, old archived tasks. With
---production it also looks at what only matters where people rely on it.
+doubles no post: tasks that Redis lost, ids that it left behind, old archived tasks; then
+it looks again and tells what is there. With --production it also looks at what only
+matters where people rely on it.
 
-It exits with 1 if something is bad that was not mended.`,
+It exits with 1 if something is still bad.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := config.LoadDotEnv("."); err != nil {
 				return err
