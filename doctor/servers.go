@@ -11,9 +11,14 @@ import (
 )
 
 func (d *doctor) database(ctx context.Context) error {
-	server, err := d.DB.Server(ctx)
+	var server db.Server
+	err := d.NoDB
+	if err == nil {
+		server, err = d.DB.Server(ctx)
+	}
 	if err != nil {
-		return err
+		d.unanswered(database, err, "see to it that Postgres runs, and that DATABASE_URL is right; api, workers and scheduler go on by themselves when it answers")
+		return nil
 	}
 	if err := d.DB.CheckMigrated(ctx); errors.Is(err, db.ErrMigrationsMissing) {
 		d.oldSchema = true
@@ -72,7 +77,16 @@ const (
 	memoryShare = 0.8
 )
 
+// pingTime bounds how long Redis may take for a sign of life.
+const pingTime = 10 * time.Second
+
 func (d *doctor) redis(ctx context.Context) error {
+	pingCtx, cancel := context.WithTimeout(ctx, pingTime)
+	defer cancel()
+	if err := d.Queue.Ping(pingCtx); err != nil {
+		d.unanswered(redis, err, "see to it that Redis runs, and that REDIS_URL is right; no post is lost meanwhile, and each gets its task again by itself")
+		return nil
+	}
 	nodes, err := d.Queue.RedisNodes(ctx)
 	if err != nil {
 		return err

@@ -234,6 +234,50 @@ func TestDoctorOfAnOldSchema(t *testing.T) {
 	}
 }
 
+// Who does not answer is told once, with what to do; what needs it is told in a few words
+// to be not looked at, and all the rest is looked at.
+func TestDoctorWithoutServers(t *testing.T) {
+	w := newWorld(t, operated())
+	noRedis := map[string]string{"REDIS_URL": "redis://:unsaid@127.0.0.1:1/0"}
+	noDatabase := map[string]string{"DATABASE_URL": "postgresql://postgres:unsaid@127.0.0.1:1/postgres?sslmode=disable"}
+	onRedis, onDB := []string{"workers", "scheduler", "queues", "orphans", "archive"}, []string{"stuck", "uncertain", "accounts", "secrets", "endpoints", "pauses"}
+	onBoth := []string{"clock", "posts", "tasks", "durability", "connections"}
+	for name, tc := range map[string]struct {
+		env map[string]string
+		// down are the checks that tell what to do, unseen those that are not made.
+		down, unseen []string
+	}{
+		"no Redis":    {env: noRedis, down: []string{"redis"}, unseen: slices.Concat(onRedis, onBoth)},
+		"no database": {env: noDatabase, down: []string{"database"}, unseen: slices.Concat(onDB, onBoth)},
+		"neither":     {env: merged([]map[string]string{noRedis, noDatabase}), down: []string{"database", "redis"}, unseen: slices.Concat(onRedis, onDB, onBoth)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			found := w.examine(doctor.Options{Fix: true, Production: true}, tc.env)
+			var down, unseen []string
+			for _, f := range found {
+				if strings.HasPrefix(f.What, "does not answer") {
+					down = append(down, f.Check)
+					if setting := strings.ToUpper(f.Check) + "_URL"; !strings.Contains(f.Do, setting) || !strings.Contains(f.What, "127.0.0.1:1") {
+						t.Errorf("it does not say where, or not to look at %s: %+v", setting, f)
+					}
+				}
+				if f.Level == doctor.Unseen {
+					unseen = append(unseen, f.Check)
+				}
+				if strings.Contains(f.What, "unsaid") {
+					t.Errorf("a password is told: %+v", f)
+				}
+			}
+			slices.Sort(tc.unseen)
+			if slices.Sort(unseen); !slices.Equal(down, tc.down) || !slices.Equal(unseen, tc.unseen) || !doctor.Sick(found) {
+				t.Errorf("down are %q, not looked at %q: %s", down, unseen, tell(found))
+			}
+			wantFound(t, found, doctor.OK, "media", "a file could be written")
+			wantFound(t, found, doctor.Bad, "settings", "PUBLIC_URL")
+		})
+	}
+}
+
 // What is right for trying is told to be wrong for production.
 func TestDoctorOfProduction(t *testing.T) {
 	w := newWorld(t, operated())
