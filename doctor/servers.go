@@ -32,7 +32,7 @@ func (d *doctor) database(ctx context.Context) error {
 		return err
 	}
 	if len(missing) > 0 {
-		d.bad("make them again as db/migrations has them, with CREATE INDEX CONCURRENTLY", "%s lacks the indices %s, or their making was broken off", server.Version, strings.Join(missing, ", "))
+		d.bad("DROP INDEX CONCURRENTLY IF EXISTS each, and make it again as db/migrations has it, with CREATE INDEX CONCURRENTLY", "%s lacks the indices %s, or their making was broken off", server.Version, strings.Join(missing, ", "))
 		return nil
 	}
 	d.ok("%s, its schema and indices are this version's", server.Version)
@@ -99,7 +99,7 @@ func (d *doctor) redis(ctx context.Context) error {
 			d.bad("use 7.0 or newer", "Redis %s is too old", n.Version)
 		}
 		if n.Policy != "" && n.Policy != "noeviction" {
-			d.bad("set maxmemory-policy noeviction", "Redis may throw tasks away when its memory is full: its maxmemory-policy is %s", n.Policy)
+			d.bad("set maxmemory-policy noeviction: by CONFIG SET at once, and in its configuration for the next start", "Redis may throw tasks away when its memory is full: its maxmemory-policy is %s", n.Policy)
 		}
 		if n.Evicted > 0 {
 			d.warn("the sweep gives every post its task again; set maxmemory-policy noeviction and restart Redis, which sets the count back", "Redis threw %d keys away since it started", n.Evicted)

@@ -294,7 +294,7 @@ func (d *doctor) pauses(ctx context.Context) error {
 		return err
 	}
 	for _, p := range all {
-		d.warn("resume it when the reason is over", "since %s %s", p.CreatedAt.Format(time.RFC3339), p)
+		d.warn("resume it when the reason is over: `socialqueue queue resume --platform P` or `--account P:ID`, or at /console", "since %s %s", p.CreatedAt.Format(time.RFC3339), p)
 	}
 	if len(all) == 0 {
 		d.ok("no platform or account is paused")
