@@ -29,6 +29,10 @@ func TestManyOrphans(t *testing.T) {
 	if err := client.LPush(t.Context(), key, ids...).Err(); err != nil {
 		t.Fatal(err)
 	}
+	next, err := q.Orphans(t.Context(), true, false)
+	if err != nil || len(next) != orphanPage-1 { // the task that is whole is the very next
+		t.Errorf("quick: %d found, want %d: %v", len(next), orphanPage-1, err)
+	}
 	for _, fix := range []bool{false, true} {
 		found, err := q.Orphans(t.Context(), false, fix)
 		if err != nil || len(found) != lost {
