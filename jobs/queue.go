@@ -212,7 +212,7 @@ func (q *Queue) Lost(ctx context.Context) (bool, error) {
 
 // Refilled notes that every task that should be in Redis is in it.
 func (q *Queue) Refilled(ctx context.Context) error {
-	if err := q.nameQueues(ctx); err != nil {
+	if err := q.NameQueues(ctx); err != nil {
 		return err
 	}
 	if err := q.redis.Set(ctx, refilledKey, "1", 0).Err(); err != nil {
@@ -221,8 +221,8 @@ func (q *Queue) Refilled(ctx context.Context) error {
 	return nil
 }
 
-// nameQueues makes the queues visible to every tool.
-func (q *Queue) nameQueues(ctx context.Context) error {
+// NameQueues makes the queues visible to every tool.
+func (q *Queue) NameQueues(ctx context.Context) error {
 	names := make([]any, len(Queues))
 	for i, name := range Queues {
 		names[i] = name

@@ -29,6 +29,14 @@ type RedisNode struct {
 	Skew time.Duration
 }
 
+// Ping asks Redis for a sign of life.
+func (q *Queue) Ping(ctx context.Context) error {
+	if err := q.redis.Ping(ctx).Err(); err != nil {
+		return fmt.Errorf("reach redis: %w", err)
+	}
+	return nil
+}
+
 // RedisNodes asks Redis about itself, in a cluster every master.
 func (q *Queue) RedisNodes(ctx context.Context) ([]RedisNode, error) {
 	cluster, isCluster := q.redis.(*redis.ClusterClient)
