@@ -59,8 +59,8 @@ func TestDoctor(t *testing.T) {
 	stopScheduler, stopWorker := w.startScheduler(), w.startWorker()
 	tt := w.tiktokAccount()
 	p := w.accept(tt, video(tt, w.upload("video/mp4", sample.Video), "healthy"))
-	w.untilStatus(20*time.Second, p.ID, "published")
-	w.untilIdle(5 * time.Second)
+	w.untilStatus(patience, p.ID, "published")
+	w.untilIdle(patience)
 	found := w.examine(doctor.Options{}, nil)
 	if doctor.Sick(found) {
 		t.Errorf("a healthy system is called sick: %s", tell(found))
@@ -104,7 +104,7 @@ func TestDoctorFixes(t *testing.T) {
 	taskless := w.accept(tt, video(tt, clip, "its task is lost"))
 	unleased := w.accept(tt, video(tt, clip, "its worker is lost"))
 	archived := w.accept(tt, video(tt, clip, "its task is archived"))
-	w.until(5*time.Second, "three tasks are in Redis", func() (bool, string) {
+	w.until(patience, "three tasks are in Redis", func() (bool, string) {
 		n, err := w.redis.LLen(ctx, upload("pending")).Result()
 		return n == 3, fmt.Sprint(n, err)
 	})
@@ -137,7 +137,7 @@ func TestDoctorFixes(t *testing.T) {
 	}
 	w.startScheduler()
 	w.startWorker()
-	w.until(10*time.Second, "nothing is left", func() (bool, string) {
+	w.until(patience, "nothing is left", func() (bool, string) {
 		again := w.examine(doctor.Options{}, nil)
 		return !doctor.Sick(again), tell(again)
 	})
@@ -155,13 +155,13 @@ func TestSchedulerRepairs(t *testing.T) {
 	w.must(w.redis.LPush(ctx, "asynq:{upload}:active", "gone:0").Err()) // an id without its task
 	w.must(w.redis.SRem(ctx, "asynq:queues", "upload").Err())
 	w.startScheduler()
-	w.until(10*time.Second, "the orphan is gone and the queue is named", func() (bool, string) {
+	w.until(patience, "the orphan is gone and the queue is named", func() (bool, string) {
 		active, err := w.redis.LRange(ctx, "asynq:{upload}:active", 0, -1).Result()
 		named, nameErr := w.redis.SIsMember(ctx, "asynq:queues", "upload").Result()
 		return len(active) == 0 && named, fmt.Sprint(active, err, named, nameErr)
 	})
 	w.startWorker()
-	w.untilStatus(60*time.Second, p.ID, "published")
+	w.untilStatus(patience, p.ID, "published")
 }
 
 // Before the migrations it says just that, and looks at what it can.

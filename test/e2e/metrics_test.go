@@ -6,7 +6,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"socialqueue/app"
 	"socialqueue/config"
@@ -41,8 +40,24 @@ func TestMetrics(t *testing.T) {
 	w.run(scheduler)
 	tt := w.tiktokAccount()
 	id := w.accept(tt, video(tt, w.upload("video/mp4", sample.Video), "counted")).ID
-	w.untilStatus(15*time.Second, id, "published")
-	ofWorker, ofScheduler, ofAPI := w.metrics(worker.Addr()), w.metrics(scheduler.Addr()), w.metrics(w.api.Addr())
+	w.untilStatus(patience, id, "published")
+	// What happened is written first and counted then, and a scheduler asks the servers
+	// for so long only.
+	var ofWorker, ofScheduler, ofAPI string
+	w.until(patience, "all is counted", func() (bool, string) {
+		ofWorker, ofScheduler, ofAPI = w.metrics(worker.Addr()), w.metrics(scheduler.Addr()), w.metrics(w.api.Addr())
+		lacking := lackingMetrics(ofWorker, ofScheduler, ofAPI)
+		return lacking == nil, strings.Join(lacking, "\n")
+	})
+	for name, text := range map[string]string{"worker": ofWorker, "scheduler": ofScheduler, "api": ofAPI} {
+		if named := regexp.MustCompile(`(?m)^socialqueue_.*(` + id + `|` + regexp.QuoteMeta(tt.external) + `).*$`).FindString(text); named != "" {
+			t.Errorf("%s names a post or an account: %s", name, named)
+		}
+	}
+}
+
+// lackingMetrics are the lines that the processes should show of one published video.
+func lackingMetrics(ofWorker, ofScheduler, ofAPI string) (lacking []string) {
 	for _, want := range []struct{ where, line string }{
 		{ofWorker, `socialqueue_post_lateness_seconds_count{platform="tiktok"} 1`},
 		{ofWorker, `socialqueue_posts_total{kind="video",platform="tiktok",status="published"} 1`},
@@ -65,14 +80,10 @@ func TestMetrics(t *testing.T) {
 		{ofAPI, `go_sql_open_connections{db_name="socialqueue"}`},
 	} {
 		if !strings.Contains(want.where, want.line) {
-			t.Errorf("the metrics lack %s", want.line)
+			lacking = append(lacking, want.line)
 		}
 	}
-	for name, text := range map[string]string{"worker": ofWorker, "scheduler": ofScheduler, "api": ofAPI} {
-		if named := regexp.MustCompile(`(?m)^socialqueue_.*(` + id + `|` + regexp.QuoteMeta(tt.external) + `).*$`).FindString(text); named != "" {
-			t.Errorf("%s names a post or an account: %s", name, named)
-		}
-	}
+	return lacking
 }
 
 // One process that is everything shows what each of the three shows.
