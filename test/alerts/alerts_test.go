@@ -147,7 +147,7 @@ var troubles = []trouble{
 		},
 	},
 	{
-		name: "TikTok takes the bytes of videos and does not answer", alerts: []string{"NoFreePlace"}, beside: []string{"PostsOverdue", "QueueStuck", "PlatformTrouble", "PostsLate"},
+		name: "TikTok takes the bytes of videos and does not answer", alerts: []string{"NoFreePlace"}, beside: []string{"NoWorker", "PostsOverdue", "QueueStuck", "PlatformTrouble", "PostsLate"},
 		start: func(w *world) func() {
 			w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokChunk, Mode: sandbox.ModeHang, Times: uploadPlaces})
 			var ids []string
