@@ -142,7 +142,7 @@ var troubles = []trouble{
 			}
 			return func() {
 				w.sim.ClearFaults()
-				w.exec("UPDATE oauth_accounts SET upkeep_at = now() WHERE refresh_failures > 0") // the next try would be in minutes
+				w.refreshAgain()
 			}
 		},
 	},
@@ -173,7 +173,7 @@ var troubles = []trouble{
 			w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokRefreshToken, Mode: sandbox.ModeHang})
 			w.tiktokAccount(2 * time.Second)
 			w.cancelJob(jobs.QueueTokens)
-			return func() { w.exec("UPDATE oauth_accounts SET upkeep_at = now() WHERE refresh_failures > 0") }
+			return w.refreshAgain // once the job has ended
 		},
 	},
 	{name: "Redis has little memory left", alerts: []string{"RedisMemory"}, start: func(w *world) func() {

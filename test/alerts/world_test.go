@@ -317,10 +317,22 @@ func (w *world) untilStatus(id, status string) {
 }
 
 // exec changes the database behind the system's back, for what would take hours.
-func (w *world) exec(query string) {
+func (w *world) exec(query string) (rows int64) {
 	w.t.Helper()
-	_, err := w.db.Pool().ExecContext(w.t.Context(), query)
+	done, err := w.db.Pool().ExecContext(w.t.Context(), query)
 	w.must(err)
+	rows, err = done.RowsAffected()
+	w.must(err)
+	return rows
+}
+
+// refreshAgain has the tokens refreshed now of which a refresh failed; by itself that
+// would be in minutes.
+func (w *world) refreshAgain() {
+	w.t.Helper()
+	until(w.t, 30*time.Second, "a refresh has failed", func() (bool, string) {
+		return w.exec("UPDATE oauth_accounts SET upkeep_at = now() WHERE refresh_failures > 0 AND status = 'active'") > 0, ""
+	})
 }
 
 // untilScheduled waits until a post's task waits in Redis for its time.
