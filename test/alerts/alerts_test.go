@@ -168,12 +168,12 @@ var troubles = []trouble{
 		return func() {} // the scheduler's repair mends it
 	}},
 	{
-		name: "a job is canceled that waits for an answer", alerts: []string{"HandlersStuck"}, beside: []string{"RefreshesPutOff", "TokensEnding", "PlatformTrouble"},
+		name: "a job is canceled that waits for an answer", alerts: []string{"HandlersStuck", "TokensEnding"}, beside: []string{"RefreshesPutOff", "PlatformTrouble"},
 		start: func(w *world) func() {
 			w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokRefreshToken, Mode: sandbox.ModeHang})
 			w.tiktokAccount(2 * time.Second)
 			w.cancelJob(jobs.QueueTokens)
-			return w.refreshAgain // once the job has ended
+			return w.refreshAgain
 		},
 	},
 	{name: "Redis has little memory left", alerts: []string{"RedisMemory"}, start: func(w *world) func() {
