@@ -85,7 +85,8 @@ type lossy struct {
 	late *lateAnswer // nil: none
 }
 
-// lateAnswer is the answer to the next request to a path, kept back until it is let go.
+// lateAnswer is the answer to the next request to a path, by its end, kept back until it
+// is let go.
 type lateAnswer struct {
 	path       string
 	come, gone chan struct{}
@@ -94,7 +95,7 @@ type lateAnswer struct {
 func (l *lossy) RoundTrip(r *http.Request) (*http.Response, error) {
 	l.mu.Lock()
 	dead, late := l.dead, l.late
-	if late != nil && late.path == r.URL.Path {
+	if late != nil && strings.HasSuffix(r.URL.Path, late.path) {
 		l.late = nil
 	} else {
 		late = nil

@@ -50,7 +50,7 @@ func TestRedisEmptied(t *testing.T) {
 	emptied := time.Now()
 	w.must(w.redis.FlushDB(t.Context()).Err())
 
-	w.untilAllLive(patience, running+waiting)
+	w.untilAllLive(5*patience, running+waiting)
 	t.Logf("MEASURED redis_emptied running=%d waiting=%d live=%d all_live_after=%.1fs",
 		running, waiting, len(w.sim.LivePosts()), time.Since(emptied).Seconds())
 }
