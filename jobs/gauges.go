@@ -25,7 +25,7 @@ var queueStates = []struct {
 func queueKey(queue, key string) string { return "asynq:{" + queue + "}:" + key }
 
 // Gauges tells how many tasks there are, how long the oldest waits, which queues are
-// paused, and how many workers there are.
+// paused, how many active tasks nobody will see to, and how many workers there are.
 func (q *Queue) Gauges(ctx context.Context) ([]observe.Gauge, error) {
 	var gauges []observe.Gauge
 	for _, name := range Queues {
@@ -35,6 +35,11 @@ func (q *Queue) Gauges(ctx context.Context) ([]observe.Gauge, error) {
 		}
 		gauges = append(gauges, more...)
 	}
+	orphaned, err := q.orphaned(ctx)
+	if err != nil {
+		return nil, err
+	}
+	gauges = append(gauges, orphaned...)
 	servers, err := q.inspector.Servers()
 	if err != nil {
 		return nil, fmt.Errorf("list workers: %w", err)
@@ -49,6 +54,26 @@ func (q *Queue) Gauges(ctx context.Context) ([]observe.Gauge, error) {
 		gauges = append(gauges, observe.Gauge{
 			Name: "queue_workers", Help: "Worker processes that serve a queue.", Labels: []string{"queue", name}, Value: float64(serving[name]),
 		})
+	}
+	return gauges, nil
+}
+
+// orphaned looks for them now. What the scheduler's repair found is mended already, and
+// only the scheduler that ran it would know.
+func (q *Queue) orphaned(ctx context.Context) ([]observe.Gauge, error) {
+	orphans, err := q.Orphans(ctx, true, false)
+	if err != nil {
+		return nil, err
+	}
+	found := map[string]int{}
+	for _, o := range orphans {
+		found[o.Queue]++
+	}
+	gauges := make([]observe.Gauge, len(Queues))
+	for i, name := range Queues {
+		gauges[i] = observe.Gauge{
+			Name: "tasks_orphaned", Help: "Active tasks that no worker runs and nobody takes back, until the next repair.", Labels: []string{"queue", name}, Value: float64(found[name]),
+		}
 	}
 	return gauges, nil
 }

@@ -62,10 +62,17 @@ func lackingMetrics(ofWorker, ofScheduler, ofAPI string) (lacking []string) {
 		{ofWorker, `socialqueue_post_lateness_seconds_count{platform="tiktok"} 1`},
 		{ofWorker, `socialqueue_posts_total{kind="video",platform="tiktok",status="published"} 1`},
 		{ofWorker, `socialqueue_platform_request_duration_seconds_count{endpoint="tiktok.init",outcome="ok",platform="tiktok"} 1`},
-		{ofWorker, `socialqueue_task_duration_seconds_count{outcome="ok",type="tiktok:upload"} 1`},
+		{ofWorker, `socialqueue_task_duration_seconds_count{outcome="success",type="tiktok:upload"} 1`},
+		{ofWorker, `socialqueue_task_wait_seconds_count{queue="upload",type="tiktok:upload"} 1`},
+		{ofWorker, `socialqueue_workers_capacity{pool="light"}`},
+		{ofWorker, `socialqueue_handlers_stuck{queue="publish"} 0`},
 		{ofWorker, `go_sql_open_connections{db_name="socialqueue"}`},
 		{ofScheduler, `socialqueue_collected{source="database"} 1`},
 		{ofScheduler, `socialqueue_collected{source="queues"} 1`},
+		{ofScheduler, `socialqueue_collected{source="redis"} 1`},
+		{ofScheduler, `socialqueue_redis_evicted_keys{node="redis"} 0`},
+		{ofScheduler, `socialqueue_tasks_orphaned{queue="publish"} 0`},
+		{ofScheduler, `socialqueue_accounts_token_ending{platform="tiktok"} 0`},
 		{ofScheduler, `socialqueue_accounts{platform="tiktok",status="active"} 1`},
 		{ofScheduler, `socialqueue_queue_workers{queue="publish"} 1`},
 		{ofScheduler, `socialqueue_queue_tasks{queue="upload",state="archived"} 0`},
@@ -77,4 +84,22 @@ func lackingMetrics(ofWorker, ofScheduler, ofAPI string) (lacking []string) {
 		}
 	}
 	return lacking
+}
+
+// One process that is everything shows what each of the three shows.
+func TestMetricsOfOneProcess(t *testing.T) {
+	w := newWorld(t, setup{sandbox: unlimited(), env: map[string]string{"OPERATOR_PASSWORD": "sesame"}})
+	system, err := app.NewEmbedded(t.Context(), w.config(config.Dev, map[string]string{"DATABASE_URL": "", "REDIS_URL": ""}), t.TempDir(), w.options("dev"))
+	w.must(err)
+	w.run(system)
+	shown := w.metrics(system.Addr())
+	for _, line := range []string{
+		`socialqueue_collected{source="database"} 1`, `socialqueue_collected{source="queues"} 1`, `socialqueue_collected{source="redis"} 1`,
+		`socialqueue_posts_overdue_seconds 0`, `socialqueue_queue_tasks{queue="publish",state="pending"} 0`,
+		`socialqueue_workers_busy{pool="upload"} 0`, `socialqueue_scheduler_last_tick_timestamp_seconds{tick="sweep"}`,
+	} {
+		if !strings.Contains(shown, line) {
+			t.Errorf("the metrics lack %s", line)
+		}
+	}
 }
