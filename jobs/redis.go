@@ -19,8 +19,8 @@ import (
 // ErrEvicts: Redis may throw tasks away when its memory is full.
 var ErrEvicts = errors.New("redis may evict tasks: set maxmemory-policy to noeviction")
 
-// patience is how long a call to Redis takes at most whose caller set no end.
-const patience = 5 * time.Second
+// callTimeout is how long a call to Redis takes at most whose caller set no end.
+const callTimeout = 5 * time.Second
 
 // settleRetryPause is the wait between tries to tell Redis that a task ended.
 const settleRetryPause = 100 * time.Millisecond
@@ -140,7 +140,7 @@ func patiently(ctx context.Context) (context.Context, context.CancelFunc) {
 	if _, bounded := ctx.Deadline(); bounded {
 		return ctx, func() {}
 	}
-	return context.WithTimeout(ctx, patience)
+	return context.WithTimeout(ctx, callTimeout)
 }
 
 // isTransport reports whether err came from the way to Redis, or from a Redis

@@ -46,7 +46,7 @@ func TestRedisDropsPackets(t *testing.T) {
 			client.AddHook(way)
 			began := time.Now()
 			err := ask(NewQueue(client))
-			if took := time.Since(began); err == nil || took > 2*patience {
+			if took := time.Since(began); err == nil || took > 2*callTimeout {
 				t.Errorf("took %s, and err = %v", took, err)
 			}
 		})
