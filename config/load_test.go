@@ -142,6 +142,7 @@ func TestLoadRefuses(t *testing.T) {
 		{"MEDIA_ALLOW_PRIVATE_HOSTS", "yes", "MEDIA_ALLOW_PRIVATE_HOSTS is \"yes\": write true or false"},
 		{"WORKER_CONCURRENCY", "0", "WORKER_CONCURRENCY is \"0\": write a whole number from 1"},
 		{"UPLOAD_CONCURRENCY", "8.5", "UPLOAD_CONCURRENCY"},
+		{"OPERATOR_READONLY_PASSWORD", "hunter2", "OPERATOR_READONLY_PASSWORD is set, but OPERATOR_PASSWORD is not"},
 		{"LOG_LEVEL", "verbose", "write trace or debug or info or warn or error"},
 		{"LOG_FORMAT", "xml", "write json or text"},
 		{"SHUTDOWN_TIMEOUT", "25", "SHUTDOWN_TIMEOUT is \"25\": write a time with its unit"},
@@ -159,6 +160,25 @@ func TestLoadRefuses(t *testing.T) {
 				t.Errorf("the error shows the secret: %v", err)
 			}
 		})
+	}
+}
+
+// A password for looking that lets everything be done, or nothing, is a mistake.
+func TestReadOnlyPassword(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(file, []byte("hunter2\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, env := range []map[string]string{
+		with("OPERATOR_PASSWORD", "hunter2", "OPERATOR_READONLY_PASSWORD", "hunter2"),
+		with("OPERATOR_PASSWORD", "hunter2", "OPERATOR_READONLY_PASSWORD_FILE", file),
+	} {
+		if _, err := load(API, env); err == nil || !strings.Contains(err.Error(), "OPERATOR_READONLY_PASSWORD is the same as") || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("err = %v", err)
+		}
+	}
+	if c, err := load(API, with("OPERATOR_PASSWORD", "hunter2", "OPERATOR_READONLY_PASSWORD", "hunter3")); err != nil || c.OperatorReadOnly.Reveal() != "hunter3" {
+		t.Errorf("two passwords: %v", err)
 	}
 }
 

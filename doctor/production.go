@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"socialqueue/secrets"
 )
 
 // leastPassword is how long a password is that is not guessed.
@@ -25,9 +27,9 @@ func (d *doctor) settings(context.Context) error {
 	}
 	if c.OperatorPassword.Empty() {
 		d.warn("set OPERATOR_PASSWORD", "nobody may see /console, /monitoring and the api's /metrics: there is no operator password here")
-	} else if len(c.OperatorPassword.Reveal()) < leastPassword {
-		d.bad("set one of 16 characters or more, made by a machine", "OPERATOR_PASSWORD is short enough to be guessed")
 	}
+	d.password("OPERATOR_PASSWORD", c.OperatorPassword)
+	d.password("OPERATOR_READONLY_PASSWORD", c.OperatorReadOnly)
 	d.opened()
 	d.simulated()
 	if strings.HasPrefix(c.MediaBucketURL, "file:") {
@@ -37,6 +39,13 @@ func (d *doctor) settings(context.Context) error {
 		d.ok("those that matter in production are set")
 	}
 	return nil
+}
+
+// password looks whether one that is set can be guessed.
+func (d *doctor) password(name string, p secrets.Secret) {
+	if !p.Empty() && len(p.Reveal()) < leastPassword {
+		d.bad("set one of 16 characters or more, made by a machine", "%s is short enough to be guessed", name)
+	}
 }
 
 // opened looks at the settings that let more in than the default.

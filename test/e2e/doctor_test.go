@@ -183,11 +183,11 @@ func TestDoctorOfAnOldSchema(t *testing.T) {
 func TestDoctorOfProduction(t *testing.T) {
 	w := newWorld(t, operated())
 	found := w.examine(doctor.Options{Production: true}, map[string]string{
-		"OPERATOR_PASSWORD": "short", "WEBHOOK_ALLOW_PRIVATE_HOSTS": "true", "TIKTOK_WEBHOOK_PLAIN_SIGNATURE": "true", "LOG_LEVEL": "debug",
+		"OPERATOR_PASSWORD": "short", "OPERATOR_READONLY_PASSWORD": "shorter", "WEBHOOK_ALLOW_PRIVATE_HOSTS": "true", "TIKTOK_WEBHOOK_PLAIN_SIGNATURE": "true", "LOG_LEVEL": "debug",
 	})
 	for level, texts := range map[doctor.Level][]string{
 		doctor.Bad: {
-			"PUBLIC_URL is http://127.0.0.1", "OPERATOR_PASSWORD is short", "MEDIA_ALLOW_PRIVATE_HOSTS lets", "WEBHOOK_ALLOW_PRIVATE_HOSTS lets",
+			"PUBLIC_URL is http://127.0.0.1", "OPERATOR_PASSWORD is short", "OPERATOR_READONLY_PASSWORD is short", "MEDIA_ALLOW_PRIVATE_HOSTS lets", "WEBHOOK_ALLOW_PRIVATE_HOSTS lets",
 			"TIKTOK_API_URL does not lead", "FACEBOOK_GRAPH_URL does not lead",
 		},
 		doctor.Warn: {"TIKTOK_WEBHOOK_PLAIN_SIGNATURE takes", "LOG_LEVEL is debug", "files are kept in a folder", "verify token"},
@@ -197,9 +197,9 @@ func TestDoctorOfProduction(t *testing.T) {
 		}
 	}
 	for _, f := range found {
-		if strings.Contains(f.What+f.Do, "short\"") || strings.Contains(f.What, encryptionKey) {
+		if strings.Contains(f.What+f.Do, "short\"") || strings.Contains(f.What+f.Do, "shorter") || strings.Contains(f.What, encryptionKey) {
 			t.Errorf("a secret is told: %+v", f)
 		}
 	}
-	wantFound(t, w.examine(doctor.Options{Production: true}, map[string]string{"OPERATOR_PASSWORD": ""}), doctor.Warn, "settings", "no operator password")
+	wantFound(t, w.examine(doctor.Options{Production: true}, map[string]string{"OPERATOR_PASSWORD": "", "OPERATOR_READONLY_PASSWORD": ""}), doctor.Warn, "settings", "no operator password")
 }
