@@ -20,6 +20,7 @@ func Load(role Role, getenv func(string) string) (Config, error) {
 	r.address("HTTP_ADDR", &c.HTTPAddr)
 	r.address("OPS_ADDR", &c.OpsAddr)
 	r.baseURL("PUBLIC_URL", &c.PublicURL)
+	r.networks("TRUSTED_PROXIES", &c.TrustedProxies)
 
 	r.secret("DATABASE_URL", &c.DatabaseURL)
 	r.secret("REDIS_URL", &c.RedisURL)

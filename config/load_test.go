@@ -1,9 +1,11 @@
 package config
 
 import (
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -53,7 +55,7 @@ func TestLoadDefaults(t *testing.T) {
 		WorkerConcurrency: 64, UploadConcurrency: 8,
 		OperatorUser: "operator", LogLevel: "info", LogFormat: "json", ShutdownTimeout: 25 * time.Second,
 	}
-	if c != want {
+	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got  %+v\nwant %+v", c, want)
 	}
 	if c.Keyring == nil {
@@ -121,6 +123,13 @@ func TestLoadRefuses(t *testing.T) {
 		{"PUBLIC_URL", "queue.example.com", "PUBLIC_URL is not a base URL"},
 		{"PUBLIC_URL", "ftp://queue.example.com", "PUBLIC_URL"},
 		{"PUBLIC_URL", "https://a:b@queue.example.com", "PUBLIC_URL"},
+		{"TRUSTED_PROXIES", "10.0.0.0/8,proxy.internal", "TRUSTED_PROXIES names \"proxy.internal\": write addresses and networks"},
+		{"TRUSTED_PROXIES", "127.0.0.1,", "TRUSTED_PROXIES"},
+		{"TRUSTED_PROXIES", "10.0.0.0/33", "TRUSTED_PROXIES"},
+		{"TRUSTED_PROXIES", "0.0.0.0/0", "none that holds everybody"},
+		{"TRUSTED_PROXIES", "::/0", "none that holds everybody"},
+		{"TRUSTED_PROXIES", "fe80::1%eth0", "TRUSTED_PROXIES"},
+		{"TRUSTED_PROXIES", "::ffff:10.0.0.0/104", "TRUSTED_PROXIES"},
 		{"TIKTOK_API_URL", "https://host?x=1", "TIKTOK_API_URL"},
 		{"TIKTOK_AUTH_URL", "www.tiktok.com", "TIKTOK_AUTH_URL"},
 		{"FACEBOOK_DIALOG_URL", "ftp://host", "FACEBOOK_DIALOG_URL"},
@@ -189,12 +198,16 @@ func TestLoadAccepts(t *testing.T) {
 		"MEDIA_BUCKET_URL", "s3://media?region=eu-west-1", "SHUTDOWN_TIMEOUT", "1m30s",
 		"DATABASE_URL", "postgres:///socialqueue?host=/run/postgresql",
 		"FACEBOOK_APP_ID", "1", "FACEBOOK_APP_SECRET", "s",
+		"TRUSTED_PROXIES", "127.0.0.1, ::1,10.1.2.3/16,::ffff:192.0.2.1",
 	))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if c.PublicURL != "https://example.com/queue" || c.TikTokAPIURL != "http://sandbox:4010/tiktok" {
 		t.Errorf("base URLs: %s, %s", c.PublicURL, c.TikTokAPIURL)
+	}
+	if got := fmt.Sprint(c.TrustedProxies); got != "[127.0.0.1/32 ::1/128 10.1.0.0/16 192.0.2.1/32]" {
+		t.Errorf("proxies: %s", got)
 	}
 	if c.MediaMaxBytes != 3<<29 || !c.MediaAllowPrivateHosts || c.ShutdownTimeout != 90*time.Second {
 		t.Errorf("got %+v", c)

@@ -30,6 +30,9 @@ func (d *doctor) settings(context.Context) error {
 	}
 	d.password("OPERATOR_PASSWORD", c.OperatorPassword)
 	d.password("OPERATOR_READONLY_PASSWORD", c.OperatorReadOnly)
+	if public != nil && public.Scheme == "https" && len(c.TrustedProxies) == 0 {
+		d.warn("set it to the addresses of your proxies, if they send X-Forwarded-For", "TRUSTED_PROXIES is not set: the api takes the proxy that speaks https for it for everybody, and ten wrong passwords lock all operators out")
+	}
 	d.opened()
 	d.simulated()
 	if strings.HasPrefix(c.MediaBucketURL, "file:") {

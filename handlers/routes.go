@@ -6,6 +6,7 @@ package handlers
 import (
 	"context"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -41,6 +42,8 @@ type Deps struct {
 	// Metrics is what this process counts, which Operator sees. It may be nil.
 	Metrics  *observe.Metrics
 	Operator Operator
+	// TrustedProxies are those that are believed where a request comes from.
+	TrustedProxies []netip.Prefix
 	// Monitoring is the page of the queues, Console that of posts and accounts. Both may
 	// be empty.
 	Monitoring, Console Pages
@@ -76,6 +79,7 @@ func New(deps Deps) *echo.Echo {
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
 	e.HTTPErrorHandler = writeProblem
+	e.IPExtractor = addressBehind(deps.TrustedProxies)
 	e.Use(requestID, traced, a.accessLog, catchPanics, answerHeaders, a.authenticate)
 	a.routes(e)
 	return e

@@ -182,6 +182,30 @@ func TestConsoleReleases(t *testing.T) {
 	}
 }
 
+// Behind a proxy, which this test is, who guesses passwords locks nobody else out.
+func TestConsoleBehindAProxy(t *testing.T) {
+	t.Parallel()
+	s := operated()
+	s.env["TRUSTED_PROXIES"] = "192.0.2.0/24,127.0.0.1"
+	w := newWorld(t, s)
+	visit := func(visitor, password string) int {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.url()+"/console", nil)
+		w.must(err)
+		req.Header.Set("X-Forwarded-For", visitor)
+		req.SetBasicAuth("operator", password)
+		resp, err := w.http.Do(req)
+		w.must(err)
+		w.must(resp.Body.Close())
+		return resp.StatusCode
+	}
+	for range 10 {
+		visit("203.0.113.1", "guess")
+	}
+	if guesser, operator := visit("203.0.113.1", operatorPassword), visit("203.0.113.2", operatorPassword); guesser != 429 || operator != 200 {
+		t.Errorf("the one who guessed gets %d, the other %d", guesser, operator)
+	}
+}
+
 // Whoever only looks, has no password, or comes from another site does nothing, and
 // wrong input is told.
 func TestConsoleRefuses(t *testing.T) {

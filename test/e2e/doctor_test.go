@@ -202,4 +202,5 @@ func TestDoctorOfProduction(t *testing.T) {
 		}
 	}
 	wantFound(t, w.examine(doctor.Options{Production: true}, map[string]string{"OPERATOR_PASSWORD": "", "OPERATOR_READONLY_PASSWORD": ""}), doctor.Warn, "settings", "no operator password")
+	wantFound(t, w.examine(doctor.Options{Production: true}, map[string]string{"PUBLIC_URL": "https://social.example.com"}), doctor.Warn, "settings", "TRUSTED_PROXIES is not set")
 }
