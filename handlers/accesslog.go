@@ -23,6 +23,7 @@ func (a *api) accessLog(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		took := time.Since(began)
 		a.logRequest(c, took, err)
+		a.logDeed(c, took)
 		if a.Metrics != nil {
 			a.Metrics.Requested(methodOf(c), routeOf(c), c.Response().Status, took)
 		}

@@ -2,6 +2,7 @@ package handlers_test
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -81,6 +82,94 @@ func TestMonitoring(t *testing.T) {
 	big := as(op, "POST", pause)
 	big.body = strings.NewReader(strings.Repeat("x", 2<<20))
 	w.do(big).want(413)
+}
+
+// deeds are the lines that operators left.
+func (w *world) deeds() []map[string]any {
+	var found []map[string]any
+	for _, line := range w.log.with("an operator did something") {
+		var entry struct {
+			Action, CorrelationID string
+			Duration              *float64
+			Metadata              map[string]any
+		}
+		w.must(json.Unmarshal([]byte(line), &entry))
+		if entry.Action != "operator" || entry.CorrelationID == "" || entry.Duration == nil || entry.Metadata["user"] != "operator" || entry.Metadata["remote"] != "192.0.2.1" {
+			w.t.Errorf("a line says %s", line)
+		}
+		found = append(found, entry.Metadata)
+	}
+	return found
+}
+
+// Of what an operator does there is one line, which tells to what, and how it ended. The
+// page gets the body that the line was made from.
+func TestOperatorsAreLoggedWithWhatTheyNamed(t *testing.T) {
+	w := operatorWorld(t)
+	var got string
+	w.deps.Monitoring.Operator = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		got = string(body)
+		switch {
+		case err != nil:
+			rw.WriteHeader(http.StatusRequestEntityTooLarge)
+		case strings.HasSuffix(r.URL.Path, ":panic"):
+			panic("of the page")
+		default:
+			rw.WriteHeader(http.StatusNoContent)
+		}
+	})
+	w.deps.Console.Operator = w.deps.Monitoring.Operator
+	w.build()
+	many := make([]string, 250)
+	for i := range many {
+		many[i] = fmt.Sprintf("%d-%s", i, strings.Repeat("x", 500))
+	}
+	batch := func(ids ...string) string {
+		text, err := json.Marshal(map[string]any{"task_ids": ids})
+		w.must(err)
+		return string(text)
+	}
+	const queue = "/monitoring/api/queues/publish/archived_tasks"
+	for name, tt := range map[string]struct {
+		path, body string
+		status     int
+		ids        string // of the line
+		count      int
+	}{
+		"a batch":             {queue + ":batch_run", batch("a:0", "b:1"), 204, "[a:0 b:1]", 2},
+		"a batch and more":    {queue + ":batch_run", batch("a:0") + "x", 204, "[a:0]", 1},
+		"posts of a page":     {"/console/posts/retry", "id=one&id=two", 204, "[one two]", 2},
+		"what names nothing":  {queue + ":delete_all", "", 204, "[]", 0},
+		"what cannot be read": {queue + ":batch_run", "{\"task_ids\": 7}", 204, "[]", 0},
+		"what fails":          {queue + ":panic", batch("a:0"), 500, "[a:0]", 1},
+		"too large a body":    {queue + ":batch_run", batch(strings.Repeat("x", 2<<20)), 413, "[]", 0},
+		"many":                {queue + ":batch_run", batch(many...), 204, "[0-xxx", 250},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := w.in(t)
+			before := len(w.deeds())
+			c := as("operator:sesame", "POST", tt.path)
+			c.body = strings.NewReader(tt.body)
+			w.do(c).want(tt.status)
+			if tt.status == 204 && got != tt.body {
+				t.Errorf("the page got %d bytes of %d", len(got), len(tt.body))
+			}
+			deeds := w.deeds()
+			if len(deeds) != before+1 {
+				t.Fatalf("%d lines, want one more than %d", len(deeds), before)
+			}
+			did := deeds[before]
+			ids, _ := did["ids"].([]any)
+			count, _ := did["ids_count"].(float64)
+			if did["method"] != "POST" || did["path"] != tt.path || did["status"] != float64(tt.status) || int(count) != tt.count || len(ids) != min(tt.count, 100) {
+				t.Errorf("the line says %v", did)
+			}
+			if shown := fmt.Sprint(ids); !strings.HasPrefix(shown, tt.ids) || len(shown) > 100*130 {
+				t.Errorf("it names %s, want %s", shown, tt.ids)
+			}
+		})
+	}
 }
 
 // What an operator does is logged, and what one sees is not.
