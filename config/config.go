@@ -95,6 +95,9 @@ type Config struct {
 	LogLevel        string        // LOG_LEVEL: trace, debug, info, warn or error
 	LogFormat       string        // LOG_FORMAT: json or text
 	ShutdownTimeout time.Duration // SHUTDOWN_TIMEOUT: for work under way to end
+	// ShutdownDelay is SHUTDOWN_DELAY: how long the api serves on after it was told to
+	// stop, for load balancers to see that it is not ready any more. 0 in other roles.
+	ShutdownDelay time.Duration
 }
 
 // Embedded reports whether the process runs its own database and queue.

@@ -63,6 +63,10 @@ func Load(role Role, getenv func(string) string) (Config, error) {
 	r.oneOf("LOG_LEVEL", &c.LogLevel, "trace", "debug", "info", "warn", "error")
 	r.oneOf("LOG_FORMAT", &c.LogFormat, "json", "text")
 	r.duration("SHUTDOWN_TIMEOUT", &c.ShutdownTimeout, time.Second, 10*time.Minute)
+	r.duration("SHUTDOWN_DELAY", &c.ShutdownDelay, 0, time.Minute)
+	if role != API {
+		c.ShutdownDelay = 0
+	}
 
 	r.requireFor(role)
 	r.pair("TIKTOK_CLIENT_KEY", "TIKTOK_CLIENT_SECRET")

@@ -66,6 +66,16 @@ func TestLoadDefaults(t *testing.T) {
 	}
 }
 
+// Only the api has load balancers in front of it.
+func TestShutdownDelayByRole(t *testing.T) {
+	for role, want := range map[Role]time.Duration{API: 10 * time.Second, Worker: 0, Scheduler: 0, Dev: 0, CLI: 0} {
+		c, err := load(role, with("SHUTDOWN_DELAY", "10s"))
+		if err != nil || c.ShutdownDelay != want {
+			t.Errorf("role %d: %s, %v; want %s", role, c.ShutdownDelay, err, want)
+		}
+	}
+}
+
 func TestOpsAddrByRole(t *testing.T) {
 	for role, want := range map[Role]string{API: "", Worker: ":3001", Scheduler: ":3002", Dev: "", CLI: ""} {
 		c, err := load(role, servers)
@@ -156,6 +166,9 @@ func TestLoadRefuses(t *testing.T) {
 		{"LOG_FORMAT", "xml", "write json or text"},
 		{"SHUTDOWN_TIMEOUT", "25", "SHUTDOWN_TIMEOUT is \"25\": write a time with its unit"},
 		{"SHUTDOWN_TIMEOUT", "1h", "SHUTDOWN_TIMEOUT"},
+		{"SHUTDOWN_DELAY", "5", "SHUTDOWN_DELAY is \"5\": write a time with its unit"},
+		{"SHUTDOWN_DELAY", "61s", "from 0s to 1m0s"},
+		{"SHUTDOWN_DELAY", "-1s", "SHUTDOWN_DELAY"},
 	} {
 		t.Run(tc.name+"="+tc.value, func(t *testing.T) {
 			_, err := load(API, with(tc.name, tc.value))
