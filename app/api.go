@@ -54,7 +54,7 @@ func (c *core) newHTTPServer() *httpServer {
 		TrustedProxies: c.cfg.TrustedProxies,
 		Health: map[string]handlers.Check{
 			"database":  c.accepts,
-			"redis":     c.pingRedis,
+			"redis":     c.queue.Ping,
 			"tiktok":    reachable(c.cfg.TikTokAPIURL),
 			"instagram": reachable(c.cfg.FacebookGraphURL),
 		},
