@@ -8,6 +8,8 @@ import (
 
 	"github.com/hibiken/asynq"
 	"github.com/sirupsen/logrus"
+
+	"socialqueue/observe"
 )
 
 // laterError puts a task off. It is no failure and uses no attempt.
@@ -68,7 +70,7 @@ func (h hooks) retryDelay(n int, err error, t *asynq.Task) (d time.Duration) {
 // not call it for every end of a task.
 func (h hooks) handleError(_ context.Context, t *asynq.Task, err error) {
 	defer h.recover("ErrorHandler", func() {})
-	entry := h.log.WithFields(logrus.Fields{"action": t.Type(), "correlationId": t.Headers()[headerCorrelation]}).WithError(err)
+	entry := h.log.WithFields(logrus.Fields{observe.FieldAction: t.Type(), observe.FieldCorrelationID: t.Headers()[headerCorrelation]}).WithError(err)
 	if isFailure(err) {
 		entry.Error("task failed")
 		return
