@@ -29,6 +29,7 @@ func NewAllInOne(ctx context.Context, cfg config.Config, opts Options) (*AllInOn
 }
 
 func newAllInOne(c *core) *AllInOne {
+	c.ask()
 	return &AllInOne{core: c, http: c.newHTTPServer(), worker: c.newWorker(), scheduler: c.newScheduler()}
 }
 

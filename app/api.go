@@ -52,7 +52,7 @@ func (c *core) newHTTPServer() *httpServer {
 		Operator: handlers.Operator{User: c.cfg.OperatorUser, Password: c.cfg.OperatorPassword, ReadOnly: c.cfg.OperatorReadOnly},
 		Health: map[string]handlers.Check{
 			"database":  c.db.Ping,
-			"redis":     c.pingRedis,
+			"redis":     c.queue.Ping,
 			"tiktok":    reachable(c.cfg.TikTokAPIURL),
 			"instagram": reachable(c.cfg.FacebookGraphURL),
 		},

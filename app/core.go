@@ -70,12 +70,9 @@ type core struct {
 // again if it fails.
 func openCore(ctx context.Context, cfg config.Config, opts Options, conns int) (*core, error) {
 	c := newCore(cfg, opts)
-	err := c.openServers(ctx, conns)
+	err := c.openDB(ctx, conns)
 	if err == nil {
-		err = c.openStore(ctx)
-	}
-	if err == nil {
-		err = c.buildService()
+		err = c.build(ctx)
 	}
 	if err != nil {
 		return nil, errors.Join(err, c.Stop(context.WithoutCancel(ctx)))
@@ -87,18 +84,26 @@ func newCore(cfg config.Config, opts Options) *core {
 	return &core{cfg: cfg, opts: opts.withDefaults(), log: opts.Log, metrics: observe.NewMetrics()}
 }
 
-func (c *core) openServers(ctx context.Context, conns int) error {
+func (c *core) openDB(ctx context.Context, conns int) error {
 	database, err := db.OpenPostgres(ctx, c.cfg.DatabaseURL, conns)
 	if err != nil {
 		return err
 	}
 	c.setDB(database)
+	return nil
+}
+
+// build makes everything else. It asks neither Redis nor the database.
+func (c *core) build(ctx context.Context) error {
 	settings, err := config.ParseRedisURL(c.cfg.RedisURL)
 	if err != nil {
 		return err
 	}
 	c.setRedis(jobs.NewRedis(settings))
-	return nil
+	if err := c.openStore(ctx); err != nil {
+		return err
+	}
+	return c.buildService()
 }
 
 func (c *core) setDB(d *db.DB) {
@@ -213,13 +218,6 @@ func (c *core) warnUnlessReady(ctx context.Context) {
 	if err := c.ready(ctx); err != nil {
 		c.log.WithError(err).Warn("not ready yet")
 	}
-}
-
-func (c *core) pingRedis(ctx context.Context) error {
-	if err := c.redis.Ping(ctx).Err(); err != nil {
-		return fmt.Errorf("reach redis: %w", err)
-	}
-	return nil
 }
 
 // owner names this process in leases.

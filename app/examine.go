@@ -8,16 +8,17 @@ import (
 	"socialqueue/doctor"
 )
 
-// Examine looks at the installation of the settings. An error means that it could not
-// even begin.
+// Examine looks at the installation of the settings, also where the database or Redis
+// does not answer. An error means that it could not even begin.
 func Examine(ctx context.Context, cfg config.Config, opts Options, how doctor.Options) (found []doctor.Finding, err error) {
-	c, err := openCore(ctx, cfg, opts, apiConns)
-	if err != nil {
+	c := newCore(cfg, opts)
+	defer func() { err = errors.Join(err, c.Stop(context.WithoutCancel(ctx))) }()
+	noDB := c.openDB(ctx, apiConns)
+	if err := c.build(ctx); err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, c.Stop(context.WithoutCancel(ctx))) }()
 	return doctor.Examine(ctx, doctor.Deps{
-		Config: cfg, DB: c.db, Queue: c.queue, Posts: c.posts, Tokens: c.tokens, Store: c.store, Now: c.opts.Now,
+		Config: cfg, DB: c.db, NoDB: noDB, Queue: c.queue, Posts: c.posts, Tokens: c.tokens, Store: c.store, Now: c.opts.Now,
 		WorkerConns: workerConns(cfg), ProcessConns: apiConns,
 	}, how), nil
 }

@@ -6,8 +6,13 @@ import (
 	"socialqueue/observe"
 )
 
-// backlog tells how much there is to do. It is shown by schedulers only: asked of
-// every process, the same numbers would be counted several times.
+// ask shows what waits, and how Redis is. It is asked of schedulers only: shown by every
+// process, the same numbers would be counted several times.
+func (c *core) ask() {
+	c.metrics.Ask(c.log, map[string]observe.Source{"queues": c.queue.Gauges, "database": c.backlog, "redis": c.queue.RedisGauges})
+}
+
+// backlog tells how much there is to do.
 func (c *core) backlog(ctx context.Context) ([]observe.Gauge, error) {
 	b, err := c.db.Backlog(ctx, c.opts.Now().UTC())
 	if err != nil {
@@ -25,12 +30,16 @@ func (c *core) backlog(ctx context.Context) ([]observe.Gauge, error) {
 		})
 	}
 	return append(gauges,
+		observe.Gauge{
+			Name: "accounts_token_ending", Help: "Active accounts whose token ends within a day, and whose last refresh failed or that have nothing to refresh with.",
+			Labels: []string{"platform", "tiktok"}, Value: float64(b.TokensEnding),
+		},
 		observe.Gauge{Name: "posts_overdue_seconds", Help: "How long the post has been due that waits for a worker longest.", Value: b.Overdue.Seconds()},
 		observe.Gauge{Name: "webhook_events_pending", Help: "Events of platforms that are not settled.", Value: float64(b.WebhookEvents)},
 		observe.Gauge{Name: "webhook_events_oldest_age_seconds", Help: "How long the oldest of them has been due.", Value: b.OldestEvent.Seconds()},
 		observe.Gauge{Name: "outbox_unsent", Help: "Events that apps are still to be told of.", Value: float64(b.Deliveries)},
 		observe.Gauge{Name: "outbox_oldest_age_seconds", Help: "How long the oldest of them has been waiting.", Value: b.OldestDelivery.Seconds()},
-		observe.Gauge{Name: "webhook_endpoints_disabled", Help: "Endpoints of apps that are told nothing.", Value: float64(b.DisabledEndpoints)},
+		observe.Gauge{Name: "webhook_endpoints_disabled", Help: "Endpoints of apps that were disabled for failing, or as they answered 410.", Value: float64(b.DisabledEndpoints)},
 		observe.Gauge{Name: "pauses", Help: "Platforms and accounts to which operators let nothing be sent.", Value: float64(b.Pauses)},
 	), nil
 }

@@ -63,14 +63,12 @@ func Main(role config.Role, name string, build func(context.Context, config.Conf
 	jobs.LogRedis(log)
 	ctx, cancel := context.WithTimeout(context.Background(), connectTimeout)
 	defer cancel()
-	if observe.Tracing(os.Getenv) {
-		stop, err := observe.StartTracing(ctx, name, log)
-		if err != nil {
-			log.WithError(err).Error("cannot start")
-			return exitFailure
-		}
-		defer stop()
+	stopTracing, err := observe.StartTracing(ctx, name, log)
+	if err != nil {
+		log.WithError(err).Error("cannot start")
+		return exitFailure
 	}
+	defer stopTracing()
 	p, err := build(ctx, cfg, Options{Log: log})
 	if err != nil {
 		log.WithError(err).Error("cannot start")

@@ -23,7 +23,7 @@ func NewScheduler(ctx context.Context, cfg config.Config, opts Options) (*Schedu
 		return nil, err
 	}
 	s := &Scheduler{core: c, scheduler: c.newScheduler()}
-	c.metrics.Ask(c.log, map[string]observe.Source{"queues": c.queue.Gauges, "database": c.backlog})
+	c.ask()
 	s.ops = newOpsServer(cfg.OpsAddr, c.log, c.metrics.Handler(), func() bool { return s.scheduler.Alive(time.Now()) }, c.ready)
 	return s, nil
 }

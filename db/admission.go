@@ -162,17 +162,20 @@ func (d *DB) ParkedLanes(ctx context.Context) ([]string, error) {
 // their lease ran out, or they are due since checkAfter and were not seen in
 // Asynq since then.
 func (d *DB) Unattended(ctx context.Context, now time.Time, checkAfter time.Duration, limit int) ([]models.Post, error) {
-	seen := now.Add(-checkAfter)
 	var posts []models.Post
-	err := d.orm.WithContext(ctx).
-		Where("admission = 'admitted' AND fence >= 0 AND run_at <= ?", now). // as the index has it
-		Where(`(lease_until < ? AND (enqueued_at IS NULL OR enqueued_at <= lease_until OR enqueued_at < ?))
-			OR (lease_until IS NULL AND (enqueued_at IS NULL OR (enqueued_at < ? AND run_at < ?)))`, now, seen, seen, seen).
-		Order("enqueued_at NULLS FIRST").Limit(limit).Find(&posts).Error
+	err := d.unattended(ctx, now, checkAfter).Order("enqueued_at NULLS FIRST").Limit(limit).Find(&posts).Error
 	if err != nil {
 		return nil, fmt.Errorf("list unattended posts: %w", err)
 	}
 	return posts, nil
+}
+
+func (d *DB) unattended(ctx context.Context, now time.Time, checkAfter time.Duration) *gorm.DB {
+	seen := now.Add(-checkAfter)
+	return d.orm.WithContext(ctx).Model(&models.Post{}).
+		Where("admission = 'admitted' AND fence >= 0 AND run_at <= ?", now). // as the index has it
+		Where(`(lease_until < ? AND (enqueued_at IS NULL OR enqueued_at <= lease_until OR enqueued_at < ?))
+			OR (lease_until IS NULL AND (enqueued_at IS NULL OR (enqueued_at < ? AND run_at < ?)))`, now, seen, seen, seen)
 }
 
 // Admitted lists all posts that should have a task in Asynq, page by page in

@@ -123,6 +123,16 @@ func (d *DB) Stuck(ctx context.Context, since time.Time) (Stuck, error) {
 	return s, nil
 }
 
+// CountUnattended counts the posts that Unattended lists, and names one of them.
+func (d *DB) CountUnattended(ctx context.Context, now time.Time, checkAfter time.Duration) (n int, example string, err error) {
+	row := struct {
+		N       int
+		Example string
+	}{}
+	err = d.unattended(ctx, now, checkAfter).Select("COUNT(*) AS n, COALESCE(MIN(id), '') AS example").Scan(&row).Error
+	return row.N, row.Example, wrap(err, "count unattended posts")
+}
+
 // Fences tells the fence of each post that there is.
 func (d *DB) Fences(ctx context.Context, ids []string) (map[string]int64, error) {
 	var posts []models.Post

@@ -20,6 +20,10 @@ type Backlog struct {
 	Overdue time.Duration
 	// Accounts by platform and status.
 	Accounts []AccountCount
+	// TokensEnding are the active TikTok accounts whose token ends within a day and that
+	// no refresh is going to renew: the last one failed, or there is nothing to refresh
+	// with. Posts of Instagram need no token that ends.
+	TokensEnding int64
 	// WebhookEvents are the platforms' events that are not settled, and OldestEvent is
 	// how long the oldest has been due.
 	WebhookEvents int64
@@ -28,7 +32,8 @@ type Backlog struct {
 	// nothing, and OldestDelivery is how long the oldest has been waiting.
 	Deliveries     int64
 	OldestDelivery time.Duration
-	// DisabledEndpoints are those that were disabled for failing or at their own wish.
+	// DisabledEndpoints are those that were disabled for failing, or as they answered that
+	// they are gone; not those that their app disabled.
 	DisabledEndpoints int64
 	// Pauses are the platforms and accounts to which operators let nothing be sent.
 	Pauses int64
@@ -62,6 +67,11 @@ func (d *DB) Backlog(ctx context.Context, now time.Time) (Backlog, error) {
 			SELECT provider AS platform, status, COUNT(*) AS n FROM oauth_accounts WHERE provider = 'tiktok' GROUP BY provider, status
 			UNION ALL SELECT 'instagram', status, COUNT(*) FROM instagram_accounts GROUP BY status`).Scan(&b.Accounts).Error
 	}
+	if err == nil {
+		err = orm.Raw(`
+			SELECT COUNT(*) FROM oauth_accounts WHERE provider = 'tiktok' AND status = 'active'
+				AND expires_at < ? AND (refresh_failures > 0 OR refresh_token IS NULL OR refresh_token = '')`, now.Add(24*time.Hour)).Scan(&b.TokensEnding).Error
+	}
 	if err != nil {
 		return b, wrap(err, "count posts and accounts")
 	}
@@ -78,7 +88,7 @@ func (d *DB) Backlog(ctx context.Context, now time.Time) (Backlog, error) {
 			&b.Deliveries, &b.OldestDelivery, "SELECT COUNT(*) FROM webhook_deliveries WHERE status = 'pending' AND " + toEnabled,
 			"SELECT give_up_at AS first FROM webhook_deliveries WHERE status = 'pending' AND created_at <= @now AND " + toEnabled + " ORDER BY give_up_at LIMIT 1",
 		},
-		{&b.DisabledEndpoints, nil, "SELECT COUNT(*) FROM webhook_endpoints WHERE status = 'disabled' AND deleted_at IS NULL", ""},
+		{&b.DisabledEndpoints, nil, "SELECT COUNT(*) FROM webhook_endpoints WHERE status = 'disabled' AND deleted_at IS NULL AND status_reason <> '" + models.DisabledByApp + "'", ""},
 		{&b.Pauses, nil, "SELECT COUNT(*) FROM pauses", ""},
 	} {
 		if err := d.countAndAge(ctx, ask.n, ask.oldest, ask.count, ask.first, now); err != nil {

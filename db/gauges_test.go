@@ -45,5 +45,39 @@ func TestBacklog(t *testing.T) {
 		if got.Deliveries != 0 || got.OldestDelivery != 0 || got.DisabledEndpoints != 1 {
 			t.Errorf("of a disabled endpoint: %+v", got)
 		}
+		_, err = f.Pool().ExecContext(t.Context(), "UPDATE webhook_endpoints SET status_reason = '"+models.DisabledByApp+"'")
+		f.must(err)
+		got, err = f.Backlog(t.Context(), now)
+		f.must(err)
+		if got.DisabledEndpoints != 0 {
+			t.Errorf("an endpoint that its app disabled counts: %+v", got)
+		}
+	})
+}
+
+// A token that is about to end is no trouble while a refresh is going to come.
+func TestTokensEnding(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		for _, c := range []struct {
+			set  string
+			args []any
+			want int64
+		}{
+			{"expires_at = NULL, refresh_token = NULL", nil, 0},
+			{"expires_at = $1, refresh_token = 'sealed'", []any{epoch.Add(23 * time.Hour)}, 0},
+			{"refresh_failures = 1", nil, 1},
+			{"expires_at = $1", []any{epoch.Add(25 * time.Hour)}, 0},
+			{"expires_at = $1", []any{epoch.Add(-time.Hour)}, 1},
+			{"status = 'reauth_required'", nil, 0},
+			{"status = 'active', refresh_failures = 0, refresh_token = NULL", nil, 1},
+		} {
+			_, err := f.Pool().ExecContext(t.Context(), "UPDATE oauth_accounts SET "+c.set, c.args...)
+			f.must(err)
+			got, err := f.Backlog(t.Context(), epoch)
+			f.must(err)
+			if got.TokensEnding != c.want {
+				t.Errorf("after %s: %d, want %d", c.set, got.TokensEnding, c.want)
+			}
+		}
 	})
 }

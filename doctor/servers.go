@@ -11,9 +11,14 @@ import (
 )
 
 func (d *doctor) database(ctx context.Context) error {
-	server, err := d.DB.Server(ctx)
+	var server db.Server
+	err := d.NoDB
+	if err == nil {
+		server, err = d.DB.Server(ctx)
+	}
 	if err != nil {
-		return err
+		d.unanswered(database, err, "see to it that Postgres runs, and that DATABASE_URL is right; api, workers and scheduler go on by themselves when it answers")
+		return nil
 	}
 	if err := d.DB.CheckMigrated(ctx); errors.Is(err, db.ErrMigrationsMissing) {
 		d.oldSchema = true
@@ -27,7 +32,7 @@ func (d *doctor) database(ctx context.Context) error {
 		return err
 	}
 	if len(missing) > 0 {
-		d.bad("make them again as db/migrations has them, with CREATE INDEX CONCURRENTLY", "%s lacks the indices %s, or their making was broken off", server.Version, strings.Join(missing, ", "))
+		d.bad("DROP INDEX CONCURRENTLY IF EXISTS each, and make it again as db/migrations has it, with CREATE INDEX CONCURRENTLY", "%s lacks the indices %s, or their making was broken off", server.Version, strings.Join(missing, ", "))
 		return nil
 	}
 	d.ok("%s, its schema and indices are this version's", server.Version)
@@ -72,7 +77,16 @@ const (
 	memoryShare = 0.8
 )
 
+// pingTime bounds how long Redis may take for a sign of life.
+const pingTime = 10 * time.Second
+
 func (d *doctor) redis(ctx context.Context) error {
+	pingCtx, cancel := context.WithTimeout(ctx, pingTime)
+	defer cancel()
+	if err := d.Queue.Ping(pingCtx); err != nil {
+		d.unanswered(redis, err, "see to it that Redis runs, and that REDIS_URL is right; no post is lost meanwhile, and each gets its task again by itself")
+		return nil
+	}
 	nodes, err := d.Queue.RedisNodes(ctx)
 	if err != nil {
 		return err
@@ -85,7 +99,7 @@ func (d *doctor) redis(ctx context.Context) error {
 			d.bad("use 7.0 or newer", "Redis %s is too old", n.Version)
 		}
 		if n.Policy != "" && n.Policy != "noeviction" {
-			d.bad("set maxmemory-policy noeviction", "Redis may throw tasks away when its memory is full: its maxmemory-policy is %s", n.Policy)
+			d.bad("set maxmemory-policy noeviction: by CONFIG SET at once, and in its configuration for the next start", "Redis may throw tasks away when its memory is full: its maxmemory-policy is %s", n.Policy)
 		}
 		if n.Evicted > 0 {
 			d.warn("the sweep gives every post its task again; set maxmemory-policy noeviction and restart Redis, which sets the count back", "Redis threw %d keys away since it started", n.Evicted)

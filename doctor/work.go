@@ -22,12 +22,7 @@ func (d *doctor) queues(ctx context.Context) error {
 		return err
 	}
 	if len(unnamed) > 0 {
-		if d.Fix {
-			if err := d.Queue.Refilled(ctx); err != nil {
-				return err
-			}
-		}
-		d.mends(Warn, "Redis lost the names of the queues %s: tools do not show them", strings.Join(unnamed, ", "))
+		d.mends(Warn, len(unnamed), "Redis lost the names of the queues %s: tools do not show them", strings.Join(unnamed, ", "))
 	}
 	paused, err := d.Queue.Paused()
 	if err != nil {
@@ -43,7 +38,7 @@ func (d *doctor) queues(ctx context.Context) error {
 }
 
 func (d *doctor) orphans(ctx context.Context) error {
-	found, err := d.Queue.Orphans(ctx, false, d.Fix)
+	found, err := d.Queue.Orphans(ctx, false, false)
 	if err != nil {
 		return err
 	}
@@ -51,25 +46,36 @@ func (d *doctor) orphans(ctx context.Context) error {
 		d.ok("Asynq's lists and tasks agree")
 		return nil
 	}
-	lost, unleased := 0, 0
+	lost, unleased, untimed := 0, 0, 0
 	for _, o := range found {
-		if o.NoLease {
+		switch {
+		case o.NoLease:
 			unleased++
-		} else {
+		case o.NoSince:
+			untimed++
+		default:
 			lost++
 		}
 	}
 	if lost > 0 {
-		d.mends(Bad, "%d ids in Asynq's lists have no task any more: Redis lost a part of its content", lost)
+		d.mends(Bad, lost, "%d ids in Asynq's lists have no task any more: Redis lost a part of its content", lost)
 	}
 	if unleased > 0 {
-		d.mends(Bad, "%d tasks are active without a lease: nobody would take them back", unleased)
+		d.mends(Bad, unleased, "%d tasks are active without a lease: nobody would take them back", unleased)
+	}
+	if untimed > 0 {
+		d.mends(Warn, untimed, "%d tasks that workers handed back do not say since when they wait: no alert sees how long", untimed)
 	}
 	return nil
 }
 
+func (d *doctor) mendOrphans(ctx context.Context) error {
+	_, err := d.Queue.Orphans(ctx, false, true)
+	return err
+}
+
 func (d *doctor) archive(ctx context.Context) error {
-	n, err := d.Queue.TrimArchive(ctx, d.Now(), d.Fix)
+	n, err := d.Queue.TrimArchive(ctx, d.Now(), false)
 	if err != nil {
 		return err
 	}
@@ -77,8 +83,13 @@ func (d *doctor) archive(ctx context.Context) error {
 		d.ok("no more archived tasks than Asynq can handle")
 		return nil
 	}
-	d.mends(Warn, "%d archived tasks are old or too many; Asynq fails once there are some 8,000 old ones. They are copies: the posts are in the database", n)
+	d.mends(Warn, n, "%d archived tasks are old or too many; Asynq fails once there are some 8,000 old ones. They are copies: the posts are in the database", n)
 	return nil
+}
+
+func (d *doctor) trimArchive(ctx context.Context) error {
+	_, err := d.Queue.TrimArchive(ctx, d.Now(), true)
+	return err
 }
 
 // posts looks for those that should have a task and have none.
@@ -87,58 +98,82 @@ func (d *doctor) posts(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	posts, err := d.DB.Unattended(ctx, d.Now(), grace, 1000)
+	n, example, err := d.DB.CountUnattended(ctx, d.Now(), grace)
 	if err != nil {
 		return err
 	}
-	if !lost && len(posts) == 0 {
-		d.ok("every post that is due has its task")
-		return nil
-	}
-	if d.Fix {
-		if err := d.Posts.Sweep(ctx); err != nil {
-			return err
-		}
-	}
 	if lost {
-		d.mends(Bad, "Redis lost its content, and the sweep has not rebuilt it: is a scheduler alive?")
+		d.mends(Bad, 1, "Redis lost its content, or is new, and no scheduler has put the tasks of all posts into it")
 	}
-	if len(posts) > 0 {
-		d.mends(Bad, "%d posts are due and nobody works on them, such as %s: is a scheduler alive, and a worker?", len(posts), posts[0].ID)
+	if n > 0 {
+		d.mends(Bad, n, "%d posts are due and nobody works on them, such as %s: is a scheduler alive, and a worker?", n, example)
+	}
+	if !lost && n == 0 {
+		d.ok("every post that is due has its task")
 	}
 	return nil
 }
 
 // tasks looks for those whose post is not there, or went on without them.
 func (d *doctor) tasks(ctx context.Context) error {
-	all, err := d.Queue.PostTasks(ctx)
+	s, err := d.stale(ctx)
 	if err != nil {
 		return err
 	}
-	stale := 0
+	if s.next > 0 {
+		d.ok("%d of %d tasks are next and for posts that are gone or went on without them: a worker ends them", s.next, s.all)
+	}
+	if len(s.others) > 0 {
+		d.mends(OK, len(s.others), "%d of %d tasks are for posts that are gone or went on without them; they find nothing to do", len(s.others), s.all)
+	}
+	if s.next == 0 && len(s.others) == 0 {
+		d.ok("%d wait, each for a post", s.all)
+	}
+	return nil
+}
+
+// staleTasks are those that find nothing to do. The pending ones are left to workers:
+// taking many out of a long list holds Redis up.
+type staleTasks struct {
+	all, next int
+	others    []jobs.PostTask
+}
+
+func (d *doctor) stale(ctx context.Context) (staleTasks, error) {
+	all, err := d.Queue.PostTasks(ctx)
+	s := staleTasks{all: len(all)}
+	if err != nil {
+		return s, err
+	}
 	for batch := range slices.Chunk(all, 500) {
 		fences, err := d.DB.Fences(ctx, postsOf(batch))
 		if err != nil {
-			return err
+			return s, err
 		}
 		for _, t := range batch {
 			fence, there := fences[t.PostID]
-			if there && fence == t.Fence {
-				continue
-			}
-			stale++
-			if d.Fix && t.State != "pending" { // that one a worker takes in a moment
-				if err := d.Queue.DeleteTask(t.Queue, t.ID); err != nil {
-					return err
-				}
+			switch {
+			case there && fence == t.Fence:
+			case t.State == "pending":
+				s.next++
+			default:
+				s.others = append(s.others, t)
 			}
 		}
 	}
-	if stale == 0 {
-		d.ok("%d wait, each for a post", len(all))
-		return nil
+	return s, nil
+}
+
+func (d *doctor) deleteStale(ctx context.Context) error {
+	s, err := d.stale(ctx)
+	if err != nil {
+		return err
 	}
-	d.mends(OK, "%d of %d tasks are for posts that are gone or went on without them; they find nothing to do", stale, len(all))
+	for _, t := range s.others {
+		if err := d.Queue.DeleteTask(t.Queue, t.ID); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -259,7 +294,7 @@ func (d *doctor) pauses(ctx context.Context) error {
 		return err
 	}
 	for _, p := range all {
-		d.warn("resume it when the reason is over", "since %s %s", p.CreatedAt.Format(time.RFC3339), p)
+		d.warn("resume it when the reason is over: `socialqueue queue resume --platform P` or `--account P:ID`, or at /console", "since %s %s", p.CreatedAt.Format(time.RFC3339), p)
 	}
 	if len(all) == 0 {
 		d.ok("no platform or account is paused")

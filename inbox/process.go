@@ -61,11 +61,12 @@ func early(e *models.WebhookEvent, text string) outcome {
 // that nothing is known to be written; the task may be tried again.
 func (s *Service) Process(ctx context.Context, id int64) error {
 	e, err := s.DB.WebhookEvent(ctx, id)
-	if errors.Is(err, db.ErrNotFound) {
-		return nil // it was deleted
-	}
-	if err != nil || e.Status != models.WebhookPending {
+	if err != nil && !errors.Is(err, db.ErrNotFound) {
 		return err
+	}
+	if err != nil || e.Status != models.WebhookPending { // it was deleted, or is settled
+		observe.AttemptOf(ctx).Outcome = observe.AttemptRevoked
+		return nil
 	}
 	ctx = observe.WithCorrelationID(ctx, e.CorrelationID)
 	o, err := s.handle(ctx, e)
@@ -73,11 +74,30 @@ func (s *Service) Process(ctx context.Context, id int64) error {
 		o = s.trouble(e, err)
 	}
 	s.settle(e, o)
+	note(ctx, e, err)
 	if e.SettledAt != nil {
 		s.Metrics.WebhookSettled(string(e.Platform), string(e.Status), e.SettledAt.Sub(e.ReceivedAt))
 	}
 	observe.OfEvent(s.Log, e).WithFields(o.whose).WithFields(logrus.Fields{"status": e.Status, "outcome": e.Outcome}).Info("webhook event")
 	return s.DB.EndWebhookEvent(ctx, e)
+}
+
+// note notes for the metrics what came of an event's processing, which met err.
+func note(ctx context.Context, e *models.WebhookEvent, err error) {
+	a, waits := observe.AttemptOf(ctx), e.Status == models.WebhookPending
+	if err != nil {
+		a.Class = observe.ClassOf(err)
+	}
+	switch {
+	case waits && err != nil:
+		a.Outcome = observe.AttemptRetry
+	case waits:
+		a.Outcome = observe.AttemptSnooze
+	case err != nil:
+		a.Outcome, a.Exhausted = observe.AttemptDead, true
+	default:
+		a.Outcome = observe.AttemptSuccess
+	}
 }
 
 func (s *Service) handle(ctx context.Context, e *models.WebhookEvent) (outcome, error) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -26,7 +25,7 @@ var queueStates = []struct {
 func queueKey(queue, key string) string { return "asynq:{" + queue + "}:" + key }
 
 // Gauges tells how many tasks there are, how long the oldest waits, which queues are
-// paused, and how many workers there are.
+// paused, how many active tasks nobody will see to, and how many workers there are.
 func (q *Queue) Gauges(ctx context.Context) ([]observe.Gauge, error) {
 	var gauges []observe.Gauge
 	for _, name := range Queues {
@@ -36,6 +35,11 @@ func (q *Queue) Gauges(ctx context.Context) ([]observe.Gauge, error) {
 		}
 		gauges = append(gauges, more...)
 	}
+	orphaned, err := q.orphaned(ctx)
+	if err != nil {
+		return nil, err
+	}
+	gauges = append(gauges, orphaned...)
 	servers, err := q.inspector.Servers()
 	if err != nil {
 		return nil, fmt.Errorf("list workers: %w", err)
@@ -54,6 +58,26 @@ func (q *Queue) Gauges(ctx context.Context) ([]observe.Gauge, error) {
 	return gauges, nil
 }
 
+// orphaned looks for them now. What the scheduler's repair found is mended already, and
+// only the scheduler that ran it would know.
+func (q *Queue) orphaned(ctx context.Context) ([]observe.Gauge, error) {
+	orphans, err := q.Orphans(ctx, true, false)
+	if err != nil {
+		return nil, err
+	}
+	found := map[string]int{}
+	for _, o := range orphans {
+		found[o.Queue]++
+	}
+	gauges := make([]observe.Gauge, len(Queues))
+	for i, name := range Queues {
+		gauges[i] = observe.Gauge{
+			Name: "tasks_orphaned", Help: "Active tasks that no worker runs and nobody takes back, until the next repair.", Labels: []string{"queue", name}, Value: float64(found[name]),
+		}
+	}
+	return gauges, nil
+}
+
 func (q *Queue) gaugesOf(ctx context.Context, queue string) ([]observe.Gauge, error) {
 	pipe := q.redis.Pipeline()
 	lengths := make([]*redis.IntCmd, len(queueStates))
@@ -64,8 +88,8 @@ func (q *Queue) gaugesOf(ctx context.Context, queue string) ([]observe.Gauge, er
 			lengths[i] = pipe.ZCard(ctx, queueKey(queue, s.key))
 		}
 	}
-	paused, oldest := pipe.Exists(ctx, queueKey(queue, "paused")), pipe.LIndex(ctx, queueKey(queue, "pending"), -1)
-	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+	paused, next := pipe.Exists(ctx, queueKey(queue, "paused")), pipe.LRange(ctx, queueKey(queue, "pending"), -nextLook, -1)
+	if _, err := pipe.Exec(ctx); err != nil {
 		return nil, err
 	}
 	gauges := make([]observe.Gauge, 0, len(queueStates)+2)
@@ -74,29 +98,40 @@ func (q *Queue) gaugesOf(ctx context.Context, queue string) ([]observe.Gauge, er
 			Name: "queue_tasks", Help: "Tasks in Asynq.", Labels: []string{"queue", queue, "state", s.name}, Value: float64(lengths[i].Val()),
 		})
 	}
-	age, err := q.waiting(ctx, queue, oldest.Val())
+	age, err := q.waiting(ctx, queue, next.Val())
 	return append(gauges,
 		observe.Gauge{Name: "queue_paused", Help: "Whether a queue is paused.", Labels: []string{"queue", queue}, Value: float64(paused.Val())},
 		observe.Gauge{
-			Name: "queue_oldest_pending_age_seconds", Help: "How long the task has been waiting that is next.", Labels: []string{"queue", queue}, Value: age.Seconds(),
+			Name: "queue_oldest_pending_age_seconds", Help: "How long the oldest of the tasks has been waiting that are next.", Labels: []string{"queue", queue}, Value: age.Seconds(),
 		}), err
 }
 
-// waiting is how long a pending task has been so.
-func (q *Queue) waiting(ctx context.Context, queue, id string) (time.Duration, error) {
-	if id == "" {
-		return 0, nil
+// nextLook is how many of the tasks that are next are asked how long they wait. It is
+// more than a worker hands back when it stops.
+const nextLook = 100
+
+// waiting is how long the oldest of the tasks has been pending that are next. The very
+// next may not tell: Asynq v0.26 notes no time when it takes a task back from a worker
+// that stops, and the task of an id may be lost.
+func (q *Queue) waiting(ctx context.Context, queue string, ids []string) (time.Duration, error) {
+	pipe := q.redis.Pipeline()
+	since := make([]*redis.StringCmd, len(ids))
+	for i, id := range ids {
+		since[i] = pipe.HGet(ctx, queueKey(queue, "t:"+id), "pending_since")
 	}
-	since, err := q.redis.HGet(ctx, queueKey(queue, "t:"+id), "pending_since").Result()
-	if errors.Is(err, redis.Nil) {
-		return 0, nil // a worker took it in this moment
-	}
-	if err != nil {
+	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
 		return 0, err
 	}
-	nanos, err := strconv.ParseInt(since, 10, 64)
-	if err != nil {
-		return 0, fmt.Errorf("read since when task %s is pending: %w", id, err)
+	longest := time.Duration(0)
+	for i, id := range ids {
+		if errors.Is(since[i].Err(), redis.Nil) {
+			continue // or a worker took it in this moment
+		}
+		nanos, err := since[i].Int64()
+		if err != nil {
+			return 0, fmt.Errorf("read since when task %s is pending: %w", id, err)
+		}
+		longest = max(longest, time.Since(time.Unix(0, nanos)))
 	}
-	return max(time.Since(time.Unix(0, nanos)), 0), nil
+	return longest, nil
 }

@@ -12,6 +12,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
+	"time"
 
 	"github.com/hibiken/asynq"
 
@@ -43,6 +45,8 @@ const (
 	TypeNotifyDeliver    = "notify:deliver"
 )
 
+var types = []string{TypeTikTokUpload, TypeTikTokPublish, TypeInstagramPublish, TypeTokenRefresh, TypeWebhookProcess, TypeNotifyDeliver}
+
 const (
 	// payloadVersion is the newest form of payloads that this program reads.
 	payloadVersion = 1
@@ -53,6 +57,8 @@ const (
 	headerCorrelation = "correlation_id"
 	// headerTrace carries the trace of that request (W3C Trace Context), if it has one.
 	headerTrace = "traceparent"
+	// headerDue carries when the task is due, in milliseconds of Unix time.
+	headerDue = "due"
 )
 
 // payload is what a task carries.
@@ -109,10 +115,10 @@ func queueOf(t publish.Task) string {
 func taskID(t publish.Task) string { return fmt.Sprintf("%s:%d", t.PostID, t.Fence) }
 
 func encode(t publish.Task) (*asynq.Task, error) {
-	return newTask(typeOf(t), payload{Version: payloadVersion, PostID: t.PostID, Fence: t.Fence, Platform: t.Platform, AccountID: t.AccountID}, t.CorrelationID, t.TraceParent)
+	return newTask(typeOf(t), payload{Version: payloadVersion, PostID: t.PostID, Fence: t.Fence, Platform: t.Platform, AccountID: t.AccountID}, t.At, t.CorrelationID, t.TraceParent)
 }
 
-func newTask(name string, content any, correlationID, traceParent string) (*asynq.Task, error) {
+func newTask(name string, content any, due time.Time, correlationID, traceParent string) (*asynq.Task, error) {
 	data, err := json.Marshal(content)
 	if err != nil {
 		return nil, fmt.Errorf("encode task %s: %w", name, err)
@@ -120,11 +126,17 @@ func newTask(name string, content any, correlationID, traceParent string) (*asyn
 	if len(data) > maxPayload {
 		return nil, fmt.Errorf("encode task %s: payload of %d bytes is over the limit of %d", name, len(data), maxPayload)
 	}
-	headers := map[string]string{headerCorrelation: correlationID}
+	headers := map[string]string{headerCorrelation: correlationID, headerDue: strconv.FormatInt(due.UnixMilli(), 10)}
 	if traceParent != "" {
 		headers[headerTrace] = traceParent
 	}
 	return asynq.NewTaskWithHeaders(name, data, headers), nil
+}
+
+// dueOf is when a task is due, if it says so: those of older programs do not.
+func dueOf(t *asynq.Task) (due time.Time, told bool) {
+	ms, err := strconv.ParseInt(t.Headers()[headerDue], 10, 64)
+	return time.UnixMilli(ms), err == nil
 }
 
 // decodeInto reads a task's payload. Its error is errNewer for one that a newer

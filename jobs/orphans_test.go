@@ -1,8 +1,14 @@
 package jobs
 
 import (
+	"context"
 	"fmt"
+	"slices"
 	"testing"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
 )
 
 // All orphans of a long list are mended in one go, although the list grows shorter under
@@ -23,6 +29,10 @@ func TestManyOrphans(t *testing.T) {
 	if err := client.LPush(t.Context(), key, ids...).Err(); err != nil {
 		t.Fatal(err)
 	}
+	next, err := q.Orphans(t.Context(), true, false)
+	if err != nil || len(next) != orphanPage-1 { // the task that is whole is the very next
+		t.Errorf("quick: %d found, want %d: %v", len(next), orphanPage-1, err)
+	}
 	for _, fix := range []bool{false, true} {
 		found, err := q.Orphans(t.Context(), false, fix)
 		if err != nil || len(found) != lost {
@@ -36,4 +46,91 @@ func TestManyOrphans(t *testing.T) {
 	if again, err := q.Orphans(t.Context(), false, false); err != nil || len(again) != 0 {
 		t.Errorf("found again: %v, %v", again, err)
 	}
+}
+
+// What a worker hands back when it stops stands next in line and does not say since
+// when. The wait of the others is seen all the same, and the time is noted, though not
+// of a task that a worker took meanwhile.
+func TestHandedBackTasksTellTheirWait(t *testing.T) {
+	client := newClient(t)
+	q := NewQueue(client)
+	ctx := t.Context()
+	first, old := aTask(), aTask()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(q.Enqueue(ctx, first))
+	handBack(t, client, QueuePublish)
+	must(q.Enqueue(ctx, old))
+	task := func(id string) string { return queueKey(QueuePublish, "t:"+id) }
+	must(client.HSet(ctx, task(taskID(old)), "pending_since", time.Now().Add(-10*time.Minute).UnixNano()).Err())
+	must(client.RPush(ctx, queueKey(QueuePublish, "pending"), "lost").Err())
+
+	wantAge := func() {
+		t.Helper()
+		if age := pendingAge(t, q, QueuePublish); age < 10*time.Minute || age > 11*time.Minute {
+			t.Errorf("the oldest task waits for %s, want 10m", age)
+		}
+	}
+	wantAge()
+	untimed := Orphan{Queue: QueuePublish, State: "pending", ID: taskID(first), NoSince: true}
+	found, err := q.Orphans(ctx, true, false)
+	must(err)
+	if lost := (Orphan{Queue: QueuePublish, State: "pending", ID: "lost"}); !slices.Equal(found, []Orphan{untimed, lost}) {
+		t.Errorf("found %+v", found)
+	}
+
+	must(client.HSet(ctx, task(taskID(first)), "state", "active").Err())
+	if is, err := q.mend(ctx, untimed, true); err != nil || is || client.HExists(ctx, task(taskID(first)), "pending_since").Val() {
+		t.Errorf("a task that runs got a time at which it began to wait: %v, %v", is, err)
+	}
+	must(client.HSet(ctx, task(taskID(first)), "state", "pending").Err())
+	if n, err := q.Repair(ctx, "here"); err != nil || n != 1 {
+		t.Errorf("repaired %d, want the lost one only: %v", n, err)
+	}
+	if since, err := client.HGet(ctx, task(taskID(first)), "pending_since").Int64(); err != nil || time.Since(time.Unix(0, since)).Abs() > time.Minute {
+		t.Errorf("it is pending since %d, %v", since, err)
+	}
+	if again, err := q.Orphans(ctx, false, false); err != nil || len(again) != 0 {
+		t.Errorf("left: %+v, %v", again, err)
+	}
+	wantAge()
+}
+
+// handBack lets a stock Asynq server take the task of a queue and stop while it runs.
+func handBack(t *testing.T, client redis.UniversalClient, queue string) {
+	t.Helper()
+	running, end := make(chan struct{}), make(chan struct{})
+	server := asynq.NewServerFromRedisClient(client, asynq.Config{
+		Concurrency: 1, Queues: map[string]int{queue: 1}, ShutdownTimeout: time.Millisecond, Logger: asynqLog{quiet()},
+	})
+	err := server.Start(asynq.HandlerFunc(func(context.Context, *asynq.Task) error {
+		close(running)
+		<-end
+		return nil
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-running
+	server.Shutdown()
+	close(end)
+}
+
+func pendingAge(t *testing.T, q *Queue, queue string) time.Duration {
+	t.Helper()
+	gauges, err := q.Gauges(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, g := range gauges {
+		if g.Name == "queue_oldest_pending_age_seconds" && slices.Contains(g.Labels, queue) {
+			return time.Duration(g.Value * float64(time.Second))
+		}
+	}
+	t.Fatalf("no age of queue %s", queue)
+	return 0
 }

@@ -53,7 +53,8 @@ func retryDelay(n int, err error, _ *asynq.Task) time.Duration {
 // hooks are the functions that Asynq calls on its own goroutines, where a panic
 // would end the process.
 type hooks struct {
-	log logrus.FieldLogger
+	log     logrus.FieldLogger
+	metrics *observe.Metrics
 }
 
 func (h hooks) isFailure(err error) (failed bool) {
@@ -70,6 +71,9 @@ func (h hooks) retryDelay(n int, err error, t *asynq.Task) (d time.Duration) {
 // not call it for every end of a task.
 func (h hooks) handleError(_ context.Context, t *asynq.Task, err error) {
 	defer h.recover("ErrorHandler", func() {})
+	if errors.Is(err, asynq.ErrLeaseExpired) { // which the job itself cannot know
+		h.metrics.TaskErred(typeLabel(t), observe.ClassLeaseLost)
+	}
 	entry := h.log.WithFields(logrus.Fields{observe.FieldAction: t.Type(), observe.FieldCorrelationID: t.Headers()[headerCorrelation]}).WithError(err)
 	if isFailure(err) {
 		entry.Error("task failed")

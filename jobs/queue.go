@@ -82,7 +82,7 @@ func (q *Queue) Enqueue(ctx context.Context, t publish.Task) error {
 // the account's tokens, so that one which was left behind by a worker's death
 // holds up no other than that very refresh.
 func (q *Queue) EnqueueUpkeep(ctx context.Context, accountID, fence int64) error {
-	task, err := newTask(TypeTokenRefresh, upkeepPayload{Version: payloadVersion, AccountID: accountID}, models.NewID(), observe.TraceParent(ctx))
+	task, err := newTask(TypeTokenRefresh, upkeepPayload{Version: payloadVersion, AccountID: accountID}, time.Now(), models.NewID(), observe.TraceParent(ctx))
 	if err != nil {
 		return err
 	}
@@ -95,7 +95,11 @@ func (q *Queue) EnqueueUpkeep(ctx context.Context, accountID, fence int64) error
 
 // EnqueueWebhook puts in a task that gives a platform's event its effect.
 func (q *Queue) EnqueueWebhook(ctx context.Context, e *models.WebhookEvent) error {
-	task, err := newTask(TypeWebhookProcess, webhookPayload{Version: payloadVersion, EventID: e.ID}, e.CorrelationID, observe.TraceParent(ctx))
+	due := time.Now()
+	if e.RunAt != nil {
+		due = *e.RunAt
+	}
+	task, err := newTask(TypeWebhookProcess, webhookPayload{Version: payloadVersion, EventID: e.ID}, due, e.CorrelationID, observe.TraceParent(ctx))
 	if err != nil {
 		return err
 	}
@@ -118,7 +122,7 @@ const deliverAgain = 5 * time.Second
 // the endpoint keeps its id for minutes. Of two tasks with the same fence one finds
 // nothing to do.
 func (q *Queue) EnqueueDeliver(ctx context.Context, r db.EndpointRun) error {
-	task, err := newTask(TypeNotifyDeliver, deliverPayload{Version: payloadVersion, EndpointID: r.ID, Fence: r.Fence}, models.NewID(), observe.TraceParent(ctx))
+	task, err := newTask(TypeNotifyDeliver, deliverPayload{Version: payloadVersion, EndpointID: r.ID, Fence: r.Fence}, time.Now(), models.NewID(), observe.TraceParent(ctx))
 	if err != nil {
 		return err
 	}
@@ -212,7 +216,7 @@ func (q *Queue) Lost(ctx context.Context) (bool, error) {
 
 // Refilled notes that every task that should be in Redis is in it.
 func (q *Queue) Refilled(ctx context.Context) error {
-	if err := q.nameQueues(ctx); err != nil {
+	if err := q.NameQueues(ctx); err != nil {
 		return err
 	}
 	if err := q.redis.Set(ctx, refilledKey, "1", 0).Err(); err != nil {
@@ -221,8 +225,8 @@ func (q *Queue) Refilled(ctx context.Context) error {
 	return nil
 }
 
-// nameQueues makes the queues visible to every tool.
-func (q *Queue) nameQueues(ctx context.Context) error {
+// NameQueues makes the queues visible to every tool.
+func (q *Queue) NameQueues(ctx context.Context) error {
 	names := make([]any, len(Queues))
 	for i, name := range Queues {
 		names[i] = name

@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
@@ -9,6 +10,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"socialqueue/observe"
 )
 
 // RedisNode is what a Redis that takes writes says of itself.
@@ -21,12 +24,22 @@ type RedisNode struct {
 	Used, Max int64
 	// Evicted counts the keys that it threw away since it started.
 	Evicted int64
+	// Replicas are those that are connected to it.
+	Replicas int64
 	// AppendOnly and Snapshots say how it keeps its content, and Broken what of that
 	// failed last; empty: nothing did.
 	AppendOnly, Snapshots bool
 	Broken                string
 	// Skew is how far its clock is ahead of ours.
 	Skew time.Duration
+}
+
+// Ping asks Redis for a sign of life.
+func (q *Queue) Ping(ctx context.Context) error {
+	if err := q.redis.Ping(ctx).Err(); err != nil {
+		return fmt.Errorf("reach redis: %w", err)
+	}
+	return nil
 }
 
 // RedisNodes asks Redis about itself, in a cluster every master.
@@ -67,6 +80,7 @@ func askNode(ctx context.Context, client redis.Cmdable) (RedisNode, error) {
 		return value
 	}
 	n.Version, n.Policy, n.Used, n.Max, n.Evicted = info["redis_version"], info["maxmemory_policy"], number("used_memory"), number("maxmemory"), number("evicted_keys")
+	n.Replicas = number("connected_slaves")
 	n.AppendOnly = info["aof_enabled"] == "1"
 	if saves, err := client.ConfigGet(ctx, "save").Result(); err == nil { // managed ones refuse CONFIG
 		n.Snapshots = saves["save"] != ""
@@ -80,6 +94,31 @@ func askNode(ctx context.Context, client redis.Cmdable) (RedisNode, error) {
 		}
 	}
 	return n, nil
+}
+
+// RedisGauges tells what Redis says of itself, in a cluster of every master.
+func (q *Queue) RedisGauges(ctx context.Context) ([]observe.Gauge, error) {
+	nodes, err := q.RedisNodes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var gauges []observe.Gauge
+	replicas := int64(0)
+	for _, n := range nodes {
+		labels, broken := []string{"node", cmp.Or(n.Addr, "redis")}, 0.0
+		if n.Broken != "" {
+			broken = 1
+		}
+		replicas += n.Replicas
+		gauges = append(gauges,
+			observe.Gauge{Name: "redis_memory_bytes", Help: "Memory that Redis uses.", Labels: labels, Value: float64(n.Used)},
+			observe.Gauge{Name: "redis_memory_max_bytes", Help: "Memory that Redis may use (maxmemory); 0 is without a limit.", Labels: labels, Value: float64(n.Max)},
+			observe.Gauge{Name: "redis_evicted_keys", Help: "Keys that Redis threw away for want of memory since it started.", Labels: labels, Value: float64(n.Evicted)},
+			observe.Gauge{Name: "redis_persistence_failed", Help: "Whether Redis' last write of its append-only file, the last rewriting of that or its last snapshot failed.", Labels: labels, Value: broken},
+		)
+	}
+	// Without the node, as masters change.
+	return append(gauges, observe.Gauge{Name: "redis_replicas", Help: "Replicas that are connected, of all masters.", Value: float64(replicas)}), nil
 }
 
 // infoOf reads what INFO answers.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -74,16 +75,17 @@ const schedulerKey = "socialqueue:scheduler"
 // schedulerLife is how long a scheduler counts as alive after it was last heard of.
 const schedulerLife = time.Minute
 
-// Repair mends what can be mended without a person, and returns how much that was. It is
-// one tick of the scheduler.
+// Repair mends what can be mended without a person, and returns how much that was which
+// nobody would have seen to. It is one tick of the scheduler.
 func (q *Queue) Repair(ctx context.Context, scheduler string) (int, error) {
-	if err := q.nameQueues(ctx); err != nil {
+	if err := q.NameQueues(ctx); err != nil {
 		return 0, err
 	}
 	if err := q.redis.Set(ctx, schedulerKey, scheduler, schedulerLife).Err(); err != nil {
 		return 0, fmt.Errorf("tell Redis that a scheduler is alive: %w", err)
 	}
 	orphans, err := q.Orphans(ctx, true, true)
+	orphans = slices.DeleteFunc(orphans, func(o Orphan) bool { return o.NoSince }) // a worker's every stop may leave some
 	if err != nil {
 		return len(orphans), err
 	}

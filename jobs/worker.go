@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -103,10 +104,13 @@ func NewWorker(client redis.UniversalClient, work Work, log logrus.FieldLogger, 
 }
 
 func (w *Worker) addPool(name string, client redis.UniversalClient, queues map[string]int, concurrency int, shutdown time.Duration) {
-	h := hooks{log: w.log}
+	h := hooks{log: w.log, metrics: w.metrics}
 	slots := make(chan struct{}, concurrency)
 	w.pools = append(w.pools, &pool{worker: w, slots: slots})
 	w.metrics.Places(name, concurrency, func() int { return len(slots) })
+	for queue := range queues {
+		w.metrics.HandlersStuck(queue, 0)
+	}
 	w.servers = append(w.servers, asynq.NewServerFromRedisClient(client, asynq.Config{
 		Concurrency:              concurrency,
 		Queues:                   queues,
@@ -166,6 +170,7 @@ func (p *pool) ProcessTask(ctx context.Context, t *asynq.Task) error {
 	case <-p.worker.drain:
 		return later(0, errors.New("the worker is stopping"))
 	}
+	defer p.watch(ctx)()
 	ctx, span := spanOf(ctx, t)
 	defer span.End()
 	// Asynq itself cancels a job only after it gave its task back, and does not wait
@@ -173,17 +178,33 @@ func (p *pool) ProcessTask(ctx context.Context, t *asynq.Task) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(p.worker.uncut, cancel)()
+	ctx, attempt := observe.WithAttempt(ctx)
+	err := errPanicked // until it returns
 	began := time.Now()
-	err := p.worker.process(ctx, t)
+	defer func() { p.worker.count(ctx, t, *attempt, err, began) }()
+	err = p.worker.process(ctx, t)
 	if err != nil && p.worker.uncut.Err() != nil {
 		err = later(0, err)
 	}
-	outcome := outcomeOf(err)
-	p.worker.metrics.TaskRan(t.Type(), outcome, time.Since(began))
-	if outcome == "failed" {
-		observe.Fail(span, outcome)
+	if isFailure(err) {
+		observe.Fail(span, "failed")
 	}
 	return err
+}
+
+// watch counts a job as stuck from the end of its context until its own.
+func (p *pool) watch(ctx context.Context) (ended func()) {
+	queue, _ := asynq.GetQueueName(ctx)
+	done := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		p.worker.metrics.HandlersStuck(queue, 1)
+		<-done
+		p.worker.metrics.HandlersStuck(queue, -1)
+	})
+	return func() {
+		stop()
+		close(done)
+	}
 }
 
 // spanOf goes on with the trace of the request that made the task.
@@ -195,15 +216,45 @@ func spanOf(ctx context.Context, t *asynq.Task) (context.Context, trace.Span) {
 		attribute.String("messaging.destination.name", queue), attribute.String("messaging.message.id", id))
 }
 
-// outcomeOf says in a word what came of a task.
-func outcomeOf(err error) string {
-	switch {
-	case err == nil:
-		return "ok"
-	case isFailure(err):
-		return "failed"
+// errPanicked is what comes of a job that never returned.
+var errPanicked = errors.New("the job panicked")
+
+// count notes what came of a run, and how long its task had been waiting if that was its
+// work.
+func (w *Worker) count(ctx context.Context, t *asynq.Task, a observe.Attempt, err error, began time.Time) {
+	name := typeLabel(t)
+	a = attemptOf(a, err)
+	w.metrics.TaskRan(name, a, time.Since(began))
+	if due, told := dueOf(t); told && err == nil && a.Outcome != observe.AttemptRevoked {
+		queue, _ := asynq.GetQueueName(ctx)
+		w.metrics.TaskWaited(queue, name, began.Sub(due))
 	}
-	return "later"
+}
+
+// typeLabel names a task's type. Names that anybody who reaches Redis can make up share one.
+func typeLabel(t *asynq.Task) string {
+	if slices.Contains(types, t.Type()) {
+		return t.Type()
+	}
+	return "other"
+}
+
+// attemptOf is what came of a run: the error tells it, or else who did the work.
+func attemptOf(noted observe.Attempt, err error) observe.Attempt {
+	switch {
+	case err == nil && noted.Outcome == "":
+		noted.Outcome = observe.AttemptSuccess
+	case err == nil:
+	case errors.Is(err, errPanicked):
+		return observe.Attempt{Outcome: observe.AttemptRetry, Class: observe.ClassPanic}
+	case errors.Is(err, asynq.SkipRetry):
+		return observe.Attempt{Outcome: observe.AttemptDead, Class: observe.ClassPermanent}
+	case isFailure(err):
+		return observe.Attempt{Outcome: observe.AttemptRetry, Class: observe.ClassOf(err)}
+	default:
+		return observe.Attempt{Outcome: observe.AttemptSnooze}
+	}
+	return noted
 }
 
 func (w *Worker) process(ctx context.Context, t *asynq.Task) error {

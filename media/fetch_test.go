@@ -174,10 +174,16 @@ func TestFetchErrors(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := guarded(FetchOptions{
-				MaxBytes: 100, HeaderTimeout: 300 * time.Millisecond, StallTimeout: 200 * time.Millisecond, Timeout: 600 * time.Millisecond,
-			})
-			_, err := fetch(t, f, serve(t, tc.answer)+"/path?signature=hunter2")
+			opts := FetchOptions{MaxBytes: 100}
+			switch name { // only the time is short that is to run out
+			case "no answer":
+				opts.HeaderTimeout = 300 * time.Millisecond
+			case "stalled":
+				opts.StallTimeout = 200 * time.Millisecond
+			case "too slow":
+				opts.Timeout = 600 * time.Millisecond
+			}
+			_, err := fetch(t, guarded(opts), serve(t, tc.answer)+"/path?signature=hunter2")
 			fetchErr, ok := errors.AsType[*FetchError](err)
 			if !ok || fetchErr.Permanent != tc.permanent || !strings.Contains(err.Error(), tc.says) {
 				t.Errorf("err = %v, want permanent = %t and %q", err, tc.permanent, tc.says)

@@ -131,6 +131,9 @@ const (
 	EndpointDisabled EndpointStatus = "disabled"
 )
 
+// DisabledByApp is the reason of an endpoint that its app disabled.
+const DisabledByApp = "disabled by the app"
+
 // Wants reports whether an endpoint asked for an event.
 func (e *WebhookEndpoint) Wants(event AppEvent) bool {
 	return e.Events == "" || slices.Contains(e.EventList(), string(event))

@@ -55,6 +55,7 @@ func (s *Service) Deliver(ctx context.Context, r db.EndpointRun, drain <-chan st
 	now := s.Now()
 	endpoint, err := s.DB.ClaimEndpoint(ctx, r, now, lease)
 	if errors.Is(err, db.ErrStale) || errors.Is(err, db.ErrNotFound) {
+		observe.AttemptOf(ctx).Outcome = observe.AttemptRevoked
 		return nil
 	}
 	if err != nil {
@@ -91,11 +92,21 @@ func (r *run) deliver(ctx context.Context) error {
 		}
 		health := r.judge(r.all(ctx, due, keys))
 		if health.Failures > 0 || health.Disable != "" {
+			note(ctx, health)
 			return r.end(ctx, health)
 		}
 		if err := r.keep(ctx, health, r.in(lease)); err != nil {
 			return unlessStale(err)
 		}
+	}
+}
+
+// note notes for the metrics that a turn ended with a failure.
+func note(ctx context.Context, h db.EndpointHealth) {
+	a := observe.AttemptOf(ctx)
+	a.Outcome, a.Class = observe.AttemptRetry, observe.ClassTransient
+	if h.Disable != "" {
+		a.Outcome, a.Class = observe.AttemptDead, observe.ClassPermanent
 	}
 }
 

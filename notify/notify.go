@@ -140,7 +140,7 @@ func (s *Service) Change(ctx context.Context, appID int64, id string, r Request)
 		change.Events = &list
 	}
 	if r.Status != nil && *r.Status == models.EndpointDisabled {
-		change.StatusReason = "disabled by the app"
+		change.StatusReason = models.DisabledByApp
 	}
 	if err := s.DB.ChangeEndpoint(ctx, appID, id, change, s.Now()); err != nil {
 		return nil, err

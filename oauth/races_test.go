@@ -142,12 +142,7 @@ func TestCheckOvertaken(t *testing.T) {
 	}
 	during := func(w *world, id int64, overtake func()) {
 		w.t.Helper()
-		w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokUserInfo, Mode: sandbox.ModeSlow, Delay: 300 * time.Millisecond, After: true})
-		done := make(chan error)
-		go func() { done <- w.Upkeep(w.ctx, id) }()
-		w.until("the check is on its way", func() bool { return len(w.sim.PendingFaults()) == 0 })
-		overtake()
-		w.must(<-done)
+		w.must(w.late("/v2/user/info/", func() error { return w.Upkeep(w.ctx, id) }, overtake))
 	}
 	each(t, func(w *world) {
 		id := imported(w, "-000one")
@@ -178,13 +173,10 @@ func TestLatePairOfASharedConsent(t *testing.T) {
 		colleague := w.newUser(w.app, "colleague")
 		w.clock.advance(91 * time.Minute)
 		cb := w.allow(models.TikTok, w.beginFor(colleague, models.TikTok, ""), "-000one")
-		w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokRefreshToken, Mode: sandbox.ModeSlow, Delay: 500 * time.Millisecond, After: true})
-		done := make(chan error)
-		go func() { done <- w.Upkeep(w.ctx, a.ID) }()
-		w.until("the refresh is on its way", func() bool { return len(w.sim.PendingFaults()) == 0 })
-		w.finish(cb)
-		w.disconnect(models.TikTok, a.ID)
-		w.must(<-done)
+		w.must(w.late("/v2/oauth/token/", func() error { return w.Upkeep(w.ctx, a.ID) }, func() {
+			w.finish(cb)
+			w.disconnect(models.TikTok, a.ID)
+		}))
 		w.wantCalls(sandbox.OpTikTokRevoke, 0)
 	})
 }

@@ -372,13 +372,11 @@ func TestRefreshOvertaken(t *testing.T) {
 			a := w.connectTikTok(fmt.Sprintf("-000n%d", i))
 			w.clock.advance(91 * time.Minute)
 			revoked := w.sim.CountCalls(sandbox.OpTikTokRevoke)
-			w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokRefreshToken, Match: a.ProviderAccountID, Mode: sandbox.ModeSlow, Delay: 300 * time.Millisecond, After: true})
-			done := make(chan error)
-			go func() { done <- w.Upkeep(w.ctx, a.ID) }()
-			w.until("the refresh is on its way", func() bool { return len(w.sim.PendingFaults()) == 0 })
-			tc.overtake(a)
-			sealed := w.account(a.ID).AccessToken
-			w.must(<-done)
+			var sealed string
+			w.must(w.late("/v2/oauth/token/", func() error { return w.Upkeep(w.ctx, a.ID) }, func() {
+				tc.overtake(a)
+				sealed = w.account(a.ID).AccessToken
+			}))
 			if b := w.account(a.ID); b.Status != tc.want || b.AccessToken != sealed {
 				w.t.Errorf("account %+v", b)
 			}
@@ -389,11 +387,10 @@ func TestRefreshOvertaken(t *testing.T) {
 
 func (w *world) until(what string, reached func() bool) {
 	w.t.Helper()
-	for range 1000 {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		if reached() {
 			return
 		}
-		time.Sleep(5 * time.Millisecond)
 	}
 	w.t.Fatalf("never: %s", what)
 }

@@ -61,7 +61,7 @@ func (s *Service) Upkeep(ctx context.Context, id int64) error {
 		return err
 	}
 	ctx = platform.WithRecorder(ctx, s.recordOf(ctx, a))
-	err = settled(s.see(ctx, a))
+	err = settled(ctx, s.see(ctx, a))
 	if err != nil && isUnreadable(err) {
 		observe.OfAccount(ctx, s.Log, a).WithError(err).Error("a token cannot be read with TOKEN_ENCRYPTION_KEY; the account stays connected")
 		return s.upkeepIn(ctx, a, unreadableWait)
@@ -69,13 +69,24 @@ func (s *Service) Upkeep(ctx context.Context, id int64) error {
 	return err
 }
 
-// settled is for an upkeep: what the accounts' rows say by now is no error.
-func settled(err error) error {
-	_, later := errors.AsType[*LaterError](err)
-	if later || errors.Is(err, ErrReauthorize) || errors.Is(err, ErrDisconnected) {
-		return nil
+// settled is for an upkeep: what the accounts' rows say by now is no error, and only
+// noted for the metrics.
+func settled(ctx context.Context, err error) error {
+	later, puts := errors.AsType[*LaterError](err)
+	a := observe.AttemptOf(ctx)
+	switch {
+	case puts && errors.Is(err, db.ErrBusy): // somebody else is at it
+		a.Outcome = observe.AttemptSnooze
+	case puts:
+		a.Outcome, a.Class = observe.AttemptRetry, observe.ClassOf(later.Err)
+	case errors.Is(err, ErrReauthorize):
+		a.Outcome, a.Class = observe.AttemptDead, observe.ClassAuth
+	case errors.Is(err, ErrDisconnected):
+		a.Outcome = observe.AttemptRevoked
+	default:
+		return err
 	}
-	return err
+	return nil
 }
 
 func (s *Service) see(ctx context.Context, a *models.OAuthAccount) error {
@@ -193,7 +204,7 @@ func (s *Service) seeToLogin(ctx context.Context, a *models.OAuthAccount) error 
 	if later, ok := errors.AsType[*LaterError](err); ok {
 		return s.upkeepIn(ctx, a, later.In)
 	}
-	if err := settled(err); err != nil {
+	if err := settled(ctx, err); err != nil {
 		return err
 	}
 	if a.Status != models.AccountActive {

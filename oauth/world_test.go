@@ -82,16 +82,60 @@ type lossy struct {
 	mu   sync.Mutex
 	next http.RoundTripper
 	dead bool
+	late *lateAnswer // nil: none
+}
+
+// lateAnswer is the answer to the next request to a path, by its end, kept back until it
+// is let go.
+type lateAnswer struct {
+	path       string
+	come, gone chan struct{}
 }
 
 func (l *lossy) RoundTrip(r *http.Request) (*http.Response, error) {
 	l.mu.Lock()
-	dead := l.dead
+	dead, late := l.dead, l.late
+	if late != nil && strings.HasSuffix(r.URL.Path, late.path) {
+		l.late = nil
+	} else {
+		late = nil
+	}
 	l.mu.Unlock()
 	if dead {
 		r.URL.Host = "127.0.0.1:1" // nothing listens there
 	}
-	return l.next.RoundTrip(r)
+	resp, err := l.next.RoundTrip(r)
+	if late != nil {
+		close(late.come)
+		<-late.gone
+	}
+	return resp, err
+}
+
+// late keeps back the answer to the next request to a path, which has its effect. It
+// runs call beside the test and, once the answer has come, meanwhile; then it lets the
+// answer go, and returns what became of the call.
+func (w *world) late(path string, call func() error, meanwhile func()) error {
+	w.t.Helper()
+	late := &lateAnswer{path, make(chan struct{}), make(chan struct{})}
+	letGo := sync.OnceFunc(func() { close(late.gone) })
+	w.t.Cleanup(letGo)
+	w.wire.mu.Lock()
+	w.wire.late = late
+	w.wire.mu.Unlock()
+	done := make(chan error, 1)
+	go func() { done <- call() }()
+	w.until("the answer of "+path+" has come", func() bool {
+		select {
+		case <-late.come:
+			return true
+		default:
+			return false
+		}
+	})
+	meanwhile()
+	letGo()
+	return <-done
 }
 
 func (l *lossy) cut(dead bool) {

@@ -25,6 +25,11 @@ type Metrics struct {
 	posts          *prometheus.CounterVec
 	taskSeconds    *prometheus.HistogramVec
 	taskWait       *prometheus.HistogramVec
+	attempts       *prometheus.CounterVec
+	taskErrors     *prometheus.CounterVec
+	exhausted      *prometheus.CounterVec
+	quarantined    *prometheus.CounterVec
+	stuck          *prometheus.GaugeVec
 	connects       *prometheus.CounterVec
 	refreshes      *prometheus.CounterVec
 	repairs        *prometheus.CounterVec
@@ -93,11 +98,18 @@ func NewMetrics() *Metrics {
 			"Tries to tell apps of events, by outcome: delivered or failed.", callBuckets, "outcome"),
 		callSeconds: histogram("platform_request_duration_seconds",
 			"Calls to platforms, by what they mean: ok, or the kind of the failure.", callBuckets, "platform", "endpoint", "outcome"),
-		lateness: histogram("post_lateness_seconds", "How much later than its time a post was begun.", waitBuckets, "platform"),
-		posts:    counter("posts_total", "Posts that came to a state, such as published or failed.", "platform", "kind", "status"),
-		taskSeconds: histogram("task_duration_seconds",
-			"Runs of tasks, by outcome: ok, later (put off, no failure) or failed.", callBuckets, "type", "outcome"),
-		taskWait:  histogram("task_wait_seconds", "From the time that a post's run was due to its beginning.", waitBuckets, "type"),
+		lateness:    histogram("post_lateness_seconds", "How much later than its time a post was begun.", waitBuckets, "platform"),
+		posts:       counter("posts_total", "Posts that came to a state, such as published or failed.", "platform", "kind", "status"),
+		taskSeconds: histogram("task_duration_seconds", "Runs of tasks, by the outcome that task_attempts_total has.", callBuckets, "type", "outcome"),
+		taskWait:    histogram("task_wait_seconds", "From the time that a task was due to the beginning of the run that did its work.", waitBuckets, "queue", "type"),
+		attempts: counter("task_attempts_total",
+			"Runs of tasks, by what came of them: success, retry (it failed), snooze (put off, no failure), dead (ended for good), revoked (nothing left to do) or unknown (it may be live).", "type", "outcome"),
+		taskErrors:  counter("task_errors_total", "Errors that runs of tasks met: rate_limited, auth, transient, permanent, timeout, lease_lost or panic.", "type", "class"),
+		exhausted:   counter("task_retries_exhausted_total", "Tasks whose work was given up with the last attempt.", "type"),
+		quarantined: counter("task_quarantined_total", "Tasks whose post was set aside, as its runs kept dying.", "type"),
+		stuck: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Namespace: namespace, Name: "handlers_stuck", Help: "Jobs that still run although their time is over or their task was taken from them.",
+		}, []string{"queue"}),
 		connects:  counter("oauth_connects_total", "Consents that ended, by outcome: connected, or the code that the user was told.", "platform", "outcome"),
 		refreshes: counter("token_refreshes_total", "Refreshes of tokens, by outcome: refreshed, put_off, dead, or login_ended (of a Facebook login whose accounts live on).", "platform", "outcome"),
 		requests:  histogram("http_request_duration_seconds", "Requests to the api, uploads among them.", callBuckets, "method", "route", "status"),
@@ -107,8 +119,8 @@ func NewMetrics() *Metrics {
 		}, []string{"tick"}),
 	}
 	m.registry.MustRegister(
-		m.webhooks, m.webhookSeconds, m.notifySeconds, m.callSeconds, m.lateness, m.posts, m.taskSeconds, m.taskWait, m.connects, m.refreshes,
-		m.repairs, m.ticks, m.requests, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		m.webhooks, m.webhookSeconds, m.notifySeconds, m.callSeconds, m.lateness, m.posts, m.taskSeconds, m.taskWait, m.attempts,
+		m.taskErrors, m.exhausted, m.quarantined, m.stuck, m.connects, m.refreshes, m.repairs, m.ticks, m.requests, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	m.zero()
 	return m
@@ -169,14 +181,20 @@ func (m *Metrics) Redis(ask func() RedisPool) {
 }
 
 // Places shows how many jobs a worker runs at once in one of its pools, of how many that
-// it may.
+// it may. A place that is free in one pool helps no task of another.
 func (m *Metrics) Places(pool string, capacity int, busy func() int) {
 	labels := prometheus.Labels{"pool": pool}
-	all := prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: "worker_places", Help: "Jobs that this worker may run at once.", ConstLabels: labels})
+	all := prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: "workers_capacity", Help: "Jobs that this worker may run at once.", ConstLabels: labels})
 	all.Set(float64(capacity))
 	m.registry.MustRegister(all, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Namespace: namespace, Name: "worker_places_busy", Help: "Jobs that this worker runs.", ConstLabels: labels,
+		Namespace: namespace, Name: "workers_busy", Help: "Jobs that this worker runs.", ConstLabels: labels,
 	}, func() float64 { return float64(busy()) }))
+}
+
+// HandlersStuck notes that so many more jobs of a queue run beyond their end; 0 shows
+// the queue.
+func (m *Metrics) HandlersStuck(queue string, more int) {
+	m.stuck.WithLabelValues(queue).Add(float64(more))
 }
 
 // Requested notes a request to the api. route is the pattern that matched.
@@ -220,13 +238,26 @@ func (m *Metrics) PostCame(platform, kind, status string) {
 }
 
 // TaskRan notes a run of a task.
-func (m *Metrics) TaskRan(task, outcome string, took time.Duration) {
-	m.taskSeconds.WithLabelValues(task, outcome).Observe(took.Seconds())
+func (m *Metrics) TaskRan(task string, a Attempt, took time.Duration) {
+	m.taskSeconds.WithLabelValues(task, a.Outcome).Observe(took.Seconds())
+	m.attempts.WithLabelValues(task, a.Outcome).Inc()
+	if a.Class != "" {
+		m.TaskErred(task, a.Class)
+	}
+	if a.Exhausted {
+		m.exhausted.WithLabelValues(task).Inc()
+	}
+	if a.Quarantined {
+		m.quarantined.WithLabelValues(task).Inc()
+	}
 }
 
+// TaskErred counts an error that a task met; class is one of the constants Class….
+func (m *Metrics) TaskErred(task, class string) { m.taskErrors.WithLabelValues(task, class).Inc() }
+
 // TaskWaited notes how long a task waited beyond its time.
-func (m *Metrics) TaskWaited(task string, wait time.Duration) {
-	m.taskWait.WithLabelValues(task).Observe(max(wait, 0).Seconds())
+func (m *Metrics) TaskWaited(queue, task string, wait time.Duration) {
+	m.taskWait.WithLabelValues(queue, task).Observe(max(wait, 0).Seconds())
 }
 
 // Connected counts a consent that ended.

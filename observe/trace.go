@@ -36,8 +36,12 @@ func Tracing(getenv func(string) string) bool {
 }
 
 // StartTracing sends spans as OpenTelemetry's variables say, sampling included, until
-// stop, which sends the last ones. OTEL_SERVICE_NAME goes before the service's name.
+// stop, which sends the last ones; if they ask for none it does nothing.
+// OTEL_SERVICE_NAME goes before the service's name.
 func StartTracing(ctx context.Context, service string, log logrus.FieldLogger) (stop func(), err error) {
+	if !Tracing(os.Getenv) {
+		return func() {}, nil
+	}
 	exporter, err := autoexport.NewSpanExporter(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("set up traces by OTEL_TRACES_EXPORTER (%q) and the other OTEL_ variables: %w", os.Getenv("OTEL_TRACES_EXPORTER"), err)

@@ -152,7 +152,7 @@ func (r *run) rateLimited(err error) outcome {
 func (r *run) retry(err error) outcome {
 	if r.post.Attempts >= len(r.Timings.Retries) {
 		o := r.fail(codeOf(err), fmt.Errorf("gave up after %d attempts: %w", r.post.Attempts+1, err))
-		o.attempt = true
+		o.attempt, o.exhausted = true, true
 		return o
 	}
 	wait := r.Timings.Retries[r.post.Attempts]
@@ -168,7 +168,9 @@ func (r *run) retry(err error) outcome {
 // is neither canceled nor missed. Without attempts left it is only looked at.
 func (r *run) again(status models.Status, step models.Step, message string) outcome {
 	if r.post.Attempts >= len(r.Timings.Retries) {
-		return r.uncertain(message)
+		o := r.uncertain(message)
+		o.exhausted = true
+		return o
 	}
 	return outcome{
 		status: status, step: step, in: r.Timings.Retries[r.post.Attempts], reason: models.DeferredRetry, attempt: true, message: message,

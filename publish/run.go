@@ -59,6 +59,10 @@ type outcome struct {
 	parked bool
 	// attempt is set if this run counts against the budget.
 	attempt bool
+	// exhausted is set if that was the last attempt.
+	exhausted bool
+	// handedBack is set if the run did not come to its end.
+	handedBack bool
 	// look is set if the run was one more look at the platform.
 	look bool
 	// code and detail are shown if the outcome is a failure.
@@ -78,11 +82,11 @@ func (s *Service) RunStep(ctx context.Context, task Task, drain <-chan struct{})
 		observe.In(ctx, s.Log).WithFields(logrus.Fields{
 			observe.FieldProvider: task.Platform, observe.FieldPostID: task.PostID, observe.FieldAccountID: task.AccountID, observe.FieldFence: task.Fence,
 		}).Debug("an old task found nothing to do") // whose post it was is not read
+		observe.AttemptOf(ctx).Outcome = observe.AttemptRevoked
 		return nil
 	case err != nil:
 		return err
 	}
-	s.Metrics.TaskWaited(string(post.Step), post.UpdatedAt.Sub(*post.RunAt))
 	if post.StartedAt.Equal(post.UpdatedAt) { // its first run
 		s.Metrics.PostBegan(string(post.Platform), post.UpdatedAt.Sub(post.PublishAt))
 	}
@@ -103,6 +107,7 @@ func (r *run) do(ctx context.Context) (outcome, error) {
 	if err == nil {
 		return o, nil
 	}
+	noteError(ctx, err)
 	switch cause := context.Cause(ctx); {
 	case errors.Is(cause, errLostLease), errors.Is(err, db.ErrStale):
 		return outcome{}, errLostLease
@@ -124,6 +129,7 @@ func (r *run) begin(ctx context.Context) (outcome, error) {
 	}
 	r.ledgerRead = true
 	if o, stop := r.quarantine(); stop {
+		observe.AttemptOf(ctx).Quarantined = true
 		return o, nil
 	}
 	if r.stored == models.Publishing && !r.ledger.MayBeLive() && r.post.TooLate(r.Now()) {
@@ -177,12 +183,13 @@ func (r *run) paused(ctx context.Context) (o outcome, stop bool, err error) {
 
 // handBack gives the post to the next worker: same state, at once, no attempt.
 func (r *run) handBack() outcome {
-	return outcome{status: r.stored, step: r.post.Step, message: "handed back: the worker is stopping"}
+	return outcome{status: r.stored, step: r.post.Step, message: "handed back: the worker is stopping", handedBack: true}
 }
 
 // conclude writes the outcome and sees to what follows from it.
 func (r *run) conclude(ctx context.Context, o outcome, err error) error {
 	if errors.Is(err, errLostLease) {
+		noteLostLease(ctx)
 		r.log.Warn("the run lost its lease; another one goes on from the ledger")
 		return nil
 	}
@@ -197,11 +204,13 @@ func (r *run) conclude(ctx context.Context, o outcome, err error) error {
 	o.rows.Release = true
 	if err := r.write(ctx, o.message, o.rows); err != nil {
 		if errors.Is(err, db.ErrStale) {
+			noteLostLease(ctx)
 			r.log.Warn("another run took the post over; this one wrote nothing")
 			return nil
 		}
 		return err
 	}
+	noteOutcome(ctx, o)
 	if r.post.Status != from {
 		r.Metrics.PostCame(string(r.post.Platform), string(r.post.Kind), string(r.post.Status))
 	}

@@ -3,11 +3,13 @@ package publish_test
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"socialqueue/models"
+	"socialqueue/observe"
 	"socialqueue/publish"
 	"socialqueue/sandbox"
 	"socialqueue/sandbox/sample"
@@ -303,6 +305,12 @@ func TestUsesUpItsAttempts(t *testing.T) {
 	if want := len(publish.DefaultTimings().Retries) + 1; p.Attempts != want {
 		t.Errorf("%d attempts, want %d", p.Attempts, want)
 	}
+	if got, want := w.lastAttempt(), (observe.Attempt{Outcome: observe.AttemptDead, Class: observe.ClassTransient, Exhausted: true}); got != want {
+		t.Errorf("the metrics are told %+v, want %+v", got, want)
+	}
+	if first, want := w.attempts[0], (observe.Attempt{Outcome: observe.AttemptRetry, Class: observe.ClassTransient}); first != want {
+		t.Errorf("of the first try the metrics are told %+v, want %+v", first, want)
+	}
 	w.sim.ClearFaults()
 	again, err := w.Retry(w.ctx, w.app.ID, p.ID)
 	w.must(err)
@@ -337,6 +345,10 @@ func TestQuarantine(t *testing.T) {
 			}
 			if got.Status != want {
 				t.Errorf("status %s, want %s: %s", got.Status, want, w.story(p))
+			}
+			outcome := map[bool]string{false: observe.AttemptDead, true: observe.AttemptUnknown}[sent]
+			if aside := (observe.Attempt{Outcome: outcome, Quarantined: true}); !slices.Contains(w.attempts, aside) {
+				t.Errorf("the metrics are told %+v, want %+v among it", w.attempts, aside)
 			}
 			if sent {
 				w.wantStatus(w.settle(p), models.Published) // the looks go on, an hour apart

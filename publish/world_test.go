@@ -213,6 +213,8 @@ type world struct {
 	video   string
 	picture string
 	drain   chan struct{}
+	// attempts are what the metrics were told of each run.
+	attempts []observe.Attempt
 	// onNow, if set, is called whenever the service asks for the time: a place to
 	// end the world between two calls.
 	onNow func()
@@ -419,8 +421,13 @@ func (w *world) run(t publish.Task) (err error) {
 			w.queue.setState(t, publish.TaskActive) // nobody told Asynq
 		}
 	}()
-	return w.RunStep(w.ctx, t, w.drain)
+	ctx, attempt := observe.WithAttempt(w.ctx)
+	defer func() { w.attempts = append(w.attempts, *attempt) }()
+	return w.RunStep(ctx, t, w.drain)
 }
+
+// lastAttempt is what the metrics are told of the last run.
+func (w *world) lastAttempt() observe.Attempt { return w.attempts[len(w.attempts)-1] }
 
 func (w *world) tick() {
 	w.t.Helper()

@@ -42,6 +42,11 @@ func runDev(ctx context.Context, out io.Writer, dir, sandboxAddr string, returnH
 		return err
 	}
 	log := observe.NewLogger("dev", orDefault(env["LOG_LEVEL"], "info"), orDefault(env["LOG_FORMAT"], "text"), os.Stderr)
+	stopTracing, err := observe.StartTracing(ctx, "dev", log)
+	if err != nil {
+		return err
+	}
+	defer stopTracing()
 	s, err := raise(ctx, stageOptions{env: env, dir: dir, sandboxAddr: sandboxAddr, log: log, kept: filepath.Join(dir, "dev.json")})
 	if err != nil {
 		return err

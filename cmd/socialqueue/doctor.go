@@ -12,6 +12,7 @@ import (
 	"socialqueue/app"
 	"socialqueue/config"
 	"socialqueue/doctor"
+	"socialqueue/jobs"
 	"socialqueue/observe"
 )
 
@@ -23,10 +24,11 @@ func doctorCmd() *cobra.Command {
 		Long: `Look at the installation and say what is wrong with it, and what to do.
 
 Run it with the settings of the api or a worker. With --fix it mends what loses and
-doubles no post: tasks that Redis lost, ids that it left behind, old archived tasks. With
---production it also looks at what only matters where people rely on it.
+doubles no post: tasks that Redis lost, ids that it left behind, old archived tasks; then
+it looks again and tells what is there. With --production it also looks at what only
+matters where people rely on it.
 
-It exits with 1 if something is bad that was not mended.`,
+It exits with 1 if something is still bad, or could not be looked at.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := config.LoadDotEnv("."); err != nil {
 				return err
@@ -36,6 +38,7 @@ It exits with 1 if something is bad that was not mended.`,
 				return err
 			}
 			log := observe.NewLogger("doctor", "error", cfg.LogFormat, cmd.ErrOrStderr())
+			jobs.LogRedis(log) // what it would write in between is among what is found
 			found, err := app.Examine(cmd.Context(), cfg, app.Options{Log: log}, how)
 			if err != nil {
 				return err
@@ -67,6 +70,8 @@ func tellFindings(out io.Writer, found []doctor.Finding) {
 			level = "fixed"
 		case f.Level == doctor.Bad:
 			level = "BAD"
+		case f.Level == doctor.Unseen:
+			level = "?"
 		}
 		fmt.Fprintf(out, "%-6s%-14s%s\n", level, f.Check, printable(f.What))
 		if f.Do != "" {

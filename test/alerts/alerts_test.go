@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -86,6 +88,7 @@ var troubles = []trouble{
 		name: "Redis loses everything while a post waits", alerts: []string{"RedisLostTasks"}, beside: []string{"NoWorker"},
 		start: func(w *world) func() {
 			id := w.postLater(time.Minute) // which is near enough to be in Redis
+			w.untilScheduled()
 			w.must(w.redis.FlushDB(w.t.Context()).Err())
 			return func() { w.call("DELETE", "/api/posts/"+id, nil, nil) }
 		},
@@ -131,15 +134,93 @@ var troubles = []trouble{
 		return func() { w.sim.SetTikTokWebhook(w.tiktokWebhook()) }
 	}},
 	{
-		name: "TikTok refreshes no token", alerts: []string{"RefreshesPutOff"}, beside: []string{"PlatformTrouble"},
+		name: "TikTok refreshes no token", alerts: []string{"RefreshesPutOff", "TokensEnding"}, beside: []string{"PlatformTrouble"},
 		start: func(w *world) func() {
 			w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokRefreshToken, Mode: sandbox.ModeStatus, Status: http.StatusServiceUnavailable, Times: -1})
 			for range 3 {
 				w.tiktokAccount(2 * time.Second)
 			}
-			return w.sim.ClearFaults
+			return func() {
+				w.sim.ClearFaults()
+				w.refreshAgain()
+			}
 		},
 	},
+	{
+		name: "TikTok takes the bytes of videos and does not answer", alerts: []string{"NoFreePlace"}, beside: []string{"NoWorker", "PostsOverdue", "QueueStuck", "PlatformTrouble", "PostsLate"},
+		start: func(w *world) func() {
+			w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokChunk, Mode: sandbox.ModeHang, Times: uploadPlaces})
+			var ids []string
+			for range uploadPlaces {
+				ids = append(ids, w.postVideo())
+			}
+			return func() {
+				w.stopWorker() // which cuts off what waits for an answer
+				w.startWorker()
+				for _, id := range ids {
+					w.untilStatus(id, "published")
+				}
+			}
+		},
+	},
+	{name: "Redis lost a task that a worker had", alerts: []string{"TasksOrphaned"}, start: func(w *world) func() {
+		w.must(w.redis.LPush(w.t.Context(), "asynq:{"+jobs.QueuePublish+"}:active", "lost").Err())
+		return func() {} // the scheduler's repair mends it
+	}},
+	{
+		name: "a job is canceled that waits for an answer", alerts: []string{"HandlersStuck", "TokensEnding"}, beside: []string{"RefreshesPutOff", "PlatformTrouble"},
+		start: func(w *world) func() {
+			w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokRefreshToken, Mode: sandbox.ModeHang})
+			w.tiktokAccount(2 * time.Second)
+			w.cancelJob(jobs.QueueTokens)
+			return w.refreshAgain
+		},
+	},
+	{name: "Redis has little memory left", alerts: []string{"RedisMemory"}, start: func(w *world) func() {
+		w.redisConfig("maxmemory", fmt.Sprint(w.redisMemory()*10/9))
+		return func() { w.redisConfig("maxmemory", "0") }
+	}},
+	{
+		name: "Redis throws keys away", alerts: []string{"RedisEvicted"}, beside: []string{"RedisMemory", "NoWorker"},
+		start: func(w *world) func() {
+			for i := range 40 {
+				w.must(w.redis.Set(w.t.Context(), fmt.Sprint("filler", i), strings.Repeat("x", 256<<10), time.Hour).Err())
+			}
+			w.redisConfig("maxmemory-policy", "volatile-lru")
+			w.redisConfig("maxmemory", fmt.Sprint(w.redisMemory()-1<<20))
+			w.must(w.redis.Set(w.t.Context(), "filler", "x", time.Hour).Err())
+			return func() {
+				w.redisConfig("maxmemory", "0")
+				w.redisConfig("maxmemory-policy", "noeviction")
+				for i := range 40 {
+					w.must(w.redis.Del(w.t.Context(), fmt.Sprint("filler", i)).Err())
+				}
+				w.must(w.redis.Do(w.t.Context(), "CONFIG", "RESETSTAT").Err())
+			}
+		},
+	},
+	{name: "Redis cannot write its snapshot", alerts: []string{"RedisNotKept"}, start: func(w *world) func() {
+		dir, err := w.redis.ConfigGet(w.t.Context(), "dir").Result()
+		w.must(err)
+		inTheWay := filepath.Join(dir["dir"], "dump.rdb")
+		if err := os.Mkdir(inTheWay, 0o700); err != nil {
+			w.t.Fatalf("Redis has to run on this machine (redis-server, not Docker): %v", err)
+		}
+		w.save()
+		return func() {
+			w.must(os.Remove(inTheWay))
+			w.save()
+		}
+	}},
+	{name: "a replica of Redis goes away", alerts: []string{"RedisReplicaGone"}, start: func(w *world) func() {
+		gone := w.replica()
+		until(w.t, 30*time.Second, "the replica is seen", func() (bool, string) {
+			return strings.Contains(string(w.metrics("scheduler")), "\nsocialqueue_redis_replicas 1\n"), ""
+		})
+		time.Sleep(time.Second) // two scrapes, before a replica was ever there for Prometheus
+		gone()
+		return func() {}
+	}},
 	{name: "somebody forges webhooks", alerts: []string{"WebhooksRefused"}, start: func(w *world) func() {
 		for range 25 {
 			w.forgeWebhook()
@@ -147,13 +228,37 @@ var troubles = []trouble{
 		return func() {}
 	}},
 	{name: "the only app's endpoint answers 500", alerts: []string{"AppsNotTold"}, start: func(w *world) func() {
-		w.endpoint.broken.Store(true)
+		w.endpoint.answer.Store(http.StatusInternalServerError)
 		w.untilStatus(w.postPicture(), "published")
 		return func() {
-			w.endpoint.broken.Store(false)
+			w.endpoint.answer.Store(http.StatusNoContent)
 			w.redeliverAll()
 		}
 	}},
+	{
+		name: "an app has been away for hours", alerts: []string{"AppBehind"}, beside: []string{"AppsNotTold"},
+		start: func(w *world) func() {
+			w.endpoint.answer.Store(http.StatusInternalServerError)
+			w.untilStatus(w.postPicture(), "published")
+			w.exec("UPDATE webhook_deliveries SET give_up_at = give_up_at - interval '2 hours' WHERE status = 'pending'")
+			return func() {
+				w.endpoint.answer.Store(http.StatusNoContent)
+				w.redeliverAll()
+			}
+		},
+	},
+	{
+		name: "an app's endpoint says that it is gone", alerts: []string{"EndpointDisabled"}, beside: []string{"AppsNotTold"},
+		start: func(w *world) func() {
+			w.endpoint.answer.Store(http.StatusGone)
+			w.untilStatus(w.postPicture(), "published")
+			return func() {
+				w.endpoint.answer.Store(http.StatusNoContent)
+				w.call("PATCH", "/api/webhook-endpoints/"+w.endpoint.id, map[string]any{"status": "enabled"}, nil)
+				w.redeliverAll()
+			}
+		},
+	},
 }
 
 // comment has Instagram send an event.

@@ -39,6 +39,7 @@ func (w *world) untilCollected(database, queues string) {
 			}
 		}
 		all := strings.Join(seen, " ")
-		return all == `socialqueue_collected{source="database"} `+database+` socialqueue_collected{source="queues"} `+queues, all
+		return all == `socialqueue_collected{source="database"} `+database+` socialqueue_collected{source="queues"} `+queues+
+			` socialqueue_collected{source="redis"} `+queues, all
 	})
 }

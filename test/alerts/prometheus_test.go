@@ -41,6 +41,7 @@ func configured(t *testing.T, passwordFile string, addrs map[string]string) stri
 	t.Helper()
 	text := intervals.ReplaceAllString(read(t, configFile), "${1}"+scrapeEvery)
 	text = strings.ReplaceAll(text, "/run/secrets/operator_password", passwordFile)
+	text = strings.ReplaceAll(text, "username_file: /run/secrets/operator_user", "username: operator") // Debian's is older than such files
 	found := 0
 	text = lookup.ReplaceAllStringFunc(text, func(lines string) string {
 		found++

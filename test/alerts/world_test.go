@@ -13,6 +13,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -41,6 +42,9 @@ const (
 	encryptionKey = "alerts-key-alerts-key-alerts-key"
 	password      = "sesame"
 	stopTimeout   = 20 * time.Second
+	// uploadPlaces is how many transfers the worker runs at once: so few that an account
+	// may have that many posts in the queue.
+	uploadPlaces = 2
 )
 
 // world is the whole system on servers of its own: api, worker and scheduler, each at
@@ -139,7 +143,7 @@ func (w *world) openServers() {
 	sim := w.sim.Options()
 	w.env = map[string]string{
 		"DATABASE_URL": throughDB, "REDIS_URL": throughRedis, "TOKEN_ENCRYPTION_KEY": encryptionKey,
-		"PUBLIC_URL": w.url(), "OPERATOR_PASSWORD": password, "SHUTDOWN_TIMEOUT": "10s",
+		"PUBLIC_URL": w.url(), "OPERATOR_PASSWORD": password, "SHUTDOWN_TIMEOUT": "10s", "UPLOAD_CONCURRENCY": strconv.Itoa(uploadPlaces),
 		"MEDIA_BUCKET_URL": "file://" + w.t.TempDir(), "MEDIA_ALLOW_PRIVATE_HOSTS": "true", "WEBHOOK_ALLOW_PRIVATE_HOSTS": "true",
 		"TIKTOK_AUTH_URL": w.sim.TikTokAuthURL(), "TIKTOK_API_URL": w.sim.TikTokURL(),
 		"FACEBOOK_DIALOG_URL": w.sim.FacebookDialogURL(), "FACEBOOK_GRAPH_URL": w.sim.GraphURL(), "INSTAGRAM_UPLOAD_URL": w.sim.RuploadURL(),
@@ -312,6 +316,83 @@ func (w *world) untilStatus(id, status string) {
 	})
 }
 
+// exec changes the database behind the system's back, for what would take hours.
+func (w *world) exec(query string) (rows int64) {
+	w.t.Helper()
+	done, err := w.db.Pool().ExecContext(w.t.Context(), query)
+	w.must(err)
+	rows, err = done.RowsAffected()
+	w.must(err)
+	return rows
+}
+
+// refreshAgain has the tokens refreshed now of which a refresh failed; by itself that
+// would be in minutes.
+func (w *world) refreshAgain() {
+	w.t.Helper()
+	until(w.t, 30*time.Second, "a refresh has failed", func() (bool, string) {
+		return w.exec("UPDATE oauth_accounts SET upkeep_at = now() WHERE refresh_failures > 0 AND status = 'active'") > 0, ""
+	})
+}
+
+// untilScheduled waits until a post's task waits in Redis for its time.
+func (w *world) untilScheduled() {
+	w.t.Helper()
+	until(w.t, 30*time.Second, "the task is in Redis", func() (bool, string) {
+		info, err := w.inspector().GetQueueInfo(jobs.QueuePublish)
+		return err == nil && info.Scheduled > 0, fmt.Sprint(info, err)
+	})
+}
+
+// cancelJob cancels the next job of a queue that runs.
+func (w *world) cancelJob(queue string) {
+	w.t.Helper()
+	until(w.t, 30*time.Second, "a job of "+queue+" is canceled", func() (bool, string) {
+		active, err := w.inspector().ListActiveTasks(queue)
+		if err != nil || len(active) == 0 {
+			return false, fmt.Sprint(err)
+		}
+		return w.inspector().CancelProcessing(active[0].ID) == nil, ""
+	})
+}
+
+func (w *world) redisConfig(name, value string) {
+	w.t.Helper()
+	w.must(w.redis.ConfigSet(w.t.Context(), name, value).Err())
+}
+
+// redisMemory is how much memory Redis uses.
+func (w *world) redisMemory() int64 {
+	w.t.Helper()
+	nodes, err := jobs.NewQueue(w.redis).RedisNodes(w.t.Context())
+	w.must(err)
+	return nodes[0].Used
+}
+
+// save has Redis write a snapshot, and waits for its end, good or bad.
+func (w *world) save() {
+	w.t.Helper()
+	w.must(w.redis.BgSave(w.t.Context()).Err())
+	until(w.t, 30*time.Second, "the snapshot has ended", func() (bool, string) {
+		info, err := w.redis.Info(w.t.Context(), "persistence").Result()
+		return err == nil && strings.Contains(info, "rdb_bgsave_in_progress:0"), fmt.Sprint(err)
+	})
+}
+
+// replica connects to Redis as one, until gone.
+func (w *world) replica() (gone func()) {
+	w.t.Helper()
+	single, ok := w.redis.(*redis.Client)
+	if !ok {
+		w.t.Fatal("these tests want a single Redis")
+	}
+	conn, err := (&net.Dialer{}).DialContext(w.t.Context(), "tcp", single.Options().Addr)
+	w.must(err)
+	_, err = conn.Write([]byte("PSYNC ? -1\r\n"))
+	w.must(err)
+	return func() { _ = conn.Close() }
+}
+
 // inspector is Asynq's own view of Redis.
 func (w *world) inspector() *asynq.Inspector { return asynq.NewInspectorFromRedisClient(w.redis) }
 
@@ -380,29 +461,30 @@ func (w *world) send(req *http.Request, v any) []byte {
 
 // endpoint is the app's own server, which is told of events.
 type endpoint struct {
-	id     string
-	url    string
-	broken atomic.Bool
+	id  string
+	url string
+	// answer is the status that it answers.
+	answer atomic.Int64
 	told   atomic.Int64
 }
 
 func newEndpoint(t *testing.T) *endpoint {
 	t.Helper()
 	e := &endpoint{}
+	e.answer.Store(http.StatusNoContent)
 	server := httptest.NewServer(e)
 	t.Cleanup(server.Close)
 	e.url = server.URL + "/hooks"
 	return e
 }
 
-// ServeHTTP takes an event, unless the endpoint is broken.
+// ServeHTTP takes an event.
 func (e *endpoint) ServeHTTP(rw http.ResponseWriter, _ *http.Request) {
-	if e.broken.Load() {
-		rw.WriteHeader(http.StatusInternalServerError)
-		return
+	answer := int(e.answer.Load())
+	if answer == http.StatusNoContent {
+		e.told.Add(1)
 	}
-	e.told.Add(1)
-	rw.WriteHeader(http.StatusNoContent)
+	rw.WriteHeader(answer)
 }
 
 // logLines collects what all processes log.

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -126,7 +127,7 @@ func TestConnectPostDisconnect(t *testing.T) {
 	tt, ig := w.connectBoth()
 	clip, still := w.upload("video/mp4", sample.Video), w.upload("image/jpeg", sample.Picture)
 	for _, o := range []order{{tt, video(tt, clip, "a video")}, {ig, picture(ig, still, "a picture")}} {
-		w.untilStatus(15*time.Second, w.accept(o.account, o.body).ID, "published")
+		w.untilStatus(patience, w.accept(o.account, o.body).ID, "published")
 	}
 	w.wantEachLiveOnce(2)
 
@@ -139,7 +140,7 @@ func TestConnectPostDisconnect(t *testing.T) {
 	if got := w.post(later.ID); got.Status != "canceled" {
 		t.Errorf("the waiting post is %s", got.Status)
 	}
-	w.until(10*time.Second, "the account takes no more posts", func() (bool, string) {
+	w.until(patience, "the account takes no more posts", func() (bool, string) {
 		rep := w.call(request{method: "POST", path: tt.path, json: video(tt, clip, "after")})
 		return rep.status == http.StatusConflict, string(rep.body)
 	})
@@ -153,21 +154,23 @@ func TestConnectPostDisconnect(t *testing.T) {
 // The consent is taken back after Instagram has the container. The post waits; when
 // the account is connected again it goes on with that container, and is live once.
 func TestReconnectInTheMiddle(t *testing.T) {
-	w := newWorld(t, setup{sandbox: slowish()})
+	read, goOn := heldReads(t)
+	w := newWorld(t, setup{sandbox: slowish(), inFront: read})
 	_, ig := w.connectBoth()
 	w.startScheduler()
 	stop := w.startWorker()
 	p := w.accept(ig, picture(ig, w.upload("image/jpeg", sample.Picture), "in the middle"))
-	w.until(10*time.Second, "Instagram has the container", func() (bool, string) {
+	w.until(patience, "Instagram has the container", func() (bool, string) {
 		return w.sim.CountCalls(sandbox.OpInstagramContainer) == 1, story(w.events(p.ID))
 	})
 	w.exec("UPDATE instagram_accounts SET updated_at = updated_at - INTERVAL '1 hour'") // no new token any more
 	w.sim.InvalidateFacebook("9001", 460)
-	w.until(15*time.Second, "the account needs to be connected again", func() (bool, string) {
+	goOn()
+	w.until(patience, "the account needs to be connected again", func() (bool, string) {
 		i := slices.IndexFunc(w.accounts(), func(a connected) bool { return a.Platform == "instagram" })
 		return w.accounts()[i].Status == "reauth_required", story(w.events(p.ID))
 	})
-	w.until(5*time.Second, "the post says why it waits", func() (bool, string) {
+	w.until(patience, "the post says why it waits", func() (bool, string) {
 		got := w.post(p.ID)
 		return got.DeferredReason != nil && *got.DeferredReason == "reauth_required", fmt.Sprintf("%+v", got)
 	})
@@ -175,12 +178,32 @@ func TestReconnectInTheMiddle(t *testing.T) {
 	if q := w.connectVia("instagram", "9001", nil); q.Get("status") != "connected" || q.Get("account_id") != fmt.Sprint(ig.id) {
 		t.Fatalf("connected again: %v", q)
 	}
-	w.untilStatus(15*time.Second, p.ID, "published")
+	w.untilStatus(patience, p.ID, "published")
 	w.wantEachLiveOnce(1)
 	if got := w.sim.CountCalls(sandbox.OpInstagramContainer); got != 1 {
 		t.Errorf("%d containers were made: %s", got, story(w.events(p.ID)))
 	}
 	stop()
+}
+
+// heldReads keeps back what Instagram says of containers, so that none is published,
+// until it may go on.
+func heldReads(t *testing.T) (inFront func(http.Handler) http.Handler, goOn func()) {
+	t.Helper()
+	held := make(chan struct{})
+	goOn = sync.OnceFunc(func() { close(held) })
+	t.Cleanup(goOn)
+	return func(platforms http.Handler) http.Handler {
+		return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+			if strings.Contains(r.URL.RawQuery, "status_code") {
+				select {
+				case <-held:
+				case <-r.Context().Done():
+				}
+			}
+			platforms.ServeHTTP(rw, r)
+		})
+	}, goOn
 }
 
 // A token that ends while posts are due is refreshed once by whoever comes first,
@@ -199,7 +222,7 @@ func TestManyPostsOnADeadToken(t *testing.T) {
 	w.startWorker()
 	w.startWorker()
 	w.startScheduler()
-	w.untilAllLive(60*time.Second, posts)
+	w.untilAllLive(patience, posts)
 	if got := w.sim.CountCalls(sandbox.OpTikTokRefreshToken); got != 1 {
 		t.Errorf("%d refreshes, want 1", got)
 	}
@@ -237,7 +260,7 @@ func TestOAuthSecretsStayOnTheWire(t *testing.T) {
 		w.untilDeferred(p.ID, "token_refresh")
 		w.exec("UPDATE oauth_accounts SET refresh_failures = 0, upkeep_at = NULL") // nobody waits for a minute here
 		w.call(request{method: "PATCH", path: "/api/posts/" + p.ID, json: fields{"publish_at": time.Now()}}).want(200)
-		w.untilStatus(30*time.Second, p.ID, "published")
+		w.untilStatus(patience, p.ID, "published")
 	}
 	w.prolong(sandbox.Fault{Op: sandbox.OpInstagramExchangeToken, Mode: sandbox.ModeTruncate})
 	w.prolong(sandbox.Fault{Op: sandbox.OpInstagramPage, Mode: sandbox.ModeReset})
@@ -248,7 +271,7 @@ func TestOAuthSecretsStayOnTheWire(t *testing.T) {
 	dump += w.redisDump()
 
 	w.connectVia("instagram", "9001", nil)
-	w.untilStatus(15*time.Second, p.ID, "published")
+	w.untilStatus(patience, p.ID, "published")
 	signedRequest := w.notices()
 	w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokRevoke, Mode: sandbox.ModeReset, After: true})
 	w.connectVia("tiktok", "-000one", nil)
@@ -332,19 +355,21 @@ func (w *world) troubledConnects() {
 
 func (w *world) untilDeferred(id, reason string) {
 	w.t.Helper()
-	w.until(20*time.Second, "the post waits for "+reason, func() (bool, string) {
+	w.until(patience, "the post waits for "+reason, func() (bool, string) {
 		got := w.post(id)
 		return got.DeferredReason != nil && *got.DeferredReason == reason, fmt.Sprintf("%+v\n%s", got, story(w.events(id)))
 	})
 }
 
-// prolong makes the Facebook login due, with a trouble on the way.
+// prolong makes the Facebook login due, with a trouble on the way, and waits for the end
+// of the upkeep that meets it, which notes when it is due next.
 func (w *world) prolong(f sandbox.Fault) {
 	w.t.Helper()
 	w.sim.Script(f)
 	w.exec(`UPDATE oauth_accounts SET expires_at = NOW() AT TIME ZONE 'UTC' + INTERVAL '1 day', refreshed_at = NOW() - INTERVAL '59 days', upkeep_at = NOW()
 		WHERE provider = 'instagram'`)
-	w.until(20*time.Second, "the trouble came", func() (bool, string) { return len(w.sim.PendingFaults()) == 0, "pending" })
+	w.until(patience, "the trouble came", func() (bool, string) { return len(w.sim.PendingFaults()) == 0, "pending" })
+	w.untilIdle(patience)
 }
 
 // notices are what platforms tell us about consents, good and forged.
@@ -363,7 +388,7 @@ func (w *world) notices() (signedRequest string) {
 	at := fmt.Sprint(time.Now().Unix())
 	signature := "t=" + at + ",s=" + hex.EncodeToString(mac(w.env["TIKTOK_CLIENT_SECRET"], at+"."+body))
 	w.call(request{method: "POST", path: "/api/webhooks/tiktok", body: strings.NewReader(body), headers: map[string]string{"TikTok-Signature": signature}}).want(200)
-	w.until(10*time.Second, "a worker heeded TikTok's notice", func() (bool, string) {
+	w.until(patience, "a worker heeded TikTok's notice", func() (bool, string) {
 		i := slices.IndexFunc(w.accounts(), func(a connected) bool { return a.Platform == "tiktok" })
 		return w.accounts()[i].Status == "disconnected", fmt.Sprintf("%+v", w.accounts())
 	})

@@ -26,7 +26,7 @@ func TestChangesOfMind(t *testing.T) {
 		}
 		at := time.Now().Add(time.Second)
 		patch(p.ID, at).want(200)
-		got := w.untilStatus(10*time.Second, p.ID, "published")
+		got := w.untilStatus(patience, p.ID, "published")
 		if first := calls(w.events(p.ID))[0].At; first.Before(got.PublishAt) {
 			t.Errorf("called at %s, before %s", first, got.PublishAt)
 		}
@@ -34,18 +34,22 @@ func TestChangesOfMind(t *testing.T) {
 		patch(p.ID, time.Now().Add(time.Hour)).want(409)
 	})
 	t.Run("later", func(t *testing.T) {
-		// Its first task is already in Redis, for another time.
+		// Its first task is already in Redis, for another time. No worker is there that
+		// could begin before the change.
+		stopWorker()
 		p := w.accept(tt, video(tt, clip, "later").with(later(2*time.Second)))
 		w.wantTask(p.ID, "upload")
 		at := time.Now().Add(4 * time.Second)
 		patch(p.ID, at).want(200)
-		w.untilStatus(15*time.Second, p.ID, "published")
+		stopWorker = w.startWorker()
+		w.untilStatus(patience, p.ID, "published")
 		if first := calls(w.events(p.ID))[0].At; first.Before(at.Truncate(time.Millisecond)) {
 			t.Errorf("called at %s, before %s", first, at)
 		}
 		w.liveAs("later")
 	})
 	t.Run("canceled", func(t *testing.T) {
+		stopWorker()
 		p := w.accept(ig, picture(ig, still, "canceled").with(later(2*time.Second)))
 		w.wantTask(p.ID, "publish")
 		for range 2 { // canceling twice is no error
@@ -53,7 +57,8 @@ func TestChangesOfMind(t *testing.T) {
 				t.Errorf("status is %s", got)
 			}
 		}
-		time.Sleep(time.Until(p.PublishAt) + time.Second)
+		stopWorker = w.startWorker()
+		time.Sleep(max(time.Until(p.PublishAt), 0) + time.Second)
 		w.untilStatus(0, p.ID, "canceled")
 		w.notLive("canceled")
 		patch(p.ID, time.Now().Add(time.Hour)).want(409)
@@ -62,21 +67,23 @@ func TestChangesOfMind(t *testing.T) {
 	t.Run("canceled too late", func(t *testing.T) {
 		w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokChunk, Mode: sandbox.ModeSlow, Delay: time.Second})
 		p := w.accept(tt, video(tt, clip, "too late to cancel"))
-		w.untilStatus(5*time.Second, p.ID, "publishing")
+		w.until(patience, "its video is on the way", func() (bool, string) {
+			return len(w.sim.PendingFaults()) == 0, story(w.events(p.ID))
+		})
 		w.call(request{method: "DELETE", path: "/api/posts/" + p.ID}).want(409)
-		w.untilStatus(10*time.Second, p.ID, "published")
+		w.untilStatus(patience, p.ID, "published")
 		w.liveAs("too late to cancel")
 	})
 	t.Run("failed and retried", func(t *testing.T) {
 		w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokInit, Mode: sandbox.ModeError, Code: "privacy_level_option_mismatch"})
 		p := w.accept(tt, video(tt, clip, "retried"))
-		failed := w.untilStatus(10*time.Second, p.ID, "failed", "published")
+		failed := w.untilStatus(patience, p.ID, "failed", "published")
 		if failed.Error == nil || failed.Error.Code != "PUBLISH_FAILED" {
 			t.Errorf("the failed post is %+v", failed)
 		}
 		w.notLive("retried")
 		w.call(request{method: "POST", path: "/api/posts/" + p.ID + "/retry"}).want(202)
-		if got := w.untilStatus(10*time.Second, p.ID, "published"); got.Error != nil {
+		if got := w.untilStatus(patience, p.ID, "published"); got.Error != nil {
 			t.Errorf("the post still tells its error: %+v", got.Error)
 		}
 		w.liveAs("retried")
@@ -85,15 +92,15 @@ func TestChangesOfMind(t *testing.T) {
 	t.Run("missed and retried", func(t *testing.T) {
 		stopWorker()
 		p := w.accept(ig, picture(ig, still, "missed").with(later(time.Second)).with(fields{"max_lateness": "1s"}))
-		w.untilStatus(10*time.Second, p.ID, "missed")
+		w.untilStatus(patience, p.ID, "missed")
 		w.startWorker()
 		time.Sleep(time.Second)
 		w.notLive("missed")
 		w.call(request{method: "POST", path: "/api/posts/" + p.ID + "/retry"}).want(202)
-		w.untilStatus(10*time.Second, p.ID, "published")
+		w.untilStatus(patience, p.ID, "published")
 		w.liveAs("missed")
 	})
-	w.untilIdle(15 * time.Second)
+	w.untilIdle(patience)
 	w.wantEachLiveOnce(5)
 	if left := w.sim.PendingFaults(); len(left) > 0 {
 		t.Errorf("faults that never happened: %+v", left)
@@ -103,7 +110,7 @@ func TestChangesOfMind(t *testing.T) {
 // wantTask waits until the post's first task is in Redis.
 func (w *world) wantTask(postID, queue string) {
 	w.t.Helper()
-	w.until(5*time.Second, "the task of "+postID+" is in Redis", func() (bool, string) {
+	w.until(patience, "the task of "+postID+" is in Redis", func() (bool, string) {
 		_, err := w.inspector().GetTaskInfo(queue, postID+":0")
 		return err == nil, "nothing"
 	})

@@ -195,6 +195,21 @@ func (w *world) acceptAll(orders []order) {
 	wg.Wait()
 }
 
+// timeFor is how far ahead the time of n posts has to be for all to be accepted before it,
+// for one that is past is refused: half as long again as that takes by what a few take,
+// which are for tomorrow; but no less than least.
+func (w *world) timeFor(n int, a account, body func(caption string) fields, least time.Duration) time.Duration {
+	w.t.Helper()
+	const few = 20
+	var orders []order
+	for i := range few {
+		orders = append(orders, order{a, body(fmt.Sprint("tomorrow ", i)).with(fields{"publish_at": time.Now().Add(24 * time.Hour)})})
+	}
+	began := time.Now()
+	w.acceptAll(orders)
+	return max(least, time.Since(began)*time.Duration(3*n)/(2*few))
+}
+
 func (w *world) post(id string) post {
 	w.t.Helper()
 	var p post

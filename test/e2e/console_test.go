@@ -69,7 +69,7 @@ func (w *world) does(path string, form url.Values) string {
 func (w *world) settles(id string, form url.Values) string {
 	w.t.Helper()
 	path, location := "/console/posts/"+id+"/resolve", ""
-	w.until(10*time.Second, "the post is settled", func() (bool, string) {
+	w.until(patience, "the post is settled", func() (bool, string) {
 		var status int
 		var body string
 		status, location, body = w.page(operatorPassword, path, form)
@@ -106,7 +106,7 @@ func (w *world) uncertain(a account, still, caption string) post {
 		sandbox.Fault{Op: sandbox.OpInstagramMedia, Mode: sandbox.ModeStatus, Status: 503, Times: -1},
 	)
 	p := w.accept(a, picture(a, still, caption))
-	w.untilStatus(20*time.Second, p.ID, "uncertain")
+	w.untilStatus(patience, p.ID, "uncertain")
 	return p
 }
 
@@ -130,11 +130,11 @@ func TestConsole(t *testing.T) {
 	w.sim.ClearFaults()
 	w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokInit, Mode: sandbox.ModeError, Code: "privacy_level_option_mismatch"})
 	refused := w.accept(tt, video(tt, clip, "refused at first"))
-	w.untilStatus(20*time.Second, refused.ID, "failed")
+	w.untilStatus(patience, refused.ID, "failed")
 	wantText(t, w.looks("/console"), "PUBLISH_FAILED on TikTok")
 	wantText(t, w.looks("/console/posts?status=failed&platform=tiktok"), refused.ID, "Run the 1 failed and missed posts of this page again")
 	wantText(t, w.does("/console/posts/"+refused.ID+"/retry", url.Values{}), "The post runs again.", "run again by operator")
-	w.untilStatus(20*time.Second, refused.ID, "published")
+	w.untilStatus(patience, refused.ID, "published")
 
 	page = w.does("/console/pause", url.Values{"scope": {tt.lane}, "reason": {"its owner asked"}})
 	wantText(t, page, "Paused.", tt.lane+" is paused", "by operator: its owner asked")
@@ -142,7 +142,7 @@ func TestConsole(t *testing.T) {
 	w.untilDeferred(held.ID, "paused")
 	wantText(t, w.looks("/console/posts/"+held.ID), "Waits: an operator&#39;s pause keeps it back")
 	wantText(t, w.does("/console/resume", url.Values{"scope": {tt.lane}}), "Resumed.")
-	w.untilStatus(20*time.Second, held.ID, "published")
+	w.untilStatus(patience, held.ID, "published")
 
 	later := w.accept(tt, video(tt, clip, "not at all").with(fields{"publish_at": time.Now().Add(time.Hour)}))
 	wantText(t, w.does("/console/posts/"+later.ID+"/cancel", url.Values{}), "canceled withdrawn", "canceled by operator")
@@ -201,14 +201,17 @@ func TestConsoleReleases(t *testing.T) {
 		sandbox.Fault{Op: sandbox.OpInstagramMedia, Mode: sandbox.ModeStatus, Status: 503, Times: -1},
 	)
 	p := w.accept(ig, picture(ig, still, "again"))
-	w.untilStatus(20*time.Second, p.ID, "uncertain")
+	w.untilStatus(patience, p.ID, "uncertain")
 	path := "/console/posts/" + p.ID + "/resolve"
 	if status, _, body := w.page(operatorPassword, path, url.Values{"outcome": {"not_live"}}); status != http.StatusUnprocessableEntity || !strings.Contains(body, "looked") {
 		t.Errorf("released unseen: %d %s", status, body)
 	}
+	// While Instagram cannot be read no worker is to begin anew.
+	w.does("/console/pause", url.Values{"scope": {ig.lane}, "reason": {"Instagram cannot be read"}})
 	w.settles(p.ID, url.Values{"outcome": {"not_live"}, "looked": {"yes"}})
 	w.sim.ClearFaults()
-	w.untilStatus(20*time.Second, p.ID, "published")
+	w.does("/console/resume", url.Values{"scope": {ig.lane}})
+	w.untilStatus(patience, p.ID, "published")
 	if n := len(w.sim.LivePosts()); n != 1 {
 		t.Errorf("%d posts are live, want 1", n)
 	}

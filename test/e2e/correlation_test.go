@@ -48,8 +48,8 @@ func TestOneCorrelationID(t *testing.T) {
 	w.wantTaskHeader(postID+":0", id)
 
 	stop := w.startWorker()
-	w.untilStatus(10*time.Second, postID, "published")
-	w.untilIdle(5 * time.Second)
+	w.untilStatus(patience, postID, "published")
+	w.untilIdle(patience)
 	stop()
 	wantTrace(t, spans.GetSpans(), id)
 	services := map[string]int{}
@@ -122,7 +122,7 @@ func wantTrace(t *testing.T, spans tracetest.SpanStubs, correlationID string) {
 
 func (w *world) wantTaskHeader(taskID, id string) {
 	w.t.Helper()
-	w.until(5*time.Second, "the task is in Redis", func() (bool, string) {
+	w.until(patience, "the task is in Redis", func() (bool, string) {
 		info, err := w.inspector().GetTaskInfo(jobs.QueuePublish, taskID)
 		if err != nil {
 			return false, err.Error()

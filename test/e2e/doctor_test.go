@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"socialqueue/app"
 	"socialqueue/config"
 	"socialqueue/doctor"
+	"socialqueue/jobs"
 	"socialqueue/sandbox/sample"
 	"socialqueue/secrets"
 )
@@ -59,8 +61,8 @@ func TestDoctor(t *testing.T) {
 	stopScheduler, stopWorker := w.startScheduler(), w.startWorker()
 	tt := w.tiktokAccount()
 	p := w.accept(tt, video(tt, w.upload("video/mp4", sample.Video), "healthy"))
-	w.untilStatus(20*time.Second, p.ID, "published")
-	w.untilIdle(5 * time.Second)
+	w.untilStatus(patience, p.ID, "published")
+	w.untilIdle(patience)
 	found := w.examine(doctor.Options{}, nil)
 	if doctor.Sick(found) {
 		t.Errorf("a healthy system is called sick: %s", tell(found))
@@ -100,11 +102,12 @@ func TestDoctorFixes(t *testing.T) {
 	tt := w.tiktokAccount()
 	clip := w.upload("video/mp4", sample.Video)
 	upload := func(key string) string { return "asynq:{upload}:" + key }
+	w.must(jobs.NewQueue(w.redis).Refilled(ctx)) // as a scheduler that was here once did
 
 	taskless := w.accept(tt, video(tt, clip, "its task is lost"))
 	unleased := w.accept(tt, video(tt, clip, "its worker is lost"))
 	archived := w.accept(tt, video(tt, clip, "its task is archived"))
-	w.until(5*time.Second, "three tasks are in Redis", func() (bool, string) {
+	w.until(patience, "three tasks are in Redis", func() (bool, string) {
 		n, err := w.redis.LLen(ctx, upload("pending")).Result()
 		return n == 3, fmt.Sprint(n, err)
 	})
@@ -128,20 +131,72 @@ func TestDoctorFixes(t *testing.T) {
 		wantFound(t, found, doctor.OK, "tasks", "1 of ")
 	}
 	found := w.examine(doctor.Options{Fix: true}, nil)
-	for _, check := range []string{"orphans", "archive", "posts", "tasks"} {
-		for _, f := range found {
-			if f.Check == check && !f.Fixed {
-				t.Errorf("not mended: %+v", f)
-			}
+	for _, f := range []doctor.Finding{
+		wantFound(t, found, doctor.Bad, "orphans", "1 ids"), wantFound(t, found, doctor.Bad, "orphans", "1 tasks"),
+		wantFound(t, found, doctor.Warn, "archive", "1 archived"), wantFound(t, found, doctor.Bad, "posts", "3 posts"),
+		wantFound(t, found, doctor.OK, "tasks", "1 of"),
+	} {
+		if !f.Fixed {
+			t.Errorf("not mended: %+v", f)
+		}
+	}
+	// Nothing else has run yet: this is what --fix did.
+	pending, err := w.redis.LRange(ctx, upload("pending"), 0, -1).Result()
+	w.must(err)
+	slices.Sort(pending)
+	want := []string{taskless.ID + ":0", unleased.ID + ":1", archived.ID + ":0"}
+	if slices.Sort(want); !slices.Equal(pending, want) {
+		t.Errorf("pending are %q, want %q", pending, want)
+	}
+	for _, id := range pending {
+		if n, err := w.redis.Exists(ctx, upload("t:"+id)).Result(); err != nil || n != 1 {
+			t.Errorf("%s has no task: %v", id, err)
+		}
+	}
+	if until, err := w.redis.ZScore(ctx, upload("lease"), unleased.ID+":0").Result(); err != nil || until > float64(time.Now().Unix()) {
+		t.Errorf("the lease of the lost worker's task ends at %v: %v", until, err)
+	}
+	for _, key := range []string{"archived", "scheduled", "t:gone:0"} {
+		if n, err := w.redis.Exists(ctx, upload(key)).Result(); err != nil || n != 0 {
+			t.Errorf("%s is still there: %v", key, err)
+		}
+	}
+	for id, fence := range map[string]int64{taskless.ID: 0, unleased.ID: 1, archived.ID: 0} {
+		p, err := w.db.PostByID(ctx, id)
+		w.must(err)
+		if p.Fence != fence || p.EnqueuedAt == nil || time.Since(*p.EnqueuedAt) > time.Minute {
+			t.Errorf("post %s has fence %d and was seen in Asynq at %v", id, p.Fence, p.EnqueuedAt)
 		}
 	}
 	w.startScheduler()
 	w.startWorker()
-	w.until(10*time.Second, "nothing is left", func() (bool, string) {
+	w.until(patience, "nothing is left", func() (bool, string) {
 		again := w.examine(doctor.Options{}, nil)
 		return !doctor.Sick(again), tell(again)
 	})
 	w.untilAllLive(90*time.Second, 3)
+}
+
+// Into a Redis that lost everything --fix puts all tasks again, also those that were
+// seen there a moment ago; to name the queues again does not pass for that.
+func TestDoctorRefills(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, operated())
+	ctx := t.Context()
+	tt := w.tiktokAccount()
+	p := w.accept(tt, video(tt, w.upload("video/mp4", sample.Video), "lost with Redis"))
+	w.must(w.redis.FlushDB(ctx).Err())
+	found := w.examine(doctor.Options{Fix: true}, nil)
+	if f := wantFound(t, found, doctor.Bad, "posts", "Redis lost its content"); !f.Fixed {
+		t.Errorf("not mended: %+v", f)
+	}
+	if f := wantFound(t, found, doctor.Warn, "queues", "lost the names"); !f.Fixed {
+		t.Errorf("not mended: %+v", f)
+	}
+	if pending, err := w.redis.LRange(ctx, "asynq:{upload}:pending", 0, -1).Result(); err != nil || !slices.Equal(pending, []string{p.ID + ":0"}) {
+		t.Errorf("pending are %q: %v", pending, err)
+	}
+	wantFound(t, w.examine(doctor.Options{}, nil), doctor.OK, "posts", "every post that is due has its task")
 }
 
 // The scheduler mends by itself what it can.
@@ -155,13 +210,13 @@ func TestSchedulerRepairs(t *testing.T) {
 	w.must(w.redis.LPush(ctx, "asynq:{upload}:active", "gone:0").Err()) // an id without its task
 	w.must(w.redis.SRem(ctx, "asynq:queues", "upload").Err())
 	w.startScheduler()
-	w.until(10*time.Second, "the orphan is gone and the queue is named", func() (bool, string) {
+	w.until(patience, "the orphan is gone and the queue is named", func() (bool, string) {
 		active, err := w.redis.LRange(ctx, "asynq:{upload}:active", 0, -1).Result()
 		named, nameErr := w.redis.SIsMember(ctx, "asynq:queues", "upload").Result()
 		return len(active) == 0 && named, fmt.Sprint(active, err, named, nameErr)
 	})
 	w.startWorker()
-	w.untilStatus(60*time.Second, p.ID, "published")
+	w.untilStatus(patience, p.ID, "published")
 }
 
 // Before the migrations it says just that, and looks at what it can.
@@ -176,6 +231,50 @@ func TestDoctorOfAnOldSchema(t *testing.T) {
 		if f.Check == "posts" || strings.Contains(f.What, "cannot be looked at") {
 			t.Errorf("%+v", f)
 		}
+	}
+}
+
+// Who does not answer is told once, with what to do; what needs it is told in a few words
+// to be not looked at, and all the rest is looked at.
+func TestDoctorWithoutServers(t *testing.T) {
+	w := newWorld(t, operated())
+	noRedis := map[string]string{"REDIS_URL": "redis://:unsaid@127.0.0.1:1/0"}
+	noDatabase := map[string]string{"DATABASE_URL": "postgresql://postgres:unsaid@127.0.0.1:1/postgres?sslmode=disable"}
+	onRedis, onDB := []string{"workers", "scheduler", "queues", "orphans", "archive"}, []string{"stuck", "uncertain", "accounts", "secrets", "endpoints", "pauses"}
+	onBoth := []string{"clock", "posts", "tasks", "durability", "connections"}
+	for name, tc := range map[string]struct {
+		env map[string]string
+		// down are the checks that tell what to do, unseen those that are not made.
+		down, unseen []string
+	}{
+		"no Redis":    {env: noRedis, down: []string{"redis"}, unseen: slices.Concat(onRedis, onBoth)},
+		"no database": {env: noDatabase, down: []string{"database"}, unseen: slices.Concat(onDB, onBoth)},
+		"neither":     {env: merged([]map[string]string{noRedis, noDatabase}), down: []string{"database", "redis"}, unseen: slices.Concat(onRedis, onDB, onBoth)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			found := w.examine(doctor.Options{Fix: true, Production: true}, tc.env)
+			var down, unseen []string
+			for _, f := range found {
+				if strings.HasPrefix(f.What, "does not answer") {
+					down = append(down, f.Check)
+					if setting := strings.ToUpper(f.Check) + "_URL"; !strings.Contains(f.Do, setting) || !strings.Contains(f.What, "127.0.0.1:1") {
+						t.Errorf("it does not say where, or not to look at %s: %+v", setting, f)
+					}
+				}
+				if f.Level == doctor.Unseen {
+					unseen = append(unseen, f.Check)
+				}
+				if strings.Contains(f.What, "unsaid") {
+					t.Errorf("a password is told: %+v", f)
+				}
+			}
+			slices.Sort(tc.unseen)
+			if slices.Sort(unseen); !slices.Equal(down, tc.down) || !slices.Equal(unseen, tc.unseen) || !doctor.Sick(found) {
+				t.Errorf("down are %q, not looked at %q: %s", down, unseen, tell(found))
+			}
+			wantFound(t, found, doctor.OK, "media", "a file could be written")
+			wantFound(t, found, doctor.Bad, "settings", "PUBLIC_URL")
+		})
 	}
 }
 

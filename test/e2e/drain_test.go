@@ -21,17 +21,21 @@ func TestStopInTheMiddleOfAnUpload(t *testing.T) {
 	if media.text("sha256") != sum() {
 		t.Fatalf("stored another file: %s", media.body)
 	}
-	w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokChunk, Mode: sandbox.ModeSlow, Delay: 150 * time.Millisecond, Times: chunks})
+	slow := sandbox.Fault{Op: sandbox.OpTikTokChunk, Mode: sandbox.ModeSlow, Delay: 150 * time.Millisecond, Times: 3}
+	slower := slow // so that the rest is not over before the worker is told to stop
+	slower.Delay, slower.Times = time.Second, -1
+	w.sim.Script(slow, slower)
 
 	stopFirst := w.startWorker()
 	p := w.accept(tt, video(tt, media.text("id"), "large"))
-	w.until(20*time.Second, "three chunks are sent", func() (bool, string) {
+	w.until(patience, "three chunks are sent", func() (bool, string) {
 		n := w.sim.CountCalls(sandbox.OpTikTokChunk)
 		return n >= 3, fmt.Sprintf("%d", n)
 	})
 	began := time.Now()
 	stopFirst()
 	stopped := time.Since(began)
+	w.sim.ClearFaults()
 	sent := w.sim.CountCalls(sandbox.OpTikTokChunk)
 	if sent >= chunks {
 		t.Fatal("the upload was over before the worker stopped")
@@ -42,7 +46,7 @@ func TestStopInTheMiddleOfAnUpload(t *testing.T) {
 
 	again := time.Now()
 	w.startWorker()
-	got := w.untilStatus(20*time.Second, p.ID, "published")
+	got := w.untilStatus(patience, p.ID, "published")
 	events := w.events(p.ID)
 	if first := firstAfter(calls(events), again, "tiktok.chunk"); first.Message != fmt.Sprintf("bytes %d-%d/%d", sent*10_000_000, (sent+1)*10_000_000-1, int64(size)) {
 		t.Errorf("the second worker began with %q after %d chunks", first.Message, sent)

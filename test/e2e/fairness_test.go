@@ -32,15 +32,19 @@ func TestBacklogHoldsUpNobody(t *testing.T) {
 
 	began := time.Now()
 	p := w.accept(calm, video(calm, clip, "calm"))
-	most := 0
-	w.until(10*time.Second, "the calm account's post is live", func() (bool, string) {
-		most = max(most, w.tasks(p.ID))
+	inLane, most := 0, 0
+	count := func() {
+		uploads, all := w.tasks(p.ID)
+		inLane, most = max(inLane, uploads), max(most, all)
+	}
+	w.until(patience, "the calm account's post is live", func() (bool, string) {
+		count()
 		status := w.post(p.ID).Status
 		return status == "published", status
 	})
 	took := time.Since(began)
 	for range 20 {
-		most = max(most, w.tasks(p.ID))
+		count()
 		time.Sleep(poll)
 	}
 	waiting := 0
@@ -54,17 +58,23 @@ func TestBacklogHoldsUpNobody(t *testing.T) {
 	if waiting < backlog/2 {
 		t.Errorf("only %d posts still waited: the backlog was none", waiting)
 	}
-	// Three in the lane, and those that left it for the platform's processing.
-	if most > 12 {
-		t.Errorf("Redis held %d tasks of the busy lane", most)
+	// Three in the lane, and for a moment those that are just over.
+	if inLane > 12 {
+		t.Errorf("Redis held %d tasks of the busy lane", inLane)
+	}
+	// Those that left it for the platform's processing are as many as this machine is slow
+	// to look at them.
+	if most > backlog/4 {
+		t.Errorf("Redis held %d tasks of the busy account", most)
 	}
 	w.liveAs("calm")
 }
 
-// tasks counts what is in Redis for posts other than one.
-func (w *world) tasks(otherThan string) int {
+// tasks counts the posts other than one that have a task in Redis: to be uploaded, and in
+// all.
+func (w *world) tasks(otherThan string) (uploads, all int) {
 	w.t.Helper()
-	n := 0
+	seen := map[string]bool{} // one may go on to the next list meanwhile
 	for _, queue := range []string{jobs.QueueUpload, jobs.QueuePublish} {
 		for _, list := range []func(string, ...asynq.ListOption) ([]*asynq.TaskInfo, error){
 			w.inspector().ListPendingTasks, w.inspector().ListActiveTasks, w.inspector().ListScheduledTasks, w.inspector().ListRetryTasks,
@@ -74,11 +84,14 @@ func (w *world) tasks(otherThan string) int {
 				w.t.Fatal(err)
 			}
 			for _, task := range found {
-				if !strings.HasPrefix(task.ID, otherThan) {
-					n++
+				if post, _, _ := strings.Cut(task.ID, ":"); post != otherThan {
+					seen[post] = true
 				}
 			}
 		}
+		if queue == jobs.QueueUpload {
+			uploads = len(seen)
+		}
 	}
-	return n
+	return uploads, len(seen)
 }

@@ -56,8 +56,8 @@ func TestPostsGoLive(t *testing.T) {
 			if accepted.Status != "queued" {
 				t.Errorf("accepted as %s, want queued", accepted.Status)
 			}
-			p := w.untilStatus(15*time.Second, accepted.ID, "published", "failed")
-			w.until(5*time.Second, "the post has its link", func() (bool, string) {
+			p := w.untilStatus(patience, accepted.ID, "published", "failed")
+			w.until(patience, "the post has its link", func() (bool, string) {
 				p = w.post(accepted.ID)
 				return p.Permalink != nil, fmt.Sprintf("%+v", p)
 			})
@@ -71,7 +71,7 @@ func TestPostsGoLive(t *testing.T) {
 			wantWay(t, w.events(p.ID), "queued", "publishing", "processing", "published")
 		})
 	}
-	w.untilAllLive(10*time.Second, 5)
+	w.untilAllLive(patience, 5)
 	w.wantWholeTimelines()
 }
 
@@ -120,7 +120,7 @@ func TestStatusByPublishID(t *testing.T) {
 	w.startWorker()
 	tt := w.tiktokAccount()
 	id := w.accept(tt, video(tt, w.upload("video/mp4", sample.Video), "status")).ID
-	p := w.untilStatus(10*time.Second, id, "published")
+	p := w.untilStatus(patience, id, "published")
 	for _, name := range []string{*p.PublishID, id} {
 		rep := w.call(request{method: "GET", path: "/api/tiktok/status/" + name}).want(200)
 		if rep.text("status") != "published" || rep.text("publish_id") != *p.PublishID || rep.text("post_id") != id {

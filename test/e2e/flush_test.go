@@ -28,7 +28,9 @@ func TestRedisEmptied(t *testing.T) {
 		a := first[i%running].account
 		rest = append(rest, order{a, video(a, clip, fmt.Sprintf("backlog %d", i))})
 	}
-	at := time.Now().Add(6 * time.Second)
+	other := w.instagramAccount()
+	tomorrow := func(caption string) fields { return picture(other, still, caption) }
+	at := time.Now().Add(w.timeFor(running+waiting, other, tomorrow, 6*time.Second))
 	for i := range waiting / 2 / 10 {
 		a := w.instagramAccount()
 		for k := range 10 {
@@ -40,7 +42,7 @@ func TestRedisEmptied(t *testing.T) {
 	w.acceptAll(first)
 	w.acceptAll(rest)
 	w.startWorker()
-	w.until(10*time.Second, "20 uploads are under way", func() (bool, string) {
+	w.until(patience, "20 uploads are under way", func() (bool, string) {
 		n := w.active(jobs.QueueUpload)
 		return n >= running, fmt.Sprintf("%d tasks run", n)
 	})
@@ -48,7 +50,7 @@ func TestRedisEmptied(t *testing.T) {
 	emptied := time.Now()
 	w.must(w.redis.FlushDB(t.Context()).Err())
 
-	w.untilAllLive(60*time.Second, running+waiting)
+	w.untilAllLive(5*patience, running+waiting)
 	t.Logf("MEASURED redis_emptied running=%d waiting=%d live=%d all_live_after=%.1fs",
 		running, waiting, len(w.sim.LivePosts()), time.Since(emptied).Seconds())
 }

@@ -33,7 +33,7 @@ func TestTwoOfEach(t *testing.T) {
 		}
 	}
 	w.acceptAll(orders)
-	w.untilAllLive(30*time.Second, 2*accounts*each)
+	w.untilAllLive(patience, 2*accounts*each)
 }
 
 // While nobody reaches Redis the api still accepts, and what it accepted goes
@@ -62,6 +62,6 @@ func TestRedisAway(t *testing.T) {
 	}
 	redis.Mend()
 	mended := time.Now()
-	w.untilAllLive(30*time.Second, 3)
+	w.untilAllLive(patience, 3)
 	t.Logf("MEASURED redis_away accept=%dms live_after_mend=%.1fs", took.Milliseconds(), time.Since(mended).Seconds())
 }

@@ -6,7 +6,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"socialqueue/app"
 	"socialqueue/config"
@@ -41,16 +40,39 @@ func TestMetrics(t *testing.T) {
 	w.run(scheduler)
 	tt := w.tiktokAccount()
 	id := w.accept(tt, video(tt, w.upload("video/mp4", sample.Video), "counted")).ID
-	w.untilStatus(15*time.Second, id, "published")
-	ofWorker, ofScheduler, ofAPI := w.metrics(worker.Addr()), w.metrics(scheduler.Addr()), w.metrics(w.api.Addr())
+	w.untilStatus(patience, id, "published")
+	// What happened is written first and counted then, and a scheduler asks the servers
+	// for so long only.
+	var ofWorker, ofScheduler, ofAPI string
+	w.until(patience, "all is counted", func() (bool, string) {
+		ofWorker, ofScheduler, ofAPI = w.metrics(worker.Addr()), w.metrics(scheduler.Addr()), w.metrics(w.api.Addr())
+		lacking := lackingMetrics(ofWorker, ofScheduler, ofAPI)
+		return lacking == nil, strings.Join(lacking, "\n")
+	})
+	for name, text := range map[string]string{"worker": ofWorker, "scheduler": ofScheduler, "api": ofAPI} {
+		if named := regexp.MustCompile(`(?m)^socialqueue_.*(` + id + `|` + regexp.QuoteMeta(tt.external) + `).*$`).FindString(text); named != "" {
+			t.Errorf("%s names a post or an account: %s", name, named)
+		}
+	}
+}
+
+// lackingMetrics are the lines that the processes should show of one published video.
+func lackingMetrics(ofWorker, ofScheduler, ofAPI string) (lacking []string) {
 	for _, want := range []struct{ where, line string }{
 		{ofWorker, `socialqueue_post_lateness_seconds_count{platform="tiktok"} 1`},
 		{ofWorker, `socialqueue_posts_total{kind="video",platform="tiktok",status="published"} 1`},
 		{ofWorker, `socialqueue_platform_request_duration_seconds_count{endpoint="tiktok.init",outcome="ok",platform="tiktok"} 1`},
-		{ofWorker, `socialqueue_task_duration_seconds_count{outcome="ok",type="tiktok:upload"} 1`},
+		{ofWorker, `socialqueue_task_duration_seconds_count{outcome="success",type="tiktok:upload"} 1`},
+		{ofWorker, `socialqueue_task_wait_seconds_count{queue="upload",type="tiktok:upload"} 1`},
+		{ofWorker, `socialqueue_workers_capacity{pool="light"}`},
+		{ofWorker, `socialqueue_handlers_stuck{queue="publish"} 0`},
 		{ofWorker, `go_sql_open_connections{db_name="socialqueue"}`},
 		{ofScheduler, `socialqueue_collected{source="database"} 1`},
 		{ofScheduler, `socialqueue_collected{source="queues"} 1`},
+		{ofScheduler, `socialqueue_collected{source="redis"} 1`},
+		{ofScheduler, `socialqueue_redis_evicted_keys{node="redis"} 0`},
+		{ofScheduler, `socialqueue_tasks_orphaned{queue="publish"} 0`},
+		{ofScheduler, `socialqueue_accounts_token_ending{platform="tiktok"} 0`},
 		{ofScheduler, `socialqueue_accounts{platform="tiktok",status="active"} 1`},
 		{ofScheduler, `socialqueue_queue_workers{queue="publish"} 1`},
 		{ofScheduler, `socialqueue_queue_tasks{queue="upload",state="archived"} 0`},
@@ -58,12 +80,26 @@ func TestMetrics(t *testing.T) {
 		{ofAPI, `go_sql_open_connections{db_name="socialqueue"}`},
 	} {
 		if !strings.Contains(want.where, want.line) {
-			t.Errorf("the metrics lack %s", want.line)
+			lacking = append(lacking, want.line)
 		}
 	}
-	for name, text := range map[string]string{"worker": ofWorker, "scheduler": ofScheduler, "api": ofAPI} {
-		if named := regexp.MustCompile(`(?m)^socialqueue_.*(` + id + `|` + regexp.QuoteMeta(tt.external) + `).*$`).FindString(text); named != "" {
-			t.Errorf("%s names a post or an account: %s", name, named)
+	return lacking
+}
+
+// One process that is everything shows what each of the three shows.
+func TestMetricsOfOneProcess(t *testing.T) {
+	w := newWorld(t, setup{sandbox: unlimited(), env: map[string]string{"OPERATOR_PASSWORD": "sesame"}})
+	system, err := app.NewEmbedded(t.Context(), w.config(config.Dev, map[string]string{"DATABASE_URL": "", "REDIS_URL": ""}), t.TempDir(), w.options("dev"))
+	w.must(err)
+	w.run(system)
+	shown := w.metrics(system.Addr())
+	for _, line := range []string{
+		`socialqueue_collected{source="database"} 1`, `socialqueue_collected{source="queues"} 1`, `socialqueue_collected{source="redis"} 1`,
+		`socialqueue_posts_overdue_seconds 0`, `socialqueue_queue_tasks{queue="publish",state="pending"} 0`,
+		`socialqueue_workers_busy{pool="upload"} 0`, `socialqueue_scheduler_last_tick_timestamp_seconds{tick="sweep"}`,
+	} {
+		if !strings.Contains(shown, line) {
+			t.Errorf("the metrics lack %s", line)
 		}
 	}
 }

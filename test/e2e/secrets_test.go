@@ -45,7 +45,7 @@ func TestSecretsStayOnTheWire(t *testing.T) {
 	}
 	dump := w.redisDump() // with every task in it
 	stopWorker := w.startWorker()
-	w.until(60*time.Second, "all posts have ended", func() (bool, string) {
+	w.until(patience, "all posts have ended", func() (bool, string) {
 		dump += w.redisDump()
 		var open []string
 		for _, id := range ids {

@@ -1,0 +1,59 @@
+package publish
+
+import (
+	"context"
+	"errors"
+
+	"socialqueue/db"
+	"socialqueue/models"
+	"socialqueue/oauth"
+	"socialqueue/observe"
+)
+
+// noteOutcome notes for the metrics what came of a run whose outcome is written.
+func noteOutcome(ctx context.Context, o outcome) {
+	a := observe.AttemptOf(ctx)
+	a.Exhausted = o.exhausted
+	switch {
+	case o.last && (o.status == models.Failed || o.status == models.Missed):
+		a.Outcome = observe.AttemptDead
+	case o.status == models.Uncertain, a.Quarantined:
+		a.Outcome = observe.AttemptUnknown
+	case o.attempt:
+		a.Outcome = observe.AttemptRetry
+	case o.parked, o.reason != "", a.Class != "", o.handedBack:
+		a.Outcome = observe.AttemptSnooze
+	default:
+		a.Outcome = observe.AttemptSuccess
+	}
+}
+
+// noteLostLease is for a run that another one took over from.
+func noteLostLease(ctx context.Context) {
+	a := observe.AttemptOf(ctx)
+	a.Outcome, a.Class = observe.AttemptRetry, observe.ClassLeaseLost
+}
+
+// noteError notes the error of a step. That the process stops is none.
+func noteError(ctx context.Context, err error) {
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause // the step's own error only follows from it
+	}
+	if !errors.Is(err, errDraining) && !errors.Is(err, context.Canceled) {
+		observe.AttemptOf(ctx).Class = classOf(err)
+	}
+}
+
+func classOf(err error) string {
+	_, later := errors.AsType[*oauth.LaterError](err)
+	var checks models.FieldErrors
+	switch {
+	case errors.Is(err, errLostLease), errors.Is(err, db.ErrStale):
+		return observe.ClassLeaseLost
+	case later, errors.Is(err, oauth.ErrReauthorize), errors.Is(err, oauth.ErrDisconnected):
+		return observe.ClassAuth
+	case errors.As(err, &checks), unusable(err):
+		return observe.ClassPermanent
+	}
+	return observe.ClassOf(err)
+}
