@@ -86,14 +86,14 @@ func New(deps Deps) *echo.Echo {
 }
 
 func (a *api) routes(e *echo.Echo) {
-	e.GET("/livez", a.livez)
-	e.GET("/readyz", a.readyz)
-	e.GET("/metrics", a.showMetrics, a.operators)
+	e.GET(routeLive, a.livez)
+	e.GET(routeReady, a.readyz)
+	e.GET(routeMetrics, a.showMetrics, a.operators)
 	e.Any(MonitoringRoot, a.Monitoring.serve, a.operators)
 	e.Any(MonitoringRoot+"/*", a.Monitoring.serve, a.operators)
 	e.Any("/console", a.Console.serve, a.operators)
 	e.Any("/console/*", a.Console.serve, a.operators)
-	e.GET("/api/health/:check", a.healthOf)
+	e.GET(routeHealth, a.healthOf)
 	e.GET("/media/:id/:signature", a.mediaLink)
 	e.HEAD("/media/:id/:signature", a.mediaLink)
 
@@ -132,6 +132,14 @@ func (a *api) routes(e *echo.Echo) {
 	e.POST("/api/webhook-deliveries/:id/redeliver", a.redeliver, inTime)
 }
 
+// The routes that machines ask every few seconds.
+const (
+	routeLive    = "/livez"
+	routeReady   = "/readyz"
+	routeMetrics = "/metrics"
+	routeHealth  = "/api/health/:check"
+)
+
 // The routes that browsers and platforms call, which have no key: they prove by a
 // state or a signature that they may.
 const (
@@ -146,8 +154,7 @@ const (
 // public names the routes under /api that need no key. Whatever is not named
 // here does.
 var public = map[string]bool{
-	"/api/health/:check": true,
-	routeCallback:        true, routeDeauthorize: true, routeDelete: true, routeDeletion: true,
+	routeHealth: true, routeCallback: true, routeDeauthorize: true, routeDelete: true, routeDeletion: true,
 	routeTikTokWebhook: true, routeInstagramWebhook: true,
 }
 

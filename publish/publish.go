@@ -167,7 +167,7 @@ func (s *Service) enqueue(ctx context.Context, p *models.Post) {
 	if err == nil {
 		return
 	}
-	log := s.Log.WithField("post_id", p.ID)
+	log := observe.OfPost(s.Log, p)
 	log.WithError(err).Warn("the task did not reach Redis; the sweep will enqueue it")
 	noting, cancel := context.WithTimeout(ctx, writeTimeout) // Redis may have used up its time
 	defer cancel()

@@ -10,6 +10,7 @@ import (
 
 	"socialqueue/db"
 	"socialqueue/models"
+	"socialqueue/observe"
 )
 
 // ResolveLive ends an uncertain post at an operator's word that it is live, as this
@@ -103,6 +104,6 @@ func (s *Service) resolve(ctx context.Context, p *models.Post, calls models.Ledg
 		return nil, conflictIfStale(err, "a worker is just looking at the post; try again in a moment")
 	}
 	s.Metrics.PostCame(string(p.Platform), string(p.Kind), string(p.Status))
-	s.Log.WithFields(map[string]any{"action": "operator", "post_id": p.ID, "correlationId": p.CorrelationID}).Warn(message)
+	observe.OfPost(s.Log, p).WithField(observe.FieldAction, observe.ActionOperator).Warn(message)
 	return p, nil
 }
