@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"time"
 
 	"socialqueue/config"
 	"socialqueue/console"
@@ -49,9 +50,10 @@ func (c *core) newHTTPServer() *httpServer {
 	return &httpServer{core: c, server: handlers.Server(handlers.New(handlers.Deps{
 		DB: c.db, Posts: c.posts, Accounts: c.tokens, Inbox: c.inbox, Notify: c.notify, Store: c.store, Links: c.links, Log: c.log, Now: c.opts.Now, MediaMaxBytes: c.cfg.MediaMaxBytes,
 		Metrics: c.metrics, Monitoring: c.monitoring(), Console: c.console(),
-		Operator: handlers.Operator{User: c.cfg.OperatorUser, Password: c.cfg.OperatorPassword, ReadOnly: c.cfg.OperatorReadOnly},
+		Operator:       handlers.Operator{User: c.cfg.OperatorUser, Password: c.cfg.OperatorPassword, ReadOnly: c.cfg.OperatorReadOnly},
+		TrustedProxies: c.cfg.TrustedProxies,
 		Health: map[string]handlers.Check{
-			"database":  c.db.Ping,
+			"database":  c.accepts,
 			"redis":     c.queue.Ping,
 			"tiktok":    reachable(c.cfg.TikTokAPIURL),
 			"instagram": reachable(c.cfg.FacebookGraphURL),
@@ -77,6 +79,14 @@ func (c *core) console() handlers.Pages {
 	}
 	deps := console.Deps{DB: c.db, Posts: c.posts, PausedQueues: c.queue.Paused, Log: c.log, Now: c.opts.Now}
 	return handlers.Pages{Operator: console.New(deps, true), Viewer: console.New(deps, false)}
+}
+
+// accepts reports whether a post can be accepted here: load balancers ask it.
+func (c *core) accepts(ctx context.Context) error {
+	if c.isStopping() {
+		return handlers.Unhealthy(errStopping.Error())
+	}
+	return c.db.Ping(ctx)
 }
 
 // shownReady is ready with the reasons that an operator can do something about
@@ -132,9 +142,14 @@ func (h *httpServer) start(ctx context.Context, l *lifecycle) error {
 	return nil
 }
 
-// stop lets requests end and cuts those that are still under way after the
-// time-out, uploads among them: an upload that was cut is stored nowhere.
+// stop serves on until load balancers have seen that this process is not ready any more.
+// Then it lets requests end and cuts those that are still under way after the time-out,
+// uploads among them: an upload that was cut is stored nowhere.
 func (h *httpServer) stop(ctx context.Context) error {
+	select {
+	case <-time.After(h.cfg.ShutdownDelay):
+	case <-ctx.Done():
+	}
 	ctx, cancel := context.WithTimeout(ctx, h.cfg.ShutdownTimeout)
 	defer cancel()
 	err := h.server.Shutdown(ctx)

@@ -16,8 +16,8 @@ import (
 	"socialqueue/observe"
 )
 
-// stopGrace is what Stop gets beyond SHUTDOWN_TIMEOUT, for closing what the
-// jobs used.
+// stopGrace is what Stop gets beyond SHUTDOWN_DELAY and SHUTDOWN_TIMEOUT, for closing
+// what the jobs used.
 const stopGrace = 5 * time.Second
 
 // Process is something with a life.
@@ -74,7 +74,7 @@ func Main(role config.Role, name string, build func(context.Context, config.Conf
 		log.WithError(err).Error("cannot start")
 		return exitFailure
 	}
-	if err := Run(context.Background(), p, cfg.ShutdownTimeout, log); err != nil {
+	if err := Run(context.Background(), p, cfg.ShutdownDelay+cfg.ShutdownTimeout, log); err != nil {
 		log.WithError(err).Error("ended with an error")
 		return exitFailure
 	}

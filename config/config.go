@@ -4,6 +4,7 @@
 package config
 
 import (
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -41,6 +42,8 @@ type Config struct {
 	HTTPAddr  string // HTTP_ADDR: where the api listens
 	OpsAddr   string // OPS_ADDR: where worker and scheduler answer operators; empty in other roles
 	PublicURL string // PUBLIC_URL: how browsers and platforms reach the api
+	// TrustedProxies is TRUSTED_PROXIES: whose X-Forwarded-For the api believes.
+	TrustedProxies []netip.Prefix
 
 	DatabaseURL secrets.Secret // DATABASE_URL: empty when Embedded
 	RedisURL    secrets.Secret // REDIS_URL: empty when Embedded; read it with ParseRedisURL
@@ -92,6 +95,9 @@ type Config struct {
 	LogLevel        string        // LOG_LEVEL: trace, debug, info, warn or error
 	LogFormat       string        // LOG_FORMAT: json or text
 	ShutdownTimeout time.Duration // SHUTDOWN_TIMEOUT: for work under way to end
+	// ShutdownDelay is SHUTDOWN_DELAY: how long the api serves on after it was told to
+	// stop, for load balancers to see that it is not ready any more. 0 in other roles.
+	ShutdownDelay time.Duration
 }
 
 // Embedded reports whether the process runs its own database and queue.

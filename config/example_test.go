@@ -2,6 +2,7 @@ package config
 
 import (
 	"os"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -50,7 +51,7 @@ func TestEnvExample(t *testing.T) {
 		t.Fatal(err)
 	}
 	c, err := Load(Dev, func(name string) string { return asCopied[name] })
-	if want := defaults(Dev); err != nil || c != want {
+	if want := defaults(Dev); err != nil || !reflect.DeepEqual(c, want) {
 		t.Errorf("a copy gives %+v, want %+v (%v)", c, want, err)
 	}
 }

@@ -20,6 +20,7 @@ func Load(role Role, getenv func(string) string) (Config, error) {
 	r.address("HTTP_ADDR", &c.HTTPAddr)
 	r.address("OPS_ADDR", &c.OpsAddr)
 	r.baseURL("PUBLIC_URL", &c.PublicURL)
+	r.networks("TRUSTED_PROXIES", &c.TrustedProxies)
 
 	r.secret("DATABASE_URL", &c.DatabaseURL)
 	r.secret("REDIS_URL", &c.RedisURL)
@@ -62,10 +63,15 @@ func Load(role Role, getenv func(string) string) (Config, error) {
 	r.oneOf("LOG_LEVEL", &c.LogLevel, "trace", "debug", "info", "warn", "error")
 	r.oneOf("LOG_FORMAT", &c.LogFormat, "json", "text")
 	r.duration("SHUTDOWN_TIMEOUT", &c.ShutdownTimeout, time.Second, 10*time.Minute)
+	r.duration("SHUTDOWN_DELAY", &c.ShutdownDelay, 0, time.Minute)
+	if role != API {
+		c.ShutdownDelay = 0
+	}
 
 	r.requireFor(role)
 	r.pair("TIKTOK_CLIENT_KEY", "TIKTOK_CLIENT_SECRET")
 	r.pair("FACEBOOK_APP_ID", "FACEBOOK_APP_SECRET")
+	r.operators(c)
 	return c, errors.Join(r.problems...)
 }
 
@@ -107,6 +113,18 @@ func (r *reader) pair(a, b string) {
 	}
 	if r.isSet(b) && !r.isSet(a) {
 		r.complain(a, "is not set, but %s is: set both or none", b)
+	}
+}
+
+// operators complains about a password for looking that does something else.
+func (r *reader) operators(c Config) {
+	const name = "OPERATOR_READONLY_PASSWORD"
+	switch {
+	case !r.isSet(name):
+	case !r.isSet("OPERATOR_PASSWORD"):
+		r.complain(name, "is set, but OPERATOR_PASSWORD is not, without which nobody may look: set both or none")
+	case c.OperatorReadOnly == c.OperatorPassword && !c.OperatorReadOnly.Empty():
+		r.complain(name, "is the same as OPERATOR_PASSWORD, so who is to look only could do everything: choose another")
 	}
 }
 

@@ -1,9 +1,11 @@
 package config
 
 import (
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -53,7 +55,7 @@ func TestLoadDefaults(t *testing.T) {
 		WorkerConcurrency: 64, UploadConcurrency: 8,
 		OperatorUser: "operator", LogLevel: "info", LogFormat: "json", ShutdownTimeout: 25 * time.Second,
 	}
-	if c != want {
+	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got  %+v\nwant %+v", c, want)
 	}
 	if c.Keyring == nil {
@@ -61,6 +63,16 @@ func TestLoadDefaults(t *testing.T) {
 	}
 	if c.Embedded() {
 		t.Error("Embedded with both servers set")
+	}
+}
+
+// Only the api has load balancers in front of it.
+func TestShutdownDelayByRole(t *testing.T) {
+	for role, want := range map[Role]time.Duration{API: 10 * time.Second, Worker: 0, Scheduler: 0, Dev: 0, CLI: 0} {
+		c, err := load(role, with("SHUTDOWN_DELAY", "10s"))
+		if err != nil || c.ShutdownDelay != want {
+			t.Errorf("role %d: %s, %v; want %s", role, c.ShutdownDelay, err, want)
+		}
 	}
 }
 
@@ -121,6 +133,13 @@ func TestLoadRefuses(t *testing.T) {
 		{"PUBLIC_URL", "queue.example.com", "PUBLIC_URL is not a base URL"},
 		{"PUBLIC_URL", "ftp://queue.example.com", "PUBLIC_URL"},
 		{"PUBLIC_URL", "https://a:b@queue.example.com", "PUBLIC_URL"},
+		{"TRUSTED_PROXIES", "10.0.0.0/8,proxy.internal", "TRUSTED_PROXIES names \"proxy.internal\": write addresses and networks"},
+		{"TRUSTED_PROXIES", "127.0.0.1,", "TRUSTED_PROXIES"},
+		{"TRUSTED_PROXIES", "10.0.0.0/33", "TRUSTED_PROXIES"},
+		{"TRUSTED_PROXIES", "0.0.0.0/0", "none that holds everybody"},
+		{"TRUSTED_PROXIES", "::/0", "none that holds everybody"},
+		{"TRUSTED_PROXIES", "fe80::1%eth0", "TRUSTED_PROXIES"},
+		{"TRUSTED_PROXIES", "::ffff:10.0.0.0/104", "TRUSTED_PROXIES"},
 		{"TIKTOK_API_URL", "https://host?x=1", "TIKTOK_API_URL"},
 		{"TIKTOK_AUTH_URL", "www.tiktok.com", "TIKTOK_AUTH_URL"},
 		{"FACEBOOK_DIALOG_URL", "ftp://host", "FACEBOOK_DIALOG_URL"},
@@ -142,10 +161,14 @@ func TestLoadRefuses(t *testing.T) {
 		{"MEDIA_ALLOW_PRIVATE_HOSTS", "yes", "MEDIA_ALLOW_PRIVATE_HOSTS is \"yes\": write true or false"},
 		{"WORKER_CONCURRENCY", "0", "WORKER_CONCURRENCY is \"0\": write a whole number from 1"},
 		{"UPLOAD_CONCURRENCY", "8.5", "UPLOAD_CONCURRENCY"},
+		{"OPERATOR_READONLY_PASSWORD", "hunter2", "OPERATOR_READONLY_PASSWORD is set, but OPERATOR_PASSWORD is not"},
 		{"LOG_LEVEL", "verbose", "write trace or debug or info or warn or error"},
 		{"LOG_FORMAT", "xml", "write json or text"},
 		{"SHUTDOWN_TIMEOUT", "25", "SHUTDOWN_TIMEOUT is \"25\": write a time with its unit"},
 		{"SHUTDOWN_TIMEOUT", "1h", "SHUTDOWN_TIMEOUT"},
+		{"SHUTDOWN_DELAY", "5", "SHUTDOWN_DELAY is \"5\": write a time with its unit"},
+		{"SHUTDOWN_DELAY", "61s", "from 0s to 1m0s"},
+		{"SHUTDOWN_DELAY", "-1s", "SHUTDOWN_DELAY"},
 	} {
 		t.Run(tc.name+"="+tc.value, func(t *testing.T) {
 			_, err := load(API, with(tc.name, tc.value))
@@ -162,6 +185,25 @@ func TestLoadRefuses(t *testing.T) {
 	}
 }
 
+// A password for looking that lets everything be done, or nothing, is a mistake.
+func TestReadOnlyPassword(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(file, []byte("hunter2\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, env := range []map[string]string{
+		with("OPERATOR_PASSWORD", "hunter2", "OPERATOR_READONLY_PASSWORD", "hunter2"),
+		with("OPERATOR_PASSWORD", "hunter2", "OPERATOR_READONLY_PASSWORD_FILE", file),
+	} {
+		if _, err := load(API, env); err == nil || !strings.Contains(err.Error(), "OPERATOR_READONLY_PASSWORD is the same as") || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("err = %v", err)
+		}
+	}
+	if c, err := load(API, with("OPERATOR_PASSWORD", "hunter2", "OPERATOR_READONLY_PASSWORD", "hunter3")); err != nil || c.OperatorReadOnly.Reveal() != "hunter3" {
+		t.Errorf("two passwords: %v", err)
+	}
+}
+
 func TestLoadAccepts(t *testing.T) {
 	c, err := load(API, with(
 		"HTTP_ADDR", "127.0.0.1:0", "OPS_ADDR", "[::1]:9", "PUBLIC_URL", "https://example.com/queue/",
@@ -169,12 +211,16 @@ func TestLoadAccepts(t *testing.T) {
 		"MEDIA_BUCKET_URL", "s3://media?region=eu-west-1", "SHUTDOWN_TIMEOUT", "1m30s",
 		"DATABASE_URL", "postgres:///socialqueue?host=/run/postgresql",
 		"FACEBOOK_APP_ID", "1", "FACEBOOK_APP_SECRET", "s",
+		"TRUSTED_PROXIES", "127.0.0.1, ::1,10.1.2.3/16,::ffff:192.0.2.1",
 	))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if c.PublicURL != "https://example.com/queue" || c.TikTokAPIURL != "http://sandbox:4010/tiktok" {
 		t.Errorf("base URLs: %s, %s", c.PublicURL, c.TikTokAPIURL)
+	}
+	if got := fmt.Sprint(c.TrustedProxies); got != "[127.0.0.1/32 ::1/128 10.1.0.0/16 192.0.2.1/32]" {
+		t.Errorf("proxies: %s", got)
 	}
 	if c.MediaMaxBytes != 3<<29 || !c.MediaAllowPrivateHosts || c.ShutdownTimeout != 90*time.Second {
 		t.Errorf("got %+v", c)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"net"
+	"net/netip"
 	"os"
 	"regexp"
 	"slices"
@@ -166,4 +167,32 @@ func (r *reader) address(name string, target *string) {
 		return
 	}
 	*target = value
+}
+
+// networks reads addresses and networks, separated by commas.
+func (r *reader) networks(name string, target *[]netip.Prefix) {
+	var list string
+	r.text(name, &list)
+	if list == "" {
+		return
+	}
+	for text := range strings.SplitSeq(list, ",") {
+		network, ok := parseNetwork(strings.TrimSpace(text))
+		if !ok {
+			r.complain(name, "names %q: write addresses and networks, such as 127.0.0.1,::1,10.1.0.0/16, and none that holds everybody", text)
+			continue
+		}
+		*target = append(*target, network)
+	}
+}
+
+// parseNetwork reads an address, which is a network of one, or a network. One that holds
+// all addresses there are is none.
+func parseNetwork(text string) (netip.Prefix, bool) {
+	if addr, err := netip.ParseAddr(text); err == nil {
+		addr = addr.Unmap()
+		return netip.PrefixFrom(addr, addr.BitLen()), addr.Zone() == ""
+	}
+	network, err := netip.ParsePrefix(text)
+	return network.Masked(), err == nil && network.Bits() > 0 && !network.Addr().Is4In6()
 }

@@ -29,6 +29,8 @@ type accountRow struct {
 	// TokenEnds is when the access token ends, RefreshAt when somebody sees to it next.
 	TokenEnds, RefreshAt *time.Time
 	Failures             int
+	// Quota is what Instagram told; nil where nobody asked, and of TikTok, which tells none.
+	Quota *models.Quota
 }
 
 var accountStatuses = []models.AccountStatus{models.AccountActive, models.AccountReauthorize, models.AccountDisconnected}
@@ -82,6 +84,9 @@ func accountRowOf(a *db.Account) accountRow {
 	}
 	if a.OAuth.Status != models.AccountActive {
 		row.RefreshAt = nil
+	}
+	if a.Instagram != nil && a.Instagram.Quota.AskedAt != nil {
+		row.Quota = &a.Instagram.Quota
 	}
 	return row
 }

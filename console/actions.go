@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -16,12 +14,8 @@ import (
 	"socialqueue/publish"
 )
 
-const (
-	// maxForm bounds a form, in bytes.
-	maxForm = 64 << 10
-	// maxText bounds what is typed into a field of one.
-	maxText = 500
-)
+// maxForm bounds a form, in bytes.
+const maxForm = 64 << 10
 
 var errReadOnly = errors.New("this password may not change anything")
 
@@ -128,10 +122,7 @@ func (c *Console) resolve(ctx context.Context, r *http.Request) (done, error) {
 	name, _, _ := r.BasicAuth()
 	switch r.PostForm.Get("outcome") {
 	case "live":
-		id, link, err := seenAt(r.PostForm)
-		if err == nil {
-			_, err = c.Posts.ResolveLive(ctx, p.ID, id, link, name)
-		}
+		_, err = c.Posts.ResolveLive(ctx, p.ID, r.PostForm.Get("platform_post_id"), r.PostForm.Get("permalink"), name)
 		return done{postPath(p.ID), "live"}, err
 	case "not_live":
 		if r.PostForm.Get("looked") != "yes" {
@@ -141,19 +132,6 @@ func (c *Console) resolve(ctx context.Context, r *http.Request) (done, error) {
 		return done{postPath(p.ID), "released"}, err
 	}
 	return done{}, models.FieldErrors{{Field: "outcome", Message: "must be live or not_live"}}
-}
-
-// seenAt reads the platform's id of a post, and its address if there is one.
-func seenAt(form url.Values) (id, link string, err error) {
-	var errs models.FieldErrors
-	id, link = strings.TrimSpace(form.Get("platform_post_id")), strings.TrimSpace(form.Get("permalink"))
-	if id == "" || len(id) > 255 || strings.ContainsAny(id, " \t\n\x00") || !utf8.ValidString(id) {
-		errs.Add("platform_post_id", "is required: the id that the platform shows, without spaces")
-	}
-	if u, perr := url.Parse(link); link != "" && (perr != nil || u.Scheme != "https" || u.Host == "" || len(link) > maxText || !utf8.ValidString(link)) {
-		errs.Add("permalink", "must be an https address, or empty")
-	}
-	return id, link, errs.Err()
 }
 
 func (c *Console) pause(ctx context.Context, r *http.Request) (done, error) {

@@ -142,17 +142,13 @@ func (c *Console) render(w http.ResponseWriter, r *http.Request, status int, pag
 	f.Root, f.Path, f.MayAct, f.Now = Root, r.URL.Path, c.mayAct, c.Now()
 	var body bytes.Buffer
 	if err := c.pages[page].Execute(&body, f); err != nil {
-		c.logOf(r).WithError(err).Error("a page of the console could not be made")
+		observe.In(r.Context(), c.Log).WithError(err).Error("a page of the console could not be made")
 		http.Error(w, "this page could not be made; the log says why", http.StatusInternalServerError)
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
 	_, _ = w.Write(body.Bytes()) // a visitor who is gone misses nothing
-}
-
-func (c *Console) logOf(r *http.Request) *logrus.Entry {
-	return c.Log.WithField(observe.FieldCorrelationID, observe.CorrelationID(r.Context()))
 }
 
 // troubleShown is what the page of an error shows.
@@ -176,7 +172,7 @@ func (c *Console) trouble(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.Is(err, errReadOnly):
 		status, shown = http.StatusForbidden, troubleShown{Title: "You may look only", Detail: err.Error()}
 	default:
-		c.logOf(r).WithError(err).Error("a page of the console failed")
+		observe.In(r.Context(), c.Log).WithError(err).Error("a page of the console failed")
 	}
 	c.render(w, r, status, "trouble", frame{Page: shown})
 }

@@ -7,6 +7,7 @@ import (
 
 	"socialqueue/db"
 	"socialqueue/models"
+	"socialqueue/observe"
 )
 
 // endsLook bounds how many of the newest posts the overview counts.
@@ -59,7 +60,7 @@ func (c *Console) overview(r *http.Request) (any, error) {
 	}
 	queues, err := c.PausedQueues()
 	if err != nil {
-		c.logOf(r).WithError(err).Warn("Redis did not say which queues are paused")
+		observe.In(ctx, c.Log).WithError(err).Warn("Redis did not say which queues are paused")
 		shown.QueuesUnknown = true
 	}
 	shown.PausedQueues = queues

@@ -25,6 +25,17 @@ func (d *DB) InstagramAccount(ctx context.Context, id int64) (*models.InstagramA
 	return &account, first(err, fmt.Sprintf("Instagram account %d", id))
 }
 
+// NoteQuota keeps what Instagram told of an account's publishing limit, unless something
+// newer is known. The post that it was asked for goes on either way.
+func (d *DB) NoteQuota(ctx context.Context, accountID int64, q models.Quota) error {
+	err := d.orm.WithContext(ctx).Model(&models.InstagramAccount{}).
+		Where("id = ? AND (quota_asked_at IS NULL OR quota_asked_at <= ?)", accountID, q.AskedAt).
+		UpdateColumns(map[string]any{
+			"quota_used": q.Used, "quota_total": q.Total, "quota_window_seconds": q.WindowSeconds, "quota_asked_at": q.AskedAt,
+		}).Error
+	return wrap(err, "note the quota of Instagram account %d", accountID)
+}
+
 // InstagramAccountsOf lists the accounts that a Facebook login reaches and that
 // nobody disconnected.
 func (d *DB) InstagramAccountsOf(ctx context.Context, loginID int64) ([]models.InstagramAccount, error) {

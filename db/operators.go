@@ -87,10 +87,10 @@ type LaneState struct {
 	// PublishedToday counts those that went live in the 24 hours before, of the newest
 	// posts.
 	PublishedToday int64
-	// PutOff counts those that wait for a limit of the platform, which the last of them
-	// expects to be over at Until.
-	PutOff int64
-	Until  *time.Time
+	// PutOff counts those that wait for a limit of the platform. Longest is the one of
+	// them that waits longest; nil if there is none.
+	PutOff  int64
+	Longest *models.Post
 }
 
 // laneLook bounds how many of a lane's newest posts are looked at.
@@ -113,7 +113,7 @@ func (d *DB) LaneState(ctx context.Context, lane string, now time.Time) (LaneSta
 	if err == nil && s.PutOff > 0 {
 		var last models.Post
 		err = d.orm.WithContext(ctx).Where("lane = ? AND deferred_reason IN ? AND admission <> ''", lane, limits).Order("deferred_until DESC").Limit(1).Find(&last).Error
-		s.Until = last.DeferredUntil
+		s.Longest = &last
 	}
 	if err != nil {
 		return s, fmt.Errorf("look at the posts of %s: %w", lane, err)

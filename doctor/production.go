@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"socialqueue/secrets"
 )
 
 // leastPassword is how long a password is that is not guessed.
@@ -25,8 +27,11 @@ func (d *doctor) settings(context.Context) error {
 	}
 	if c.OperatorPassword.Empty() {
 		d.warn("set OPERATOR_PASSWORD", "nobody may see /console, /monitoring and the api's /metrics: there is no operator password here")
-	} else if len(c.OperatorPassword.Reveal()) < leastPassword {
-		d.bad("set one of 16 characters or more, made by a machine", "OPERATOR_PASSWORD is short enough to be guessed")
+	}
+	d.password("OPERATOR_PASSWORD", c.OperatorPassword)
+	d.password("OPERATOR_READONLY_PASSWORD", c.OperatorReadOnly)
+	if public != nil && public.Scheme == "https" && len(c.TrustedProxies) == 0 {
+		d.warn("set it to the addresses of your proxies, if they send X-Forwarded-For", "TRUSTED_PROXIES is not set: the api takes the proxy that speaks https for it for everybody, and ten wrong passwords lock all operators out")
 	}
 	d.opened()
 	d.simulated()
@@ -37,6 +42,13 @@ func (d *doctor) settings(context.Context) error {
 		d.ok("those that matter in production are set")
 	}
 	return nil
+}
+
+// password looks whether one that is set can be guessed.
+func (d *doctor) password(name string, p secrets.Secret) {
+	if !p.Empty() && len(p.Reveal()) < leastPassword {
+		d.bad("set one of 16 characters or more, made by a machine", "%s is short enough to be guessed", name)
+	}
 }
 
 // opened looks at the settings that let more in than the default.

@@ -8,6 +8,7 @@ import (
 	"github.com/labstack/echo/v4"
 	"github.com/sirupsen/logrus"
 
+	"socialqueue/models"
 	"socialqueue/observe"
 )
 
@@ -23,6 +24,7 @@ func (a *api) accessLog(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		took := time.Since(began)
 		a.logRequest(c, took, err)
+		a.logDeed(c, took)
 		if a.Metrics != nil {
 			a.Metrics.Requested(methodOf(c), routeOf(c), c.Response().Status, took)
 		}
@@ -41,6 +43,9 @@ func (a *api) logRequest(c echo.Context, took time.Duration, err error) {
 		"bytes":                    c.Response().Size,
 		"remote":                   c.RealIP(),
 	})
+	if about, ok := c.Get(aboutKey).(logrus.Fields); ok {
+		entry = entry.WithFields(about)
+	}
 	if err != nil {
 		entry = entry.WithError(err)
 	}
@@ -50,17 +55,20 @@ func (a *api) logRequest(c echo.Context, took time.Duration, err error) {
 	switch {
 	case err != nil && status >= http.StatusInternalServerError:
 		entry.Error("request failed")
-	case isProbe(c):
+	case isProbe(c) && status < http.StatusBadRequest:
 		entry.Debug("request")
 	default:
 		entry.Info("request")
 	}
 }
 
+const aboutKey = "about"
+
+// about has the request's line tell which post it is about.
+func about(c echo.Context, p *models.Post) { c.Set(aboutKey, observe.Post(p)) }
+
 // logOf is the log for what a request leaves behind.
-func (a *api) logOf(c echo.Context) *logrus.Entry {
-	return a.Log.WithField(observe.FieldCorrelationID, correlationID(c.Request()))
-}
+func (a *api) logOf(c echo.Context) *logrus.Entry { return observe.In(c.Request().Context(), a.Log) }
 
 // routeOf is the pattern that matched. Without a match nothing of the path is
 // told: a mistyped media link is still a secret.
@@ -81,4 +89,12 @@ func methodOf(c echo.Context) string {
 	return "(other)"
 }
 
-func isProbe(c echo.Context) bool { return c.Path() == "/livez" || c.Path() == "/readyz" }
+// isProbe reports whether a machine asks how things are, which it does every few seconds:
+// only what goes wrong is worth a line, and none a trace.
+func isProbe(c echo.Context) bool {
+	switch c.Path() {
+	case routeLive, routeReady, routeMetrics, routeHealth:
+		return true
+	}
+	return false
+}

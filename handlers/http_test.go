@@ -215,14 +215,42 @@ func TestHealth(t *testing.T) {
 	get("/api/health/nosuch").wantProblem(404, "NOT_FOUND", "")
 
 	get("/livez").want(200)
+	w.wantLine("GET /livez", 200, "debug")
+	w.wantLine("GET /api/health/:check", 200, "debug")
+	w.wantLine("GET /api/health/:check", 503, "info")
 	ready := get("/readyz").want(503).object()["checks"].(map[string]any)
 	if ready["worker"].(map[string]any)["error"] != "no worker is alive" || ready["database"].(map[string]any)["status"] != "ok" ||
 		ready["broken"].(map[string]any)["status"] != "down" {
 		t.Errorf("readyz: %v", ready)
 	}
+	w.wantLine("GET /readyz", 503, "info")
 	w.deps.Ready = nil
 	w.api = handlers.New(w.deps)
 	get("/readyz").want(200)
+	w.wantLine("GET /readyz", 200, "debug")
+}
+
+// wantLine wants every line about requests of an action with a status to have a level,
+// and one at least.
+func (w *world) wantLine(action string, status int, level string) {
+	w.t.Helper()
+	found := false
+	for text := range strings.Lines(w.log.String()) {
+		var line struct {
+			Level, Action string
+			Metadata      struct{ Status int }
+		}
+		w.must(json.Unmarshal([]byte(text), &line))
+		if line.Action != action || line.Metadata.Status != status {
+			continue
+		}
+		if found = true; line.Level != level {
+			w.t.Errorf("the level is not %s: %s", level, text)
+		}
+	}
+	if !found {
+		w.t.Errorf("no line about %s with %d", action, status)
+	}
 }
 
 func TestHealthIsBoundedInTime(t *testing.T) {

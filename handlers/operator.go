@@ -3,7 +3,6 @@ package handlers
 import (
 	"crypto/sha256"
 	"crypto/subtle"
-	"net"
 	"net/http"
 	"net/url"
 	"sync"
@@ -61,24 +60,24 @@ func (a *api) operators(next echo.HandlerFunc) echo.HandlerFunc {
 		if a.Operator.Password.Empty() {
 			return echo.ErrNotFound
 		}
-		r, host := c.Request(), remoteHost(c.Request())
-		if !a.guesses.allowed(host) {
+		site := siteOf(c.RealIP())
+		if !a.guesses.allowed(site) {
 			return &problem{
 				status: http.StatusTooManyRequests, code: codeRateLimited, retryAfter: "60",
 				detail: "too many wrong passwords came from this address; wait a minute",
 			}
 		}
-		user, password, given := r.BasicAuth()
+		user, password, given := c.Request().BasicAuth()
 		who := a.Operator.roleOf(user, password)
 		if who == nobody {
 			if given {
-				a.guesses.wrong(host)
-				a.logOf(c).WithField("remote", host).Warn("a wrong operator password")
+				a.guesses.wrong(site)
+				a.logOf(c).WithField("remote", c.RealIP()).Warn("a wrong operator password")
 			}
 			c.Response().Header().Set(echo.HeaderWWWAuthenticate, `Basic realm="socialqueue", charset="UTF-8"`)
 			return &problem{status: http.StatusUnauthorized, code: codeUnauthorized, detail: "this is for operators: OPERATOR_USER and OPERATOR_PASSWORD"}
 		}
-		if err := a.mayDo(c, who); err != nil {
+		if err := mayDo(c, who); err != nil {
 			return err
 		}
 		c.Set(roleKey, who)
@@ -88,8 +87,8 @@ func (a *api) operators(next echo.HandlerFunc) echo.HandlerFunc {
 
 // mayDo refuses what somebody who only looks wants to do, and what another site has
 // an operator's browser do: it sends the password along by itself. What is done is
-// logged, with who did it.
-func (a *api) mayDo(c echo.Context, who role) error {
+// noted for the log.
+func mayDo(c echo.Context, who role) error {
 	r := c.Request()
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
 		return nil
@@ -100,9 +99,8 @@ func (a *api) mayDo(c echo.Context, who role) error {
 	if who != operator {
 		return &problem{status: http.StatusForbidden, code: codeForbidden, detail: "this password may look only"}
 	}
-	a.logOf(c).WithFields(map[string]any{
-		"action": "operator", "remote": remoteHost(r), "method": r.Method, "path": r.URL.Path,
-	}).Warn("an operator did something")
+	user, _, _ := r.BasicAuth()
+	c.Set(deedKey, deed{user: user, ids: namedIn(r)})
 	return nil
 }
 
@@ -120,46 +118,40 @@ func sameOrigin(r *http.Request) bool {
 	return err == nil && u.Host == r.Host
 }
 
-func remoteHost(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
-	}
-	return host
-}
-
 const (
-	// guessesAtOnce is how many wrong passwords an address may send, guessEvery how
-	// soon it may send another.
+	// guessesAtOnce is how many wrong passwords a site may send, guessEvery how soon it
+	// may send another.
 	guessesAtOnce = 10
 	guessEvery    = 6 * time.Second
-	// maxGuessers bounds the addresses that are remembered.
+	// maxGuessers bounds the sites that are remembered.
 	maxGuessers = 10_000
 )
 
-// guesses limits wrong passwords, by the address that they come from.
+// guesses limits wrong passwords, by the site that they come from. Over the limit the
+// right one is refused as well: if it were let through, its answer would differ, and one
+// could go on guessing.
 type guesses struct {
 	mu sync.Mutex
 	of map[string]*rate.Limiter
 }
 
-func (g *guesses) allowed(host string) bool {
+func (g *guesses) allowed(site string) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	l := g.of[host]
+	l := g.of[site]
 	return l == nil || l.Tokens() >= 1
 }
 
-func (g *guesses) wrong(host string) {
+func (g *guesses) wrong(site string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.of == nil || len(g.of) >= maxGuessers {
 		g.of = map[string]*rate.Limiter{} // so many at once are an attack from everywhere, which this does not stop
 	}
-	if g.of[host] == nil {
-		g.of[host] = rate.NewLimiter(rate.Every(guessEvery), guessesAtOnce)
+	if g.of[site] == nil {
+		g.of[site] = rate.NewLimiter(rate.Every(guessEvery), guessesAtOnce)
 	}
-	g.of[host].Allow()
+	g.of[site].Allow()
 }
 
 // showMetrics shows operators what this process counts.

@@ -2,8 +2,11 @@ package handlers_test
 
 import (
 	"encoding/base64"
+	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -81,6 +84,94 @@ func TestMonitoring(t *testing.T) {
 	w.do(big).want(413)
 }
 
+// deeds are the lines that operators left.
+func (w *world) deeds() []map[string]any {
+	var found []map[string]any
+	for _, line := range w.log.with("an operator did something") {
+		var entry struct {
+			Action, CorrelationID string
+			Duration              *float64
+			Metadata              map[string]any
+		}
+		w.must(json.Unmarshal([]byte(line), &entry))
+		if entry.Action != "operator" || entry.CorrelationID == "" || entry.Duration == nil || entry.Metadata["user"] != "operator" || entry.Metadata["remote"] != "192.0.2.1" {
+			w.t.Errorf("a line says %s", line)
+		}
+		found = append(found, entry.Metadata)
+	}
+	return found
+}
+
+// Of what an operator does there is one line, which tells to what, and how it ended. The
+// page gets the body that the line was made from.
+func TestOperatorsAreLoggedWithWhatTheyNamed(t *testing.T) {
+	w := operatorWorld(t)
+	var got string
+	w.deps.Monitoring.Operator = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		got = string(body)
+		switch {
+		case err != nil:
+			rw.WriteHeader(http.StatusRequestEntityTooLarge)
+		case strings.HasSuffix(r.URL.Path, ":panic"):
+			panic("of the page")
+		default:
+			rw.WriteHeader(http.StatusNoContent)
+		}
+	})
+	w.deps.Console.Operator = w.deps.Monitoring.Operator
+	w.build()
+	many := make([]string, 250)
+	for i := range many {
+		many[i] = fmt.Sprintf("%d-%s", i, strings.Repeat("x", 500))
+	}
+	batch := func(ids ...string) string {
+		text, err := json.Marshal(map[string]any{"task_ids": ids})
+		w.must(err)
+		return string(text)
+	}
+	const queue = "/monitoring/api/queues/publish/archived_tasks"
+	for name, tt := range map[string]struct {
+		path, body string
+		status     int
+		ids        string // of the line
+		count      int
+	}{
+		"a batch":             {queue + ":batch_run", batch("a:0", "b:1"), 204, "[a:0 b:1]", 2},
+		"a batch and more":    {queue + ":batch_run", batch("a:0") + "x", 204, "[a:0]", 1},
+		"posts of a page":     {"/console/posts/retry", "id=one&id=two", 204, "[one two]", 2},
+		"what names nothing":  {queue + ":delete_all", "", 204, "[]", 0},
+		"what cannot be read": {queue + ":batch_run", "{\"task_ids\": 7}", 204, "[]", 0},
+		"what fails":          {queue + ":panic", batch("a:0"), 500, "[a:0]", 1},
+		"too large a body":    {queue + ":batch_run", batch(strings.Repeat("x", 2<<20)), 413, "[]", 0},
+		"many":                {queue + ":batch_run", batch(many...), 204, "[0-xxx", 250},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := w.in(t)
+			before := len(w.deeds())
+			c := as("operator:sesame", "POST", tt.path)
+			c.body = strings.NewReader(tt.body)
+			w.do(c).want(tt.status)
+			if tt.status == 204 && got != tt.body {
+				t.Errorf("the page got %d bytes of %d", len(got), len(tt.body))
+			}
+			deeds := w.deeds()
+			if len(deeds) != before+1 {
+				t.Fatalf("%d lines, want one more than %d", len(deeds), before)
+			}
+			did := deeds[before]
+			ids, _ := did["ids"].([]any)
+			count, _ := did["ids_count"].(float64)
+			if did["method"] != "POST" || did["path"] != tt.path || did["status"] != float64(tt.status) || int(count) != tt.count || len(ids) != min(tt.count, 100) {
+				t.Errorf("the line says %v", did)
+			}
+			if shown := fmt.Sprint(ids); !strings.HasPrefix(shown, tt.ids) || len(shown) > 100*130 {
+				t.Errorf("it names %s, want %s", shown, tt.ids)
+			}
+		})
+	}
+}
+
 // What an operator does is logged, and what one sees is not.
 func TestOperatorsAreLogged(t *testing.T) {
 	w := operatorWorld(t)
@@ -112,6 +203,77 @@ func TestGuessing(t *testing.T) {
 	elsewhere := as("operator:sesame", "GET", "/monitoring")
 	elsewhere.from = "192.0.2.7:1234"
 	w.do(elsewhere).want(200)
+}
+
+// Behind a proxy that is trusted everybody counts for themselves, whatever they write into
+// the header, and the log tells who they are.
+func TestGuessingBehindAProxy(t *testing.T) {
+	w := operatorWorld(t)
+	w.deps.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("::1/128")}
+	w.build()
+	by := func(proxy, forwardedFor, password string) *reply {
+		c := as("operator:"+password, "POST", "/monitoring/x", "X-Forwarded-For", forwardedFor, "X-Real-Ip", "203.0.113.9")
+		c.from = proxy
+		return w.do(c)
+	}
+	const proxy, second = "10.1.2.3:4000", "[::1]:4000"
+	for i := range 10 {
+		by(proxy, fmt.Sprintf("198.51.100.%d, 203.0.113.1", i), "wrong").want(401)
+		by(proxy, fmt.Sprintf("2001:db8:0:1::%x", i), "wrong").want(401)
+		by("192.0.2.66:1", fmt.Sprintf("198.51.100.%d", i), "wrong").want(401)
+	}
+	for name, tt := range map[string]struct {
+		from, forwardedFor string
+		status             int
+	}{
+		"who guessed":                    {proxy, "203.0.113.1", 429},
+		"who guessed, by another proxy":  {second, "203.0.113.1, 10.1.9.9", 429},
+		"who guessed, under a mask":      {proxy, "198.51.100.200, 203.0.113.1", 429},
+		"who guessed, mapped to IPv6":    {proxy, "::ffff:203.0.113.1", 429},
+		"another":                        {proxy, "203.0.113.2", 200},
+		"another address of the network": {second, "2001:db8:0:1:ffff::1", 429},
+		"another network":                {proxy, "2001:db8:0:2::1", 200},
+		"no proxy of ours":               {"192.0.2.66:2", "203.0.113.3", 429},
+		"a private one, no proxy either": {"10.2.0.1:2", "203.0.113.1", 200},
+		"this machine, no proxy either":  {"127.0.0.1:2", "203.0.113.1", 200},
+		"the proxy itself":               {proxy, "", 200},
+		"nothing that is an address":     {proxy, "unknown", 200},
+	} {
+		if r := by(tt.from, tt.forwardedFor, "sesame"); r.status != tt.status {
+			t.Errorf("%s: %d, want %d: %s", name, r.status, tt.status, r.body)
+		}
+	}
+	for _, did := range w.log.with("an operator did something", "a wrong operator password", "request") {
+		if strings.Contains(did, "203.0.113.9") || strings.Contains(did, `"remote":"198.51.100`) {
+			t.Errorf("a header that anybody can write is in the log: %s", did)
+		}
+	}
+	for _, message := range []string{"an operator did something", "request"} {
+		if !strings.Contains(strings.Join(w.log.with(message), ""), `"remote":"203.0.113.2"`) {
+			t.Errorf("%q does not say where from", message)
+		}
+	}
+}
+
+// Without a proxy that is trusted nobody's header is believed, not in the log either.
+func TestNoProxyIsTrusted(t *testing.T) {
+	w := operatorWorld(t)
+	for i := range 11 {
+		c := as("operator:wrong", "GET", "/monitoring", "X-Forwarded-For", fmt.Sprintf("203.0.113.%d", i), "X-Real-Ip", "203.0.113.200")
+		if r := w.do(c); (r.status == 429) != (i == 10) {
+			t.Errorf("guess %d: %d", i, r.status)
+		}
+	}
+	for from, status := range map[string]int{"[::ffff:192.0.2.1]:1": 429, "[::ffff:192.0.2.2]:1": 200} { // the same addresses, as some systems tell them
+		c := as("operator:sesame", "GET", "/monitoring")
+		c.from = from
+		if r := w.do(c); r.status != status {
+			t.Errorf("%s: %d, want %d", from, r.status, status)
+		}
+	}
+	if strings.Contains(w.log.String(), "203.0.113") {
+		t.Errorf("the log says %s", w.log)
+	}
 }
 
 // Metrics are the operator's. Where no password is set there is nothing to find.

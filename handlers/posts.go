@@ -44,6 +44,7 @@ func (a *api) accept(c echo.Context, r publish.Request, cl *claim, hash string) 
 	if err != nil {
 		return nil, err
 	}
+	about(c, post)
 	if cl == nil {
 		if err := a.show(ans, post); err != nil {
 			return nil, err
@@ -62,6 +63,7 @@ func (a *api) show(ans *answer, p *models.Post) error {
 }
 
 func (a *api) answerPost(c echo.Context, status int, p *models.Post) error {
+	about(c, p)
 	return c.JSON(status, view.OfPost(p, a.Now()))
 }
 
@@ -87,6 +89,7 @@ func (a *api) postEvents(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	about(c, p)
 	events, err := a.DB.Events(ctx, id)
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ package handlers
 import (
 	"context"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -41,6 +42,8 @@ type Deps struct {
 	// Metrics is what this process counts, which Operator sees. It may be nil.
 	Metrics  *observe.Metrics
 	Operator Operator
+	// TrustedProxies are those that are believed where a request comes from.
+	TrustedProxies []netip.Prefix
 	// Monitoring is the page of the queues, Console that of posts and accounts. Both may
 	// be empty.
 	Monitoring, Console Pages
@@ -76,20 +79,21 @@ func New(deps Deps) *echo.Echo {
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
 	e.HTTPErrorHandler = writeProblem
+	e.IPExtractor = addressBehind(deps.TrustedProxies)
 	e.Use(requestID, traced, a.accessLog, catchPanics, answerHeaders, a.authenticate)
 	a.routes(e)
 	return e
 }
 
 func (a *api) routes(e *echo.Echo) {
-	e.GET("/livez", a.livez)
-	e.GET("/readyz", a.readyz)
-	e.GET("/metrics", a.showMetrics, a.operators)
+	e.GET(routeLive, a.livez)
+	e.GET(routeReady, a.readyz)
+	e.GET(routeMetrics, a.showMetrics, a.operators)
 	e.Any(MonitoringRoot, a.Monitoring.serve, a.operators)
 	e.Any(MonitoringRoot+"/*", a.Monitoring.serve, a.operators)
 	e.Any("/console", a.Console.serve, a.operators)
 	e.Any("/console/*", a.Console.serve, a.operators)
-	e.GET("/api/health/:check", a.healthOf)
+	e.GET(routeHealth, a.healthOf)
 	e.GET("/media/:id/:signature", a.mediaLink)
 	e.HEAD("/media/:id/:signature", a.mediaLink)
 
@@ -128,6 +132,14 @@ func (a *api) routes(e *echo.Echo) {
 	e.POST("/api/webhook-deliveries/:id/redeliver", a.redeliver, inTime)
 }
 
+// The routes that machines ask every few seconds.
+const (
+	routeLive    = "/livez"
+	routeReady   = "/readyz"
+	routeMetrics = "/metrics"
+	routeHealth  = "/api/health/:check"
+)
+
 // The routes that browsers and platforms call, which have no key: they prove by a
 // state or a signature that they may.
 const (
@@ -142,8 +154,7 @@ const (
 // public names the routes under /api that need no key. Whatever is not named
 // here does.
 var public = map[string]bool{
-	"/api/health/:check": true,
-	routeCallback:        true, routeDeauthorize: true, routeDelete: true, routeDeletion: true,
+	routeHealth: true, routeCallback: true, routeDeauthorize: true, routeDelete: true, routeDeletion: true,
 	routeTikTokWebhook: true, routeInstagramWebhook: true,
 }
 

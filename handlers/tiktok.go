@@ -77,6 +77,7 @@ func (a *api) tiktokStatus(c echo.Context) error {
 	if p.Platform != models.TikTok {
 		return notFound("TikTok post " + id)
 	}
+	about(c, p)
 	var public *bool
 	if p.PublishID != nil {
 		if public, err = a.DB.TikTokAvailability(c.Request().Context(), *p.PublishID); err != nil {

@@ -278,6 +278,17 @@ func (l *logLines) String() string {
 	return l.buf.String()
 }
 
+// with returns the lines that have one of these messages.
+func (l *logLines) with(messages ...string) []string {
+	var found []string
+	for line := range strings.Lines(l.String()) {
+		if slices.ContainsFunc(messages, func(m string) bool { return strings.Contains(line, `"message":"`+m+`"`) }) {
+			found = append(found, line)
+		}
+	}
+	return found
+}
+
 // call is one request; its zero value is a GET by our app.
 type call struct {
 	method, path string

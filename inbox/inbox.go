@@ -76,11 +76,6 @@ func New(deps Deps) *Service {
 	return &Service{Deps: deps}
 }
 
-// log is the log of the work that ctx belongs to.
-func (s *Service) log(ctx context.Context) *logrus.Entry {
-	return s.Log.WithFields(nil).WithContext(ctx)
-}
-
 // enqueueTimeout bounds the fast path; the sweep is the sure one.
 const enqueueTimeout = 2 * time.Second
 
@@ -142,9 +137,9 @@ func (s *Service) enqueue(ctx context.Context, events []models.WebhookEvent) {
 	if len(missing) == 0 {
 		return
 	}
-	s.log(ctx).WithError(err).WithField("events", len(missing)).Warn("tasks of webhook events did not reach Redis; the sweep will enqueue them")
+	observe.In(ctx, s.Log).WithError(err).WithField("events", len(missing)).Warn("tasks of webhook events did not reach Redis; the sweep will enqueue them")
 	if err := s.DB.SeenEvents(context.WithoutCancel(ctx), missing, nil); err != nil {
-		s.log(ctx).WithError(err).Warn("could not note missing tasks; the sweep will find them by their age")
+		observe.In(ctx, s.Log).WithError(err).Warn("could not note missing tasks; the sweep will find them by their age")
 	}
 }
 

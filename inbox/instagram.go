@@ -8,6 +8,7 @@ import (
 
 	"socialqueue/db"
 	"socialqueue/models"
+	"socialqueue/observe"
 	"socialqueue/platform/instagram"
 )
 
@@ -66,6 +67,12 @@ func (s *Service) instagram(ctx context.Context, e *models.WebhookEvent) (outcom
 	if err != nil {
 		return outcome{}, err
 	}
+	o, err := s.notice(ctx, e, account, n)
+	o.whose = observe.Instagram(account)
+	return o, err
+}
+
+func (s *Service) notice(ctx context.Context, e *models.WebhookEvent, account *models.InstagramAccount, n instagram.Notice) (outcome, error) {
 	if n.Field == instagram.FieldStoryInsights || n.Field == instagram.FieldMedia {
 		return s.mediaNotice(ctx, account, n)
 	}

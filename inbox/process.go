@@ -32,6 +32,13 @@ type outcome struct {
 	text   string
 	// in is when it is tried again, while it is pending.
 	in time.Duration
+	// whose tells the log whose the event is, where that is known.
+	whose logrus.Fields
+}
+
+func (o outcome) about(p *models.Post) outcome {
+	o.whose = observe.Post(p)
+	return o
 }
 
 func processed(text string) outcome { return outcome{status: models.WebhookProcessed, text: text} }
@@ -64,16 +71,14 @@ func (s *Service) Process(ctx context.Context, id int64) error {
 	ctx = observe.WithCorrelationID(ctx, e.CorrelationID)
 	o, err := s.handle(ctx, e)
 	if err != nil {
-		o = s.trouble(ctx, e, err)
+		o = s.trouble(e, err)
 	}
 	s.settle(e, o)
 	note(ctx, e, err)
 	if e.SettledAt != nil {
 		s.Metrics.WebhookSettled(string(e.Platform), string(e.Status), e.SettledAt.Sub(e.ReceivedAt))
 	}
-	s.log(ctx).WithFields(logrus.Fields{
-		"provider": e.Platform, "action": "webhook:process", "event": e.Name, "webhook_event_id": e.ID, "status": e.Status, "outcome": e.Outcome,
-	}).Info("webhook event")
+	observe.OfEvent(s.Log, e).WithFields(o.whose).WithFields(logrus.Fields{"status": e.Status, "outcome": e.Outcome}).Info("webhook event")
 	return s.DB.EndWebhookEvent(ctx, e)
 }
 
@@ -104,8 +109,8 @@ func (s *Service) handle(ctx context.Context, e *models.WebhookEvent) (outcome, 
 
 // trouble has an event tried again that could not be processed. If it is the database
 // that does not answer, writing that fails as well, and the task is tried again.
-func (s *Service) trouble(ctx context.Context, e *models.WebhookEvent, err error) outcome {
-	s.log(ctx).WithError(err).WithField("webhook_event_id", e.ID).Error("a webhook event could not be processed")
+func (s *Service) trouble(e *models.WebhookEvent, err error) outcome {
+	observe.OfEvent(s.Log, e).WithError(err).Error("a webhook event could not be processed")
 	if !strings.HasPrefix(e.Outcome, toBeTriedAgain) {
 		e.Attempts = 0 // waiting for a worker, or for its post, were no tries at this
 	}

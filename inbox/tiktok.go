@@ -55,13 +55,13 @@ func (s *Service) tiktok(ctx context.Context, e *models.WebhookEvent) (outcome, 
 		}
 		return unmatched("nobody connected this account"), nil
 	case tiktok.EventPublishComplete, tiktok.EventPublishFailed, tiktok.EventInboxDelivered:
-		heard, err := s.Posts.LookNow(ctx, event.PublishID, event.Name)
-		return s.heard(e, heard), err
+		p, heard, err := s.Posts.LookNow(ctx, event.PublishID, event.Name)
+		return s.heard(e, p, heard), err
 	case tiktok.EventPubliclyAvailable, tiktok.EventNoLongerAvailable:
-		heard, err := s.Posts.Available(ctx, db.Availability{
+		p, heard, err := s.Posts.Available(ctx, db.Availability{
 			PublishID: event.PublishID, Public: event.Name == tiktok.EventPubliclyAvailable, At: happened(e),
 		}, event.PostID)
-		return s.heard(e, heard), err
+		return s.heard(e, p, heard), err
 	}
 	return unknown("nothing is done about events of this kind"), nil
 }
@@ -75,16 +75,16 @@ func happened(e *models.WebhookEvent) time.Time {
 }
 
 // heard turns what TikTok's word met into what comes next.
-func (s *Service) heard(e *models.WebhookEvent, h publish.Heard) outcome {
+func (s *Service) heard(e *models.WebhookEvent, p *models.Post, h publish.Heard) outcome {
 	switch h {
 	case publish.HeardAndLooks:
-		return processed("the post is looked at now")
+		return processed("the post is looked at now").about(p)
 	case publish.HeardAndNoted:
-		return processed("it is noted")
+		return processed("it is noted").about(p)
 	case publish.HeardLate:
-		return processed("it is nothing new")
+		return processed("it is nothing new").about(p)
 	case publish.HeardWhileBusy:
-		return again(busyWaits[min(e.Attempts, len(busyWaits)-1)], "a worker has the post")
+		return again(busyWaits[min(e.Attempts, len(busyWaits)-1)], "a worker has the post").about(p)
 	}
 	return early(e, "no post of this upload is known")
 }

@@ -10,6 +10,7 @@ import (
 	"socialqueue/db"
 	"socialqueue/inbox"
 	"socialqueue/models"
+	"socialqueue/observe"
 	"socialqueue/platform/tiktok"
 	"socialqueue/sandbox"
 )
@@ -98,6 +99,15 @@ func TestAnEventWaitsForTheWorker(t *testing.T) {
 		w.tick()
 		w.runEvents()
 		w.wantEvents(models.WebhookProcessed)
+		told := 0
+		for _, line := range w.logs.AllEntries() {
+			if line.Message == "webhook event" && line.Data[observe.FieldPostID] == p.ID && line.Data[observe.FieldUserID] == p.UserID {
+				told++
+			}
+		}
+		if told < 2 {
+			t.Errorf("%d lines about the event tell the post and its user, want both tries", told)
+		}
 		w.until(p.ID, "published", is(models.Published))
 	})
 }

@@ -169,6 +169,7 @@ type world struct {
 	db       *db.DB
 	sim      *sandbox.Server
 	clock    *clock
+	logs     *logtest.Hook
 	queue    *queue
 	posts    *publish.Service
 	deps     inbox.Deps
@@ -242,7 +243,8 @@ func (w *world) build() {
 		GraphURL: w.sim.GraphURL(), UploadURL: w.sim.RuploadURL(), Version: "v25.0", AppID: o.FacebookAppID, AppSecret: metaSecret, HTTP: client, Now: w.clock.Now,
 	})
 	w.must(err)
-	log, _ := logtest.NewNullLogger()
+	log, hook := logtest.NewNullLogger()
+	w.logs = hook
 	log.SetLevel(logrus.DebugLevel)
 	tokens := oauth.New(oauth.Deps{DB: w.db, Keys: keys, TikTok: tt, Instagram: ig, Log: log, Now: w.clock.Now})
 	w.posts = publish.New(publish.Deps{

@@ -74,7 +74,7 @@ func (h hooks) handleError(_ context.Context, t *asynq.Task, err error) {
 	if errors.Is(err, asynq.ErrLeaseExpired) { // which the job itself cannot know
 		h.metrics.TaskErred(typeLabel(t), observe.ClassLeaseLost)
 	}
-	entry := h.log.WithFields(logrus.Fields{"action": t.Type(), "correlationId": t.Headers()[headerCorrelation]}).WithError(err)
+	entry := h.log.WithFields(logrus.Fields{observe.FieldAction: t.Type(), observe.FieldCorrelationID: t.Headers()[headerCorrelation]}).WithError(err)
 	if isFailure(err) {
 		entry.Error("task failed")
 		return

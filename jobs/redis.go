@@ -14,6 +14,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"socialqueue/config"
+	"socialqueue/observe"
 )
 
 // ErrEvicts: Redis may throw tasks away when its memory is full.
@@ -69,7 +70,7 @@ type redisLog struct{ log logrus.FieldLogger }
 
 // Printf implements the client's logger.
 func (l redisLog) Printf(_ context.Context, format string, args ...any) {
-	l.log.WithField("action", "redis").Debugf(format, args...)
+	l.log.WithField(observe.FieldAction, "redis").Debugf(format, args...)
 }
 
 // settleHook makes sure that the end of a task reaches Redis.

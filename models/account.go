@@ -117,7 +117,22 @@ type InstagramAccount struct {
 	// PageID is the Facebook Page whose token this is; empty where the token was
 	// imported, which therefore cannot be read anew.
 	PageID string
+
+	// Quota is what Instagram last told of the account's publishing limit.
+	Quota Quota `gorm:"embedded;embeddedPrefix:quota_"`
 }
+
+// Quota is how many posts an account made of those that it may make in a rolling window,
+// as Instagram counts them at AskedAt: its count lags by minutes.
+type Quota struct {
+	Used, Total   int
+	WindowSeconds int
+	// AskedAt is nil as long as nobody asked.
+	AskedAt *time.Time
+}
+
+// Window is how long a post counts.
+func (q Quota) Window() time.Duration { return time.Duration(q.WindowSeconds) * time.Second }
 
 // FacebookPage is a Page that a Facebook login showed when it was connected.
 type FacebookPage struct {

@@ -63,7 +63,7 @@ func (s *Service) Deliver(ctx context.Context, r db.EndpointRun, drain <-chan st
 	}
 	run := &run{
 		Service: s, endpoint: endpoint, drain: drain, until: now.Add(turn),
-		log: s.Log.WithFields(logrus.Fields{"action": "notify:deliver", "endpoint_id": endpoint.ID}),
+		log: observe.In(ctx, s.Log).WithFields(logrus.Fields{observe.FieldAction: "notify:deliver", "endpoint_id": endpoint.ID}),
 	}
 	return run.deliver(ctx)
 }
@@ -148,7 +148,7 @@ func (r *run) keep(ctx context.Context, h db.EndpointHealth, until *time.Time) e
 // end writes the endpoint's health and gives the claim up.
 func (r *run) end(ctx context.Context, h db.EndpointHealth) error {
 	if h.Disable != "" {
-		r.log.WithField("reason", h.Disable).Warn("a webhook endpoint is disabled")
+		r.log.WithField(observe.FieldReason, h.Disable).Warn("a webhook endpoint is disabled")
 	}
 	return unlessStale(r.keep(ctx, h, nil))
 }
@@ -204,10 +204,11 @@ func (r *run) try(ctx context.Context, d *models.WebhookDelivery, keys []secrets
 	r.settle(d, a)
 	r.Metrics.NotifyTried(a.err == nil, r.Now().Sub(began))
 	log := r.log.WithFields(logrus.Fields{
-		"event": d.EventType, "event_id": d.EventID, "delivery_id": d.ID, "correlationId": d.CorrelationID, "duration": attempt.DurationMs, "http_status": a.status,
+		observe.FieldCorrelationID: d.CorrelationID, observe.FieldDuration: attempt.DurationMs, observe.FieldHTTPStatus: a.status,
+		observe.FieldEvent: d.EventType, "event_id": d.EventID, "delivery_id": d.ID, "subject": d.Subject,
 	})
 	if a.err != nil {
-		log.WithField("reason", attempt.Error).Info("a webhook was not delivered")
+		log.WithField(observe.FieldReason, attempt.Error).Info("a webhook was not delivered")
 	} else {
 		log.Info("a webhook was delivered")
 	}

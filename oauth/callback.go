@@ -12,6 +12,7 @@ import (
 
 	"socialqueue/db"
 	"socialqueue/models"
+	"socialqueue/observe"
 	"socialqueue/platform"
 	"socialqueue/secrets"
 )
@@ -147,7 +148,7 @@ func (s *Service) Finish(ctx context.Context, cb Callback) (Outcome, error) {
 	o := s.finish(ctx, c, cb)
 	s.Metrics.Connected(string(o.Platform), o.told())
 	if err := s.connects.keep(ctx, cb.State, o); err != nil {
-		s.log(ctx).WithError(err).Warn("a connect is done, but a second callback will not get its answer")
+		observe.In(ctx, s.Log).WithError(err).Warn("a connect is done, but a second callback will not get its answer")
 	}
 	return o, nil
 }
@@ -189,8 +190,9 @@ func (s *Service) finish(ctx context.Context, c connect, cb Callback) Outcome {
 	}
 	ctx, cancel := context.WithTimeout(ctx, finishTime)
 	defer cancel()
-	log := s.log(ctx).WithFields(map[string]any{"provider": c.Platform, "userId": c.UserID, "action": "connect"})
-	ctx = platform.WithRecorder(ctx, s.recordOf(ctx, &models.OAuthAccount{Provider: c.Platform, UserID: c.UserID}))
+	account := &models.OAuthAccount{Provider: c.Platform, UserID: c.UserID} // it has no row yet
+	log := observe.OfAccount(ctx, s.Log, account).WithField(observe.FieldAction, "connect")
+	ctx = platform.WithRecorder(ctx, s.recordOf(ctx, account))
 	o, err := s.exchange(ctx, c, cb.Code)
 	if err != nil {
 		log.WithError(err).Warn("an account could not be connected")
@@ -219,7 +221,7 @@ func (s *Service) store(ctx context.Context, c *db.Connection) error {
 	}
 	err = db.Persist(ctx, persistFor, func(ctx context.Context) error { return s.DB.WakeConnected(ctx, c, now) }, nil)
 	if err != nil {
-		s.logOf(ctx, c.Account).WithError(err).Warn("posts of an account that is connected still wait; they look again by themselves")
+		observe.OfAccount(ctx, s.Log, c.Account).WithError(err).Warn("posts of an account that is connected still wait; they look again by themselves")
 	}
 	return nil
 }

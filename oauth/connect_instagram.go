@@ -10,6 +10,7 @@ import (
 
 	"socialqueue/db"
 	"socialqueue/models"
+	"socialqueue/observe"
 	"socialqueue/platform/instagram"
 	"socialqueue/secrets"
 )
@@ -211,7 +212,7 @@ func (s *Service) storeLogin(ctx context.Context, c connect, connection *db.Conn
 			accounts = append(accounts, ConnectedAccount{ID: p.Instagram.ID, Name: "@" + *p.Instagram.Username})
 		}
 	}
-	s.logOf(ctx, connection.Account).WithFields(map[string]any{"accounts": len(accounts), "pages": len(connection.Pages)}).
+	observe.OfAccount(ctx, s.Log, connection.Account).WithFields(map[string]any{"accounts": len(accounts), "pages": len(connection.Pages)}).
 		Info("a Facebook login was connected")
 	return c.connected(accounts, unusablePages(connection)), nil
 }

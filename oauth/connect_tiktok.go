@@ -7,6 +7,7 @@ import (
 
 	"socialqueue/db"
 	"socialqueue/models"
+	"socialqueue/observe"
 	"socialqueue/platform/tiktok"
 	"socialqueue/secrets"
 )
@@ -31,7 +32,7 @@ func (s *Service) connectTikTok(ctx context.Context, c connect, code secrets.Sec
 		return c.unstored(err)
 	}
 	account = connection.Account
-	s.logOf(ctx, account).Info("a TikTok account was connected")
+	observe.OfAccount(ctx, s.Log, account).Info("a TikTok account was connected")
 	name := account.DisplayName
 	if name == "" {
 		name = account.Username
@@ -64,14 +65,14 @@ func (s *Service) describe(ctx context.Context, a *models.OAuthAccount, access s
 	ctx, cancel := context.WithTimeout(ctx, profileTime)
 	defer cancel()
 	if user, err := s.TikTok.UserInfo(ctx, access); err != nil {
-		s.logOf(ctx, a).WithError(err).Info("TikTok told no profile")
+		observe.OfAccount(ctx, s.Log, a).WithError(err).Info("TikTok told no profile")
 	} else {
 		a.DisplayName, a.PictureURL, a.Username = cut(user.DisplayName), user.AvatarURL, cut(user.Username)
 	}
 	// The username, which links are made of, comes with the scope for posting.
 	creator, err := s.TikTok.CreatorInfo(ctx, access)
 	if err != nil {
-		s.logOf(ctx, a).WithError(err).Info("TikTok told no username")
+		observe.OfAccount(ctx, s.Log, a).WithError(err).Info("TikTok told no username")
 		return
 	}
 	a.Username = cut(creator.Username)

@@ -7,8 +7,11 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/sirupsen/logrus"
+
 	"socialqueue/db"
 	"socialqueue/models"
+	"socialqueue/observe"
 	"socialqueue/platform"
 	"socialqueue/platform/instagram"
 )
@@ -38,7 +41,7 @@ func (s *Service) Disconnect(ctx context.Context, appID int64, p models.Platform
 		return nil, err
 	}
 	if err := s.finishEnding(ctx, login); err != nil {
-		s.log(ctx).WithError(err).WithField("account_id", id).Warn("a disconnected account has posts or a consent left; its upkeep goes on with it")
+		observe.In(ctx, s.Log).WithFields(logrus.Fields{observe.FieldProvider: p, observe.FieldAccountID: id}).WithError(err).Warn("a disconnected account has posts or a consent left; its upkeep goes on with it")
 	}
 	return s.DB.Account(ctx, appID, p, id)
 }
@@ -69,11 +72,11 @@ func (s *Service) revoke(ctx context.Context, a *models.OAuthAccount) error {
 	if a.AccessToken != "" && !shared {
 		err := s.callRevoke(ctx, a)
 		if err != nil && passing(err) && s.Now().Sub(a.UpdatedAt) < revokeFor {
-			s.logOf(ctx, a).WithError(err).Warn("a disconnected account could not be revoked yet")
+			observe.OfAccount(ctx, s.Log, a).WithError(err).Warn("a disconnected account could not be revoked yet")
 			return s.upkeepIn(context.WithoutCancel(ctx), a, refreshWaits[0])
 		}
 		if err != nil {
-			s.logOf(ctx, a).WithError(err).Warn("a disconnected account was not revoked at the platform; its tokens are forgotten")
+			observe.OfAccount(ctx, s.Log, a).WithError(err).Warn("a disconnected account was not revoked at the platform; its tokens are forgotten")
 		}
 	}
 	return s.DB.ForgetTokens(context.WithoutCancel(ctx), a)
@@ -170,8 +173,8 @@ func (s *Service) deauthorizeOne(ctx context.Context, a *models.OAuthAccount, re
 	if err != nil || !ended {
 		return err
 	}
-	log := s.logOf(ctx, a)
-	log.WithField("reason", reason).Warn("the account was disconnected at the platform")
+	log := observe.OfAccount(ctx, s.Log, a)
+	log.WithField(observe.FieldReason, reason).Warn("the account was disconnected at the platform")
 	if err := s.finishEnding(ctx, a.ID); err != nil {
 		log.WithError(err).Warn("a disconnected account has posts left; its upkeep goes on with them")
 	}
@@ -223,7 +226,7 @@ func (s *Service) DeleteFacebookUser(ctx context.Context, signedRequest string) 
 	if err != nil {
 		return "", err
 	}
-	s.log(ctx).WithField("code", code).Warn("a person asked for their data to be deleted")
+	observe.In(ctx, s.Log).WithField("code", code).Warn("a person asked for their data to be deleted")
 	return code, nil
 }
 

@@ -112,7 +112,7 @@ func (s *Service) storeProlonged(ctx context.Context, login *models.OAuthAccount
 	}
 	s.Metrics.Refreshed(string(login.Provider), observe.RefreshDone)
 	s.warnAhead(ctx, login, login.ReconnectBy, now)
-	s.logOf(ctx, login).WithField("action", "token:refresh").Info("the Facebook login was prolonged")
+	observe.OfAccount(ctx, s.Log, login).WithField(observe.FieldAction, "token:refresh").Info("the Facebook login was prolonged")
 	return nil
 }
 
@@ -150,7 +150,7 @@ func (s *Service) loginEnded(ctx context.Context, login *models.OAuthAccount) er
 		return err
 	}
 	s.Metrics.Refreshed(string(login.Provider), observe.RefreshLoginEnded)
-	s.logOf(ctx, login).WithField("reason", reason).Warn("a Facebook login has ended")
+	observe.OfAccount(ctx, s.Log, login).WithField(observe.FieldReason, reason).Warn("a Facebook login has ended")
 	accounts, err := s.DB.InstagramAccountsOf(ctx, login.ID)
 	if err != nil {
 		return err

@@ -122,20 +122,6 @@ func New(deps Deps) *Service {
 	return &Service{Deps: deps, connects: connects{redis: deps.Redis, keys: deps.Keys}}
 }
 
-// log is the log of the work that ctx belongs to.
-func (s *Service) log(ctx context.Context) *logrus.Entry {
-	return s.Log.WithFields(nil).WithContext(ctx)
-}
-
-// logOf is the log for what happens to an account, or to one that is about to be.
-func (s *Service) logOf(ctx context.Context, a *models.OAuthAccount) *logrus.Entry {
-	log := s.log(ctx).WithFields(logrus.Fields{"provider": a.Provider, "userId": a.UserID})
-	if a.ID == 0 {
-		return log
-	}
-	return log.WithField("account_id", a.ID)
-}
-
 // How long writes are tried that must not be lost (db.Persist).
 const (
 	// keepPairFor is how long the storing of a new pair of tokens is tried, of which

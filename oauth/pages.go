@@ -10,6 +10,7 @@ import (
 
 	"socialqueue/db"
 	"socialqueue/models"
+	"socialqueue/observe"
 	"socialqueue/platform"
 	"socialqueue/platform/instagram"
 	"socialqueue/secrets"
@@ -55,7 +56,7 @@ func (s *Service) refusedPage(ctx context.Context, ig *models.InstagramAccount) 
 	}
 	info, err := s.Instagram.InspectToken(ctx, token.Access)
 	if err != nil {
-		s.log(ctx).WithError(err).WithField("account_id", ig.ID).Info("a Page's token could not be checked; it stays in use")
+		observe.OfInstagram(ctx, s.Log, ig).WithError(err).Info("a Page's token could not be checked; it stays in use")
 		return nil, nil
 	}
 	if !info.Dead() {
@@ -78,7 +79,7 @@ func (s *Service) rereadPages(ctx context.Context, loginID int64, user secrets.S
 		}
 		token, err := s.Instagram.PageToken(ctx, user, ig.PageID)
 		if err != nil || token.Empty() {
-			s.log(ctx).WithError(err).WithField("account_id", ig.ID).Info("a Page's token could not be read anew; the old one stays in use")
+			observe.OfInstagram(ctx, s.Log, ig).WithError(err).Info("a Page's token could not be read anew; the old one stays in use")
 			return nil
 		}
 		return s.storePageToken(ctx, ig, token)

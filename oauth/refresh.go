@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/sirupsen/logrus"
+
 	"socialqueue/db"
 	"socialqueue/models"
 	"socialqueue/observe"
@@ -199,12 +201,12 @@ func (s *Service) storeGrant(ctx context.Context, a *models.OAuthAccount, grant 
 	case errors.Is(err, db.ErrStale):
 		return s.dropGrant(ctx, a, grant)
 	case err != nil:
-		s.logOf(ctx, a).WithError(err).Error("a refreshed token could not be stored; the account may have to be connected again when its old one ends")
+		observe.OfAccount(ctx, s.Log, a).WithError(err).Error("a refreshed token could not be stored; the account may have to be connected again when its old one ends")
 		return err
 	}
 	s.Metrics.Refreshed(string(a.Provider), observe.RefreshDone)
 	s.warnAhead(ctx, a, tokens.ReconnectBy, now)
-	s.logOf(ctx, a).WithField("action", "token:refresh").Info("the tokens were refreshed")
+	observe.OfAccount(ctx, s.Log, a).WithField(observe.FieldAction, "token:refresh").Info("the tokens were refreshed")
 	return nil
 }
 
@@ -221,7 +223,7 @@ func (s *Service) dropGrant(ctx context.Context, a *models.OAuthAccount, grant t
 		err = s.TikTok.Revoke(ctx, grant.Access)
 	}
 	if err != nil {
-		s.logOf(ctx, a).WithError(err).Warn("the last token of a disconnected account could not be revoked")
+		observe.OfAccount(ctx, s.Log, a).WithError(err).Warn("the last token of a disconnected account could not be revoked")
 	}
 	return ErrDisconnected
 }
@@ -266,7 +268,7 @@ func (s *Service) warnAhead(ctx context.Context, a *models.OAuthAccount, reconne
 	}
 	days := func(at time.Time) int { return int(reconnectBy.Sub(at) / (24 * time.Hour)) }
 	if left := days(now); left <= warnDays && left != days(*a.RefreshedAt) {
-		s.logOf(ctx, a).WithField("reconnect_by", reconnectBy).Warn("the account has to be connected again soon")
+		observe.OfAccount(ctx, s.Log, a).WithField("reconnect_by", reconnectBy).Warn("the account has to be connected again soon")
 	}
 }
 
@@ -312,7 +314,7 @@ func waitAfter(before int, cause error) time.Duration {
 // tellFailure logs a refresh that gave no token: what only an operator can mend
 // as an error.
 func (s *Service) tellFailure(ctx context.Context, a *models.OAuthAccount, cause error) {
-	log := s.logOf(ctx, a).WithError(cause).WithField("action", "token:refresh")
+	log := observe.OfAccount(ctx, s.Log, a).WithError(cause).WithField(observe.FieldAction, "token:refresh")
 	switch platform.KindOf(cause) {
 	case platform.Rejected:
 		log.Error("the platform refuses this installation; check its credentials in the settings. The account stays connected")
@@ -340,7 +342,7 @@ func (s *Service) reauthorize(ctx context.Context, a *models.OAuthAccount, e db.
 		return err
 	}
 	s.Metrics.Refreshed(string(e.Platform), observe.RefreshDead)
-	log := s.logOf(ctx, a).WithFields(map[string]any{"account_id": e.AccountID, "reason": e.Reason})
+	log := observe.OfAccount(ctx, s.Log, a).WithFields(logrus.Fields{observe.FieldAccountID: e.AccountID, observe.FieldReason: e.Reason})
 	log.Warn("the account needs to be connected again; its posts wait")
 	err = db.Persist(ctx, persistFor, func(ctx context.Context) error { return s.DB.PutOff(ctx, e, until, now) }, nil)
 	if err != nil {

@@ -63,7 +63,7 @@ func (s *Service) Upkeep(ctx context.Context, id int64) error {
 	ctx = platform.WithRecorder(ctx, s.recordOf(ctx, a))
 	err = settled(ctx, s.see(ctx, a))
 	if err != nil && isUnreadable(err) {
-		s.logOf(ctx, a).WithError(err).Error("a token cannot be read with TOKEN_ENCRYPTION_KEY; the account stays connected")
+		observe.OfAccount(ctx, s.Log, a).WithError(err).Error("a token cannot be read with TOKEN_ENCRYPTION_KEY; the account stays connected")
 		return s.upkeepIn(ctx, a, unreadableWait)
 	}
 	return err
@@ -224,13 +224,6 @@ func (s *Service) upkeepIn(ctx context.Context, a *models.OAuthAccount, wait tim
 func (s *Service) recordOf(ctx context.Context, a *models.OAuthAccount) func(platform.Call) {
 	return func(c platform.Call) {
 		s.Metrics.PlatformCalled(string(c.Provider), c.Op, c.Outcome(), c.Duration)
-		entry := s.logOf(ctx, a).WithFields(map[string]any{
-			"action": c.Op, "duration": c.Duration, "http_status": c.HTTPStatus, "log_id": c.LogID,
-		})
-		if c.Err != nil {
-			entry.WithError(c.Err).Info("platform call failed")
-			return
-		}
-		entry.Info("platform call")
+		observe.Called(observe.OfAccount(ctx, s.Log, a), c)
 	}
 }

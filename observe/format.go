@@ -49,11 +49,6 @@ func (f *jsonFormatter) Format(e *logrus.Entry) ([]byte, error) {
 	for name, value := range e.Data {
 		l.set(name, value)
 	}
-	if l.CorrelationID == nil && e.Context != nil {
-		if id := CorrelationID(e.Context); id != "" {
-			l.CorrelationID = id
-		}
-	}
 	return l.encode(e.Buffer)
 }
 

@@ -21,6 +21,23 @@ const (
 	FieldStack = "stack"
 )
 
+// The fields under "metadata" that several packages write. An account is one as the API
+// names it, a login the consent of a Facebook user that reaches several.
+const (
+	FieldPostID       = "post_id"
+	FieldFence        = "fence"
+	FieldAccountID    = "account_id"
+	FieldLoginID      = "login_id"
+	FieldEvent        = "event"
+	FieldWebhookEvent = "webhook_event_id"
+	FieldHTTPStatus   = "http_status"
+	FieldLogID        = "log_id"
+	FieldReason       = "reason"
+)
+
+// ActionOperator is the action of what somebody did by hand.
+const ActionOperator = "operator"
+
 // FormatText is the format for terminals. Every other one is JSON.
 const FormatText = "text"
 

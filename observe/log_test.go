@@ -13,6 +13,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"socialqueue/models"
 	"socialqueue/platform"
 	"socialqueue/secrets"
 )
@@ -76,8 +77,36 @@ func TestJSONShape(t *testing.T) {
 			map[string]any{"level": "info", "message": "hi"},
 		},
 		"correlation id of the context": {
-			func(l *logrus.Logger) { l.WithContext(WithCorrelationID(context.Background(), "c")).Info("hi") },
+			func(l *logrus.Logger) { In(WithCorrelationID(context.Background(), "c"), l).Info("hi") },
 			map[string]any{"level": "info", "message": "hi", "correlationId": "c"},
+		},
+		"context without one": {func(l *logrus.Logger) { In(context.Background(), l).Info("hi") }, map[string]any{"level": "info", "message": "hi"}},
+		"post": {
+			func(l *logrus.Logger) {
+				OfPost(l, &models.Post{ID: "p", UserID: 7, Platform: models.Instagram, OAuthAccountID: 3, InstagramAccountID: new(int64(4)), CorrelationID: "c", Fence: 2}).Info("hi")
+			},
+			map[string]any{
+				"level": "info", "message": "hi", "correlationId": "c", "userId": 7.0, "provider": "instagram",
+				"metadata": map[string]any{"post_id": "p", "account_id": 4.0, "fence": 2.0},
+			},
+		},
+		"TikTok account": {
+			func(l *logrus.Logger) {
+				OfAccount(context.Background(), l, &models.OAuthAccount{ID: 3, UserID: 7, Provider: models.TikTok}).Info("hi")
+			},
+			map[string]any{"level": "info", "message": "hi", "userId": 7.0, "provider": "tiktok", "metadata": map[string]any{"account_id": 3.0}},
+		},
+		"Facebook login": {
+			func(l *logrus.Logger) {
+				OfAccount(context.Background(), l, &models.OAuthAccount{ID: 3, UserID: 7, Provider: models.Instagram}).Info("hi")
+			},
+			map[string]any{"level": "info", "message": "hi", "userId": 7.0, "provider": "instagram", "metadata": map[string]any{"login_id": 3.0}},
+		},
+		"account without a row": {
+			func(l *logrus.Logger) {
+				OfAccount(context.Background(), l, &models.OAuthAccount{UserID: 7, Provider: models.TikTok}).Info("hi")
+			},
+			map[string]any{"level": "info", "message": "hi", "userId": 7.0, "provider": "tiktok"},
 		},
 		"what JSON cannot take": {
 			func(l *logrus.Logger) { l.WithFields(logrus.Fields{"a": complex(1, 2), "b": 1}).Info("hi") },

@@ -6,6 +6,7 @@ import (
 
 	"socialqueue/db"
 	"socialqueue/models"
+	"socialqueue/observe"
 )
 
 const (
@@ -114,7 +115,7 @@ func (s *Service) admitAgain(ctx context.Context, p *models.Post) {
 	admitted, err := s.placeAgain(ctx, p, now)
 	s.enqueue(ctx, admitted...)
 	if err != nil {
-		s.Log.WithError(err).WithField("post_id", p.ID).Warn("could not admit the changed post; the next tick will")
+		observe.OfPost(s.Log, p).WithError(err).Warn("could not admit the changed post; the next tick will")
 	}
 }
 
@@ -136,7 +137,7 @@ func (s *Service) admitLane(ctx context.Context, lane string) {
 	}
 	s.enqueue(ctx, admitted...)
 	if err != nil {
-		s.Log.WithError(err).WithField("lane", lane).Warn("could not admit the next post of the lane; the next tick will")
+		observe.In(ctx, s.Log).WithError(err).WithField("lane", lane).Warn("could not admit the next post of the lane; the next tick will")
 	}
 }
 
@@ -162,7 +163,7 @@ func (s *Service) admit(ctx context.Context, posts []models.Post, now time.Time)
 	admitted, err := s.DB.Admit(ctx, posts, now)
 	for i := range admitted {
 		p := &admitted[i]
-		s.Log.WithFields(map[string]any{"action": "admit", "post_id": p.ID, "correlationId": p.CorrelationID, "provider": p.Platform}).Info("the post goes to the workers")
+		observe.OfPost(s.Log, p).WithField(observe.FieldAction, "admit").Info("the post goes to the workers")
 	}
 	return admitted, err
 }

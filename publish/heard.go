@@ -29,33 +29,35 @@ const (
 
 // LookNow ends a post's wait for its next look at TikTok, because TikTok told that
 // something became of the upload. What became of it is asked, not believed: so
-// nothing that comes early, late or twice moves a post to where it does not belong.
-func (s *Service) LookNow(ctx context.Context, publishID, told string) (Heard, error) {
+// nothing that comes early, late or twice moves a post to where it does not belong. The
+// post is nil where it is not known.
+func (s *Service) LookNow(ctx context.Context, publishID, told string) (*models.Post, Heard, error) {
 	p, heard, err := s.postHeardOf(ctx, publishID)
-	if p == nil {
-		return heard, err
+	if heard != HeardLate {
+		return p, heard, err
 	}
 	switch p.Status {
 	case models.Publishing, models.Processing, models.Uncertain, models.Published:
 	default:
-		return HeardLate, nil
+		return p, HeardLate, nil
 	}
 	now := s.Now()
 	if p.RunAt == nil || !p.RunAt.After(now) || p.PublishID == nil || *p.PublishID != publishID {
-		return HeardLate, nil
+		return p, HeardLate, nil
 	}
 	err = s.DB.Hasten(ctx, p, models.PostEvent{At: now, Type: models.EventNote, Message: "TikTok told " + told + "; looking now"}, now)
 	if errors.Is(err, db.ErrStale) {
-		return HeardWhileBusy, nil
+		return p, HeardWhileBusy, nil
 	}
 	if err != nil {
-		return HeardLate, err
+		return p, HeardLate, err
 	}
 	s.enqueue(ctx, *p)
-	return HeardAndLooks, nil
+	return p, HeardAndLooks, nil
 }
 
-// postHeardOf finds the post of an upload, unless a run has it.
+// postHeardOf finds the post of an upload. It is HeardLate until something is done with
+// it, and not to be touched while it is anything else.
 func (s *Service) postHeardOf(ctx context.Context, publishID string) (*models.Post, Heard, error) {
 	p, err := s.DB.PostOfUpload(ctx, publishID)
 	if errors.Is(err, db.ErrNotFound) {
@@ -65,28 +67,28 @@ func (s *Service) postHeardOf(ctx context.Context, publishID string) (*models.Po
 		return nil, HeardOfNone, err
 	}
 	if p.LeaseUntil != nil && p.LeaseUntil.After(s.Now()) {
-		return nil, HeardWhileBusy, nil
+		return p, HeardWhileBusy, nil
 	}
 	return p, HeardLate, nil
 }
 
 // Available notes that everybody sees a video, or no longer does. A post that is
 // known to be published learns its id from it; one that is not is looked at. postID
-// may be empty.
-func (s *Service) Available(ctx context.Context, a db.Availability, postID string) (Heard, error) {
+// may be empty. The post is nil where it is not known.
+func (s *Service) Available(ctx context.Context, a db.Availability, postID string) (*models.Post, Heard, error) {
 	p, heard, err := s.postHeardOf(ctx, a.PublishID)
-	if p == nil {
-		return heard, err
+	if heard != HeardLate {
+		return p, heard, err
 	}
 	news, err := s.DB.NoteAvailability(ctx, a, availabilityEvent(p, a, s.Now()))
 	if err != nil {
-		return HeardLate, err
+		return p, HeardLate, err
 	}
 	heard, err = s.learn(ctx, p, a, postID)
 	if heard == HeardLate && news {
 		heard = HeardAndNoted
 	}
-	return heard, err
+	return p, heard, err
 }
 
 func availabilityEvent(p *models.Post, a db.Availability, now time.Time) models.PostEvent {
@@ -101,7 +103,8 @@ func availabilityEvent(p *models.Post, a db.Availability, now time.Time) models.
 // told of an upload that was given up is not the id of the one that followed.
 func (s *Service) learn(ctx context.Context, p *models.Post, a db.Availability, postID string) (Heard, error) {
 	if p.Status != models.Published || postID == "" || p.PublishID == nil || *p.PublishID != a.PublishID {
-		return s.LookNow(ctx, a.PublishID, "of the video")
+		_, heard, err := s.LookNow(ctx, a.PublishID, "of the video")
+		return heard, err
 	}
 	if p.PlatformPostID != nil {
 		return HeardLate, nil

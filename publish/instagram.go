@@ -72,7 +72,7 @@ func (r *run) instagramCreate(ctx context.Context) (outcome, error) {
 	if err := r.fetchSource(ctx); err != nil {
 		return outcome{}, err
 	}
-	quota, err := r.Instagram.Quota(ctx, r.token.Access, r.token.ProviderAccountID)
+	quota, err := r.quota(ctx)
 	if err != nil {
 		return outcome{}, err
 	}
@@ -101,6 +101,23 @@ func (r *run) instagramCreate(ctx context.Context) (outcome, error) {
 		return r.sent(models.Processing, "Instagram fetches the picture"), nil
 	}
 	return r.instagramTransfer(ctx, entry, 0)
+}
+
+// quota asks how many posts the account has left, and keeps the answer for those who look
+// at the account. That it cannot be kept is nothing to the post.
+func (r *run) quota(ctx context.Context) (instagram.Quota, error) {
+	asked := r.Now()
+	q, err := r.Instagram.Quota(ctx, r.token.Access, r.token.ProviderAccountID)
+	if err != nil {
+		return instagram.Quota{}, err
+	}
+	within, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
+	err = r.DB.NoteQuota(within, r.post.AccountID(), models.Quota{Used: q.Used, Total: q.Total, WindowSeconds: int(q.Window / time.Second), AskedAt: &asked})
+	if err != nil {
+		r.log.WithError(err).Warn("could not keep the account's quota; the next post asks for it again")
+	}
+	return q, nil
 }
 
 func (r *run) createContainer(ctx context.Context) (instagram.Container, error) {

@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/sirupsen/logrus"
+
 	"socialqueue/models"
+	"socialqueue/observe"
 )
 
 const (
@@ -44,7 +47,7 @@ func (s *Service) Pause(ctx context.Context, scope, reason string) error {
 	if err := s.DB.Pause(ctx, pause); err != nil {
 		return err
 	}
-	s.Log.WithField("action", "operator").Warn(pause.String())
+	observe.In(ctx, s.Log).WithField(observe.FieldAction, observe.ActionOperator).Warn(pause.String())
 	return nil
 }
 
@@ -53,7 +56,7 @@ func (s *Service) Pause(ctx context.Context, scope, reason string) error {
 func (s *Service) Resume(ctx context.Context, scope string) (bool, error) {
 	was, err := s.DB.Resume(ctx, scope)
 	if was {
-		s.Log.WithFields(map[string]any{"action": "operator", "scope": scope}).Warn("resumed by " + actor(ctx))
+		observe.In(ctx, s.Log).WithFields(logrus.Fields{observe.FieldAction: observe.ActionOperator, "scope": scope}).Warn("resumed by " + actor(ctx))
 	}
 	return was, err
 }

@@ -186,9 +186,9 @@ func (s *Service) enqueueOne(ctx context.Context, p *models.Post) error {
 	return s.Queue.Enqueue(ctx, TaskOf(p))
 }
 
-// noteMissing notes that the tasks of posts are not in Asynq.
+// noteMissing notes that the tasks of posts are not in Asynq. The log names the first.
 func (s *Service) noteMissing(ctx context.Context, posts []models.Post, err error) {
-	log := s.Log.WithFields(map[string]any{"post_id": posts[0].ID, "posts": len(posts)})
+	log := observe.OfPost(s.Log, &posts[0]).WithField("posts", len(posts))
 	log.WithError(err).Warn("tasks did not reach Redis; the sweep will enqueue them")
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout) // Redis may have used up its time
 	defer cancel()

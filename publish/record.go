@@ -5,10 +5,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sirupsen/logrus"
-
 	"socialqueue/db"
 	"socialqueue/models"
+	"socialqueue/observe"
 	"socialqueue/platform"
 )
 
@@ -49,13 +48,10 @@ func (r *run) record(c platform.Call) {
 		PlatformCode: plain(c.PlatformCode), LogID: plain(c.LogID), DurationMs: c.Duration.Milliseconds(), Message: plain(c.Detail), Fence: r.post.Fence,
 	}
 	r.Metrics.PlatformCalled(string(c.Provider), c.Op, c.Outcome(), c.Duration)
-	entry := r.log.WithFields(logrus.Fields{"action": c.Op, "duration": e.DurationMs, "http_status": c.HTTPStatus, "log_id": c.LogID})
 	if c.Err != nil {
 		e.Message = plain(describe(c.Err))
-		entry.WithError(c.Err).Info("platform call failed")
-	} else {
-		entry.Info("platform call")
 	}
+	observe.Called(r.log, c)
 	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
 	defer cancel()
 	if err := r.DB.AddEvents(ctx, e); err != nil {

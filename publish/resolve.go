@@ -3,15 +3,24 @@ package publish
 import (
 	"context"
 	"fmt"
+	"net/url"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"socialqueue/db"
 	"socialqueue/models"
+	"socialqueue/observe"
 )
 
 // ResolveLive ends an uncertain post at an operator's word that it is live, as this
 // post at the platform. permalink may be empty. by is who says so. Errors are
-// db.ErrNotFound or ErrConflict.
+// models.FieldErrors, db.ErrNotFound or ErrConflict.
 func (s *Service) ResolveLive(ctx context.Context, id, platformPostID, permalink, by string) (*models.Post, error) {
+	platformPostID, permalink = strings.TrimSpace(platformPostID), strings.TrimSpace(permalink)
+	if err := checkSeen(platformPostID, permalink); err != nil {
+		return nil, err
+	}
 	p, err := s.uncertainPost(ctx, id)
 	if err != nil {
 		return nil, err
@@ -24,6 +33,31 @@ func (s *Service) ResolveLive(ctx context.Context, id, platformPostID, permalink
 	p.ErrorCode, p.ErrorMessage = "", ""
 	end(p, now)
 	return s.resolve(ctx, p, models.Done, fmt.Sprintf("settled by %s: live as %s", by, platformPostID))
+}
+
+const (
+	maxPlatformID = 255
+	maxPermalink  = 500
+)
+
+// checkSeen checks what somebody says that they saw at the platform. Apps are told of it,
+// and may show the address as a link.
+func checkSeen(platformPostID, permalink string) error {
+	var errs models.FieldErrors
+	if platformPostID == "" || len(platformPostID) > maxPlatformID || !isPlainWord(platformPostID) {
+		errs.Add("platform_post_id", "is required: the id that the platform shows, without spaces")
+	}
+	if u, err := url.Parse(permalink); permalink != "" &&
+		(err != nil || u.Scheme != "https" || u.Hostname() == "" || len(permalink) > maxPermalink || !isPlainWord(permalink)) {
+		errs.Add("permalink", "must be an https address, or empty")
+	}
+	return errs.Err()
+}
+
+// isPlainWord reports whether all of a text is seen as it is: no spaces, no control codes,
+// none that a database refuses.
+func isPlainWord(s string) bool {
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return r == ' ' || !unicode.IsPrint(r) })
 }
 
 // Release has an uncertain post sent again at an operator's word that it is not live
@@ -70,6 +104,6 @@ func (s *Service) resolve(ctx context.Context, p *models.Post, calls models.Ledg
 		return nil, conflictIfStale(err, "a worker is just looking at the post; try again in a moment")
 	}
 	s.Metrics.PostCame(string(p.Platform), string(p.Kind), string(p.Status))
-	s.Log.WithFields(map[string]any{"action": "operator", "post_id": p.ID, "correlationId": p.CorrelationID}).Warn(message)
+	observe.OfPost(s.Log, p).WithField(observe.FieldAction, observe.ActionOperator).Warn(message)
 	return p, nil
 }

@@ -58,6 +58,41 @@ func TestResolveLive(t *testing.T) {
 	}
 }
 
+// What no platform would say is not stored: apps are told of it.
+func TestResolveLiveRefuses(t *testing.T) {
+	w := sqliteWorld(t)
+	p := w.uncertainPost(instagramImage, true)
+	for name, tt := range map[string]struct{ id, permalink, field string }{
+		"no id":            {"", "", "platform_post_id"},
+		"only spaces":      {" \t", "", "platform_post_id"},
+		"two ids":          {"1 2", "", "platform_post_id"},
+		"NUL":              {"1\x002", "", "platform_post_id"},
+		"no UTF-8":         {"\xff", "", "platform_post_id"},
+		"a control code":   {"1\x1b[2J", "", "platform_post_id"},
+		"a long id":        {strings.Repeat("1", 256), "", "platform_post_id"},
+		"a script":         {"1", "javascript:alert(1)", "permalink"},
+		"no TLS":           {"1", "http://example.com/p", "permalink"},
+		"no host":          {"1", "https:///p", "permalink"},
+		"a port alone":     {"1", "https://:443/p", "permalink"},
+		"a space":          {"1", "https://example.com/a b", "permalink"},
+		"a link, no UTF-8": {"1", "https://example.com/\xff", "permalink"},
+		"a long link":      {"1", "https://example.com/" + strings.Repeat("p", 500), "permalink"},
+	} {
+		_, err := w.ResolveLive(w.ctx, p.ID, tt.id, tt.permalink, "anna")
+		if fields, ok := errors.AsType[models.FieldErrors](err); !ok || len(fields) != 1 || fields[0].Field != tt.field {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if got := w.post(p); got.Status != models.Uncertain {
+		t.Errorf("the post is %s", got.Status)
+	}
+	got, err := w.ResolveLive(w.ctx, p.ID, strings.Repeat("1", 255)+"\n", " https://example.com/p/ä?x=1 ", "anna")
+	w.must(err)
+	if *got.PlatformPostID != strings.Repeat("1", 255) || *got.Permalink != "https://example.com/p/ä?x=1" {
+		t.Errorf("stored %q, %q", *got.PlatformPostID, *got.Permalink)
+	}
+}
+
 // An operator saw that the post is not live: it is sent again, from the beginning.
 func TestRelease(t *testing.T) {
 	for _, f := range []flow{instagramImage, instagramReel, tiktokVideo} {

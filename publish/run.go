@@ -79,7 +79,9 @@ func (s *Service) RunStep(ctx context.Context, task Task, drain <-chan struct{})
 	post, err := s.DB.Claim(ctx, task.PostID, task.Fence, s.Owner, s.Now(), s.Timings.Lease)
 	switch {
 	case errors.Is(err, db.ErrStale), errors.Is(err, db.ErrNotFound):
-		s.Log.WithFields(logrus.Fields{"post_id": task.PostID, "fence": task.Fence}).Debug("an old task found nothing to do")
+		observe.In(ctx, s.Log).WithFields(logrus.Fields{
+			observe.FieldProvider: task.Platform, observe.FieldPostID: task.PostID, observe.FieldAccountID: task.AccountID, observe.FieldFence: task.Fence,
+		}).Debug("an old task found nothing to do") // whose post it was is not read
 		observe.AttemptOf(ctx).Outcome = observe.AttemptRevoked
 		return nil
 	case err != nil:
@@ -90,7 +92,7 @@ func (s *Service) RunStep(ctx context.Context, task Task, drain <-chan struct{})
 	}
 	r := &run{
 		Service: s, post: post, stored: post.Status, drain: drain,
-		log: s.Log.WithFields(logrus.Fields{"post_id": post.ID, "fence": post.Fence, "correlationId": post.CorrelationID, "provider": post.Platform}),
+		log: observe.OfPost(s.Log, post),
 	}
 	ctx, stop := r.keepLease(ctx)
 	defer stop()

@@ -129,7 +129,7 @@ func (s *Service) attend(ctx context.Context, p *models.Post) error {
 	}
 	if state != TaskPending {
 		s.Metrics.Repaired(observe.RepairPost, 1)
-		s.Log.WithFields(map[string]any{"post_id": p.ID, "fence": p.Fence, "was": state.String()}).Info("the sweep enqueued a post that had no live task")
+		observe.OfPost(s.Log, p).WithField("was", state.String()).Info("the sweep enqueued a post that had no live task")
 	}
 	if err := s.Queue.Enqueue(ctx, task); err != nil {
 		return fmt.Errorf("enqueue post %s: %w", p.ID, err)

@@ -282,12 +282,26 @@ func (w *world) build() {
 	log, hook := logtest.NewNullLogger()
 	log.SetLevel(logrus.DebugLevel)
 	w.logs = hook
+	w.t.Cleanup(w.wantLinesTellWhose)
 	w.tokens = oauth.New(oauth.Deps{DB: w.db, Keys: keys, TikTok: tt, Instagram: ig, Log: log, Now: w.clock.Now})
 	w.Service = publish.New(publish.Deps{
 		DB: w.db, Queue: w.queue, Tokens: w.tokens, Keys: keys, Store: store, Links: links,
 		Fetcher: media.NewFetcher(media.FetchOptions{AllowPrivate: true}), TikTok: tt, Instagram: ig,
 		Log: log, Now: w.now, Timings: publish.DefaultTimings(), Owner: "test",
 	})
+}
+
+// wantLinesTellWhose wants all lines about posts to lead to the request and the user.
+func (w *world) wantLinesTellWhose() {
+	for _, e := range w.logs.AllEntries() {
+		_, ofPost := e.Data[observe.FieldPostID]
+		if !ofPost || e.Message == "an old task found nothing to do" {
+			continue
+		}
+		if e.Data[observe.FieldCorrelationID] != correlation || e.Data[observe.FieldUserID] == nil {
+			w.t.Errorf("%q does not tell the correlation id and the user: %v", e.Message, e.Data)
+		}
+	}
 }
 
 func (w *world) now() time.Time {
@@ -332,6 +346,9 @@ func (w *world) upload(file []byte) string {
 	return m.ID
 }
 
+// correlation is the correlation id of every post.
+const correlation = "the request's"
+
 // flow is one of the ways to publish.
 type flow struct {
 	name    string
@@ -363,6 +380,7 @@ var (
 func (w *world) accept(f flow, change ...func(*publish.Request)) *models.Post {
 	w.t.Helper()
 	r := f.request(w)
+	r.CorrelationID = correlation
 	for _, c := range change {
 		c(&r)
 	}

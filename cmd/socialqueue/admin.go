@@ -83,7 +83,7 @@ func appCmd() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if strings.TrimSpace(name) == "" {
-				return errors.New("--name is empty; give the app a name for people")
+				return misused("--name is empty; give the app a name for people")
 			}
 			return withMigratedDB(cmd.Context(), config.CLI, func(_ config.Config, d *db.DB) error {
 				id, key, err := app.CreateApp(cmd.Context(), d, name)
@@ -224,7 +224,7 @@ func readTokens(from io.Reader, expiresAt string, in *oauth.Import) error {
 	}
 	at, err := time.Parse(time.RFC3339, expiresAt)
 	if err != nil {
-		return fmt.Errorf("--expires-at %q is no RFC 3339 time, such as 2026-12-31T23:59:59Z", expiresAt)
+		return misused("--expires-at %q is no RFC 3339 time, such as 2026-12-31T23:59:59Z", expiresAt)
 	}
 	at = models.Time(at)
 	in.ExpiresAt = &at

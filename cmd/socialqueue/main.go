@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -19,12 +20,36 @@ func main() {
 	defer stop()
 	if err := root().ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "socialqueue:", err)
-		if strings.Contains(err.Error(), "flag") || strings.Contains(err.Error(), "arg(s)") {
+		code := exitCode(err)
+		if code == exitMisuse {
 			fmt.Fprintln(os.Stderr, "See socialqueue COMMAND --help.")
 		}
 		stop()
-		os.Exit(1)
+		os.Exit(code)
 	}
+}
+
+// The exit codes of commands.
+const (
+	exitFailure = 1
+	exitMisuse  = 2
+)
+
+// misuse is a command line that means nothing: nothing was tried.
+type misuse struct{ error }
+
+func misused(format string, args ...any) error { return misuse{fmt.Errorf(format, args...)} }
+
+func exitCode(err error) int {
+	if _, ok := errors.AsType[misuse](err); ok {
+		return exitMisuse
+	}
+	for _, begin := range []string{"unknown command ", "required flag(s) ", "accepts ", "requires at least "} { // cobra's own have no type
+		if strings.HasPrefix(err.Error(), begin) {
+			return exitMisuse
+		}
+	}
+	return exitFailure
 }
 
 func root() *cobra.Command {
@@ -35,6 +60,7 @@ func root() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return misuse{err} })
 	cmd.AddCommand(demoCmd(), devCmd(), sandboxCmd(), migrateCmd(), appCmd(), keyCmd(), accountCmd(), postCmd(), queueCmd(), webhookCmd(), secretsCmd(), doctorCmd())
 	return cmd
 }
@@ -45,7 +71,7 @@ func group(name, short string, commands ...*cobra.Command) *cobra.Command {
 		Use: name, Short: short,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return fmt.Errorf("%s has no command %q; see socialqueue %s --help", name, args[0], name)
+				return misused("%s has no command %q; see socialqueue %s --help", name, args[0], name)
 			}
 			return cmd.Help()
 		},

@@ -39,7 +39,7 @@ func withRedis(cfg config.Config, fn func(redis.UniversalClient) error) error {
 func withPost(ctx context.Context, id string, fn func(*db.DB, *publish.Service, *models.Post) error) error {
 	parsed, err := uuid.Parse(id)
 	if err != nil {
-		return fmt.Errorf("%q is no id of a post, such as %s", id, models.NewID())
+		return misused("%q is no id of a post, such as %s", id, models.NewID())
 	}
 	return withMigratedDB(ctx, config.Scheduler, func(cfg config.Config, d *db.DB) error {
 		return withRedis(cfg, func(client redis.UniversalClient) error {
@@ -137,7 +137,9 @@ func resolvePostCmd() *cobra.Command {
 	cmd := changePostCmd("resolve ID", "Settle an uncertain post by hand", func(ctx context.Context, s *publish.Service, p *models.Post) (*models.Post, error) {
 		switch {
 		case (live != "") == notLive:
-			return nil, errors.New("say either --live PLATFORM_ID or --not-live")
+			return nil, misused("say either --live PLATFORM_ID or --not-live")
+		case notLive && permalink != "":
+			return nil, misused("--permalink goes with --live")
 		case notLive:
 			return s.Release(ctx, p.ID, by)
 		default:

@@ -3,12 +3,14 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
 
 	"socialqueue/config"
@@ -35,10 +37,10 @@ func (t *pauseTarget) command(use, short string, do func(*cobra.Command) error) 
 			t.queue = strings.Join(args, "")
 			given := slices.DeleteFunc([]string{t.queue, t.platform, t.account}, func(s string) bool { return s == "" })
 			if len(given) != 1 {
-				return fmt.Errorf("say one of a queue (%s), --platform and --account", strings.Join(jobs.Queues, ", "))
+				return misused("say one of a queue (%s), --platform and --account", strings.Join(jobs.Queues, ", "))
 			}
 			if t.queue != "" && !slices.Contains(jobs.Queues, t.queue) {
-				return fmt.Errorf("there is no queue %q; there are %v", t.queue, jobs.Queues)
+				return misused("there is no queue %q; there are %v", t.queue, jobs.Queues)
 			}
 			return do(cmd)
 		},
@@ -55,7 +57,7 @@ func (t *pauseTarget) scope(ctx context.Context, s *publish.Service) (string, er
 	}
 	platform, id, ok := models.ParseLane(t.account)
 	if !ok {
-		return "", fmt.Errorf("--account %q is none, such as tiktok:3", t.account)
+		return "", misused("--account %q is none, such as tiktok:3", t.account)
 	}
 	return s.PauseScope(ctx, platform, id)
 }
@@ -64,10 +66,11 @@ func pauseCmd() *cobra.Command {
 	var t pauseTarget
 	var reason, by string
 	cmd := t.command("pause", "Begin nothing new; what runs goes on", func(cmd *cobra.Command) error {
+		if t.queue != "" && reason != "" {
+			return misused("--reason goes with --platform or --account: Asynq keeps none of a queue")
+		}
 		if t.queue != "" {
-			return withQueue(cmd.Context(), func(q *jobs.Queue) error {
-				return say(cmd, q.Pause(t.queue), t.queue+" is paused")
-			})
+			return changeQueue(cmd, t.queue, by, "paused", (*jobs.Queue).Pause)
 		}
 		return withPosts(cmd.Context(), func(s *publish.Service) error {
 			scope, err := t.scope(cmd.Context(), s)
@@ -79,10 +82,11 @@ func pauseCmd() *cobra.Command {
 	})
 	cmd.Long = `Begin nothing new; what runs goes on.
 
-A paused queue keeps its tasks, of all accounts. Of a paused platform or account nothing
-is sent: its posts wait, with the reason "paused", while what was sent before is looked at
-all the same. A post with max_lateness is missed if the pause outlasts it.`
-	cmd.Flags().StringVar(&reason, "reason", "", "why, for other operators; with --platform or --account")
+A paused queue keeps its tasks, of all accounts. Who paused it is logged, and nowhere kept.
+Of a paused platform or account nothing is sent: its posts wait, with the reason "paused",
+while what was sent before is looked at all the same. A post with max_lateness is missed if
+the pause outlasts it.`
+	cmd.Flags().StringVar(&reason, "reason", "", "why, for other operators; only with --platform or --account")
 	cmd.Flags().StringVar(&by, "by", whoami(), "who says so")
 	return cmd
 }
@@ -91,9 +95,7 @@ func resumeCmd() *cobra.Command {
 	var t pauseTarget
 	return t.command("resume", "Begin again", func(cmd *cobra.Command) error {
 		if t.queue != "" {
-			return withQueue(cmd.Context(), func(q *jobs.Queue) error {
-				return say(cmd, q.Resume(t.queue), t.queue+" goes on")
-			})
+			return changeQueue(cmd, t.queue, whoami(), "resumed", (*jobs.Queue).Resume)
 		}
 		return withPosts(cmd.Context(), func(s *publish.Service) error {
 			scope, err := t.scope(cmd.Context(), s)
@@ -141,9 +143,17 @@ func say(cmd *cobra.Command, err error, outcome string) error {
 	return err
 }
 
-func withQueue(ctx context.Context, fn func(*jobs.Queue) error) error {
-	return withDB(ctx, config.Scheduler, func(cfg config.Config, _ *db.DB) error {
-		return withRedis(cfg, func(client redis.UniversalClient) error { return fn(jobs.NewQueue(client)) })
+// changeQueue pauses or resumes a queue. Asynq does not remember who did, so the log does.
+func changeQueue(cmd *cobra.Command, name, by, done string, change func(*jobs.Queue, string) error) error {
+	return withDB(cmd.Context(), config.Scheduler, func(cfg config.Config, _ *db.DB) error {
+		return withRedis(cfg, func(client redis.UniversalClient) error {
+			if err := change(jobs.NewQueue(client), name); err != nil {
+				return err
+			}
+			logOf(cfg, cmd.ErrOrStderr()).WithFields(map[string]any{observe.FieldAction: "operator", "queue": name}).Warn(done + " by " + by)
+			fmt.Fprintf(cmd.OutOrStdout(), "%s is %s\n", name, done)
+			return nil
+		})
 	})
 }
 
@@ -155,6 +165,10 @@ func withPosts(ctx context.Context, fn func(*publish.Service) error) error {
 }
 
 func postsOf(cfg config.Config, d *db.DB, client redis.UniversalClient) *publish.Service {
-	log := observe.NewLogger("socialqueue", cfg.LogLevel, cfg.LogFormat, os.Stderr)
-	return publish.New(publish.Deps{DB: d, Queue: jobs.NewQueue(client), Log: log, Now: time.Now, Timings: publish.DefaultTimings()})
+	return publish.New(publish.Deps{DB: d, Queue: jobs.NewQueue(client), Log: logOf(cfg, os.Stderr), Now: time.Now, Timings: publish.DefaultTimings()})
+}
+
+// logOf is the log of a command that changes something.
+func logOf(cfg config.Config, out io.Writer) *logrus.Logger {
+	return observe.NewLogger("socialqueue", cfg.LogLevel, cfg.LogFormat, out)
 }

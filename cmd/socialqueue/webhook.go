@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -43,11 +42,11 @@ func (w *webhookChoice) filter() (db.WebhookFilter, error) {
 	f := db.WebhookFilter{Platform: models.Platform(w.platform), Status: models.WebhookStatus(w.status), Name: w.event, Limit: w.limit}
 	switch {
 	case w.platform != "" && f.Platform != models.TikTok && f.Platform != models.Instagram:
-		return f, fmt.Errorf("--platform %q is neither tiktok nor instagram", w.platform)
+		return f, misused("--platform %q is neither tiktok nor instagram", w.platform)
 	case w.status != "" && !slices.Contains(models.WebhookStatuses, f.Status):
-		return f, fmt.Errorf("--status %q is none of %v", w.status, models.WebhookStatuses)
+		return f, misused("--status %q is none of %v", w.status, models.WebhookStatuses)
 	case w.limit < 1 || w.limit > maxWebhooks:
-		return f, fmt.Errorf("--limit must be from 1 to %d", maxWebhooks)
+		return f, misused("--limit must be from 1 to %d", maxWebhooks)
 	}
 	return f, nil
 }
@@ -152,7 +151,7 @@ running scheduler enqueues them within a second.`,
 				return err
 			}
 			if len(args) == 0 && filter.Platform == "" && filter.Status == "" && filter.Name == "" {
-				return errors.New("say which events: by their ids, or by --platform, --status or --event")
+				return misused("say which events: by their ids, or by --platform, --status or --event")
 			}
 			return withMigratedDB(cmd.Context(), config.CLI, func(_ config.Config, d *db.DB) error {
 				n, err := d.ReplayWebhookEvents(cmd.Context(), filter, models.Time(time.Now()))
@@ -173,7 +172,7 @@ func eventIDs(args []string) ([]int64, error) {
 	for i, arg := range args {
 		id, err := strconv.ParseInt(arg, 10, 64)
 		if err != nil || id < 1 {
-			return nil, fmt.Errorf("%q is no id of an event; socialqueue webhook list shows them", arg)
+			return nil, misused("%q is no id of an event; socialqueue webhook list shows them", arg)
 		}
 		ids[i] = id
 	}

@@ -68,6 +68,8 @@ type browser struct {
 	ctx      context.Context
 	pictures string
 	last     visit
+	// seen and pressed are the controls of the console.
+	seen, pressed map[string]bool
 }
 
 func newBrowser(t *testing.T) *browser {
@@ -83,7 +85,7 @@ func newBrowser(t *testing.T) *browser {
 			t.Errorf("close the browser: %v", err)
 		}
 	})
-	b := &browser{t: t, ctx: ctx, pictures: picturesDir(t)}
+	b := &browser{t: t, ctx: ctx, pictures: picturesDir(t), seen: map[string]bool{}, pressed: map[string]bool{}}
 	// The browser lives as long as the context of its first call, so that has no
 	// timeout of its own.
 	late := time.AfterFunc(stepTimeout, cancel)
@@ -162,7 +164,19 @@ func (b *browser) open(address string) visit {
 // press clicks a button that leads to another page.
 func (b *browser) press(button string) visit {
 	b.t.Helper()
-	return b.arrive("press "+button, leaving(chromedp.Click(fmt.Sprintf(`//button[normalize-space()=%q]`, button))))
+	return b.leaveBy(fmt.Sprintf(`//button[normalize-space()=%q]`, button))
+}
+
+// follow clicks a link.
+func (b *browser) follow(link string) visit {
+	b.t.Helper()
+	return b.leaveBy(fmt.Sprintf(`//a[normalize-space()=%q]`, link))
+}
+
+func (b *browser) leaveBy(control string) visit {
+	b.t.Helper()
+	b.notePress(fmt.Sprintf(`document.evaluate(%q, document, null, XPathResult.FIRST_ORDERED_NODE_TYPE).singleNodeValue`, control))
+	return b.arrive("press "+control, leaving(chromedp.Click(control)))
 }
 
 // reload loads the page again.
@@ -192,6 +206,7 @@ func (b *browser) arrive(what string, action chromedp.Action[*network.Response])
 		b.t.Fatalf("%s: %v", what, err)
 	}
 	b.last = visit{address, response.Status}
+	b.noteControls()
 	return b.last
 }
 

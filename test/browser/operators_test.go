@@ -4,11 +4,13 @@ package browser
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -71,7 +73,8 @@ func (w *world) untilStatus(id, status string) {
 type show struct {
 	uncertain, failed, scheduled string
 	tiktok, instagram            int64
-	still                        string
+	// video and picture post something that is due in a while.
+	video, picture func(text string, in time.Duration) (id string)
 }
 
 func (w *world) stage(b *browser) show {
@@ -92,20 +95,44 @@ func (w *world) stage(b *browser) show {
 			"account_id": ids["tiktok"], "media_id": clip, "title": title, "privacy_level": "PUBLIC_TO_EVERYONE", "publish_at": time.Now().Add(in),
 		})
 	}
+	picture := func(caption string, in time.Duration) string {
+		return w.post("/api/instagram/publish", map[string]any{
+			"account_id": ids["instagram"], "media_type": "IMAGE", "media_id": still, "caption": caption, "publish_at": time.Now().Add(in),
+		})
+	}
 	w.untilStatus(video("Opening day #bakery", 0), "published")
-	s := show{tiktok: ids["tiktok"], instagram: ids["instagram"], still: still}
-	w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokInit, Mode: sandbox.ModeError, Code: "privacy_level_option_mismatch"})
-	s.failed = video("Refused", 0)
-	w.untilStatus(s.failed, "failed")
+	s := show{tiktok: ids["tiktok"], instagram: ids["instagram"], video: video, picture: picture}
+	s.failed = w.refused(s)
 	w.sim.Script(
 		sandbox.Fault{Op: sandbox.OpInstagramPublish, Mode: sandbox.ModeReset, After: true},
 		sandbox.Fault{Op: sandbox.OpInstagramContainerStatus, Mode: sandbox.ModeStatus, Status: 503, Skip: 1, Times: -1},
 		sandbox.Fault{Op: sandbox.OpInstagramMedia, Mode: sandbox.ModeStatus, Status: 503, Times: -1},
 	)
-	s.uncertain = w.post("/api/instagram/publish", map[string]any{"account_id": ids["instagram"], "media_type": "IMAGE", "media_id": still, "caption": "Fresh <b>bread</b>"})
+	s.uncertain = picture("Fresh <b>bread</b>", 0)
 	w.untilStatus(s.uncertain, "uncertain")
 	s.scheduled = video("Tomorrow", 24*time.Hour)
 	return s
+}
+
+// refused is a post that TikTok refuses.
+func (w *world) refused(s show) (id string) {
+	w.t.Helper()
+	w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokInit, Mode: sandbox.ModeError, Code: "privacy_level_option_mismatch"})
+	id = s.video("Refused", 0)
+	w.untilStatus(id, "failed")
+	return id
+}
+
+// settle does what settles a post, once no worker looks at it: until then the page says
+// to try again.
+func (b *browser) settle(w *world, id string, do func() visit) visit {
+	b.t.Helper()
+	for deadline := time.Now().Add(stepTimeout); ; {
+		b.open(w.url() + "/console/posts/" + id)
+		if v := do(); v.status != http.StatusConflict || time.Now().After(deadline) {
+			return v
+		}
+	}
 }
 
 // An operator goes through the console and presses every button that it has.
@@ -123,8 +150,11 @@ func TestConsole(t *testing.T) {
 
 	b.wantPage(b.open(w.url()+"/console/posts/"+s.uncertain), 200, "Post "+s.uncertain, "Settle it", "Fresh <b>bread</b>")
 	b.photograph("console-uncertain")
-	b.fill("platform_post_id", "18000000000000001")
-	b.wantPage(b.press("It is live"), 200, "Post "+s.uncertain, "The post is settled: live.")
+	v := b.settle(w, s.uncertain, func() visit {
+		b.fill("platform_post_id", "18000000000000001")
+		return b.press("It is live")
+	})
+	b.wantPage(v, 200, "Post "+s.uncertain, "The post is settled: live.")
 	b.photograph("console-settled")
 
 	b.open(w.url() + "/console/posts/" + s.scheduled)
@@ -133,21 +163,74 @@ func TestConsole(t *testing.T) {
 
 	b.wantPage(b.open(fmt.Sprintf("%s/console/accounts/tiktok/%d", w.url(), s.tiktok)), 200, fmt.Sprintf("TikTok %d @zuckerbaeckerei.sonne", s.tiktok), "Live in the last 24 h")
 	b.fill("reason", "its owner asked")
-	v := b.press("Pause this account")
+	v = b.press("Pause this account")
 	b.wantPage(v, 200, fmt.Sprintf("TikTok %d @zuckerbaeckerei.sonne", s.tiktok), "is paused by operator: its owner asked")
 	b.photograph("console-paused")
 	v = b.press("Resume")
 	b.wantPage(v, 200, fmt.Sprintf("TikTok %d @zuckerbaeckerei.sonne", s.tiktok), "Resumed.")
 	b.wantPage(b.open(w.url()+"/console/accounts"), 200, "Accounts", "active")
 	b.photograph("console-accounts")
+	b.pick("platform", "Instagram")
+	b.wantPage(b.press("Show"), 200, "Accounts", "Instagram "+fmt.Sprint(s.instagram))
+	b.wantPage(b.open(fmt.Sprintf("%s/console/accounts/instagram/%d", w.url(), s.instagram)), 200, fmt.Sprintf("Instagram %d @sim000002", s.instagram), "0 of 100 used in 24 h")
+	b.photograph("console-budget")
 	b.open(w.url() + "/console")
 	b.wantPage(b.press("Pause Instagram"), 200, "Overview", "instagram is paused")
 	b.press("Resume")
+	b.wantPage(b.follow("Follow this page"), 200, "Overview")
+	b.wantPage(b.arrive("wait for the page to come anew", leaving(chromedp.Func(func(context.Context, *chromedp.Target) error { return nil }))), 200, "Overview")
+	b.follow("stop")
+
+	refused := w.refused(s)
+	b.fill("q", refused)
+	b.wantPage(b.press("Find"), 200, "Posts", "With the id "+refused)
+	b.open(w.url() + "/console/posts")
+	b.pick("status", "failed")
+	b.wantPage(b.press("Show"), 200, "Posts", refused)
+	b.choose("Run the 1 failed and missed posts of this page again")
+	b.wantPage(b.press("Run again"), 200, "Posts", "All of them run again.")
+	w.untilStatus(refused, "published")
 	b.wantPage(b.open(w.url()+"/console/posts?status=lost"), 422, "That cannot be done so", "status")
 	b.photograph("console-trouble")
-	if n := len(w.sim.LivePosts()); n != 3 {
-		t.Errorf("%d posts are live, want 3", n)
+
+	b.look(atDesk)
+	w.byKeyboard(b, s)
+	b.wantAllPressed()
+	if n := len(w.sim.LivePosts()); n != 5 {
+		t.Errorf("%d posts are live, want 5", n)
 	}
+}
+
+// byKeyboard pauses a platform, resumes it and has a post sent again without a mouse.
+func (w *world) byKeyboard(b *browser, s show) {
+	w.t.Helper()
+	b.open(w.url() + "/console")
+	b.tabTo("Skip to the content")
+	b.tabTo("reason")
+	b.keys("by keyboard")
+	b.tabTo("Pause TikTok")
+	b.shoot("console-focus", atDesk)
+	b.wantPage(b.enter(), 200, "Overview", "tiktok is paused by operator: by keyboard")
+	b.tabTo("Resume")
+	b.wantPage(b.enter(), 200, "Overview", "Resumed.")
+
+	w.sim.ClearFaults()
+	w.sim.Script(
+		sandbox.Fault{Op: sandbox.OpInstagramPublish, Mode: sandbox.ModeReset}, // it never arrived
+		sandbox.Fault{Op: sandbox.OpInstagramContainerStatus, Mode: sandbox.ModeStatus, Status: 503, Skip: 1, Times: -1},
+		sandbox.Fault{Op: sandbox.OpInstagramMedia, Mode: sandbox.ModeStatus, Status: 503, Times: -1},
+	)
+	lost := s.picture("Lost on the way", 0)
+	w.untilStatus(lost, "uncertain")
+	v := b.settle(w, lost, func() visit {
+		b.tabTo("looked")
+		b.keys(" ")
+		b.tabTo("Send it again")
+		return b.enter()
+	})
+	b.wantPage(v, 200, "Post "+lost, "The post is settled: not live. It is sent again.")
+	w.sim.ClearFaults()
+	w.untilStatus(lost, "published")
 }
 
 // Who only looks finds no button, on any page.
@@ -174,9 +257,8 @@ func TestMonitoring(t *testing.T) {
 	b.look(atDesk)
 	w.sim.ClearFaults()
 	w.untilStatus(s.uncertain, "published")
-	soon := w.post("/api/instagram/publish", map[string]any{
-		"account_id": s.instagram, "media_type": "IMAGE", "media_id": s.still, "caption": "Soon", "publish_at": time.Now().Add(45 * time.Second),
-	})
+	soon := s.picture("Soon", 75*time.Second)
+	others := []string{s.picture("Another", 75*time.Second), s.picture("A third", 75*time.Second)}
 	b.logIn(w, operatorPassword, "/monitoring")
 	b.wantCell("publish")
 	b.pressInRow("publish", "Pause")
@@ -194,6 +276,7 @@ func TestMonitoring(t *testing.T) {
 	b.pressTask(soon, "Archive")
 	b.openTasks(w, "archived")
 	b.pressTask(soon, "Delete")
+	b.monitorMany(w, others)
 	for _, page := range []string{"/servers", "/schedulers", "/redis", "/settings"} {
 		if v := b.open(w.url() + "/monitoring" + page); v.status != 200 {
 			t.Errorf("%v", v)
@@ -202,10 +285,89 @@ func TestMonitoring(t *testing.T) {
 	b.open(w.url() + "/monitoring")
 	b.wantCell("publish")
 	b.pressInRow("publish", "Resume")
-	w.untilStatus(soon, "published")
-	if n := len(w.sim.LivePosts()); n != 3 {
-		t.Errorf("%d posts are live, want 3", n)
+	for _, id := range append(others, soon) {
+		w.untilStatus(id, "published")
 	}
+	b.cancelActive(w, s)
+	if n := len(w.sim.LivePosts()); n != 6 {
+		t.Errorf("%d posts are live, want 6", n)
+	}
+}
+
+// monitorMany does to several tasks at once whatever asynqmon offers: to those that are
+// ticked, and to all.
+func (b *browser) monitorMany(w *world, posts []string) {
+	b.t.Helper()
+	gone := func(what string, ids ...string) {
+		b.t.Helper()
+		for _, id := range ids {
+			run(b, id+" is gone: "+what, chromedp.WaitNotPresent(rowOf(id)))
+		}
+	}
+	in := func(state string) {
+		b.t.Helper()
+		b.openTasks(w, state)
+		for _, id := range posts {
+			run(b, id+" is "+state, chromedp.WaitVisible(rowOf(id)))
+		}
+	}
+	in("scheduled")
+	b.all("Archive All")
+	gone("Archive All", posts...)
+	in("archived")
+	b.all("Run All")
+	gone("Run All", posts...)
+	in("pending")
+	b.ticked(`//thead//input[@type="checkbox"]`, "Archive")
+	gone("Archive", posts...)
+	in("archived")
+	b.shoot("monitoring-many", atDesk)
+	b.ticked(`//thead//input[@type="checkbox"]`, "Run")
+	gone("Run", posts...)
+	in("pending")
+	b.ticked(rowOf(posts[0])+`//input[@type="checkbox"]`, "Delete")
+	gone("Delete", posts[0])
+	b.all("Delete All")
+	gone("Delete All", posts...)
+}
+
+// ticked ticks a box, and presses the button for all tasks that are ticked.
+func (b *browser) ticked(box, title string) {
+	b.t.Helper()
+	button := fmt.Sprintf(`//button[@title=%q and not(ancestor::tbody)]`, title)
+	run(b, "a box to tick", chromedp.WaitReady(box))
+	b.onRow(box, "row.click()")
+	run(b, title+" is shown", chromedp.WaitVisible(button))
+	b.onRow(button, "row.click()")
+}
+
+// all picks what is done to all tasks of a list from its menu.
+func (b *browser) all(item string) {
+	b.t.Helper()
+	run(b, "open the menu", chromedp.Click(`//button[@aria-label="actions"]`))
+	run(b, item, chromedp.Click(fmt.Sprintf(`//li[normalize-space()=%q]`, item)))
+}
+
+// cancelActive cancels a task in the middle of its work: the post is handed back, and
+// goes live all the same.
+func (b *browser) cancelActive(w *world, s show) {
+	b.t.Helper()
+	w.sim.Script(sandbox.Fault{Op: sandbox.OpInstagramQuota, Mode: sandbox.ModeHang})
+	id := s.picture("Cut off", 0)
+	w.untilStatus(id, "publishing")
+	b.openTasks(w, "active")
+	b.pressInRow(id, "Cancel")
+	w.untilStatus(id, "published")
+	var timeline struct {
+		Events []struct{ Message string }
+	}
+	w.call("GET", "/api/posts/"+id+"/events", nil, &timeline)
+	for _, e := range timeline.Events {
+		if strings.HasPrefix(e.Message, "handed back") {
+			return
+		}
+	}
+	b.t.Errorf("the task was not canceled: %+v", timeline.Events)
 }
 
 // Who only looks sees the same pages without buttons.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -55,6 +56,33 @@ func TestStopInLargeUpload(t *testing.T) {
 	fmt.Printf("large upload: %d MB in %d chunks, %d calls, %d MB sent again; stopped between chunks in %s and in a chunk that never ends in %s (SHUTDOWN_TIMEOUT %s), gone on with %s later; workers held at most %d MiB\n",
 		largeBytes/1_000_000, largeChunks, s.sim.CountCalls(sandbox.OpTikTokChunk), (s.sim.CountCalls(sandbox.OpTikTokChunk)-largeChunks)*10,
 		first, stuck, drainTimeout, resumed.Round(time.Millisecond), max(firstMiB, secondMiB))
+}
+
+// A process whose delay is longer than all else that it may take to stop is let have it,
+// and a second signal does not wait for it.
+func TestStopOfAnAPIThatServesOn(t *testing.T) {
+	t.Parallel() // it mostly waits
+	const delay = 8 * time.Second
+	s := newSystem(t, setup{env: map[string]string{"SHUTDOWN_DELAY": delay.String(), "SHUTDOWN_TIMEOUT": "1s"}})
+	health := func(want int) {
+		t.Helper()
+		eventually(t, fmt.Sprintf("the api's health is %d", want), func() bool {
+			resp, err := s.client.Get(s.url + "/api/health/database")
+			return err == nil && resp.Body.Close() == nil && resp.StatusCode == want
+		})
+	}
+	if code, took := s.api.stop(); code != 0 || took < delay || took > delay+time.Second+exitMargin {
+		t.Errorf("the api ended with exit code %d after %s, want 0 after %s", code, took, delay)
+	}
+	s.api.start()
+	health(200)
+	if err := s.api.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	health(503)
+	if _, took := s.api.stop(); took > exitMargin {
+		t.Errorf("after a second signal the api went on for %s", took)
+	}
 }
 
 // acceptLarge stores the video and has it posted. It returns the video's SHA-256.

@@ -77,12 +77,12 @@ func TestTimeToStop(t *testing.T) {
 					t.Fatal(err)
 				}
 				needed := settings.ShutdownTimeout + closing
-				if sleep := regexp.MustCompile(`sleep:\n\s+seconds: (\d+)`).FindStringSubmatch(text); sleep != nil {
-					before, err := strconv.Atoi(sleep[1])
+				if delay := regexp.MustCompile(`name: SHUTDOWN_DELAY\n\s+value: (\S+)`).FindStringSubmatch(text); delay != nil {
+					before, err := time.ParseDuration(delay[1])
 					if err != nil {
 						t.Fatal(err)
 					}
-					needed += time.Duration(before) * time.Second
+					needed += before
 				}
 				if given := time.Duration(seconds) * time.Second; given <= needed {
 					t.Errorf("%s gives %s to stop, of which the process may need %s", file, given, needed)

@@ -148,9 +148,41 @@ func TestConsole(t *testing.T) {
 	wantText(t, w.does("/console/posts/"+later.ID+"/cancel", url.Values{}), "canceled withdrawn", "canceled by operator")
 	wantText(t, w.looks("/console/posts?q="+later.ID), "With the id "+later.ID)
 	wantText(t, w.looks("/console/accounts"), "TikTok "+fmt.Sprint(tt.id), "active")
-	wantText(t, w.looks(fmt.Sprintf("/console/accounts/instagram/%d", ig.id)), "Live in the last 24 h 1", lost.ID)
+	wantText(t, w.looks(fmt.Sprintf("/console/accounts/instagram/%d", ig.id)), "Live in the last 24 h 1", lost.ID, "0 of 10000 used in 24 h, as of 20")
+	wantText(t, w.looks(fmt.Sprintf("/console/accounts/tiktok/%d", tt.id)), "Live in the last 24 h 2", "TikTok's own count not told", "Put off for a limit none")
 	if n := len(w.sim.LivePosts()); n != 3 {
 		t.Errorf("%d posts are live, want 3", n)
+	}
+}
+
+// Who is at a limit sees how much is used, what waits for it, why and until when. That
+// the count cannot be kept is nothing to a post.
+func TestConsoleShowsBudgets(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, operated())
+	w.startScheduler()
+	w.startWorker()
+	ig, tt := w.instagramAccount(), w.tiktokAccount()
+	still, clip := w.upload("image/jpeg", sample.Picture), w.upload("video/mp4", sample.Video)
+	page := fmt.Sprintf("/console/accounts/instagram/%d", ig.id)
+	wantText(t, w.looks(page), "Instagram's own count not known yet")
+	w.sim.AddInstagramAccount(sandbox.InstagramAccount{IGID: ig.external, QuotaTotal: 1})
+	w.untilStatus(20*time.Second, w.accept(ig, picture(ig, still, "the only one")).ID, "published")
+	second := w.accept(ig, picture(ig, still, "one too many"))
+	w.untilDeferred(second.ID, "daily_cap")
+	wantText(t, w.looks(page), "1 of 1 used in 24 h, as of 20", "Put off for a limit 1, the last until 20", "the posts of the day are used up")
+
+	w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokCreatorInfo, Mode: sandbox.ModeError, Code: "spam_risk_too_many_posts", Times: -1})
+	refused := w.accept(tt, video(tt, clip, "refused for today"))
+	w.untilDeferred(refused.ID, "daily_cap")
+	wantText(t, w.looks(fmt.Sprintf("/console/accounts/tiktok/%d", tt.id)), "TikTok's own count not told", "the posts of the day are used up")
+	wantText(t, w.looks("/console/posts/"+refused.ID), "spam_risk_too_many_posts")
+
+	w.sim.AddInstagramAccount(sandbox.InstagramAccount{IGID: ig.external, QuotaTotal: 100})
+	w.exec("ALTER TABLE instagram_accounts RENAME COLUMN quota_used TO gone")
+	w.untilStatus(20*time.Second, w.accept(ig, picture(ig, still, "not kept")).ID, "published")
+	if !strings.Contains(w.logs.String(), "could not keep the account's quota") {
+		t.Error("the quota was kept, and should not have been")
 	}
 }
 
@@ -182,6 +214,30 @@ func TestConsoleReleases(t *testing.T) {
 	w.untilStatus(patience, p.ID, "published")
 	if n := len(w.sim.LivePosts()); n != 1 {
 		t.Errorf("%d posts are live, want 1", n)
+	}
+}
+
+// Behind a proxy, which this test is, who guesses passwords locks nobody else out.
+func TestConsoleBehindAProxy(t *testing.T) {
+	t.Parallel()
+	s := operated()
+	s.env["TRUSTED_PROXIES"] = "192.0.2.0/24,127.0.0.1"
+	w := newWorld(t, s)
+	visit := func(visitor, password string) int {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.url()+"/console", nil)
+		w.must(err)
+		req.Header.Set("X-Forwarded-For", visitor)
+		req.SetBasicAuth("operator", password)
+		resp, err := w.http.Do(req)
+		w.must(err)
+		w.must(resp.Body.Close())
+		return resp.StatusCode
+	}
+	for range 10 {
+		visit("203.0.113.1", "guess")
+	}
+	if guesser, operator := visit("203.0.113.1", operatorPassword), visit("203.0.113.2", operatorPassword); guesser != 429 || operator != 200 {
+		t.Errorf("the one who guessed gets %d, the other %d", guesser, operator)
 	}
 }
 

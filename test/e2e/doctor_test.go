@@ -222,7 +222,7 @@ func TestSchedulerRepairs(t *testing.T) {
 // Before the migrations it says just that, and looks at what it can.
 func TestDoctorOfAnOldSchema(t *testing.T) {
 	w := newWorld(t, operated())
-	w.exec("DELETE FROM goose_db_version WHERE version_id = 4")
+	w.exec("DELETE FROM goose_db_version WHERE version_id = (SELECT MAX(version_id) FROM goose_db_version)")
 	found := w.examine(doctor.Options{}, nil)
 	if f := wantFound(t, found, doctor.Bad, "database", "older than this program"); !strings.Contains(f.Do, "socialqueue migrate") {
 		t.Errorf("it says to do %q", f.Do)
@@ -282,11 +282,11 @@ func TestDoctorWithoutServers(t *testing.T) {
 func TestDoctorOfProduction(t *testing.T) {
 	w := newWorld(t, operated())
 	found := w.examine(doctor.Options{Production: true}, map[string]string{
-		"OPERATOR_PASSWORD": "short", "WEBHOOK_ALLOW_PRIVATE_HOSTS": "true", "TIKTOK_WEBHOOK_PLAIN_SIGNATURE": "true", "LOG_LEVEL": "debug",
+		"OPERATOR_PASSWORD": "short", "OPERATOR_READONLY_PASSWORD": "shorter", "WEBHOOK_ALLOW_PRIVATE_HOSTS": "true", "TIKTOK_WEBHOOK_PLAIN_SIGNATURE": "true", "LOG_LEVEL": "debug",
 	})
 	for level, texts := range map[doctor.Level][]string{
 		doctor.Bad: {
-			"PUBLIC_URL is http://127.0.0.1", "OPERATOR_PASSWORD is short", "MEDIA_ALLOW_PRIVATE_HOSTS lets", "WEBHOOK_ALLOW_PRIVATE_HOSTS lets",
+			"PUBLIC_URL is http://127.0.0.1", "OPERATOR_PASSWORD is short", "OPERATOR_READONLY_PASSWORD is short", "MEDIA_ALLOW_PRIVATE_HOSTS lets", "WEBHOOK_ALLOW_PRIVATE_HOSTS lets",
 			"TIKTOK_API_URL does not lead", "FACEBOOK_GRAPH_URL does not lead",
 		},
 		doctor.Warn: {"TIKTOK_WEBHOOK_PLAIN_SIGNATURE takes", "LOG_LEVEL is debug", "files are kept in a folder", "verify token"},
@@ -296,9 +296,10 @@ func TestDoctorOfProduction(t *testing.T) {
 		}
 	}
 	for _, f := range found {
-		if strings.Contains(f.What+f.Do, "short\"") || strings.Contains(f.What, encryptionKey) {
+		if strings.Contains(f.What+f.Do, "short\"") || strings.Contains(f.What+f.Do, "shorter") || strings.Contains(f.What, encryptionKey) {
 			t.Errorf("a secret is told: %+v", f)
 		}
 	}
-	wantFound(t, w.examine(doctor.Options{Production: true}, map[string]string{"OPERATOR_PASSWORD": ""}), doctor.Warn, "settings", "no operator password")
+	wantFound(t, w.examine(doctor.Options{Production: true}, map[string]string{"OPERATOR_PASSWORD": "", "OPERATOR_READONLY_PASSWORD": ""}), doctor.Warn, "settings", "no operator password")
+	wantFound(t, w.examine(doctor.Options{Production: true}, map[string]string{"PUBLIC_URL": "https://social.example.com"}), doctor.Warn, "settings", "TRUSTED_PROXIES is not set")
 }

@@ -1,13 +1,51 @@
 package e2e
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"socialqueue/sandbox"
 	"socialqueue/sandbox/sample"
 )
+
+// An api that is told to stop says so to load balancers and goes on to take posts, until
+// the delay is over; then nobody is let in any more.
+func TestAPIServesOnUntilTheDelayIsOver(t *testing.T) {
+	const delay = 3 * time.Second
+	w := newWorld(t, setup{sandbox: unlimited(), env: map[string]string{"SHUTDOWN_DELAY": delay.String()}})
+	w.startWorker()
+	tt := w.tiktokAccount()
+	clip := w.upload("video/mp4", sample.Video)
+	probes := func(want int, says string) {
+		for _, path := range []string{"/readyz", "/api/health/database"} {
+			w.until(5*time.Second, fmt.Sprintf("%s answers %d", path, want), func() (bool, string) {
+				r := w.call(request{method: "GET", path: path})
+				return r.status == want && strings.Contains(string(r.body), says), string(r.body)
+			})
+		}
+	}
+	probes(200, "ok")
+	began, stopped := time.Now(), make(chan time.Duration, 1)
+	go func() {
+		if err := w.api.Stop(context.WithoutCancel(t.Context())); err != nil {
+			t.Errorf("stop: %v", err)
+		}
+		stopped <- time.Since(began)
+	}()
+	probes(503, "the process is stopping")
+	w.accept(tt, video(tt, clip, "in the last moment"))
+	if took := <-stopped; took < delay || took > 2*delay {
+		t.Errorf("it took %s to stop, want %s and little more", took, delay)
+	}
+	if _, err := w.try(request{method: "GET", path: "/livez"}); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("afterwards: %v", err)
+	}
+}
 
 // A worker is told to stop in the middle of a large upload. It hands the post
 // back with no attempt used, and another worker goes on behind the last chunk.

@@ -1,0 +1,41 @@
+package publish_test
+
+import (
+	"testing"
+	"time"
+
+	"socialqueue/db"
+	"socialqueue/db/dbtest"
+	"socialqueue/models"
+)
+
+// What Instagram tells of an account's limit before each post is kept, and an answer that
+// comes late does not replace a newer one.
+func TestTheQuotaIsKept(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		w := newWorld(t, d)
+		asked := w.clock.Now()
+		w.wantStatus(w.settle(w.accept(instagramImage)), models.Published)
+		first := w.quota()
+		if first.AskedAt == nil || first.AskedAt.Before(asked) || first.Used != 0 || first.Total != 100 || first.Window() != 24*time.Hour {
+			t.Fatalf("quota = %+v", first)
+		}
+		w.clock.advance(time.Hour)
+		w.wantStatus(w.settle(w.accept(instagramImage)), models.Published)
+		second := w.quota()
+		if second.Used != 1 || !second.AskedAt.After(*first.AskedAt) {
+			t.Errorf("after another post quota = %+v", second)
+		}
+		w.must(w.db.NoteQuota(w.ctx, w.insta, first))
+		if now := w.quota(); now.Used != second.Used || !now.AskedAt.Equal(*second.AskedAt) {
+			t.Errorf("an older answer replaced %+v: %+v", second, now)
+		}
+	})
+}
+
+func (w *world) quota() models.Quota {
+	w.t.Helper()
+	account, err := w.db.InstagramAccount(w.ctx, w.insta)
+	w.must(err)
+	return account.Quota
+}
