@@ -34,7 +34,7 @@ func (c *core) backlog(ctx context.Context) ([]observe.Gauge, error) {
 			Name: "accounts_token_ending", Help: "Active accounts whose token ends within a day, and whose last refresh failed or that have nothing to refresh with.",
 			Labels: []string{"platform", "tiktok"}, Value: float64(b.TokensEnding),
 		},
-		observe.Gauge{Name: "posts_overdue_seconds", Help: "How long the post has been due that waits for a worker longest.", Value: b.Overdue.Seconds()},
+		observe.Gauge{Name: "posts_overdue_seconds", Help: "How long the post has been due that waits longest for a worker, or to be given to one.", Value: b.Overdue.Seconds()},
 		observe.Gauge{Name: "webhook_events_pending", Help: "Events of platforms that are not settled.", Value: float64(b.WebhookEvents)},
 		observe.Gauge{Name: "webhook_events_oldest_age_seconds", Help: "How long the oldest of them has been due.", Value: b.OldestEvent.Seconds()},
 		observe.Gauge{Name: "outbox_unsent", Help: "Events that apps are still to be told of.", Value: float64(b.Deliveries)},

@@ -192,20 +192,27 @@ func (d *DB) Admitted(ctx context.Context, after string, limit int) ([]models.Po
 
 // SeenInAsynq notes that the task of a post's fence is in Asynq.
 func (d *DB) SeenInAsynq(ctx context.Context, id string, fence int64, now time.Time) error {
-	return d.setEnqueued(ctx, id, fence, &now)
-}
-
-// NotInAsynq notes that the task of a post's fence did not get into Asynq, so
-// that the next sweep tries again at once.
-func (d *DB) NotInAsynq(ctx context.Context, id string, fence int64) error {
-	return d.setEnqueued(ctx, id, fence, nil)
-}
-
-func (d *DB) setEnqueued(ctx context.Context, id string, fence int64, at *time.Time) error {
 	err := d.orm.WithContext(ctx).Model(&models.Post{}).
-		Where("id = ? AND fence = ?", id, fence).UpdateColumn("enqueued_at", at).Error
+		Where("id = ? AND fence = ?", id, fence).UpdateColumn("enqueued_at", now).Error
 	if err != nil {
 		return fmt.Errorf("note the task of post %s: %w", id, err)
+	}
+	return nil
+}
+
+// NotInAsynq notes that the tasks of posts' fences did not get into Asynq, so that
+// the next sweep tries again at once.
+func (d *DB) NotInAsynq(ctx context.Context, posts []models.Post) error {
+	fences := map[int64][]string{}
+	for _, p := range posts {
+		fences[p.Fence] = append(fences[p.Fence], p.ID)
+	}
+	for fence, ids := range fences { // there are few: most posts have had no run yet
+		err := d.orm.WithContext(ctx).Model(&models.Post{}).
+			Where("id IN ? AND fence = ?", ids, fence).UpdateColumn("enqueued_at", nil).Error
+		if err != nil {
+			return fmt.Errorf("note the missing tasks of %d posts: %w", len(ids), err)
+		}
 	}
 	return nil
 }

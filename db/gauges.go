@@ -16,7 +16,8 @@ func (d *DB) Pool() *sql.DB { return d.sql }
 type Backlog struct {
 	// Posts under way, by platform and status.
 	Posts []PostCount
-	// Overdue is how long the post has been due that waits for a worker longest.
+	// Overdue is how long the post has been due that waits for a worker longest, or to be
+	// given to one. Those that wait for their turn or for the end of a pause do not count.
 	Overdue time.Duration
 	// Accounts by platform and status.
 	Accounts []AccountCount
@@ -81,8 +82,7 @@ func (d *DB) Backlog(ctx context.Context, now time.Time) (Backlog, error) {
 		count  string
 		first  string
 	}{
-		{nil, &b.Overdue, "", `SELECT run_at AS first FROM posts WHERE admission = 'admitted' AND fence >= 0 AND (lease_until IS NULL OR lease_until < @now) AND run_at <= @now
-			ORDER BY run_at LIMIT 1`},
+		{nil, &b.Overdue, "", overdue},
 		{&b.WebhookEvents, &b.OldestEvent, "SELECT COUNT(*) FROM webhook_events WHERE run_at IS NOT NULL", "SELECT run_at AS first FROM webhook_events WHERE run_at <= @now ORDER BY run_at LIMIT 1"},
 		{
 			&b.Deliveries, &b.OldestDelivery, "SELECT COUNT(*) FROM webhook_deliveries WHERE status = 'pending' AND " + toEnabled,
@@ -100,6 +100,14 @@ func (d *DB) Backlog(ctx context.Context, now time.Time) (Backlog, error) {
 	}
 	return b, nil
 }
+
+// overdue finds what a worker should have by now. The tick takes what waits to where it
+// belongs when it is due, parked what is held: so what still waits is not seen to.
+const overdue = `SELECT run_at AS first FROM (
+		SELECT run_at FROM posts WHERE admission = 'admitted' AND fence >= 0 AND (lease_until IS NULL OR lease_until < @now) AND run_at <= @now
+		UNION ALL
+		SELECT run_at FROM (SELECT run_at FROM posts WHERE admission = 'waiting' AND run_at <= @now ORDER BY run_at LIMIT 1) first
+	) late ORDER BY run_at LIMIT 1`
 
 // toEnabled keeps to what is delivered: what waits for an endpoint that an app disabled
 // waits for the app.

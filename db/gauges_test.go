@@ -81,3 +81,32 @@ func TestTokensEnding(t *testing.T) {
 		}
 	})
 }
+
+// A post that is due and was given to nobody is overdue as well; one that has time, or
+// waits for its turn or for the end of a pause, is not.
+func TestOverdueCountsWhatWaits(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		now := epoch.Add(time.Hour)
+		at := func(d time.Duration, admission models.Admission) {
+			f.post(func(p *models.Post) { due := now.Add(d); p.RunAt, p.Admission = &due, admission })
+		}
+		wantOverdue := func(want time.Duration) {
+			t.Helper()
+			got, err := f.Backlog(t.Context(), now)
+			f.must(err)
+			if got.Overdue != want {
+				t.Errorf("overdue for %s, want %s", got.Overdue, want)
+			}
+		}
+		at(time.Minute, models.AdmissionWaiting)
+		at(-time.Hour, models.AdmissionParked)
+		wantOverdue(0)
+		at(-time.Minute, models.AdmissionAdmitted)
+		wantOverdue(time.Minute)
+		at(-2*time.Minute, models.AdmissionWaiting)
+		at(-90*time.Second, models.AdmissionWaiting)
+		wantOverdue(2 * time.Minute)
+		at(-3*time.Minute, models.AdmissionAdmitted)
+		wantOverdue(3 * time.Minute)
+	})
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"sync"
+	"time"
 
 	"gorm.io/gorm"
 )
@@ -16,9 +17,15 @@ type tickLocks struct {
 	held map[string]bool
 }
 
+// TickIdle is how long the lock of a tick is kept whose holder says nothing: longer
+// than a tick may take, in which it says nothing either. Of a host that vanishes
+// Postgres would otherwise not know for the two hours that TCP waits by default, in
+// which no scheduler ran that tick.
+const TickIdle = 3 * time.Minute
+
 // TryTick runs fn unless another scheduler is just running the tick of that
-// name; then it does nothing and ran is false. The lock ends with fn, or with
-// the process that held it.
+// name; then it does nothing and ran is false. The lock ends with fn, with
+// the process that held it, or after TickIdle.
 func (d *DB) TryTick(ctx context.Context, name string, fn func(context.Context) error) (ran bool, err error) {
 	if d.dialect == Postgres {
 		return d.tryAdvisory(ctx, name, fn)
@@ -34,7 +41,9 @@ func (d *DB) tryAdvisory(ctx context.Context, name string, fn func(context.Conte
 	key := fnv.New64a()
 	_, _ = key.Write([]byte("socialqueue tick " + name))
 	err = d.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
-		err := tx.Raw("SELECT pg_try_advisory_xact_lock(?)", int64(key.Sum64())).Scan(&ran).Error //nolint:gosec // any 64 bits will do
+		// Set for this transaction only: PgBouncer takes no such setting for a connection.
+		err := tx.Raw("SELECT pg_try_advisory_xact_lock(?) FROM set_config('idle_in_transaction_session_timeout', ?, true)",
+			int64(key.Sum64()), fmt.Sprint(d.tickIdle.Milliseconds())).Scan(&ran).Error //nolint:gosec // any 64 bits will do
 		if err != nil {
 			return fmt.Errorf("take the lock of tick %s: %w", name, err)
 		}

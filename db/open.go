@@ -52,6 +52,8 @@ type DB struct {
 	sql     *sql.DB
 	dialect Dialect
 	ticks   tickLocks
+	// tickIdle is TickIdle, but in tests that wait for it.
+	tickIdle time.Duration
 }
 
 // OpenPostgres connects to the server of a postgresql:// URL with at most
@@ -111,7 +113,7 @@ func open(ctx context.Context, dialector gorm.Dialector, conn *sql.DB, dialect D
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open the database: %w", err), conn.Close())
 	}
-	return &DB{orm: orm, sql: conn, dialect: dialect}, nil
+	return &DB{orm: orm, sql: conn, dialect: dialect, tickIdle: TickIdle}, nil
 }
 
 // Close closes all connections.

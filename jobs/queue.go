@@ -268,11 +268,16 @@ func (q *Queue) Resume(queue string) error {
 	return q.setPaused(queue, false, q.inspector.UnpauseQueue)
 }
 
+// pausedTimeout bounds Paused: somebody waits for a page.
+const pausedTimeout = 2 * time.Second
+
 // Paused lists the queues that are paused.
 func (q *Queue) Paused() ([]string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), pausedTimeout)
+	defer cancel()
 	var paused []string
 	for _, name := range Queues {
-		n, err := q.redis.Exists(context.Background(), queueKey(name, "paused")).Result()
+		n, err := q.redis.Exists(ctx, queueKey(name, "paused")).Result()
 		if err != nil {
 			return nil, fmt.Errorf("look whether queue %s is paused: %w", name, err)
 		}

@@ -20,6 +20,9 @@ import (
 // ErrEvicts: Redis may throw tasks away when its memory is full.
 var ErrEvicts = errors.New("redis may evict tasks: set maxmemory-policy to noeviction")
 
+// callTimeout is how long a call to Redis takes at most whose caller set no end.
+const callTimeout = 5 * time.Second
+
 // settleRetryPause is the wait between tries to tell Redis that a task ended.
 const settleRetryPause = 100 * time.Millisecond
 
@@ -46,6 +49,7 @@ func NewRedis(cfg config.Redis) redis.UniversalClient {
 	}
 	client := connect(cfg.Mode, opts)
 	client.AddHook(settleHook{})
+	client.AddHook(patienceHook{}) // within the other, which looks at deadlines
 	return client
 }
 
@@ -104,6 +108,40 @@ func (settleHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 func isScript(cmd redis.Cmder) bool {
 	name := strings.ToLower(cmd.Name())
 	return name == "eval" || name == "evalsha"
+}
+
+// patienceHook gives calls an end that have none. Asynq's inspector takes no context,
+// and of a Redis that drops packets each of its calls would take over a minute and a
+// half, in which a tick does not heed SIGTERM and a page shows nothing: go-redis dials
+// five times, and that again for each of its four tries.
+type patienceHook struct{}
+
+// DialHook leaves dialing as it is.
+func (patienceHook) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+// ProcessHook bounds a command.
+func (patienceHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		ctx, cancel := patiently(ctx)
+		defer cancel()
+		return next(ctx, cmd)
+	}
+}
+
+// ProcessPipelineHook bounds a pipeline.
+func (patienceHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		ctx, cancel := patiently(ctx)
+		defer cancel()
+		return next(ctx, cmds)
+	}
+}
+
+func patiently(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, bounded := ctx.Deadline(); bounded {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, callTimeout)
 }
 
 // isTransport reports whether err came from the way to Redis, or from a Redis

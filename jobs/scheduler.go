@@ -49,6 +49,7 @@ func (s *Scheduler) Start() {
 	s.cancel = cancel
 	for _, tick := range s.ticks {
 		s.beat(tick.Name)
+		s.metrics.Ticks(tick.Name)
 		s.done.Go(func() { s.loop(ctx, tick) })
 	}
 }
@@ -65,7 +66,7 @@ func (s *Scheduler) Stop() {
 
 const (
 	// tickTimeout bounds one tick, so that one that hangs is tried again. It is
-	// long enough to refill an emptied Redis.
+	// long enough to refill an emptied Redis, and shorter than db.TickIdle.
 	tickTimeout = 2 * time.Minute
 	// staleAfter is how many periods beyond that a tick may be silent before the
 	// scheduler is no longer alive.
@@ -101,16 +102,19 @@ func (s *Scheduler) run(ctx context.Context, tick Tick) {
 	ctx, cancel := context.WithTimeout(ctx, tickTimeout)
 	defer cancel()
 	defer s.beat(tick.Name)
-	_, err := s.locker.TryTick(ctx, tick.Name, tick.Do)
-	if err != nil && ctx.Err() == nil {
-		s.log.WithField("action", tick.Name).WithError(err).Warn("a tick failed; the next one tries again")
+	ran, err := s.locker.TryTick(ctx, tick.Name, tick.Do)
+	switch {
+	case err == nil && ran:
+		s.metrics.Ticked(tick.Name, time.Now())
+	case err != nil && ctx.Err() == nil:
+		s.log.WithField(observe.FieldAction, tick.Name).WithError(err).Warn("a tick failed; the next one tries again")
 	}
 }
 
+// beat notes that a tick came around here, whatever came of it: that this process is
+// alive. Whether the work gets done is the metric's to say.
 func (s *Scheduler) beat(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := time.Now()
-	s.beats[name] = now
-	s.metrics.Ticked(name, now)
+	s.beats[name] = time.Now()
 }

@@ -3,12 +3,15 @@ package jobs
 import (
 	"context"
 	"errors"
+	"net/http/httptest"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"socialqueue/db"
 	"socialqueue/observe"
 )
 
@@ -49,6 +52,41 @@ func TestSchedulerTicks(t *testing.T) {
 			t.Errorf("ticks = %d and %d, want 11 each: an error must not end a loop", good.Load(), bad.Load())
 		}
 	})
+}
+
+// TestTickedIsWorkDone: the metric says when a tick's work was done; coming around is not
+// enough, which only says that the process is alive.
+func TestTickedIsWorkDone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		metrics, lock := observe.NewMetrics(), &soleLock{held: map[string]bool{"held": true}} // by another scheduler
+		ok := func(context.Context) error { return nil }
+		s := NewScheduler(lock, quiet(), metrics,
+			Tick{Name: "good", Every: time.Second, Do: ok},
+			Tick{Name: "bad", Every: time.Second, Do: func(context.Context) error { return errors.New("no") }},
+			Tick{Name: "held", Every: time.Second, Do: ok},
+		)
+		s.Start()
+		time.Sleep(10*time.Second + time.Millisecond)
+		s.Stop()
+		if !s.Alive(time.Now()) {
+			t.Error("not alive although every tick comes around")
+		}
+		shown := httptest.NewRecorder()
+		metrics.Handler().ServeHTTP(shown, httptest.NewRequest("GET", "/metrics", nil))
+		for _, want := range []string{`{tick="bad"} 0`, `{tick="held"} 0`, `{tick="good"} 9.466848`} { // synctest begins in 2000
+			if !strings.Contains(shown.Body.String(), "socialqueue_scheduler_last_tick_timestamp_seconds"+want) {
+				t.Errorf("the metrics do not say %s", want)
+			}
+		}
+	})
+}
+
+// TestTickEndsBeforeItsLock: a tick that works says nothing to Postgres, which takes its
+// lock away after db.TickIdle.
+func TestTickEndsBeforeItsLock(t *testing.T) {
+	if tickTimeout+30*time.Second > db.TickIdle {
+		t.Errorf("a tick may take %s, and its lock may be gone after %s", tickTimeout, db.TickIdle)
+	}
 }
 
 // TestStuckTickIsNotAlive: a tick that hangs is cut off and tried again; while

@@ -115,7 +115,7 @@ func NewMetrics() *Metrics {
 		requests:  histogram("http_request_duration_seconds", "Requests to the api, uploads among them.", callBuckets, "method", "route", "status"),
 		repairs:   counter("reconcile_repairs_total", "What the sweeps mended: tasks that were missing, and what Asynq left behind.", "kind"),
 		ticks: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Namespace: namespace, Name: "scheduler_last_tick_timestamp_seconds", Help: "When this scheduler last came around to a tick, whoever did its work.",
+			Namespace: namespace, Name: "scheduler_last_tick_timestamp_seconds", Help: "When this scheduler last did the work of a tick without an error; 0 if it has not yet. Another one may have done it since.",
 		}, []string{"tick"}),
 	}
 	m.registry.MustRegister(
@@ -273,7 +273,10 @@ func (m *Metrics) Refreshed(platform, outcome string) {
 // Repaired counts what a sweep mended; kind is one of the constants Repair….
 func (m *Metrics) Repaired(kind string, n int) { m.repairs.WithLabelValues(kind).Add(float64(n)) }
 
-// Ticked notes that a scheduler came around to a tick.
+// Ticks shows a tick that a scheduler has yet to do.
+func (m *Metrics) Ticks(tick string) { m.ticks.WithLabelValues(tick) }
+
+// Ticked notes that a scheduler did the work of a tick.
 func (m *Metrics) Ticked(tick string, at time.Time) {
 	m.ticks.WithLabelValues(tick).Set(float64(at.UnixMilli()) / 1000)
 }

@@ -57,7 +57,7 @@ func (s *Service) Accept(ctx context.Context, r Request) (*models.Post, error) {
 		return nil, err
 	}
 	if post.Admission == models.AdmissionAdmitted {
-		s.enqueue(ctx, post)
+		s.enqueue(ctx, *post)
 	}
 	return post, nil
 }

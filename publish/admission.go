@@ -16,7 +16,7 @@ const (
 
 // AdmitDue moves posts whose time is near into Asynq, a few per lane; the rest
 // of a lane is parked, where it holds nobody up. It is one tick of the
-// scheduler.
+// scheduler. When Redis does not answer, the other lanes wait for the next tick.
 func (s *Service) AdmitDue(ctx context.Context) error {
 	now := s.Now()
 	if err := s.DB.QueueDue(ctx, now); err != nil {
@@ -26,7 +26,8 @@ func (s *Service) AdmitDue(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.admitWaiting(ctx, pauses, now); err != nil {
+	admitted, err := s.admitWaiting(ctx, pauses, now)
+	if reached := s.enqueue(ctx, admitted...); err != nil || !reached {
 		return err
 	}
 	lanes, err := s.DB.ParkedLanes(ctx)
@@ -34,33 +35,34 @@ func (s *Service) AdmitDue(ctx context.Context) error {
 		return err
 	}
 	for _, lane := range lanes {
-		if err := s.admitParked(ctx, lane, pauses, now); err != nil {
+		admitted, err := s.admitParked(ctx, lane, pauses, now)
+		if reached := s.enqueue(ctx, admitted...); err != nil || !reached {
 			return err
 		}
 	}
 	return nil
 }
 
-func (s *Service) admitWaiting(ctx context.Context, pauses models.Pauses, now time.Time) error {
+func (s *Service) admitWaiting(ctx context.Context, pauses models.Pauses, now time.Time) ([]models.Post, error) {
 	posts, err := s.DB.Waiting(ctx, now.Add(s.Timings.Horizon), tickBatch)
 	if err != nil || len(posts) == 0 {
-		return err
+		return nil, err
 	}
 	return s.placeAll(ctx, posts, pauses, now)
 }
 
 // placeAll admits waiting posts, or parks them where their lane is full or paused.
-func (s *Service) placeAll(ctx context.Context, posts []models.Post, pauses models.Pauses, now time.Time) error {
+func (s *Service) placeAll(ctx context.Context, posts []models.Post, pauses models.Pauses, now time.Time) ([]models.Post, error) {
 	loads, err := s.DB.LaneLoads(ctx, lanesOf(posts), now)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	admit, park, held := choose(posts, loads, pauses, now)
 	if err := s.DB.Park(ctx, park, now); err != nil {
-		return err
+		return nil, err
 	}
 	if err := s.DB.Hold(ctx, held, now); err != nil {
-		return err
+		return nil, err
 	}
 	return s.admit(ctx, admit, now)
 }
@@ -110,15 +112,17 @@ func (s *Service) admitAgain(ctx context.Context, p *models.Post) {
 	if p.RunAt.After(now) {
 		return
 	}
-	if err := s.placeAgain(ctx, p, now); err != nil {
+	admitted, err := s.placeAgain(ctx, p, now)
+	s.enqueue(ctx, admitted...)
+	if err != nil {
 		observe.OfPost(s.Log, p).WithError(err).Warn("could not admit the changed post; the next tick will")
 	}
 }
 
-func (s *Service) placeAgain(ctx context.Context, p *models.Post, now time.Time) error {
+func (s *Service) placeAgain(ctx context.Context, p *models.Post, now time.Time) ([]models.Post, error) {
 	pauses, err := s.DB.Pauses(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	return s.placeAll(ctx, []models.Post{*p}, pauses, now)
 }
@@ -126,39 +130,42 @@ func (s *Service) placeAgain(ctx context.Context, p *models.Post, now time.Time)
 // admitLane fills a lane's free places. It is the fast path for when a post
 // leaves its lane; the tick does the same.
 func (s *Service) admitLane(ctx context.Context, lane string) {
+	var admitted []models.Post
 	pauses, err := s.DB.Pauses(ctx)
 	if err == nil {
-		err = s.admitParked(ctx, lane, pauses, s.Now())
+		admitted, err = s.admitParked(ctx, lane, pauses, s.Now())
 	}
+	s.enqueue(ctx, admitted...)
 	if err != nil {
 		observe.In(ctx, s.Log).WithError(err).WithField("lane", lane).Warn("could not admit the next post of the lane; the next tick will")
 	}
 }
 
-func (s *Service) admitParked(ctx context.Context, lane string, pauses models.Pauses, now time.Time) error {
+func (s *Service) admitParked(ctx context.Context, lane string, pauses models.Pauses, now time.Time) ([]models.Post, error) {
 	if pauses.Of(lane) != nil {
-		return nil
+		return nil, nil
 	}
 	posts, err := s.DB.Parked(ctx, lane, lanePlaces)
 	if err != nil || len(posts) == 0 {
-		return err
+		return nil, err
 	}
 	loads, err := s.DB.LaneLoads(ctx, []string{lane}, now)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	admit, _, _ := choose(posts, loads, pauses, now)
 	return s.admit(ctx, admit, now)
 }
 
-func (s *Service) admit(ctx context.Context, posts []models.Post, now time.Time) error {
+// admit moves posts into Asynq's care. It returns those that it moved; the caller
+// enqueues them, also beside an error.
+func (s *Service) admit(ctx context.Context, posts []models.Post, now time.Time) ([]models.Post, error) {
 	admitted, err := s.DB.Admit(ctx, posts, now)
 	for i := range admitted {
 		p := &admitted[i]
 		observe.OfPost(s.Log, p).WithField(observe.FieldAction, "admit").Info("the post goes to the workers")
-		s.enqueue(ctx, p)
 	}
-	return err
+	return admitted, err
 }
 
 func lanesOf(posts []models.Post) []string {

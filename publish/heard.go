@@ -52,7 +52,7 @@ func (s *Service) LookNow(ctx context.Context, publishID, told string) (*models.
 	if err != nil {
 		return p, HeardLate, err
 	}
-	s.enqueue(ctx, p)
+	s.enqueue(ctx, *p)
 	return p, HeardAndLooks, nil
 }
 

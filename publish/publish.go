@@ -158,20 +158,41 @@ const (
 )
 
 // enqueue is the fast path of every task. A failure is noted, so that the next
-// sweep makes up for it at once; it is never the caller's problem.
-func (s *Service) enqueue(ctx context.Context, p *models.Post) {
-	ctx = context.WithoutCancel(ctx)
-	within, cancel := context.WithTimeout(ctx, enqueueTimeout)
-	defer cancel()
-	err := s.Queue.Enqueue(within, TaskOf(p))
-	if err == nil {
-		return
+// sweep makes up for it at once; it is never the caller's problem. reached says
+// whether all are in.
+//
+// After the first failure, and once the caller is to stop, the rest are only noted:
+// of a Redis that hangs every post would wait for the whole time-out.
+func (s *Service) enqueue(ctx context.Context, posts ...models.Post) (reached bool) {
+	for i := range posts {
+		var err error
+		if i > 0 {
+			err = ctx.Err()
+		}
+		if err == nil {
+			err = s.enqueueOne(ctx, &posts[i])
+		}
+		if err != nil {
+			s.noteMissing(ctx, posts[i:], err)
+			return false
+		}
 	}
-	log := observe.OfPost(s.Log, p)
-	log.WithError(err).Warn("the task did not reach Redis; the sweep will enqueue it")
-	noting, cancel := context.WithTimeout(ctx, writeTimeout) // Redis may have used up its time
+	return true
+}
+
+func (s *Service) enqueueOne(ctx context.Context, p *models.Post) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), enqueueTimeout)
 	defer cancel()
-	if err := s.DB.NotInAsynq(noting, p.ID, p.Fence); err != nil {
-		log.WithError(err).Warn("could not note the missing task; the sweep will find it by its age")
+	return s.Queue.Enqueue(ctx, TaskOf(p))
+}
+
+// noteMissing notes that the tasks of posts are not in Asynq.
+func (s *Service) noteMissing(ctx context.Context, posts []models.Post, err error) {
+	log := observe.OfPost(s.Log, &posts[0]).WithField("posts", len(posts))
+	log.WithError(err).Warn("tasks did not reach Redis; the sweep will enqueue them")
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout) // Redis may have used up its time
+	defer cancel()
+	if err := s.DB.NotInAsynq(ctx, posts); err != nil {
+		log.WithError(err).Warn("could not note the missing tasks; the sweep will find them by their age")
 	}
 }

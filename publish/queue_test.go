@@ -2,6 +2,7 @@ package publish_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -11,12 +12,17 @@ import (
 	"testing"
 	"time"
 
+	"socialqueue/config"
 	"socialqueue/db"
 	"socialqueue/db/dbtest"
+	"socialqueue/jobs"
+	"socialqueue/jobs/redistest"
 	"socialqueue/models"
+	"socialqueue/oauth"
 	"socialqueue/publish"
 	"socialqueue/sandbox"
 	"socialqueue/sandbox/sample"
+	"socialqueue/secrets"
 )
 
 // TestSameTaskTwice delivers every task twice, at once and again later, as
@@ -529,4 +535,111 @@ func TestTimelineTellsEveryCall(t *testing.T) {
 			t.Errorf("%s: %d calls in the timeline, %d were made", f.name, told, w.wire.calls)
 		}
 	}
+}
+
+// TestAdmitWhileRedisHangs: a tick tries a Redis that never answers once, not once a
+// post; the sweep makes up for all of them when it is back.
+func TestAdmitWhileRedisHangs(t *testing.T) {
+	w := sqliteWorld(t)
+	due := w.clock.Now().Add(time.Hour)
+	var posts []*models.Post
+	for _, account := range w.moreTikTok(100) {
+		posts = append(posts, w.accept(tiktokVideo, func(r *publish.Request) { r.AccountID, r.PublishAt = account, &due }))
+	}
+	w.clock.advance(time.Hour)
+	w.Queue = w.silentRedis()
+	began := time.Now()
+	w.must(w.AdmitDue(w.ctx))
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("the tick took %s", took)
+	}
+	w.Queue = w.queue
+	w.must(w.Sweep(w.ctx))
+	if w.queue.len() != len(posts) {
+		t.Errorf("%d tasks after the sweep, want %d", w.queue.len(), len(posts))
+	}
+	for _, p := range posts {
+		w.wantStatus(w.settle(p), models.Published)
+	}
+	w.wantLive(len(posts))
+}
+
+// TestLanesWhileRedisHangs: nor does it try once a lane; the lanes wait for a tick that
+// Redis answers.
+func TestLanesWhileRedisHangs(t *testing.T) {
+	w := sqliteWorld(t)
+	for _, account := range w.moreTikTok(10) {
+		for range 4 { // one more than a lane has places
+			w.accept(tiktokVideo, func(r *publish.Request) { r.AccountID = account })
+		}
+	}
+	_, err := w.db.Pool().ExecContext(w.ctx, "UPDATE posts SET admission = '', status = 'canceled', run_at = NULL WHERE admission = 'admitted'")
+	w.must(err)
+	clear(w.queue.tasks)
+	w.Queue = w.silentRedis()
+	began := time.Now()
+	w.must(w.AdmitDue(w.ctx))
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("the tick took %s", took)
+	}
+	w.Queue = w.queue
+	w.tick()
+	if w.queue.len() != 10 {
+		t.Errorf("%d tasks once Redis is back, want one of each lane", w.queue.len())
+	}
+}
+
+// TestAdmitHeedsTheEnd: a tick that is told to stop goes through no batch.
+func TestAdmitHeedsTheEnd(t *testing.T) {
+	w := sqliteWorld(t)
+	due := w.clock.Now().Add(time.Hour)
+	for _, account := range w.moreTikTok(5) {
+		w.accept(tiktokVideo, func(r *publish.Request) { r.AccountID, r.PublishAt = account, &due })
+	}
+	w.clock.advance(time.Hour)
+	ctx, stop := context.WithCancel(w.ctx)
+	w.Queue = &stopping{w.queue, stop}
+	w.must(w.AdmitDue(ctx))
+	if w.queue.len() != 1 {
+		t.Errorf("%d tasks were enqueued after the tick was told to stop at the first", w.queue.len())
+	}
+	w.Queue = w.queue
+	w.must(w.Sweep(w.ctx))
+	if w.queue.len() != 5 {
+		t.Errorf("%d tasks after the sweep, want 5", w.queue.len())
+	}
+}
+
+// stopping is a queue at whose first task the process is told to stop.
+type stopping struct {
+	*queue
+	stop context.CancelFunc
+}
+
+func (q *stopping) Enqueue(ctx context.Context, t publish.Task) error {
+	q.stop()
+	return q.queue.Enqueue(ctx, t)
+}
+
+// moreTikTok connects TikTok accounts.
+func (w *world) moreTikTok(n int) []int64 {
+	w.t.Helper()
+	accounts := make([]int64, n)
+	for i := range accounts {
+		a := w.sim.AddTikTokAccount(sandbox.TikTokAccount{PostsCap: -1, ExpiresAt: w.clock.Now().Add(30 * 24 * time.Hour)})
+		var err error
+		accounts[i], err = w.tokens.Import(w.ctx, oauth.Import{
+			AppID: w.app.ID, UserID: w.user.ID, Platform: models.TikTok, ProviderAccountID: a.OpenID, Username: a.Username, Access: secrets.Secret(a.AccessToken),
+		})
+		w.must(err)
+	}
+	return accounts
+}
+
+// silentRedis is Asynq on a Redis that hangs.
+func (w *world) silentRedis() *jobs.Queue {
+	w.t.Helper()
+	client := jobs.NewRedis(config.Redis{Mode: config.RedisSingle, Addrs: []string{redistest.Silent(w.t)}})
+	w.t.Cleanup(func() { _ = client.Close() })
+	return jobs.NewQueue(client)
 }

@@ -218,7 +218,7 @@ func (r *run) conclude(ctx context.Context, o outcome, err error) error {
 		r.wakeIfConnected(ctx)
 	}
 	if r.post.Admission == models.AdmissionAdmitted {
-		r.enqueue(ctx, r.post)
+		r.enqueue(ctx, *r.post)
 	}
 	if !r.post.Status.InLane() || r.post.Admission != models.AdmissionAdmitted {
 		r.admitLane(context.WithoutCancel(ctx), r.post.Lane)

@@ -3,6 +3,7 @@
 package alerts
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -72,13 +74,26 @@ var troubles = []trouble{
 		w.stopScheduler()
 		return w.startScheduler
 	}},
-	{name: "Postgres is away", alerts: []string{"NumbersMissing"}, start: func(w *world) func() {
+	{
+		name: "a scheduler of another host hangs with the lock of a tick while a post waits", alerts: []string{"NoScheduler", "PostsOverdue"},
+		start: func(w *world) func() {
+			letGo := w.holdTick("admit")
+			id := w.postLater(time.Hour)
+			_, err := w.db.Pool().ExecContext(w.t.Context(), "UPDATE posts SET run_at = now() - interval '1 minute' WHERE id = $1", id)
+			w.must(err)
+			return func() {
+				letGo()
+				w.untilStatus(id, "published")
+			}
+		},
+	},
+	{name: "Postgres is away", alerts: []string{"NumbersMissing", "NoScheduler"}, start: func(w *world) func() {
 		w.toPostgres.Cut()
 		return w.toPostgres.Mend
 	}},
 	{
 		// A worker that is not heard of for ten seconds counts as gone.
-		name: "Redis is away", alerts: []string{"NumbersMissing"}, beside: []string{"NoWorker"},
+		name: "Redis is away", alerts: []string{"NumbersMissing", "NoScheduler"}, beside: []string{"NoWorker"},
 		start: func(w *world) func() {
 			w.toRedis.Cut()
 			return w.toRedis.Mend
@@ -278,6 +293,41 @@ func (w *world) forgeWebhook() {
 	if resp.StatusCode/100 != 4 {
 		w.t.Fatalf("a forged webhook is answered %s", resp.Status)
 	}
+}
+
+// holdTick keeps every scheduler from a tick, as another one does that works on it.
+func (w *world) holdTick(name string) (letGo func()) {
+	w.t.Helper()
+	end, held := make(chan struct{}), make(chan struct{})
+	ended := make(chan error, 1)
+	go func() {
+		for ran := false; !ran; { // the scheduler of this world may just work on it
+			var err error
+			ran, err = w.db.TryTick(context.WithoutCancel(w.t.Context()), name, func(context.Context) error {
+				close(held)
+				<-end
+				return nil
+			})
+			if err != nil {
+				ended <- err
+				return
+			}
+		}
+		ended <- nil
+	}()
+	select {
+	case <-held:
+	case err := <-ended:
+		w.t.Fatalf("hold tick %s: %v", name, err)
+	}
+	letGo = sync.OnceFunc(func() {
+		close(end)
+		if err := <-ended; err != nil {
+			w.t.Errorf("hold tick %s: %v", name, err)
+		}
+	})
+	w.t.Cleanup(letGo)
+	return letGo
 }
 
 // redeliverAll has everything delivered now that waits.
