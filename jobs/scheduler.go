@@ -107,7 +107,7 @@ func (s *Scheduler) run(ctx context.Context, tick Tick) {
 	case err == nil && ran:
 		s.metrics.Ticked(tick.Name, time.Now())
 	case err != nil && ctx.Err() == nil:
-		s.log.WithField("action", tick.Name).WithError(err).Warn("a tick failed; the next one tries again")
+		s.log.WithField(observe.FieldAction, tick.Name).WithError(err).Warn("a tick failed; the next one tries again")
 	}
 }
 
