@@ -179,8 +179,9 @@ var troubles = []trouble{
 		},
 	},
 	{name: "Redis lost a task that a worker had", alerts: []string{"TasksOrphaned"}, start: func(w *world) func() {
+		letGo := w.holdTick("repair") // which would mend it, perhaps before anybody saw it
 		w.must(w.redis.LPush(w.t.Context(), "asynq:{"+jobs.QueuePublish+"}:active", "lost").Err())
-		return func() {} // the scheduler's repair mends it
+		return letGo
 	}},
 	{
 		name: "a job is canceled that waits for an answer", alerts: []string{"HandlersStuck", "TokensEnding"}, beside: []string{"RefreshesPutOff", "PlatformTrouble"},
