@@ -95,14 +95,16 @@ func tabulateEvents(out io.Writer, events []models.WebhookEvent) error {
 	return table.Flush()
 }
 
-// printable leaves out what a terminal or a table would take for an order.
+// printable puts a text into one line, and leaves out what a terminal would take for an
+// order.
 func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
+	signs := strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) && !unicode.IsSpace(r) {
 			return -1
 		}
 		return r
 	}, s)
+	return strings.Join(strings.Fields(signs), " ")
 }
 
 // printedEvent is an event for scripts.
