@@ -188,6 +188,9 @@ var troubles = []trouble{
 		start: func(w *world) func() {
 			w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokRefreshToken, Mode: sandbox.ModeHang})
 			w.tiktokAccount(2 * time.Second)
+			until(w.t, 30*time.Second, "the job waits for TikTok's answer", func() (bool, string) {
+				return len(w.sim.PendingFaults()) == 0, "it does not"
+			})
 			w.cancelJob(jobs.QueueTokens)
 			return w.refreshAgain
 		},
