@@ -61,18 +61,14 @@ func (q *Queue) Gauges(ctx context.Context) ([]observe.Gauge, error) {
 // orphaned looks for them now. What the scheduler's repair found is mended already, and
 // only the scheduler that ran it would know.
 func (q *Queue) orphaned(ctx context.Context) ([]observe.Gauge, error) {
-	orphans, err := q.Orphans(ctx, true, false)
-	if err != nil {
-		return nil, err
-	}
-	found := map[string]int{}
-	for _, o := range orphans {
-		found[o.Queue]++
-	}
 	gauges := make([]observe.Gauge, len(Queues))
 	for i, name := range Queues {
+		orphans, err := q.orphansOf(ctx, name, "active", true, orphanLook, false)
+		if err != nil {
+			return nil, fmt.Errorf("look for orphans in queue %s: %w", name, err)
+		}
 		gauges[i] = observe.Gauge{
-			Name: "tasks_orphaned", Help: "Active tasks that no worker runs and nobody takes back, until the next repair.", Labels: []string{"queue", name}, Value: float64(found[name]),
+			Name: "tasks_orphaned", Help: "Active tasks that no worker runs and nobody takes back, until the next repair.", Labels: []string{"queue", name}, Value: float64(len(orphans)),
 		}
 	}
 	return gauges, nil

@@ -13,6 +13,13 @@ func TestOrphansShow(t *testing.T) {
 	if err := client.LPush(t.Context(), queueKey(QueueUpload, "active"), "lost").Err(); err != nil {
 		t.Fatal(err)
 	}
+	// What a worker handed back is run, though it does not say since when it waits.
+	if err := client.HSet(t.Context(), queueKey(QueuePublish, "t:handed-back"), "state", "pending").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := client.LPush(t.Context(), queueKey(QueuePublish, "pending"), "handed-back").Err(); err != nil {
+		t.Fatal(err)
+	}
 	orphaned := func() float64 { return gaugeOf(t, q.Gauges, "tasks_orphaned", QueueUpload) }
 	if n := orphaned(); n != 1 {
 		t.Errorf("%v are orphaned, want 1", n)
