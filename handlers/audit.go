@@ -34,7 +34,7 @@ func (a *api) logDeed(c echo.Context, took time.Duration) {
 		return
 	}
 	entry := a.logOf(c).WithFields(logrus.Fields{
-		observe.FieldAction: "operator", observe.FieldDuration: took, "user": did.user, "remote": c.RealIP(),
+		observe.FieldAction: observe.ActionOperator, observe.FieldDuration: took, "user": did.user, "remote": c.RealIP(),
 		"method": c.Request().Method, "path": c.Request().URL.Path, "status": c.Response().Status,
 	})
 	if n := len(did.ids); n > 0 {

@@ -79,6 +79,9 @@ func New(deps Deps) *Service {
 // enqueueTimeout bounds the fast path; the sweep is the sure one.
 const enqueueTimeout = 2 * time.Second
 
+// noteTimeout bounds noting what it missed.
+const noteTimeout = 5 * time.Second
+
 // keep stores events and sees to their tasks. When it returns nil they are durable.
 func (s *Service) keep(ctx context.Context, events []models.WebhookEvent) error {
 	if len(events) == 0 {
@@ -138,7 +141,9 @@ func (s *Service) enqueue(ctx context.Context, events []models.WebhookEvent) {
 		return
 	}
 	observe.In(ctx, s.Log).WithError(err).WithField("events", len(missing)).Warn("tasks of webhook events did not reach Redis; the sweep will enqueue them")
-	if err := s.DB.SeenEvents(context.WithoutCancel(ctx), missing, nil); err != nil {
+	noting, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteTimeout) // Redis may have used up its time
+	defer cancel()
+	if err := s.DB.SeenEvents(noting, missing, nil); err != nil {
 		observe.In(ctx, s.Log).WithError(err).Warn("could not note missing tasks; the sweep will find them by their age")
 	}
 }

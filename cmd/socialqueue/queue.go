@@ -150,7 +150,7 @@ func changeQueue(cmd *cobra.Command, name, by, done string, change func(*jobs.Qu
 			if err := change(jobs.NewQueue(client), name); err != nil {
 				return err
 			}
-			logOf(cfg, cmd.ErrOrStderr()).WithFields(map[string]any{observe.FieldAction: "operator", "queue": name}).Warn(done + " by " + by)
+			logOf(cfg, cmd.ErrOrStderr()).WithFields(map[string]any{observe.FieldAction: observe.ActionOperator, "queue": name}).Warn(done + " by " + by)
 			fmt.Fprintf(cmd.OutOrStdout(), "%s is %s\n", name, done)
 			return nil
 		})
