@@ -14,7 +14,7 @@ func (c *core) ask() {
 
 // backlog tells how much there is to do.
 func (c *core) backlog(ctx context.Context) ([]observe.Gauge, error) {
-	b, err := c.db.Backlog(ctx, c.opts.Now().UTC())
+	b, err := c.db.Operators.Backlog(ctx, c.opts.Now().UTC())
 	if err != nil {
 		return nil, err
 	}

@@ -16,7 +16,7 @@ func CreateApp(ctx context.Context, d *db.DB, name string) (appID int64, key sec
 	now := models.Time(time.Now())
 	key, row := newKey(now)
 	tenant := &models.App{Name: name, CreatedAt: now}
-	if err := d.CreateApp(ctx, tenant, row); err != nil {
+	if err := d.Tenants.CreateApp(ctx, tenant, row); err != nil {
 		return 0, "", err
 	}
 	return tenant.ID, key, nil
@@ -26,7 +26,7 @@ func CreateApp(ctx context.Context, d *db.DB, name string) (appID int64, key sec
 func CreateKey(ctx context.Context, d *db.DB, appID int64) (secrets.Secret, error) {
 	key, row := newKey(models.Time(time.Now()))
 	row.AppID = appID
-	return key, d.CreateKey(ctx, row)
+	return key, d.Tenants.CreateKey(ctx, row)
 }
 
 func newKey(now time.Time) (secrets.Secret, *models.APIKey) {

@@ -40,7 +40,7 @@ func (c *Console) accounts(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	accounts, err := c.DB.AllAccounts(r.Context(), f)
+	accounts, err := c.DB.Operators.AllAccounts(r.Context(), f)
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +105,7 @@ func (c *Console) account(r *http.Request) (any, error) {
 	if err != nil || (p != models.TikTok && p != models.Instagram) {
 		return nil, fmt.Errorf("account: %w", db.ErrNotFound)
 	}
-	a, err := c.DB.AccountByID(ctx, p, id)
+	a, err := c.DB.Operators.AccountByID(ctx, p, id)
 	if err != nil {
 		return nil, err
 	}
@@ -116,15 +116,15 @@ func (c *Console) account(r *http.Request) (any, error) {
 // withPosts adds how the account's posts stand.
 func (c *Console) withPosts(ctx context.Context, shown accountShown) (any, error) {
 	var err error
-	if shown.State, err = c.DB.LaneState(ctx, shown.Lane, c.Now().UTC()); err != nil {
+	if shown.State, err = c.DB.Operators.LaneState(ctx, shown.Lane, c.Now().UTC()); err != nil {
 		return nil, err
 	}
-	pauses, err := c.DB.Pauses(ctx)
+	pauses, err := c.DB.Admission.Pauses(ctx)
 	if err != nil {
 		return nil, err
 	}
 	shown.Pause = pauses.Of(shown.Lane)
-	posts, err := c.DB.AllPosts(ctx, db.PostFilter{Platform: shown.Platform, AccountID: shown.ID, Limit: newest})
+	posts, err := c.DB.Operators.AllPosts(ctx, db.PostFilter{Platform: shown.Platform, AccountID: shown.ID, Limit: newest})
 	if err != nil {
 		return nil, err
 	}

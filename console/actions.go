@@ -66,7 +66,7 @@ func (c *Console) postBy(ctx context.Context, text string) (*models.Post, error)
 	if err != nil {
 		return nil, fmt.Errorf("post: %w", db.ErrNotFound)
 	}
-	return c.DB.PostByID(ctx, id.String())
+	return c.DB.Posts.ByID(ctx, id.String())
 }
 
 func (c *Console) retry(ctx context.Context, r *http.Request) (done, error) {

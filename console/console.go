@@ -126,7 +126,7 @@ func (c *Console) show(w http.ResponseWriter, r *http.Request, page string, load
 		c.trouble(w, r, err)
 		return
 	}
-	pauses, err := c.DB.Pauses(r.Context())
+	pauses, err := c.DB.Admission.Pauses(r.Context())
 	if err != nil {
 		c.trouble(w, r, err)
 		return

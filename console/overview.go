@@ -43,10 +43,10 @@ func (c *Console) overview(r *http.Request) (any, error) {
 	ctx, now := r.Context(), c.Now().UTC()
 	shown := overviewShown{Platforms: platforms}
 	var err error
-	if shown.Backlog, err = c.DB.Backlog(ctx, now); err != nil {
+	if shown.Backlog, err = c.DB.Operators.Backlog(ctx, now); err != nil {
 		return nil, err
 	}
-	counts, more, err := c.DB.Ends(ctx, now.Add(-24*time.Hour), endsLook)
+	counts, more, err := c.DB.Operators.Ends(ctx, now.Add(-24*time.Hour), endsLook)
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +68,7 @@ func (c *Console) overview(r *http.Request) (any, error) {
 }
 
 func (c *Console) newestOf(r *http.Request, s models.Status) ([]postRow, error) {
-	posts, err := c.DB.AllPosts(r.Context(), db.PostFilter{Status: s, Limit: newest})
+	posts, err := c.DB.Operators.AllPosts(r.Context(), db.PostFilter{Status: s, Limit: newest})
 	if err != nil {
 		return nil, err
 	}

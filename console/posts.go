@@ -55,7 +55,7 @@ func (c *Console) posts(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	posts, err := c.DB.AllPosts(r.Context(), f)
+	posts, err := c.DB.Operators.AllPosts(r.Context(), f)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +78,7 @@ func (c *Console) found(ctx context.Context, id string) (any, error) {
 	if parsed, err := uuid.Parse(id); err == nil {
 		id = parsed.String()
 	}
-	posts, err := c.DB.FindPosts(ctx, id, pageSize)
+	posts, err := c.DB.Operators.FindPosts(ctx, id, pageSize)
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +126,7 @@ func (c *Console) rows(ctx context.Context, posts []models.Post) ([]postRow, err
 	for i := range posts {
 		ids[i] = posts[i].AppID
 	}
-	apps, err := c.DB.Apps(ctx, ids)
+	apps, err := c.DB.Tenants.Apps(ctx, ids)
 	if err != nil {
 		return nil, err
 	}
@@ -188,21 +188,21 @@ func (c *Console) post(r *http.Request) (any, error) {
 		return nil, err
 	}
 	shown := postShown{postRow: rows[0]}
-	if shown.Events, err = c.DB.Events(ctx, p.ID); err != nil {
+	if shown.Events, err = c.DB.Posts.Events(ctx, p.ID); err != nil {
 		return nil, err
 	}
-	if shown.Ledger, err = c.DB.Ledger(ctx, p.ID); err != nil {
+	if shown.Ledger, err = c.DB.Runs.Ledger(ctx, p.ID); err != nil {
 		return nil, err
 	}
 	shown.MayBeLive = shown.Ledger.MayBeLive()
-	pauses, err := c.DB.Pauses(ctx)
+	pauses, err := c.DB.Admission.Pauses(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if p.Status.Unsent() {
 		shown.Pause = pauses.Of(p.Lane)
 	}
-	account, err := c.DB.AccountByID(ctx, p.Platform, p.AccountID())
+	account, err := c.DB.Operators.AccountByID(ctx, p.Platform, p.AccountID())
 	if err != nil {
 		return nil, err
 	}
@@ -214,7 +214,7 @@ func (c *Console) addFile(ctx context.Context, shown *postShown) error {
 	if shown.MediaID == nil {
 		return nil
 	}
-	file, err := c.DB.MediaByID(ctx, *shown.MediaID)
+	file, err := c.DB.Media.ByID(ctx, *shown.MediaID)
 	if errors.Is(err, db.ErrNotFound) || errors.Is(err, media.ErrNotFound) {
 		shown.FileGone = true
 		return nil

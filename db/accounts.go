@@ -2,33 +2,36 @@ package db
 
 import (
 	"context"
-	"errors"
+	"encoding/json"
 	"fmt"
+	"time"
 
 	"gorm.io/gorm"
-	"gorm.io/gorm/clause"
 
 	"socialqueue/models"
 )
 
+// Accounts stores the accounts that posts go to.
+type Accounts struct{ conn }
+
 // OAuthAccount finds a connected account by its row.
-func (d *DB) OAuthAccount(ctx context.Context, id int64) (*models.OAuthAccount, error) {
+func (s *Accounts) OAuthAccount(ctx context.Context, id int64) (*models.OAuthAccount, error) {
 	var account models.OAuthAccount
-	err := d.orm.WithContext(ctx).Take(&account, id).Error
+	err := s.orm.WithContext(ctx).Take(&account, id).Error
 	return &account, first(err, fmt.Sprintf("OAuth account %d", id))
 }
 
 // InstagramAccount finds an Instagram account by its row.
-func (d *DB) InstagramAccount(ctx context.Context, id int64) (*models.InstagramAccount, error) {
+func (s *Accounts) InstagramAccount(ctx context.Context, id int64) (*models.InstagramAccount, error) {
 	var account models.InstagramAccount
-	err := d.orm.WithContext(ctx).Take(&account, id).Error
+	err := s.orm.WithContext(ctx).Take(&account, id).Error
 	return &account, first(err, fmt.Sprintf("Instagram account %d", id))
 }
 
 // NoteQuota keeps what Instagram told of an account's publishing limit, unless something
 // newer is known. The post that it was asked for goes on either way.
-func (d *DB) NoteQuota(ctx context.Context, accountID int64, q models.Quota) error {
-	err := d.orm.WithContext(ctx).Model(&models.InstagramAccount{}).
+func (s *Accounts) NoteQuota(ctx context.Context, accountID int64, q models.Quota) error {
+	err := s.orm.WithContext(ctx).Model(&models.InstagramAccount{}).
 		Where("id = ? AND (quota_asked_at IS NULL OR quota_asked_at <= ?)", accountID, q.AskedAt).
 		UpdateColumns(map[string]any{
 			"quota_used": q.Used, "quota_total": q.Total, "quota_window_seconds": q.WindowSeconds, "quota_asked_at": q.AskedAt,
@@ -38,9 +41,9 @@ func (d *DB) NoteQuota(ctx context.Context, accountID int64, q models.Quota) err
 
 // InstagramAccountsOf lists the accounts that a Facebook login reaches and that
 // nobody disconnected.
-func (d *DB) InstagramAccountsOf(ctx context.Context, loginID int64) ([]models.InstagramAccount, error) {
+func (s *Accounts) InstagramAccountsOf(ctx context.Context, loginID int64) ([]models.InstagramAccount, error) {
 	var accounts []models.InstagramAccount
-	err := d.orm.WithContext(ctx).
+	err := s.orm.WithContext(ctx).
 		Where("oauth_account_id = ? AND status <> ?", loginID, models.AccountDisconnected).Order("id").Find(&accounts).Error
 	if err != nil {
 		return nil, fmt.Errorf("list the Instagram accounts of login %d: %w", loginID, err)
@@ -50,9 +53,9 @@ func (d *DB) InstagramAccountsOf(ctx context.Context, loginID int64) ([]models.I
 
 // OAuthAccountsOf lists what a person connected who is known by the platform's
 // id, whichever apps they did it for.
-func (d *DB) OAuthAccountsOf(ctx context.Context, p models.Platform, providerAccountID string) ([]models.OAuthAccount, error) {
+func (s *Accounts) OAuthAccountsOf(ctx context.Context, p models.Platform, providerAccountID string) ([]models.OAuthAccount, error) {
 	var accounts []models.OAuthAccount
-	err := d.orm.WithContext(ctx).
+	err := s.orm.WithContext(ctx).
 		Where("provider = ? AND provider_account_id = ?", p, providerAccountID).Order("id").Find(&accounts).Error
 	if err != nil {
 		return nil, fmt.Errorf("list %s accounts: %w", p, err)
@@ -108,14 +111,14 @@ func (a *Account) ID() int64 {
 	return a.OAuth.ID
 }
 
-// Accounts lists an app's accounts: those of Instagram, then those of TikTok,
+// List lists an app's accounts: those of Instagram, then those of TikTok,
 // each by id.
-func (d *DB) Accounts(ctx context.Context, f AccountFilter) ([]Account, error) {
+func (s *Accounts) List(ctx context.Context, f AccountFilter) ([]Account, error) {
 	f.ofApp = true
-	return d.accounts(ctx, f)
+	return s.accounts(ctx, f)
 }
 
-func (d *DB) accounts(ctx context.Context, f AccountFilter) ([]Account, error) {
+func (d conn) accounts(ctx context.Context, f AccountFilter) ([]Account, error) {
 	var accounts []Account
 	for _, p := range []models.Platform{models.Instagram, models.TikTok} {
 		if (f.Platform != "" && f.Platform != p) || f.AfterPlatform > p || len(accounts) >= f.Limit {
@@ -135,12 +138,12 @@ func (d *DB) accounts(ctx context.Context, f AccountFilter) ([]Account, error) {
 	return accounts, nil
 }
 
-// Account finds an account of an app.
-func (d *DB) Account(ctx context.Context, appID int64, p models.Platform, id int64) (*Account, error) {
-	return d.account(ctx, p, AccountFilter{AppID: appID, ofApp: true, ID: id, Limit: 1})
+// Get finds an account of an app.
+func (s *Accounts) Get(ctx context.Context, appID int64, p models.Platform, id int64) (*Account, error) {
+	return s.account(ctx, p, AccountFilter{AppID: appID, ofApp: true, ID: id, Limit: 1})
 }
 
-func (d *DB) account(ctx context.Context, p models.Platform, f AccountFilter) (*Account, error) {
+func (d conn) account(ctx context.Context, p models.Platform, f AccountFilter) (*Account, error) {
 	accounts, err := d.accountsOn(ctx, p, f)
 	if err != nil {
 		return nil, err
@@ -151,7 +154,7 @@ func (d *DB) account(ctx context.Context, p models.Platform, f AccountFilter) (*
 	return &accounts[0], nil
 }
 
-func (d *DB) accountsOn(ctx context.Context, p models.Platform, f AccountFilter) ([]Account, error) {
+func (d conn) accountsOn(ctx context.Context, p models.Platform, f AccountFilter) ([]Account, error) {
 	if p == models.Instagram {
 		return d.instagramAccounts(ctx, f)
 	}
@@ -168,7 +171,7 @@ func (d *DB) accountsOn(ctx context.Context, p models.Platform, f AccountFilter)
 	return accounts, nil
 }
 
-func (d *DB) instagramAccounts(ctx context.Context, f AccountFilter) ([]Account, error) {
+func (d conn) instagramAccounts(ctx context.Context, f AccountFilter) ([]Account, error) {
 	var rows []models.InstagramAccount
 	q := d.orm.WithContext(ctx).Joins("JOIN users ON users.id = instagram_accounts.user_id")
 	if err := f.narrow(q, "instagram_accounts").Order("instagram_accounts.id").Limit(f.Limit).Find(&rows).Error; err != nil {
@@ -185,7 +188,7 @@ func (d *DB) instagramAccounts(ctx context.Context, f AccountFilter) ([]Account,
 	return accounts, nil
 }
 
-func (d *DB) logins(ctx context.Context, of []models.InstagramAccount) (map[int64]models.OAuthAccount, error) {
+func (d conn) logins(ctx context.Context, of []models.InstagramAccount) (map[int64]models.OAuthAccount, error) {
 	ids := make([]int64, len(of))
 	for i, ig := range of {
 		ids[i] = ig.OAuthAccountID
@@ -203,9 +206,9 @@ func (d *DB) logins(ctx context.Context, of []models.InstagramAccount) (map[int6
 
 // FacebookPages lists the Pages that a user's Facebook logins showed. One whose
 // account is not active has its status as the reason.
-func (d *DB) FacebookPages(ctx context.Context, appID, userID int64, limit int) ([]models.FacebookPage, error) {
+func (s *Accounts) FacebookPages(ctx context.Context, appID, userID int64, limit int) ([]models.FacebookPage, error) {
 	var pages []models.FacebookPage
-	err := d.orm.WithContext(ctx).
+	err := s.orm.WithContext(ctx).
 		Select(`facebook_pages.oauth_account_id, facebook_pages.page_id, facebook_pages.name, facebook_pages.instagram_account_id,
 			CASE WHEN instagram_accounts.status <> ? THEN instagram_accounts.status ELSE facebook_pages.reason END AS reason`, models.AccountActive).
 		Joins("JOIN oauth_accounts ON oauth_accounts.id = facebook_pages.oauth_account_id").
@@ -219,25 +222,40 @@ func (d *DB) FacebookPages(ctx context.Context, appID, userID int64, limit int) 
 	return pages, nil
 }
 
-// AllowReturn registers a host that an app's users may be sent back to.
-// Registering it again is no error.
-func (d *DB) AllowReturn(ctx context.Context, h models.ReturnHost) error {
-	err := d.translate(d.orm.WithContext(ctx).Clauses(clause.OnConflict{DoNothing: true}).Create(&h).Error)
-	if errors.Is(err, gorm.ErrForeignKeyViolated) {
-		return fmt.Errorf("app %d: %w", h.AppID, ErrNotFound)
-	}
+// InstagramAccountsPosting lists the accounts that a Facebook login reaches and
+// that have posts to send until then.
+func (s *Accounts) InstagramAccountsPosting(ctx context.Context, loginID int64, until time.Time) ([]models.InstagramAccount, error) {
+	var accounts []models.InstagramAccount
+	err := s.orm.WithContext(ctx).
+		Where("oauth_account_id = ? AND status = ?", loginID, models.AccountActive).
+		Where(`EXISTS (SELECT 1 FROM posts WHERE posts.instagram_account_id = instagram_accounts.id
+			AND posts.lane = 'instagram:' || instagram_accounts.id AND posts.status IN ('scheduled', 'queued') AND posts.run_at <= ?)`, until).
+		Order("id").Find(&accounts).Error
 	if err != nil {
-		return fmt.Errorf("store return host: %w", err)
+		return nil, fmt.Errorf("list the accounts of login %d that post: %w", loginID, err)
 	}
-	return nil
+	return accounts, nil
 }
 
-// MayReturn reports whether an app registered a host.
-func (d *DB) MayReturn(ctx context.Context, appID int64, host string) (bool, error) {
-	var n int64
-	err := d.orm.WithContext(ctx).Model(&models.ReturnHost{}).Where("app_id = ? AND host = ?", appID, host).Count(&n).Error
-	if err != nil {
-		return false, fmt.Errorf("look up return host: %w", err)
+// InstagramAccountOf finds the account that is connected under the platform's id.
+func (s *Accounts) InstagramAccountOf(ctx context.Context, igID string) (*models.InstagramAccount, error) {
+	var account models.InstagramAccount
+	err := s.orm.WithContext(ctx).Where("ig_business_id = ? AND status <> ?", igID, models.AccountDisconnected).Take(&account).Error
+	return &account, first(err, "Instagram account "+igID)
+}
+
+// NoteIGMedia stores that an account has a post, with its metrics if there are some.
+func (s *Accounts) NoteIGMedia(ctx context.Context, accountID int64, igID string, metrics map[string]int64, now time.Time) error {
+	var encoded any
+	if len(metrics) > 0 {
+		raw, err := json.Marshal(metrics)
+		if err != nil {
+			return fmt.Errorf("encode the metrics of media %s: %w", igID, err)
+		}
+		encoded = string(raw)
 	}
-	return n > 0, nil
+	err := s.orm.WithContext(ctx).Exec(`INSERT INTO ig_media (instagram_account_id, ig_id, metrics_json, ours, created_at, updated_at) VALUES (?, ?, ?, FALSE, ?, ?)
+		ON CONFLICT (ig_id) DO UPDATE SET metrics_json = COALESCE(excluded.metrics_json, ig_media.metrics_json), updated_at = excluded.updated_at`,
+		accountID, igID, encoded, now, now).Error
+	return wrap(err, "note media %s", igID)
 }

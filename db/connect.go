@@ -1,8 +1,6 @@
 package db
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -12,51 +10,6 @@ import (
 
 	"socialqueue/models"
 )
-
-var (
-	// ErrErasing: the account's data is being deleted at its owner's wish.
-	ErrErasing = errors.New("the account's data is being deleted; connect it again in a minute")
-	// ErrNoAccounts: a Facebook login has no Instagram account that it may connect.
-	ErrNoAccounts = errors.New("the login shows no Instagram account that can be connected")
-)
-
-// Connection is what a consent brought.
-type Connection struct {
-	Account *models.OAuthAccount
-	// Pages are those of a Facebook login.
-	Pages []PageConnection
-}
-
-// PageConnection is a Page with the Instagram account behind it; that is nil
-// where Page.Reason says why there is none to post to.
-type PageConnection struct {
-	Page      models.FacebookPage
-	Instagram *models.InstagramAccount
-}
-
-// Connect stores a consent in one transaction: the tokens, and that the first of
-// the posts which waited for them go on; WakeConnected sees to the rest. Accounts
-// that are known keep their ids, posts and history, and nothing that is known of
-// them is overwritten by something empty.
-//
-// On return c holds the rows as they are stored; an Instagram account that
-// another user holds is left out and its Page says so. If none is left the answer
-// is ErrNoAccounts, and nothing is stored.
-func (d *DB) Connect(ctx context.Context, c *Connection, now time.Time) error {
-	work := c.clone() // ids are filled in, and a connect whose commit failed is tried again
-	err := d.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error { return d.connect(tx, work, now) })
-	if err != nil && !errors.Is(err, ErrNoAccounts) {
-		return err
-	}
-	*c = *work
-	return err
-}
-
-// WakeConnected lets the rest of the posts go on that waited for the accounts of a
-// connection. It may be cut off and called again.
-func (d *DB) WakeConnected(ctx context.Context, c *Connection, now time.Time) error {
-	return d.changeRest(ctx, c.waking(now))
-}
 
 // waking lets the posts go on that waited for the accounts of a connection.
 func (c *Connection) waking(now time.Time) laneChange {
@@ -82,7 +35,7 @@ func (c *Connection) clone() *Connection {
 	return copied
 }
 
-func (d *DB) connect(tx *gorm.DB, c *Connection, now time.Time) error {
+func (s *Connections) connect(tx *gorm.DB, c *Connection, now time.Time) error {
 	if err := saveOAuthAccount(tx, c.Account); err != nil {
 		return err
 	}
@@ -94,7 +47,7 @@ func (d *DB) connect(tx *gorm.DB, c *Connection, now time.Time) error {
 	if err := c.tell(tx, now); err != nil {
 		return err
 	}
-	return d.changeFirst(tx, c.waking(now))
+	return s.changeFirst(tx, c.waking(now))
 }
 
 // tell tells the app which accounts are connected.

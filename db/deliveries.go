@@ -25,9 +25,9 @@ const goesFirst = `d.id = (SELECT MIN(b.id) FROM webhook_deliveries b
 
 // DueEndpoints lists the endpoints that have something to be told now, and that
 // nobody is just telling.
-func (d *DB) DueEndpoints(ctx context.Context, now time.Time, limit int) ([]EndpointRun, error) {
+func (s *Outbox) DueEndpoints(ctx context.Context, now time.Time, limit int) ([]EndpointRun, error) {
 	var due []EndpointRun
-	err := d.orm.WithContext(ctx).Model(&models.WebhookEndpoint{}).Select("id", "fence").
+	err := s.orm.WithContext(ctx).Model(&models.WebhookEndpoint{}).Select("id", "fence").
 		Where("status = ? AND deleted_at IS NULL", models.EndpointEnabled).
 		Where("(lease_until IS NULL OR lease_until < ?) AND (rest_until IS NULL OR rest_until <= ?)", now, now).
 		Where(`EXISTS (SELECT 1 FROM webhook_deliveries d
@@ -41,8 +41,8 @@ func (d *DB) DueEndpoints(ctx context.Context, now time.Time, limit int) ([]Endp
 
 // ClaimEndpoint makes the caller the only one who delivers to an endpoint, until
 // lease from now on. ErrStale: the task that asks is an old one.
-func (d *DB) ClaimEndpoint(ctx context.Context, r EndpointRun, now time.Time, lease time.Duration) (*models.WebhookEndpoint, error) {
-	orm := d.orm.WithContext(ctx)
+func (s *Outbox) ClaimEndpoint(ctx context.Context, r EndpointRun, now time.Time, lease time.Duration) (*models.WebhookEndpoint, error) {
+	orm := s.orm.WithContext(ctx)
 	res := orm.Model(&models.WebhookEndpoint{}).
 		Where("id = ? AND fence = ? AND status = ? AND deleted_at IS NULL", r.ID, r.Fence, models.EndpointEnabled).
 		Where("lease_until IS NULL OR lease_until < ?", now).
@@ -70,12 +70,12 @@ type EndpointHealth struct {
 // KeepEndpoint writes an endpoint's health and prolongs the caller's claim; without
 // a lease it gives the claim up. It reads what the app changed meanwhile into e.
 // ErrStale: another run has the endpoint, or it is not told any more.
-func (d *DB) KeepEndpoint(ctx context.Context, e *models.WebhookEndpoint, h EndpointHealth, leaseUntil *time.Time, now time.Time) error {
+func (s *Outbox) KeepEndpoint(ctx context.Context, e *models.WebhookEndpoint, h EndpointHealth, leaseUntil *time.Time, now time.Time) error {
 	set := map[string]any{"failures": h.Failures, "failing_since": h.FailingSince, "rest_until": h.RestUntil, "lease_until": leaseUntil}
 	if h.Disable != "" {
 		set["status"], set["status_reason"], set["lease_until"], set["updated_at"] = models.EndpointDisabled, h.Disable, nil, now
 	}
-	orm := d.orm.WithContext(ctx)
+	orm := s.orm.WithContext(ctx)
 	res := orm.Model(&models.WebhookEndpoint{}).
 		Where("id = ? AND fence = ? AND status = ? AND deleted_at IS NULL", e.ID, e.Fence, models.EndpointEnabled).UpdateColumns(set)
 	if err := changedOne(res, "keep webhook endpoint "+e.ID); err != nil {
@@ -92,9 +92,9 @@ func (d *DB) KeepEndpoint(ctx context.Context, e *models.WebhookEndpoint, h Endp
 
 // DueDeliveries lists what an endpoint is to be told now, the longest waiting
 // first. Of one subject it lists only the first that is not settled.
-func (d *DB) DueDeliveries(ctx context.Context, endpointID string, now time.Time, limit int) ([]models.WebhookDelivery, error) {
+func (s *Outbox) DueDeliveries(ctx context.Context, endpointID string, now time.Time, limit int) ([]models.WebhookDelivery, error) {
 	var due []models.WebhookDelivery
-	err := d.orm.WithContext(ctx).Raw(`
+	err := s.orm.WithContext(ctx).Raw(`
 		SELECT d.* FROM webhook_deliveries d
 		WHERE d.endpoint_id = @endpoint AND d.status = 'pending' AND d.next_at <= @now AND `+goesFirst+`
 		ORDER BY d.next_at, d.id LIMIT @limit`,
@@ -107,8 +107,8 @@ func (d *DB) DueDeliveries(ctx context.Context, endpointID string, now time.Time
 
 // EndAttempt writes a try of a delivery, and what follows from it. If somebody else
 // wrote one meanwhile it changes nothing: the event was sent twice, and counts once.
-func (d *DB) EndAttempt(ctx context.Context, delivery *models.WebhookDelivery, a models.WebhookAttempt) error {
-	return d.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+func (s *Outbox) EndAttempt(ctx context.Context, delivery *models.WebhookDelivery, a models.WebhookAttempt) error {
+	return s.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		res := tx.Model(&models.WebhookDelivery{}).
 			Where("id = ? AND status = ? AND attempts = ?", delivery.ID, models.DeliveryPending, delivery.Attempts-1).
 			UpdateColumns(map[string]any{
@@ -122,18 +122,10 @@ func (d *DB) EndAttempt(ctx context.Context, delivery *models.WebhookDelivery, a
 	})
 }
 
-// wrap says what failed, if something did.
-func wrap(err error, format string, args ...any) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("%s: %w", fmt.Sprintf(format, args...), err)
-}
-
 // GiveUpDeliveries ends the deliveries that should have been given up before then,
 // and were not tried since.
-func (d *DB) GiveUpDeliveries(ctx context.Context, before, now time.Time, limit int) error {
-	err := d.orm.WithContext(ctx).Exec(`
+func (s *Outbox) GiveUpDeliveries(ctx context.Context, before, now time.Time, limit int) error {
+	err := s.orm.WithContext(ctx).Exec(`
 		UPDATE webhook_deliveries SET status = 'failed', next_at = NULL, settled_at = ? WHERE id IN (
 			SELECT id FROM webhook_deliveries WHERE status = 'pending' AND give_up_at < ? ORDER BY give_up_at LIMIT ?)`, now, before, limit).Error
 	return wrap(err, "give up deliveries")
@@ -141,8 +133,8 @@ func (d *DB) GiveUpDeliveries(ctx context.Context, before, now time.Time, limit 
 
 // PruneDeliveries deletes deliveries that were made before then, and endpoints that
 // were deleted, limit deliveries of each at most.
-func (d *DB) PruneDeliveries(ctx context.Context, before time.Time, limit int) error {
-	orm := d.orm.WithContext(ctx)
+func (s *Outbox) PruneDeliveries(ctx context.Context, before time.Time, limit int) error {
+	orm := s.orm.WithContext(ctx)
 	err := orm.Exec(`DELETE FROM webhook_deliveries WHERE id IN (
 		SELECT id FROM webhook_deliveries WHERE created_at < ? ORDER BY created_at LIMIT ?)`, before, limit).Error
 	if err == nil {

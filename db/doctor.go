@@ -22,23 +22,23 @@ type Server struct {
 }
 
 // Server asks the database about itself.
-func (d *DB) Server(ctx context.Context, settings ...string) (Server, error) {
+func (o *Operators) Server(ctx context.Context, settings ...string) (Server, error) {
 	s := Server{Settings: map[string]string{}}
-	if d.dialect == SQLite {
+	if o.dialect == SQLite {
 		s.Time = time.Now()
-		err := d.orm.WithContext(ctx).Raw("SELECT 'SQLite ' || sqlite_version()").Scan(&s.Version).Error
+		err := o.orm.WithContext(ctx).Raw("SELECT 'SQLite ' || sqlite_version()").Scan(&s.Version).Error
 		return s, wrap(err, "ask the database for its version")
 	}
 	row := struct {
 		Version string
 		Time    time.Time
 	}{}
-	err := d.orm.WithContext(ctx).Raw("SELECT 'PostgreSQL ' || current_setting('server_version') AS version, clock_timestamp() AS time").Scan(&row).Error
+	err := o.orm.WithContext(ctx).Raw("SELECT 'PostgreSQL ' || current_setting('server_version') AS version, clock_timestamp() AS time").Scan(&row).Error
 	s.Version, s.Time = row.Version, row.Time
 	for _, name := range settings {
 		var value string
 		if err == nil {
-			err = d.orm.WithContext(ctx).Raw("SELECT current_setting(?)", name).Scan(&value).Error
+			err = o.orm.WithContext(ctx).Raw("SELECT current_setting(?)", name).Scan(&value).Error
 		}
 		s.Settings[name] = value
 	}
@@ -53,26 +53,26 @@ var (
 
 // MissingIndices lists the indices of the migrations that are not there, or that
 // Postgres does not use because their making was broken off.
-func (d *DB) MissingIndices(ctx context.Context) ([]string, error) {
-	wanted, err := d.wantedIndices()
+func (o *Operators) MissingIndices(ctx context.Context) ([]string, error) {
+	wanted, err := o.wantedIndices()
 	if err != nil {
 		return nil, err
 	}
 	ask := `SELECT c.relname FROM pg_class c JOIN pg_index i ON i.indexrelid = c.oid
 		WHERE i.indisvalid AND c.relnamespace = current_schema()::regnamespace`
-	if d.dialect == SQLite {
+	if o.dialect == SQLite {
 		ask = "SELECT name FROM sqlite_master WHERE type = 'index'"
 	}
 	var there []string
-	if err := d.orm.WithContext(ctx).Raw(ask).Scan(&there).Error; err != nil {
+	if err := o.orm.WithContext(ctx).Raw(ask).Scan(&there).Error; err != nil {
 		return nil, fmt.Errorf("list indices: %w", err)
 	}
 	return slices.DeleteFunc(wanted, func(name string) bool { return slices.Contains(there, name) }), nil
 }
 
 // wantedIndices reads from the migrations which indices there should be.
-func (d *DB) wantedIndices() ([]string, error) {
-	files, err := fs.Glob(migrations, "migrations/"+string(d.dialect)+"/*.sql")
+func (o *Operators) wantedIndices() ([]string, error) {
+	files, err := fs.Glob(migrations, "migrations/"+string(o.dialect)+"/*.sql")
 	if err != nil {
 		return nil, fmt.Errorf("find migrations: %w", err)
 	}
@@ -104,7 +104,7 @@ type Stuck struct {
 }
 
 // Stuck counts what has stood still since before a time.
-func (d *DB) Stuck(ctx context.Context, since time.Time) (Stuck, error) {
+func (o *Operators) Stuck(ctx context.Context, since time.Time) (Stuck, error) {
 	var s Stuck
 	for _, count := range []struct {
 		n   *int64
@@ -116,27 +116,17 @@ func (d *DB) Stuck(ctx context.Context, since time.Time) (Stuck, error) {
 		{&s.Endpoints, `SELECT COUNT(*) FROM webhook_endpoints WHERE status = 'enabled' AND deleted_at IS NULL AND (rest_until IS NULL OR rest_until < @since)
 			AND id IN (SELECT endpoint_id FROM webhook_deliveries WHERE status = 'pending' AND next_at < @since)`},
 	} {
-		if err := d.orm.WithContext(ctx).Raw(count.ask, map[string]any{"since": since}).Scan(count.n).Error; err != nil {
+		if err := o.orm.WithContext(ctx).Raw(count.ask, map[string]any{"since": since}).Scan(count.n).Error; err != nil {
 			return s, fmt.Errorf("count what stands still: %w", err)
 		}
 	}
 	return s, nil
 }
 
-// CountUnattended counts the posts that Unattended lists, and names one of them.
-func (d *DB) CountUnattended(ctx context.Context, now time.Time, checkAfter time.Duration) (n int, example string, err error) {
-	row := struct {
-		N       int
-		Example string
-	}{}
-	err = d.unattended(ctx, now, checkAfter).Select("COUNT(*) AS n, COALESCE(MIN(id), '') AS example").Scan(&row).Error
-	return row.N, row.Example, wrap(err, "count unattended posts")
-}
-
 // Fences tells the fence of each post that there is.
-func (d *DB) Fences(ctx context.Context, ids []string) (map[string]int64, error) {
+func (o *Operators) Fences(ctx context.Context, ids []string) (map[string]int64, error) {
 	var posts []models.Post
-	if err := d.orm.WithContext(ctx).Select("id", "fence").Where("id IN ?", ids).Find(&posts).Error; err != nil {
+	if err := o.orm.WithContext(ctx).Select("id", "fence").Where("id IN ?", ids).Find(&posts).Error; err != nil {
 		return nil, fmt.Errorf("read the fences of posts: %w", err)
 	}
 	fences := make(map[string]int64, len(posts))

@@ -10,7 +10,7 @@ import (
 
 func TestServer(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
-		s, err := f.Server(t.Context(), "fsync", "max_connections")
+		s, err := f.Operators.Server(t.Context(), "fsync", "max_connections")
 		f.must(err)
 		if s.Version == "" || time.Since(s.Time).Abs() > time.Minute {
 			t.Errorf("server = %+v", s)
@@ -24,14 +24,14 @@ func TestServer(t *testing.T) {
 // Every index of the migrations is there, and one that is dropped is missed.
 func TestMissingIndices(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
-		missing, err := f.MissingIndices(t.Context())
+		missing, err := f.Operators.MissingIndices(t.Context())
 		f.must(err)
 		if len(missing) > 0 {
 			t.Errorf("missing: %v", missing)
 		}
 		_, err = f.Pool().ExecContext(t.Context(), "DROP INDEX posts_lane")
 		f.must(err)
-		missing, err = f.MissingIndices(t.Context())
+		missing, err = f.Operators.MissingIndices(t.Context())
 		f.must(err)
 		if !slices.Equal(missing, []string{"posts_lane"}) {
 			t.Errorf("missing: %v, want posts_lane", missing)
@@ -48,12 +48,12 @@ func TestStuck(t *testing.T) {
 		f.must(err)
 		f.post(func(p *models.Post) { p.Admission, p.RunAt, p.EnqueuedAt = models.AdmissionWaiting, &over, nil })
 		f.post(func(p *models.Post) { p.Admission, p.RunAt, p.EnqueuedAt = models.AdmissionWaiting, &later, nil })
-		s, err := f.Stuck(ctx, epoch)
+		s, err := f.Operators.Stuck(ctx, epoch)
 		f.must(err)
 		if s.Leases != 1 || s.Waiting != 1 || s.Events != 0 || s.Endpoints != 0 {
 			t.Errorf("stuck = %+v, want one lease and one that waits", s)
 		}
-		fences, err := f.Fences(ctx, []string{held.ID, "gone"})
+		fences, err := f.Operators.Fences(ctx, []string{held.ID, "gone"})
 		f.must(err)
 		if len(fences) != 1 || fences[held.ID] != held.Fence {
 			t.Errorf("fences = %v", fences)

@@ -17,8 +17,8 @@ var ErrTooMany = errors.New("there are as many as allowed")
 
 // CreateEndpoint stores an endpoint and completes the request's idempotency key,
 // if it has one, in the same transaction. ErrTooMany: the app has most already.
-func (d *DB) CreateEndpoint(ctx context.Context, e *models.WebhookEndpoint, most int, done *Completion) error {
-	return d.completing(ctx, done, func(tx *gorm.DB) error {
+func (s *Outbox) CreateEndpoint(ctx context.Context, e *models.WebhookEndpoint, most int, done *Completion) error {
+	return s.completing(ctx, done, func(tx *gorm.DB) error {
 		return tx.Transaction(func(tx *gorm.DB) error { return createEndpoint(tx, e, most) })
 	})
 }
@@ -43,16 +43,16 @@ func createEndpoint(tx *gorm.DB, e *models.WebhookEndpoint, most int) error {
 }
 
 // Endpoint finds an endpoint of an app.
-func (d *DB) Endpoint(ctx context.Context, appID int64, id string) (*models.WebhookEndpoint, error) {
+func (s *Outbox) Endpoint(ctx context.Context, appID int64, id string) (*models.WebhookEndpoint, error) {
 	var e models.WebhookEndpoint
-	err := d.orm.WithContext(ctx).Where("app_id = ? AND id = ? AND deleted_at IS NULL", appID, id).Take(&e).Error
+	err := s.orm.WithContext(ctx).Where("app_id = ? AND id = ? AND deleted_at IS NULL", appID, id).Take(&e).Error
 	return &e, first(err, "webhook endpoint "+id)
 }
 
 // Endpoints lists the endpoints of an app, the oldest first.
-func (d *DB) Endpoints(ctx context.Context, appID int64) ([]models.WebhookEndpoint, error) {
+func (s *Outbox) Endpoints(ctx context.Context, appID int64) ([]models.WebhookEndpoint, error) {
 	var all []models.WebhookEndpoint
-	if err := d.orm.WithContext(ctx).Where("app_id = ? AND deleted_at IS NULL", appID).Order("id").Find(&all).Error; err != nil {
+	if err := s.orm.WithContext(ctx).Where("app_id = ? AND deleted_at IS NULL", appID).Order("id").Find(&all).Error; err != nil {
 		return nil, fmt.Errorf("list webhook endpoints: %w", err)
 	}
 	return all, nil
@@ -68,7 +68,7 @@ type EndpointChange struct {
 
 // ChangeEndpoint changes an endpoint of an app. One that is enabled, or is somewhere
 // else, begins anew: what failed before no longer counts, and what waits is due.
-func (d *DB) ChangeEndpoint(ctx context.Context, appID int64, id string, c EndpointChange, now time.Time) error {
+func (s *Outbox) ChangeEndpoint(ctx context.Context, appID int64, id string, c EndpointChange, now time.Time) error {
 	set := map[string]any{"updated_at": now}
 	for column, value := range map[string]*string{"url": c.URL, "description": c.Description, "events": c.Events} {
 		if value != nil {
@@ -82,7 +82,7 @@ func (d *DB) ChangeEndpoint(ctx context.Context, appID int64, id string, c Endpo
 	if anew {
 		set["failures"], set["failing_since"], set["rest_until"] = 0, nil, nil
 	}
-	return d.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+	return s.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		if err := setEndpoint(tx, appID, id, set); err != nil || !anew {
 			return err
 		}
@@ -93,8 +93,8 @@ func (d *DB) ChangeEndpoint(ctx context.Context, appID int64, id string, c Endpo
 
 // RotateSecret gives an endpoint a new secret, sealed; the old one, sealed for its
 // own column, is used too until then.
-func (d *DB) RotateSecret(ctx context.Context, e *models.WebhookEndpoint, secret, old string, until, now time.Time) error {
-	res := d.orm.WithContext(ctx).Model(e).Where("secret = ? AND deleted_at IS NULL", e.Secret).UpdateColumns(map[string]any{
+func (s *Outbox) RotateSecret(ctx context.Context, e *models.WebhookEndpoint, secret, old string, until, now time.Time) error {
+	res := s.orm.WithContext(ctx).Model(e).Where("secret = ? AND deleted_at IS NULL", e.Secret).UpdateColumns(map[string]any{
 		"secret": secret, "old_secret": old, "old_secret_until": until, "updated_at": now,
 	})
 	return changedOne(res, "rotate the secret of webhook endpoint "+e.ID)
@@ -102,8 +102,8 @@ func (d *DB) RotateSecret(ctx context.Context, e *models.WebhookEndpoint, secret
 
 // DeleteEndpoint deletes an endpoint of an app. Its deliveries go with the next
 // clean-ups.
-func (d *DB) DeleteEndpoint(ctx context.Context, appID int64, id string, now time.Time) error {
-	return setEndpoint(d.orm.WithContext(ctx), appID, id, map[string]any{"deleted_at": now, "secret": "", "old_secret": "", "updated_at": now})
+func (s *Outbox) DeleteEndpoint(ctx context.Context, appID int64, id string, now time.Time) error {
+	return setEndpoint(s.orm.WithContext(ctx), appID, id, map[string]any{"deleted_at": now, "secret": "", "old_secret": "", "updated_at": now})
 }
 
 func setEndpoint(tx *gorm.DB, appID int64, id string, set map[string]any) error {
@@ -129,8 +129,8 @@ type DeliveryFilter struct {
 }
 
 // Deliveries lists the deliveries of an endpoint, newest first.
-func (d *DB) Deliveries(ctx context.Context, f DeliveryFilter) ([]models.WebhookDelivery, error) {
-	q := d.orm.WithContext(ctx).Where("endpoint_id = ?", f.EndpointID)
+func (s *Outbox) Deliveries(ctx context.Context, f DeliveryFilter) ([]models.WebhookDelivery, error) {
+	q := s.orm.WithContext(ctx).Where("endpoint_id = ?", f.EndpointID)
 	if f.Status != "" {
 		q = q.Where("status = ?", f.Status)
 	}
@@ -145,9 +145,9 @@ func (d *DB) Deliveries(ctx context.Context, f DeliveryFilter) ([]models.Webhook
 }
 
 // Attempts lists the tries of deliveries, oldest first, by the delivery's id.
-func (d *DB) Attempts(ctx context.Context, deliveries []int64) (map[int64][]models.WebhookAttempt, error) {
+func (s *Outbox) Attempts(ctx context.Context, deliveries []int64) (map[int64][]models.WebhookAttempt, error) {
 	var all []models.WebhookAttempt
-	if err := d.orm.WithContext(ctx).Where("delivery_id IN ?", deliveries).Order("id").Find(&all).Error; err != nil {
+	if err := s.orm.WithContext(ctx).Where("delivery_id IN ?", deliveries).Order("id").Find(&all).Error; err != nil {
 		return nil, fmt.Errorf("list the tries of deliveries: %w", err)
 	}
 	of := make(map[int64][]models.WebhookAttempt, len(deliveries))
@@ -158,17 +158,17 @@ func (d *DB) Attempts(ctx context.Context, deliveries []int64) (map[int64][]mode
 }
 
 // Delivery finds a delivery of an app.
-func (d *DB) Delivery(ctx context.Context, appID, id int64) (*models.WebhookDelivery, error) {
+func (s *Outbox) Delivery(ctx context.Context, appID, id int64) (*models.WebhookDelivery, error) {
 	var found models.WebhookDelivery
-	err := d.orm.WithContext(ctx).Joins("JOIN webhook_endpoints e ON e.id = webhook_deliveries.endpoint_id").
+	err := s.orm.WithContext(ctx).Joins("JOIN webhook_endpoints e ON e.id = webhook_deliveries.endpoint_id").
 		Where("webhook_deliveries.id = ? AND e.app_id = ? AND e.deleted_at IS NULL", id, appID).Take(&found).Error
 	return &found, first(err, fmt.Sprintf("webhook delivery %d", id))
 }
 
 // Redeliver has a delivery tried at once, though its endpoint rests, and for as long
 // as a new one.
-func (d *DB) Redeliver(ctx context.Context, delivery *models.WebhookDelivery, now time.Time) error {
-	return d.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+func (s *Outbox) Redeliver(ctx context.Context, delivery *models.WebhookDelivery, now time.Time) error {
+	return s.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		if err := wake(tx, delivery.EndpointID); err != nil {
 			return err
 		}
@@ -186,14 +186,14 @@ func wake(tx *gorm.DB, endpointID string) error {
 }
 
 // TestEndpoint stores a delivery that only tells that it is one.
-func (d *DB) TestEndpoint(ctx context.Context, e *models.WebhookEndpoint, now time.Time) (*models.WebhookDelivery, error) {
+func (s *Outbox) TestEndpoint(ctx context.Context, e *models.WebhookEndpoint, now time.Time) (*models.WebhookDelivery, error) {
 	n := news{event: models.EventEndpointTest, subject: "test:" + models.NewID(), show: showNothing}
 	row, err := n.delivery(now)
 	if err != nil {
 		return nil, err
 	}
 	row.EndpointID = e.ID
-	err = d.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+	err = s.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		if err := wake(tx, e.ID); err != nil {
 			return err
 		}

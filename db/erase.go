@@ -26,8 +26,8 @@ type Deletion struct {
 // returns the code of the request, which is that of an earlier one that is not
 // done yet. The posts go with the erasing: nothing of them is sent meanwhile, as no
 // token is left. Where there is nothing to delete it is done at once.
-func (d *DB) RequestDeletion(ctx context.Context, r Deletion, now time.Time) (code string, err error) {
-	err = d.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+func (s *Connections) RequestDeletion(ctx context.Context, r Deletion, now time.Time) (code string, err error) {
+	err = s.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		code, err = requestDeletion(tx, r, now)
 		return err
 	})
@@ -67,24 +67,24 @@ func requestDeletion(tx *gorm.DB, r Deletion, now time.Time) (code string, err e
 }
 
 // DataDeletion finds a request by its code.
-func (d *DB) DataDeletion(ctx context.Context, code string) (*models.DataDeletion, error) {
+func (s *Connections) DataDeletion(ctx context.Context, code string) (*models.DataDeletion, error) {
 	var request models.DataDeletion
-	err := d.orm.WithContext(ctx).Where("code = ?", code).Take(&request).Error
+	err := s.orm.WithContext(ctx).Where("code = ?", code).Take(&request).Error
 	return &request, first(err, "request to delete")
 }
 
 // Erase deletes a part of what is marked, limit posts at most, and reports
 // whether there is more. It may be cut off anywhere and called again.
-func (d *DB) Erase(ctx context.Context, limit int, now time.Time) (more bool, err error) {
+func (s *Connections) Erase(ctx context.Context, limit int, now time.Time) (more bool, err error) {
 	var login models.OAuthAccount
-	res := d.orm.WithContext(ctx).Where("deletion_code IS NOT NULL").Order("id").Limit(1).Find(&login)
+	res := s.orm.WithContext(ctx).Where("deletion_code IS NOT NULL").Order("id").Limit(1).Find(&login)
 	if res.Error != nil {
 		return false, fmt.Errorf("look for data to delete: %w", res.Error)
 	}
 	if res.RowsAffected == 0 {
 		return false, nil
 	}
-	err = d.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error { return eraseSome(tx, &login, limit, now) })
+	err = s.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error { return eraseSome(tx, &login, limit, now) })
 	if err != nil {
 		return false, fmt.Errorf("delete the data of login %d: %w", login.ID, err)
 	}

@@ -2,14 +2,10 @@ package db
 
 import (
 	"context"
-	"database/sql"
 	"time"
 
 	"socialqueue/models"
 )
-
-// Pool is the pool of connections, for those who watch it.
-func (d *DB) Pool() *sql.DB { return d.sql }
 
 // Backlog tells how much there is to do. It counts what is under way, by indices that
 // hold nothing else: what has ended, however much that is, costs nothing.
@@ -55,9 +51,9 @@ type AccountCount struct {
 }
 
 // Backlog asks for all of it.
-func (d *DB) Backlog(ctx context.Context, now time.Time) (Backlog, error) {
+func (o *Operators) Backlog(ctx context.Context, now time.Time) (Backlog, error) {
 	var b Backlog
-	orm := d.orm.WithContext(ctx)
+	orm := o.orm.WithContext(ctx)
 	err := orm.Raw(`SELECT platform, status, COUNT(*) AS n FROM (
 			SELECT platform, status FROM posts WHERE admission = 'waiting'
 			UNION ALL SELECT platform, status FROM posts WHERE admission = 'parked'
@@ -91,7 +87,7 @@ func (d *DB) Backlog(ctx context.Context, now time.Time) (Backlog, error) {
 		{&b.DisabledEndpoints, nil, "SELECT COUNT(*) FROM webhook_endpoints WHERE status = 'disabled' AND deleted_at IS NULL AND status_reason <> '" + models.DisabledByApp + "'", ""},
 		{&b.Pauses, nil, "SELECT COUNT(*) FROM pauses", ""},
 	} {
-		if err := d.countAndAge(ctx, ask.n, ask.oldest, ask.count, ask.first, now); err != nil {
+		if err := o.countAndAge(ctx, ask.n, ask.oldest, ask.count, ask.first, now); err != nil {
 			return b, wrap(err, "count what waits")
 		}
 	}
@@ -114,8 +110,8 @@ const overdue = `SELECT run_at AS first FROM (
 const toEnabled = "endpoint_id IN (SELECT id FROM webhook_endpoints WHERE status = 'enabled' AND deleted_at IS NULL)"
 
 // countAndAge asks how many there are, and how old the oldest is.
-func (d *DB) countAndAge(ctx context.Context, n *int64, age *time.Duration, count, first string, now time.Time) error {
-	orm := d.orm.WithContext(ctx)
+func (o *Operators) countAndAge(ctx context.Context, n *int64, age *time.Duration, count, first string, now time.Time) error {
+	orm := o.orm.WithContext(ctx)
 	if n != nil {
 		if err := orm.Raw(count).Scan(n).Error; err != nil {
 			return err

@@ -13,7 +13,7 @@ import (
 func TestBacklog(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		now := epoch.Add(time.Minute)
-		empty, err := f.Backlog(t.Context(), now)
+		empty, err := f.Operators.Backlog(t.Context(), now)
 		f.must(err)
 		accounts := []db.AccountCount{{Platform: models.TikTok, Status: models.AccountActive, N: 1}}
 		if want := (db.Backlog{Accounts: accounts}); !reflect.DeepEqual(empty, want) {
@@ -23,13 +23,13 @@ func TestBacklog(t *testing.T) {
 		f.post(func(p *models.Post) { p.Status, p.Admission = models.Published, models.AdmissionNone })
 		endpoint := f.listens(f.app.ID)
 		f.run(f.post(nil), func(p *models.Post) { p.Status, p.Admission, p.RunAt = models.Failed, models.AdmissionNone, nil })
-		f.must(f.StoreWebhookEvents(t.Context(), []models.WebhookEvent{
+		f.must(f.Inbox.Store(t.Context(), []models.WebhookEvent{
 			{Platform: models.TikTok, DedupeKey: "a", Payload: []byte("{}"), Status: models.WebhookPending, ReceivedAt: epoch, RunAt: &epoch},
 			{Platform: models.TikTok, DedupeKey: "b", Payload: []byte("{}"), Status: models.WebhookProcessed, ReceivedAt: epoch},
 		}))
-		_, err = f.TestEndpoint(t.Context(), endpoint, epoch)
+		_, err = f.Outbox.TestEndpoint(t.Context(), endpoint, epoch)
 		f.must(err)
-		got, err := f.Backlog(t.Context(), now)
+		got, err := f.Operators.Backlog(t.Context(), now)
 		f.must(err)
 		want := db.Backlog{
 			Posts:   []db.PostCount{{Platform: models.TikTok, Status: models.Queued, N: 1}},
@@ -40,14 +40,14 @@ func TestBacklog(t *testing.T) {
 		}
 		_, err = f.Pool().ExecContext(t.Context(), "UPDATE webhook_endpoints SET status = 'disabled'")
 		f.must(err)
-		got, err = f.Backlog(t.Context(), now)
+		got, err = f.Operators.Backlog(t.Context(), now)
 		f.must(err)
 		if got.Deliveries != 0 || got.OldestDelivery != 0 || got.DisabledEndpoints != 1 {
 			t.Errorf("of a disabled endpoint: %+v", got)
 		}
 		_, err = f.Pool().ExecContext(t.Context(), "UPDATE webhook_endpoints SET status_reason = '"+models.DisabledByApp+"'")
 		f.must(err)
-		got, err = f.Backlog(t.Context(), now)
+		got, err = f.Operators.Backlog(t.Context(), now)
 		f.must(err)
 		if got.DisabledEndpoints != 0 {
 			t.Errorf("an endpoint that its app disabled counts: %+v", got)
@@ -73,7 +73,7 @@ func TestTokensEnding(t *testing.T) {
 		} {
 			_, err := f.Pool().ExecContext(t.Context(), "UPDATE oauth_accounts SET "+c.set, c.args...)
 			f.must(err)
-			got, err := f.Backlog(t.Context(), epoch)
+			got, err := f.Operators.Backlog(t.Context(), epoch)
 			f.must(err)
 			if got.TokensEnding != c.want {
 				t.Errorf("after %s: %d, want %d", c.set, got.TokensEnding, c.want)
@@ -92,7 +92,7 @@ func TestOverdueCountsWhatWaits(t *testing.T) {
 		}
 		wantOverdue := func(want time.Duration) {
 			t.Helper()
-			got, err := f.Backlog(t.Context(), now)
+			got, err := f.Operators.Backlog(t.Context(), now)
 			f.must(err)
 			if got.Overdue != want {
 				t.Errorf("overdue for %s, want %s", got.Overdue, want)

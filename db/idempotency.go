@@ -11,7 +11,7 @@ import (
 	"socialqueue/models"
 )
 
-// Completion is what InsertPosts and its like write into the request's
+// Completion is what Posts.Insert and its like write into the request's
 // idempotency key, in the transaction that does the work.
 type Completion struct {
 	AppID  int64
@@ -27,8 +27,8 @@ type Completion struct {
 // TakeKey reserves an idempotency key for the request that key describes. If
 // another request has it, that one's row is returned and taken is false. A key
 // whose owner is gone (its lock ran out, no answer) is taken over.
-func (d *DB) TakeKey(ctx context.Context, key *models.IdempotencyKey, now time.Time) (held *models.IdempotencyKey, taken bool, err error) {
-	orm := d.orm.WithContext(ctx)
+func (s *Tenants) TakeKey(ctx context.Context, key *models.IdempotencyKey, now time.Time) (held *models.IdempotencyKey, taken bool, err error) {
+	orm := s.orm.WithContext(ctx)
 	res := orm.Clauses(clause.OnConflict{DoNothing: true}).Create(key)
 	if res.Error != nil {
 		return nil, false, fmt.Errorf("take idempotency key: %w", res.Error)
@@ -53,8 +53,8 @@ func (d *DB) TakeKey(ctx context.Context, key *models.IdempotencyKey, now time.T
 
 // ReleaseKey gives back a key whose request did nothing, so that the app may
 // use it again with a corrected request.
-func (d *DB) ReleaseKey(ctx context.Context, appID int64, key, owner string) error {
-	err := d.orm.WithContext(ctx).
+func (s *Tenants) ReleaseKey(ctx context.Context, appID int64, key, owner string) error {
+	err := s.orm.WithContext(ctx).
 		Where("app_id = ? AND key = ? AND owner = ? AND response_status = 0", appID, key, owner).
 		Delete(&models.IdempotencyKey{}).Error
 	if err != nil {
@@ -65,14 +65,14 @@ func (d *DB) ReleaseKey(ctx context.Context, appID int64, key, owner string) err
 
 // CompleteKey completes a key on its own, for work that may be repeated without
 // harm. It returns ErrStale if the key is no longer its owner's.
-func (d *DB) CompleteKey(ctx context.Context, done *Completion) error {
-	return d.completing(ctx, done, func(*gorm.DB) error { return nil })
+func (s *Tenants) CompleteKey(ctx context.Context, done *Completion) error {
+	return s.completing(ctx, done, func(*gorm.DB) error { return nil })
 }
 
 // DeleteExpiredKeys forgets keys that made no post and are older than before.
 // Those of posts are kept as long as the post.
-func (d *DB) DeleteExpiredKeys(ctx context.Context, before time.Time) (int64, error) {
-	res := d.orm.WithContext(ctx).Where("post_id IS NULL AND created_at < ?", before).Delete(&models.IdempotencyKey{})
+func (s *Tenants) DeleteExpiredKeys(ctx context.Context, before time.Time) (int64, error) {
+	res := s.orm.WithContext(ctx).Where("post_id IS NULL AND created_at < ?", before).Delete(&models.IdempotencyKey{})
 	if res.Error != nil {
 		return 0, fmt.Errorf("delete expired idempotency keys: %w", res.Error)
 	}
@@ -81,7 +81,7 @@ func (d *DB) DeleteExpiredKeys(ctx context.Context, before time.Time) (int64, er
 
 // completing runs work and completes the key in one transaction. Without a key
 // work runs on its own.
-func (d *DB) completing(ctx context.Context, done *Completion, work func(tx *gorm.DB) error) error {
+func (d conn) completing(ctx context.Context, done *Completion, work func(tx *gorm.DB) error) error {
 	orm := d.orm.WithContext(ctx)
 	if done == nil {
 		return work(orm)

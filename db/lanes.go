@@ -31,17 +31,8 @@ type laneChange struct {
 	now    time.Time
 }
 
-// forUpdate locks the rows of a query in their order, so that two that change the
-// same posts wait for each other and never deadlock.
-func (d *DB) forUpdate() string {
-	if d.dialect == SQLite {
-		return "" // has one writer at a time
-	}
-	return "FOR UPDATE"
-}
-
 // changeLane makes a change to one batch and reports whether there may be more.
-func (d *DB) changeLane(tx *gorm.DB, c laneChange) (more bool, err error) {
+func (d conn) changeLane(tx *gorm.DB, c laneChange) (more bool, err error) {
 	args := map[string]any{"lanes": c.lanes, "now": c.now, "limit": laneBatch}
 	for name, value := range c.args {
 		args[name] = value
@@ -90,7 +81,7 @@ func (c laneChange) tell(tx *gorm.DB, ids []string) error {
 
 // changeRest makes a change to all batches that are left, each in a transaction of
 // its own.
-func (d *DB) changeRest(ctx context.Context, c laneChange) error {
+func (d conn) changeRest(ctx context.Context, c laneChange) error {
 	for more := true; more; {
 		err := d.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) (err error) {
 			more, err = d.changeLane(tx, c)
@@ -106,7 +97,7 @@ func (d *DB) changeRest(ctx context.Context, c laneChange) error {
 // changeWhile makes changes to all batches that are left while an account has that
 // status, of which it makes sure under the row's lock: one that is connected again
 // has its posts woken, and others accepted, and these changes are none of theirs.
-func (d *DB) changeWhile(ctx context.Context, e Ending, status models.AccountStatus, changes ...laneChange) error {
+func (d conn) changeWhile(ctx context.Context, e Ending, status models.AccountStatus, changes ...laneChange) error {
 	for _, c := range changes {
 		for more := true; more; {
 			err := d.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
@@ -130,7 +121,7 @@ func (d *DB) changeWhile(ctx context.Context, e Ending, status models.AccountSta
 }
 
 // changeFirst makes the first batch of changes within tx.
-func (d *DB) changeFirst(tx *gorm.DB, changes ...laneChange) error {
+func (d conn) changeFirst(tx *gorm.DB, changes ...laneChange) error {
 	for _, c := range changes {
 		if _, err := d.changeLane(tx, c); err != nil {
 			return err
@@ -147,11 +138,6 @@ func waking(now time.Time, lanes ...string) laneChange {
 		set:  "run_at = CASE WHEN publish_at < @now THEN publish_at ELSE @now END, deferred_until = NULL, deferred_reason = ''",
 		args: map[string]any{"reasons": []string{models.DeferredReauthorize, models.DeferredToken}},
 	}
-}
-
-// WakeLane makes the posts of a lane due that were put off for want of a token.
-func (d *DB) WakeLane(ctx context.Context, lane string, now time.Time) error {
-	return d.changeRest(ctx, waking(now, lane))
 }
 
 // deferring puts off the posts of a lane that are due.

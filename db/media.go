@@ -12,11 +12,13 @@ import (
 	"socialqueue/models"
 )
 
-// InsertMedia stores the row of a file that is safely in the bucket, and
-// completes the request's idempotency key, if it has one, in the same
-// transaction.
-func (d *DB) InsertMedia(ctx context.Context, m *models.Media, done *Completion) error {
-	return d.completing(ctx, done, func(tx *gorm.DB) error {
+// Media stores the rows of uploaded files.
+type Media struct{ conn }
+
+// Insert stores the row of a file that is safely in the bucket, and completes the
+// request's idempotency key, if it has one, in the same transaction.
+func (s *Media) Insert(ctx context.Context, m *models.Media, done *Completion) error {
+	return s.completing(ctx, done, func(tx *gorm.DB) error {
 		if err := tx.Create(m).Error; err != nil {
 			return fmt.Errorf("store media: %w", err)
 		}
@@ -24,26 +26,26 @@ func (d *DB) InsertMedia(ctx context.Context, m *models.Media, done *Completion)
 	})
 }
 
-// Media finds a file of an app.
-func (d *DB) Media(ctx context.Context, appID int64, id string) (*models.Media, error) {
+// Get finds a file of an app.
+func (s *Media) Get(ctx context.Context, appID int64, id string) (*models.Media, error) {
 	var m models.Media
-	err := d.orm.WithContext(ctx).Where("app_id = ? AND id = ?", appID, id).Take(&m).Error
+	err := s.orm.WithContext(ctx).Where("app_id = ? AND id = ?", appID, id).Take(&m).Error
 	return &m, first(err, "media "+id)
 }
 
-// MediaByID finds a file whoever owns it: for signed links, which prove their
+// ByID finds a file whoever owns it: for signed links, which prove their
 // right themselves.
-func (d *DB) MediaByID(ctx context.Context, id string) (*models.Media, error) {
+func (s *Media) ByID(ctx context.Context, id string) (*models.Media, error) {
 	var m models.Media
-	err := d.orm.WithContext(ctx).Where("id = ?", id).Take(&m).Error
+	err := s.orm.WithContext(ctx).Where("id = ?", id).Take(&m).Error
 	return &m, first(err, "media "+id)
 }
 
-// UnusedMedia lists files older than before that no post needs any more: none
+// Unused lists files older than before that no post needs any more: none
 // that is still under way, and none that ended after before.
-func (d *DB) UnusedMedia(ctx context.Context, before time.Time, limit int) ([]string, error) {
+func (s *Media) Unused(ctx context.Context, before time.Time, limit int) ([]string, error) {
 	var ids []string
-	err := d.orm.WithContext(ctx).Raw(`
+	err := s.orm.WithContext(ctx).Raw(`
 		SELECT m.id FROM media m
 		WHERE m.created_at < ? AND NOT EXISTS (
 			SELECT 1 FROM posts p WHERE p.media_id = m.id AND (p.admission <> '' OR p.updated_at >= ?))
@@ -54,11 +56,11 @@ func (d *DB) UnusedMedia(ctx context.Context, before time.Time, limit int) ([]st
 	return ids, nil
 }
 
-// DeleteUnusedMedia removes the row of a file if it is still unused. It tells
+// DeleteUnused removes the row of a file if it is still unused. It tells
 // whether it did; only then may the file itself go. The foreign key of posts
 // keeps the row of a file that a post was just accepted for.
-func (d *DB) DeleteUnusedMedia(ctx context.Context, id string, before time.Time) (bool, error) {
-	err := d.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+func (s *Media) DeleteUnused(ctx context.Context, id string, before time.Time) (bool, error) {
+	err := s.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		err := tx.Model(&models.Post{}).
 			Where("media_id = ? AND admission = '' AND updated_at < ?", id, before).
 			UpdateColumn("media_id", nil).Error
@@ -76,26 +78,10 @@ func (d *DB) DeleteUnusedMedia(ctx context.Context, id string, before time.Time)
 	return true, nil
 }
 
-// KnownIGMedia tells which of Instagram's media ids belong to posts of ours.
-func (d *DB) KnownIGMedia(ctx context.Context, ids []string) (map[string]bool, error) {
-	known := make(map[string]bool, len(ids))
-	if len(ids) == 0 {
-		return known, nil
-	}
-	var rows []models.IGMedia
-	if err := d.orm.WithContext(ctx).Select("ig_id").Where("ig_id IN ? AND ours", ids).Find(&rows).Error; err != nil {
-		return nil, fmt.Errorf("read known Instagram media: %w", err)
-	}
-	for _, row := range rows {
-		known[row.IGID] = true
-	}
-	return known, nil
-}
-
 // WithoutRow tells which of these keys of files have no row.
-func (d *DB) WithoutRow(ctx context.Context, keys []string) ([]string, error) {
+func (s *Media) WithoutRow(ctx context.Context, keys []string) ([]string, error) {
 	var known []string
-	if err := d.orm.WithContext(ctx).Model(&models.Media{}).Where("id IN ?", keys).Pluck("id", &known).Error; err != nil {
+	if err := s.orm.WithContext(ctx).Model(&models.Media{}).Where("id IN ?", keys).Pluck("id", &known).Error; err != nil {
 		return nil, fmt.Errorf("look up files: %w", err)
 	}
 	missing := slices.Clone(keys)

@@ -46,12 +46,23 @@ const (
 	connMaxIdle    = 5 * time.Minute
 )
 
-// DB is an open database. It is safe for concurrent use.
+// DB is an open database with its stores. It is safe for concurrent use.
 type DB struct {
-	orm     *gorm.DB
-	sql     *sql.DB
-	dialect Dialect
-	ticks   tickLocks
+	Posts       *Posts
+	Runs        *Runs
+	Admission   *Admission
+	Accounts    *Accounts
+	Connections *Connections
+	Tokens      *Tokens
+	Media       *Media
+	Inbox       *Inbox
+	Outbox      *Outbox
+	Tenants     *Tenants
+	Operators   *Operators
+
+	conn
+	sql   *sql.DB
+	ticks tickLocks
 	// tickIdle is TickIdle, but in tests that wait for it.
 	tickIdle time.Duration
 }
@@ -100,9 +111,9 @@ func OpenSQLite(ctx context.Context, path string) (*DB, error) {
 	return open(ctx, sqlite.Dialector{Conn: conn}, conn, SQLite)
 }
 
-func open(ctx context.Context, dialector gorm.Dialector, conn *sql.DB, dialect Dialect) (*DB, error) {
-	if err := conn.PingContext(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("reach the database: %w", err), conn.Close())
+func open(ctx context.Context, dialector gorm.Dialector, sqlDB *sql.DB, dialect Dialect) (*DB, error) {
+	if err := sqlDB.PingContext(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("reach the database: %w", err), sqlDB.Close())
 	}
 	orm, err := gorm.Open(dialector, &gorm.Config{
 		Logger:                 logger.Discard, // callers get the error; one place logs
@@ -111,13 +122,21 @@ func open(ctx context.Context, dialector gorm.Dialector, conn *sql.DB, dialect D
 		DisableAutomaticPing:   true,
 	})
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open the database: %w", err), conn.Close())
+		return nil, errors.Join(fmt.Errorf("open the database: %w", err), sqlDB.Close())
 	}
-	return &DB{orm: orm, sql: conn, dialect: dialect, tickIdle: TickIdle}, nil
+	c := conn{orm: orm, dialect: dialect}
+	return &DB{
+		Posts: &Posts{c}, Runs: &Runs{c}, Admission: &Admission{c}, Accounts: &Accounts{c}, Connections: &Connections{c}, Tokens: &Tokens{c},
+		Media: &Media{c}, Inbox: &Inbox{c}, Outbox: &Outbox{c}, Tenants: &Tenants{c}, Operators: &Operators{c},
+		conn: c, sql: sqlDB, tickIdle: TickIdle,
+	}, nil
 }
 
 // Close closes all connections.
 func (d *DB) Close() error { return d.sql.Close() }
+
+// Pool is the pool of connections, for those who watch it.
+func (d *DB) Pool() *sql.DB { return d.sql }
 
 // Dialect tells which database this is.
 func (d *DB) Dialect() Dialect { return d.dialect }
@@ -128,25 +147,4 @@ func (d *DB) Ping(ctx context.Context) error {
 		return fmt.Errorf("reach the database: %w", err)
 	}
 	return nil
-}
-
-// translate gives GORM's name to an error of the database, where GORM does not
-// do so itself: for queries in SQL.
-func (d *DB) translate(err error) error {
-	if translator, ok := d.orm.Dialector.(gorm.ErrorTranslator); ok && err != nil {
-		return translator.Translate(err)
-	}
-	return err
-}
-
-// first turns GORM's way of saying "no row" into ours.
-func first(err error, what string) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, gorm.ErrRecordNotFound):
-		return fmt.Errorf("%s: %w", what, ErrNotFound)
-	default:
-		return fmt.Errorf("read %s: %w", what, err)
-	}
 }

@@ -10,49 +10,37 @@ import (
 	"socialqueue/models"
 )
 
-// What follows is for operators, who see the posts and accounts of all apps.
+// Operators reads the posts and accounts of all apps, for operators.
+type Operators struct{ conn }
 
 // AllPosts lists posts of whichever app, newest first; f.AppID narrows if it is not 0.
-func (d *DB) AllPosts(ctx context.Context, f PostFilter) ([]models.Post, error) {
-	q := d.orm.WithContext(ctx)
+func (o *Operators) AllPosts(ctx context.Context, f PostFilter) ([]models.Post, error) {
+	q := o.orm.WithContext(ctx)
 	if f.AppID != 0 {
 		q = q.Where("app_id = ?", f.AppID)
 	}
 	return f.list(q)
 }
 
-// AllAccounts lists accounts of whichever app, as Accounts does.
-func (d *DB) AllAccounts(ctx context.Context, f AccountFilter) ([]Account, error) {
-	return d.accounts(ctx, f)
+// AllAccounts lists accounts of whichever app, as Accounts.List does.
+func (o *Operators) AllAccounts(ctx context.Context, f AccountFilter) ([]Account, error) {
+	return o.accounts(ctx, f)
 }
 
 // AccountByID finds an account whoever owns it.
-func (d *DB) AccountByID(ctx context.Context, p models.Platform, id int64) (*Account, error) {
-	return d.account(ctx, p, AccountFilter{ID: id, Limit: 1})
+func (o *Operators) AccountByID(ctx context.Context, p models.Platform, id int64) (*Account, error) {
+	return o.account(ctx, p, AccountFilter{ID: id, Limit: 1})
 }
 
 // FindPosts lists the posts that some id belongs to: ours, that of their group, or the
 // one that TikTok gave. There are few.
-func (d *DB) FindPosts(ctx context.Context, id string, limit int) ([]models.Post, error) {
+func (o *Operators) FindPosts(ctx context.Context, id string, limit int) ([]models.Post, error) {
 	var posts []models.Post
-	err := d.orm.WithContext(ctx).Where("id = ? OR group_id = ? OR publish_id = ?", id, id, id).Order("id DESC").Limit(limit).Find(&posts).Error
+	err := o.orm.WithContext(ctx).Where("id = ? OR group_id = ? OR publish_id = ?", id, id, id).Order("id DESC").Limit(limit).Find(&posts).Error
 	if err != nil {
 		return nil, fmt.Errorf("find posts by id: %w", err)
 	}
 	return posts, nil
-}
-
-// Apps names apps by their ids.
-func (d *DB) Apps(ctx context.Context, ids []int64) (map[int64]string, error) {
-	var apps []models.App
-	if err := d.orm.WithContext(ctx).Where("id IN ?", ids).Find(&apps).Error; err != nil {
-		return nil, fmt.Errorf("name apps: %w", err)
-	}
-	names := make(map[int64]string, len(apps))
-	for _, a := range apps {
-		names[a.ID] = a.Name
-	}
-	return names, nil
 }
 
 // EndCount counts posts that ended in one way. ErrorCode is that of failed ones.
@@ -65,9 +53,9 @@ type EndCount struct {
 
 // Ends counts what became of the newest posts, at most limit, of those that were
 // accepted since a time. more tells that there were more.
-func (d *DB) Ends(ctx context.Context, since time.Time, limit int) (counts []EndCount, more bool, err error) {
-	newest := d.orm.Model(&models.Post{}).Select("platform, status, error_code").Where("id >= ?", models.FirstIDAt(since)).Order("id DESC").Limit(limit + 1)
-	err = d.orm.WithContext(ctx).Table("(?) AS newest", newest).
+func (o *Operators) Ends(ctx context.Context, since time.Time, limit int) (counts []EndCount, more bool, err error) {
+	newest := o.orm.Model(&models.Post{}).Select("platform, status, error_code").Where("id >= ?", models.FirstIDAt(since)).Order("id DESC").Limit(limit + 1)
+	err = o.orm.WithContext(ctx).Table("(?) AS newest", newest).
 		Select("platform, status, CASE WHEN status = 'failed' THEN error_code ELSE '' END AS error_code, COUNT(*) AS n").
 		Group("1, 2, 3").Order("4 DESC, 1, 2, 3").Scan(&counts).Error
 	if err != nil {
@@ -97,10 +85,10 @@ type LaneState struct {
 const laneLook = 2000
 
 // LaneState tells how an account's posts stand.
-func (d *DB) LaneState(ctx context.Context, lane string, now time.Time) (LaneState, error) {
+func (o *Operators) LaneState(ctx context.Context, lane string, now time.Time) (LaneState, error) {
 	var s LaneState
 	newest := func() *gorm.DB {
-		return d.orm.WithContext(ctx).Table("(?) AS newest", d.orm.Model(&models.Post{}).Where("lane = ?", lane).Order("id DESC").Limit(laneLook))
+		return o.orm.WithContext(ctx).Table("(?) AS newest", o.orm.Model(&models.Post{}).Where("lane = ?", lane).Order("id DESC").Limit(laneLook))
 	}
 	err := newest().Select("platform, status, COUNT(*) AS n").Where("admission <> ''").Group("platform, status").Order("status").Scan(&s.Posts).Error
 	if err == nil {
@@ -112,7 +100,7 @@ func (d *DB) LaneState(ctx context.Context, lane string, now time.Time) (LaneSta
 	}
 	if err == nil && s.PutOff > 0 {
 		var last models.Post
-		err = d.orm.WithContext(ctx).Where("lane = ? AND deferred_reason IN ? AND admission <> ''", lane, limits).Order("deferred_until DESC").Limit(1).Find(&last).Error
+		err = o.orm.WithContext(ctx).Where("lane = ? AND deferred_reason IN ? AND admission <> ''", lane, limits).Order("deferred_until DESC").Limit(1).Find(&last).Error
 		s.Longest = &last
 	}
 	if err != nil {

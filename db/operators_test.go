@@ -40,40 +40,40 @@ func TestOperatorsSeeAllApps(t *testing.T) {
 			{db.PostFilter{Status: models.Queued, Limit: 10}, []string{mine.ID}},
 			{db.PostFilter{Before: theirs.ID, Limit: 10}, []string{mine.ID}},
 		} {
-			got, err := f.AllPosts(ctx, c.filter)
+			got, err := f.Operators.AllPosts(ctx, c.filter)
 			f.must(err)
 			if !slices.Equal(idsOf(got), c.want) {
 				t.Errorf("%+v lists %v, want %v", c.filter, idsOf(got), c.want)
 			}
 		}
-		ofNobody, err := f.Posts(ctx, db.PostFilter{Limit: 10})
+		ofNobody, err := f.Posts.List(ctx, db.PostFilter{Limit: 10})
 		f.must(err)
-		accounts, err := f.Accounts(ctx, db.AccountFilter{Limit: 10})
+		accounts, err := f.Accounts.List(ctx, db.AccountFilter{Limit: 10})
 		f.must(err)
 		if len(ofNobody) != 0 || len(accounts) != 0 {
 			t.Errorf("an app without an id sees %d posts and %d accounts", len(ofNobody), len(accounts))
 		}
-		all, err := f.AllAccounts(ctx, db.AccountFilter{Limit: 10, Status: models.AccountActive})
+		all, err := f.Operators.AllAccounts(ctx, db.AccountFilter{Limit: 10, Status: models.AccountActive})
 		f.must(err)
 		if len(all) != 2 {
 			t.Errorf("operators see %d accounts, want 2", len(all))
 		}
-		if none, err := f.AllAccounts(ctx, db.AccountFilter{Limit: 10, Status: models.AccountReauthorize}); err != nil || len(none) != 0 {
+		if none, err := f.Operators.AllAccounts(ctx, db.AccountFilter{Limit: 10, Status: models.AccountReauthorize}); err != nil || len(none) != 0 {
 			t.Errorf("accounts to connect again: %v, %v", none, err)
 		}
-		account, err := f.AccountByID(ctx, models.TikTok, f.account.ID)
+		account, err := f.Operators.AccountByID(ctx, models.TikTok, f.account.ID)
 		f.must(err)
 		if account.ID() != f.account.ID {
 			t.Errorf("account %d", account.ID())
 		}
 		for _, id := range []string{mine.ID, publishID} {
-			found, err := f.FindPosts(ctx, id, 5)
+			found, err := f.Operators.FindPosts(ctx, id, 5)
 			f.must(err)
 			if !slices.Equal(idsOf(found), []string{mine.ID}) {
 				t.Errorf("%s finds %v", id, idsOf(found))
 			}
 		}
-		names, err := f.Apps(ctx, []int64{mine.AppID, mine.AppID, theirs.AppID})
+		names, err := f.Tenants.Apps(ctx, []int64{mine.AppID, mine.AppID, theirs.AppID})
 		f.must(err)
 		if len(names) != 2 || names[mine.AppID] != "shop" {
 			t.Errorf("names = %v", names)
@@ -90,18 +90,18 @@ func TestEnds(t *testing.T) {
 			f.post(func(p *models.Post) { p.Status, p.ErrorCode = models.Failed, "UPLOAD_FAILED" })
 		}
 		f.post(func(p *models.Post) { p.Status = models.Published })
-		counts, more, err := f.Ends(t.Context(), time.Now().Add(-time.Hour), 100)
+		counts, more, err := f.Operators.Ends(t.Context(), time.Now().Add(-time.Hour), 100)
 		f.must(err)
 		want := db.EndCount{Platform: models.TikTok, Status: models.Failed, ErrorCode: "UPLOAD_FAILED", N: 2}
 		if more || len(counts) != 3 || counts[0] != want {
 			t.Errorf("counts = %+v (more: %v), want %+v first of three", counts, more, want)
 		}
-		counts, more, err = f.Ends(t.Context(), time.Now().Add(-time.Hour), 1)
+		counts, more, err = f.Operators.Ends(t.Context(), time.Now().Add(-time.Hour), 1)
 		f.must(err)
 		if !more || len(counts) == 0 {
 			t.Errorf("with a limit of 1: %+v (more: %v)", counts, more)
 		}
-		counts, _, err = f.Ends(t.Context(), time.Now().Add(time.Hour), 100)
+		counts, _, err = f.Operators.Ends(t.Context(), time.Now().Add(time.Hour), 100)
 		f.must(err)
 		if len(counts) != 0 {
 			t.Errorf("of later posts: %+v", counts)
@@ -117,7 +117,7 @@ func TestLaneState(t *testing.T) {
 		f.post(func(p *models.Post) { p.Status, p.Admission, p.PublishedAt = models.Published, "", &yesterday })
 		p := f.post(func(p *models.Post) { p.DeferredReason, p.DeferredUntil = models.DeferredDailyCap, &soon })
 		f.second(func(p *models.Post) { p.DeferredReason, p.DeferredUntil = models.DeferredDailyCap, &soon })
-		s, err := f.LaneState(t.Context(), p.Lane, epoch.Add(time.Minute))
+		s, err := f.Operators.LaneState(t.Context(), p.Lane, epoch.Add(time.Minute))
 		f.must(err)
 		if len(s.Posts) != 1 || s.Posts[0].N != 2 || s.PublishedToday != 1 || s.PutOff != 1 || s.Longest == nil || s.Longest.ID != p.ID {
 			t.Errorf("state = %+v", s)
@@ -129,25 +129,25 @@ func TestPauses(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		ctx := t.Context()
 		for _, reason := range []string{"first", "second"} {
-			f.must(f.Pause(ctx, models.Pause{Scope: "tiktok", Reason: reason, PausedBy: "anna", CreatedAt: epoch}))
+			f.must(f.Admission.Pause(ctx, models.Pause{Scope: "tiktok", Reason: reason, PausedBy: "anna", CreatedAt: epoch}))
 		}
-		f.must(f.Pause(ctx, models.Pause{Scope: "instagram:7", PausedBy: "anna", CreatedAt: epoch}))
-		all, err := f.Pauses(ctx)
+		f.must(f.Admission.Pause(ctx, models.Pause{Scope: "instagram:7", PausedBy: "anna", CreatedAt: epoch}))
+		all, err := f.Admission.Pauses(ctx)
 		f.must(err)
 		if len(all) != 2 || all.Of("tiktok:1").Reason != "second" || all.Of("instagram:7") == nil || all.Of("instagram:70") != nil || all.Of("instagram") != nil {
 			t.Errorf("pauses = %+v", all)
 		}
 		for _, want := range []bool{true, false} {
-			if was, err := f.Resume(ctx, "tiktok"); err != nil || was != want {
+			if was, err := f.Admission.Resume(ctx, "tiktok"); err != nil || was != want {
 				t.Errorf("resumed: %v, %v; want %v", was, err, want)
 			}
 		}
 		for account, want := range map[int64]bool{f.account.ID: true, f.account.ID + 100: false} {
-			if has, err := f.HasAccount(ctx, models.TikTok, account); err != nil || has != want {
+			if has, err := f.Admission.HasAccount(ctx, models.TikTok, account); err != nil || has != want {
 				t.Errorf("account %d: %v, %v", account, has, err)
 			}
 		}
-		if has, err := f.HasAccount(ctx, models.Instagram, f.account.ID); err != nil || has {
+		if has, err := f.Admission.HasAccount(ctx, models.Instagram, f.account.ID); err != nil || has {
 			t.Errorf("a TikTok account is taken for Instagram's: %v, %v", has, err)
 		}
 	})

@@ -12,6 +12,9 @@ import (
 	"socialqueue/view"
 )
 
+// Outbox stores the webhook endpoints of apps and the deliveries to them.
+type Outbox struct{ conn }
+
 // deliverFor is how long it is tried to tell an app of something.
 const deliverFor = 72 * time.Hour
 

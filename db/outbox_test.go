@@ -24,14 +24,14 @@ func (f *fixture) listens(appID int64, events ...models.AppEvent) *models.Webhoo
 		ID: models.NewID(), AppID: appID, URL: "https://app.example.com", Events: strings.Join(names, ","), Secret: "sealed",
 		Status: models.EndpointEnabled, CreatedAt: epoch, UpdatedAt: epoch,
 	}
-	f.must(f.CreateEndpoint(f.t.Context(), e, 20, nil))
+	f.must(f.Outbox.CreateEndpoint(f.t.Context(), e, 20, nil))
 	return e
 }
 
 // told lists what an endpoint was told, the oldest first, each with the payload.
 func (f *fixture) told(e *models.WebhookEndpoint) []view.Event {
 	f.t.Helper()
-	rows, err := f.Deliveries(f.t.Context(), db.DeliveryFilter{EndpointID: e.ID, Limit: 2000})
+	rows, err := f.Outbox.Deliveries(f.t.Context(), db.DeliveryFilter{EndpointID: e.ID, Limit: 2000})
 	f.must(err)
 	slices.Reverse(rows)
 	events := make([]view.Event, len(rows))
@@ -62,12 +62,12 @@ func (f *fixture) wantTold(e *models.WebhookEndpoint, want ...models.AppEvent) [
 func (f *fixture) run(p *models.Post, change func(*models.Post)) {
 	f.t.Helper()
 	p = f.reload(p)
-	claimed, err := f.Claim(f.t.Context(), p.ID, p.Fence, "w", epoch.Add(time.Hour), time.Minute)
+	claimed, err := f.Runs.Claim(f.t.Context(), p.ID, p.Fence, "w", epoch.Add(time.Hour), time.Minute)
 	f.must(err)
 	from := claimed.Status
 	claimed.LeaseUntil, claimed.LeaseOwner = nil, ""
 	change(claimed)
-	f.must(f.WriteRun(f.t.Context(), db.RunWrite{Post: claimed, From: from, Release: true}))
+	f.must(f.Runs.Write(f.t.Context(), db.RunWrite{Post: claimed, From: from, Release: true}))
 }
 
 // Every state that an app is told of is told with the write that brought it, and no
@@ -88,7 +88,7 @@ func TestMovesAreTold(t *testing.T) {
 					t.Errorf("%s: told %+v, want %+v", status, told[0].Post, shown)
 				}
 			}
-			f.must(f.DeleteEndpoint(t.Context(), f.app.ID, endpoint.ID, epoch))
+			f.must(f.Outbox.DeleteEndpoint(t.Context(), f.app.ID, endpoint.ID, epoch))
 		}
 	})
 }
@@ -97,19 +97,19 @@ func TestMovesAreTold(t *testing.T) {
 func TestWhatDidNotHappenIsNotTold(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		endpoint, p := f.listens(f.app.ID), f.post(nil)
-		claimed, err := f.Claim(t.Context(), p.ID, 0, "w", epoch, time.Minute)
+		claimed, err := f.Runs.Claim(t.Context(), p.ID, 0, "w", epoch, time.Minute)
 		f.must(err)
 		claimed.Status = models.Published
 		bad := &models.TikTokPost{UserID: -1, OAuthAccountID: f.account.ID, PublishID: "v1", Status: "published", CreatedAt: epoch, UpdatedAt: epoch}
-		if err := f.WriteRun(t.Context(), db.RunWrite{Post: claimed, From: models.Publishing, TikTok: bad}); err == nil {
+		if err := f.Runs.Write(t.Context(), db.RunWrite{Post: claimed, From: models.Publishing, TikTok: bad}); err == nil {
 			t.Fatal("a row without a user was written")
 		}
 		old := *claimed
 		old.Fence--
-		wantStale(t, f.WriteRun(t.Context(), db.RunWrite{Post: &old, From: models.Publishing}))
+		wantStale(t, f.Runs.Write(t.Context(), db.RunWrite{Post: &old, From: models.Publishing}))
 		f.wantTold(endpoint)
-		f.must(f.WriteRun(t.Context(), db.RunWrite{Post: claimed, From: models.Publishing}))
-		wantStale(t, f.WriteRun(t.Context(), db.RunWrite{Post: claimed, From: models.Publishing})) // its answer was lost
+		f.must(f.Runs.Write(t.Context(), db.RunWrite{Post: claimed, From: models.Publishing}))
+		wantStale(t, f.Runs.Write(t.Context(), db.RunWrite{Post: claimed, From: models.Publishing})) // its answer was lost
 		f.wantTold(endpoint, models.EventPostPublished)
 	})
 }
@@ -118,12 +118,12 @@ func TestWhatDidNotHappenIsNotTold(t *testing.T) {
 func TestWhoIsTold(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		other := models.App{Name: "other", CreatedAt: epoch}
-		f.must(f.CreateApp(t.Context(), &other, &models.APIKey{Prefix: "q-" + models.NewID()[24:], Hash: []byte("h"), CreatedAt: epoch}))
+		f.must(f.Tenants.CreateApp(t.Context(), &other, &models.APIKey{Prefix: "q-" + models.NewID()[24:], Hash: []byte("h"), CreatedAt: epoch}))
 		all, asked, twice := f.listens(f.app.ID), f.listens(f.app.ID, models.EventPostFailed), f.listens(f.app.ID, models.EventPostPublished, models.EventPostFailed)
 		not, foreign, off, gone := f.listens(f.app.ID, models.EventPostPublished), f.listens(other.ID), f.listens(f.app.ID), f.listens(f.app.ID)
 		disabled := models.EndpointDisabled
-		f.must(f.ChangeEndpoint(t.Context(), f.app.ID, off.ID, db.EndpointChange{Status: &disabled}, epoch))
-		f.must(f.DeleteEndpoint(t.Context(), f.app.ID, gone.ID, epoch))
+		f.must(f.Outbox.ChangeEndpoint(t.Context(), f.app.ID, off.ID, db.EndpointChange{Status: &disabled}, epoch))
+		f.must(f.Outbox.DeleteEndpoint(t.Context(), f.app.ID, gone.ID, epoch))
 		f.run(f.post(nil), func(p *models.Post) { p.Status = models.Failed })
 		ids := map[string]bool{}
 		for _, e := range []*models.WebhookEndpoint{all, asked, twice} {
@@ -162,7 +162,7 @@ func TestDeferralsAreToldOnce(t *testing.T) {
 		again := f.reload(p)
 		from := again.Status
 		again.Status, again.RunAt, again.Admission = models.Queued, &epoch, models.AdmissionAdmitted
-		f.must(f.Revive(t.Context(), again, models.PostEvent{PostID: p.ID, At: epoch, Type: models.EventState, From: from, To: models.Queued}))
+		f.must(f.Posts.Revive(t.Context(), again, models.PostEvent{PostID: p.ID, At: epoch, Type: models.EventState, From: from, To: models.Queued}))
 		wait(models.DeferredRateLimit)
 		f.wantTold(endpoint, deferred, deferred, deferred, models.EventPostFailed, deferred)
 	})
@@ -179,8 +179,8 @@ func TestAccountsAreTold(t *testing.T) {
 		}
 		ctx, e := t.Context(), db.Ending{Platform: models.TikTok, AccountID: f.account.ID, Reason: "why"}
 		for range 2 { // doing it twice is no news
-			f.must(f.Reauthorize(ctx, e, db.Refused{Fence: f.account.RefreshFence}, epoch.Add(time.Hour), epoch))
-			f.must(f.PutOff(ctx, e, epoch.Add(time.Hour), epoch))
+			f.must(f.Connections.Reauthorize(ctx, e, db.Refused{Fence: f.account.RefreshFence}, epoch.Add(time.Hour), epoch))
+			f.must(f.Connections.PutOff(ctx, e, epoch.Add(time.Hour), epoch))
 		}
 		told := f.told(endpoint)
 		if len(told) != posts+1 || told[0].Type != models.EventAccountReauthorize || told[0].Account.ID != f.account.ID || *told[0].Account.StatusReason != "why" {
@@ -197,11 +197,11 @@ func TestAccountsAreTold(t *testing.T) {
 			t.Errorf("%d posts are told of, want %d", len(seen), posts)
 		}
 		for range 2 {
-			_, err := f.Disconnect(ctx, e, epoch)
+			_, err := f.Connections.Disconnect(ctx, e, epoch)
 			f.must(err)
-			a, err := f.OAuthAccount(ctx, f.account.ID)
+			a, err := f.Accounts.OAuthAccount(ctx, f.account.ID)
 			f.must(err)
-			f.must(f.FinishEnding(ctx, a, epoch))
+			f.must(f.Connections.FinishEnding(ctx, a, epoch))
 		}
 		count := map[models.AppEvent]int{}
 		for _, event := range f.told(endpoint)[len(told):] {
@@ -219,22 +219,22 @@ func TestDeletionIsToldAnonymously(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		endpoint := f.listens(f.app.ID)
 		f.run(f.post(nil), func(p *models.Post) { p.Status = models.Failed })
-		f.must(f.StoreWebhookEvents(t.Context(), []models.WebhookEvent{{
+		f.must(f.Inbox.Store(t.Context(), []models.WebhookEvent{{
 			Platform: models.TikTok, DedupeKey: "k", Name: "x", Account: "open-1", Payload: []byte("{}"), Status: models.WebhookProcessed, ReceivedAt: epoch,
 		}}))
-		_, err := f.RequestDeletion(t.Context(), db.Deletion{
+		_, err := f.Connections.RequestDeletion(t.Context(), db.Deletion{
 			Provider: models.TikTok, ProviderAccountID: "open-1", AskedAt: epoch.Add(time.Minute), Code: "c", Reason: "deleted",
 		}, epoch)
 		f.must(err)
 		for more := true; more; {
-			more, err = f.Erase(t.Context(), 100, epoch)
+			more, err = f.Connections.Erase(t.Context(), 100, epoch)
 			f.must(err)
 		}
 		told := f.wantTold(endpoint, models.EventAccountDisconnected)
 		if a := told[0].Account; a.ID != f.account.ID || a.ExternalID != "" || a.Username != "" || a.Name != "" {
 			t.Errorf("told %+v", a)
 		}
-		events, err := f.WebhookEvents(t.Context(), db.WebhookFilter{Limit: 10})
+		events, err := f.Inbox.List(t.Context(), db.WebhookFilter{Limit: 10})
 		f.must(err)
 		if len(events) != 0 {
 			t.Errorf("what TikTok told of the person is kept: %+v", events)
@@ -259,7 +259,7 @@ func TestStoreWebhookEvents(t *testing.T) {
 			many[i] = i
 		}
 		first := batch(append(many, 2400, 2400)...)
-		f.must(f.StoreWebhookEvents(t.Context(), first))
+		f.must(f.Inbox.Store(t.Context(), first))
 		ids := map[int64]bool{}
 		for i, e := range first {
 			if (e.ID == 0) != (i >= len(many)) || ids[e.ID] && e.ID != 0 {
@@ -268,11 +268,11 @@ func TestStoreWebhookEvents(t *testing.T) {
 			ids[e.ID] = true
 		}
 		second := batch(3, 5000)
-		f.must(f.StoreWebhookEvents(t.Context(), second))
+		f.must(f.Inbox.Store(t.Context(), second))
 		if second[0].ID != 0 || second[1].ID == 0 {
 			t.Errorf("the ids are %d and %d", second[0].ID, second[1].ID)
 		}
-		got, err := f.WebhookEvent(t.Context(), second[1].ID)
+		got, err := f.Inbox.Event(t.Context(), second[1].ID)
 		f.must(err)
 		if string(got.Payload) != "\xff\x00" || got.Status != models.WebhookPending || !got.RunAt.Equal(epoch) {
 			t.Errorf("stored %+v", got)

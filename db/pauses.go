@@ -10,9 +10,9 @@ import (
 )
 
 // Pauses lists what operators keep back. There are few.
-func (d *DB) Pauses(ctx context.Context) (models.Pauses, error) {
+func (s *Admission) Pauses(ctx context.Context) (models.Pauses, error) {
 	var all models.Pauses
-	if err := d.orm.WithContext(ctx).Order("scope").Find(&all).Error; err != nil {
+	if err := s.orm.WithContext(ctx).Order("scope").Find(&all).Error; err != nil {
 		return nil, fmt.Errorf("list pauses: %w", err)
 	}
 	return all, nil
@@ -20,8 +20,8 @@ func (d *DB) Pauses(ctx context.Context) (models.Pauses, error) {
 
 // Pause keeps back what would be sent. Of a scope that is paused already the newer
 // reason counts.
-func (d *DB) Pause(ctx context.Context, p models.Pause) error {
-	err := d.orm.WithContext(ctx).Clauses(clause.OnConflict{
+func (s *Admission) Pause(ctx context.Context, p models.Pause) error {
+	err := s.orm.WithContext(ctx).Clauses(clause.OnConflict{
 		Columns: []clause.Column{{Name: "scope"}}, DoUpdates: clause.AssignmentColumns([]string{"reason", "paused_by", "created_at"}),
 	}).Create(&p).Error
 	if err != nil {
@@ -31,8 +31,8 @@ func (d *DB) Pause(ctx context.Context, p models.Pause) error {
 }
 
 // Resume ends a pause and reports whether there was one.
-func (d *DB) Resume(ctx context.Context, scope string) (bool, error) {
-	res := d.orm.WithContext(ctx).Delete(&models.Pause{}, "scope = ?", scope)
+func (s *Admission) Resume(ctx context.Context, scope string) (bool, error) {
+	res := s.orm.WithContext(ctx).Delete(&models.Pause{}, "scope = ?", scope)
 	if res.Error != nil {
 		return false, fmt.Errorf("resume %s: %w", scope, res.Error)
 	}
@@ -40,10 +40,10 @@ func (d *DB) Resume(ctx context.Context, scope string) (bool, error) {
 }
 
 // HasAccount reports whether there is an account, whosever it is.
-func (d *DB) HasAccount(ctx context.Context, p models.Platform, id int64) (bool, error) {
-	q := d.orm.WithContext(ctx).Model(&models.OAuthAccount{}).Where("provider = ?", p)
+func (s *Admission) HasAccount(ctx context.Context, p models.Platform, id int64) (bool, error) {
+	q := s.orm.WithContext(ctx).Model(&models.OAuthAccount{}).Where("provider = ?", p)
 	if p == models.Instagram {
-		q = d.orm.WithContext(ctx).Model(&models.InstagramAccount{})
+		q = s.orm.WithContext(ctx).Model(&models.InstagramAccount{})
 	}
 	var n int64
 	if err := q.Where("id = ?", id).Count(&n).Error; err != nil {

@@ -11,6 +11,9 @@ import (
 	"socialqueue/models"
 )
 
+// Posts stores the posts of apps and their timelines.
+type Posts struct{ conn }
+
 // Destination is what accepting a post needs to know of its account and file.
 type Destination struct {
 	UserID             int64
@@ -39,7 +42,7 @@ const destinationMedia = `m.id AS media_row_id, COALESCE(m.bytes, 0) AS bytes, C
 
 // Destination reads an app's account and one of its files in one question. It
 // returns ErrNotFound if the app has no such account.
-func (d *DB) Destination(ctx context.Context, appID int64, p models.Platform, accountID int64, mediaID string) (*Destination, error) {
+func (s *Posts) Destination(ctx context.Context, appID int64, p models.Platform, accountID int64, mediaID string) (*Destination, error) {
 	query := `SELECT a.user_id, a.id AS oauth_account_id, a.status, ` + destinationMedia + `
 		FROM oauth_accounts a JOIN users u ON u.id = a.user_id
 		LEFT JOIN media m ON m.id = @media AND m.app_id = u.app_id
@@ -51,7 +54,7 @@ func (d *DB) Destination(ctx context.Context, appID int64, p models.Platform, ac
 		WHERE i.id = @account AND u.app_id = @app`
 	}
 	var row destinationRow
-	res := d.orm.WithContext(ctx).Raw(query, map[string]any{
+	res := s.orm.WithContext(ctx).Raw(query, map[string]any{
 		"app": appID, "account": accountID, "media": mediaID,
 	}).Scan(&row)
 	if res.Error != nil {
@@ -91,12 +94,12 @@ const insertPost = `
 			ELSE 'parked' END)
 	RETURNING admission`
 
-// InsertPost stores an accepted post and completes the request's idempotency
+// Insert stores an accepted post and completes the request's idempotency
 // key, if it has one, in the same transaction. When it returns nil the post is
 // durable. A post that is to be admitted is parked instead if its lane has as
 // many due posts in Asynq as it has places. ErrNotFound: its file was cleaned up
 // this moment.
-func (d *DB) InsertPost(ctx context.Context, p *models.Post, places int, done *Completion) error {
+func (s *Posts) Insert(ctx context.Context, p *models.Post, places int, done *Completion) error {
 	content, err := json.Marshal(p.Content)
 	if err != nil {
 		return fmt.Errorf("encode post: %w", err)
@@ -108,8 +111,8 @@ func (d *DB) InsertPost(ctx context.Context, p *models.Post, places int, done *C
 		"correlation_id": p.CorrelationID, "trace_parent": p.TraceParent, "lane": p.Lane, "status": p.Status, "step": p.Step, "media_id": p.MediaID, "run_at": p.RunAt,
 		"enqueued_at": p.EnqueuedAt, "created_at": p.CreatedAt, "updated_at": p.UpdatedAt, "admission": p.Admission, "places": places,
 	}
-	return d.completing(ctx, done, func(tx *gorm.DB) error {
-		err := d.translate(tx.Raw(insertPost, values).Scan(&p.Admission).Error)
+	return s.completing(ctx, done, func(tx *gorm.DB) error {
+		err := s.translate(tx.Raw(insertPost, values).Scan(&p.Admission).Error)
 		if errors.Is(err, gorm.ErrForeignKeyViolated) {
 			return fmt.Errorf("store post: its file: %w", ErrNotFound)
 		}
@@ -120,24 +123,24 @@ func (d *DB) InsertPost(ctx context.Context, p *models.Post, places int, done *C
 	})
 }
 
-// Post finds a post of an app.
-func (d *DB) Post(ctx context.Context, appID int64, id string) (*models.Post, error) {
+// Get finds a post of an app.
+func (s *Posts) Get(ctx context.Context, appID int64, id string) (*models.Post, error) {
 	var p models.Post
-	err := d.orm.WithContext(ctx).Where("app_id = ? AND id = ?", appID, id).Take(&p).Error
+	err := s.orm.WithContext(ctx).Where("app_id = ? AND id = ?", appID, id).Take(&p).Error
 	return &p, first(err, "post "+id)
 }
 
-// PostByID finds a post whoever owns it.
-func (d *DB) PostByID(ctx context.Context, id string) (*models.Post, error) {
+// ByID finds a post whoever owns it.
+func (s *Posts) ByID(ctx context.Context, id string) (*models.Post, error) {
 	var p models.Post
-	err := d.orm.WithContext(ctx).Where("id = ?", id).Take(&p).Error
+	err := s.orm.WithContext(ctx).Where("id = ?", id).Take(&p).Error
 	return &p, first(err, "post "+id)
 }
 
-// PostByPublishID finds an app's post by the id TikTok gave it.
-func (d *DB) PostByPublishID(ctx context.Context, appID int64, publishID string) (*models.Post, error) {
+// ByPublishID finds an app's post by the id TikTok gave it.
+func (s *Posts) ByPublishID(ctx context.Context, appID int64, publishID string) (*models.Post, error) {
 	var p models.Post
-	err := d.orm.WithContext(ctx).Where("app_id = ? AND publish_id = ?", appID, publishID).Take(&p).Error
+	err := s.orm.WithContext(ctx).Where("app_id = ? AND publish_id = ?", appID, publishID).Take(&p).Error
 	return &p, first(err, "post with publish id "+publishID)
 }
 
@@ -153,9 +156,9 @@ type PostFilter struct {
 	Limit  int
 }
 
-// Posts lists posts of an app, newest first.
-func (d *DB) Posts(ctx context.Context, f PostFilter) ([]models.Post, error) {
-	return f.list(d.orm.WithContext(ctx).Where("app_id = ?", f.AppID))
+// List lists posts of an app, newest first.
+func (s *Posts) List(ctx context.Context, f PostFilter) ([]models.Post, error) {
+	return f.list(s.orm.WithContext(ctx).Where("app_id = ?", f.AppID))
 }
 
 func (f PostFilter) list(q *gorm.DB) ([]models.Post, error) {
@@ -189,20 +192,20 @@ func lanesOf(p models.Platform, accountID int64) []string {
 }
 
 // Events reads a post's timeline, oldest first.
-func (d *DB) Events(ctx context.Context, postID string) ([]models.PostEvent, error) {
+func (s *Posts) Events(ctx context.Context, postID string) ([]models.PostEvent, error) {
 	var events []models.PostEvent
-	if err := d.orm.WithContext(ctx).Where("post_id = ?", postID).Order("id").Find(&events).Error; err != nil {
+	if err := s.orm.WithContext(ctx).Where("post_id = ?", postID).Order("id").Find(&events).Error; err != nil {
 		return nil, fmt.Errorf("read the timeline of post %s: %w", postID, err)
 	}
 	return events, nil
 }
 
 // AddEvents appends to timelines. It is for facts; they need no fence.
-func (d *DB) AddEvents(ctx context.Context, events ...models.PostEvent) error {
+func (s *Posts) AddEvents(ctx context.Context, events ...models.PostEvent) error {
 	if len(events) == 0 {
 		return nil
 	}
-	if err := d.orm.WithContext(ctx).Create(&events).Error; err != nil {
+	if err := s.orm.WithContext(ctx).Create(&events).Error; err != nil {
 		return fmt.Errorf("write timeline: %w", err)
 	}
 	return nil
@@ -211,25 +214,25 @@ func (d *DB) AddEvents(ctx context.Context, events ...models.PostEvent) error {
 // ChangeUnsent writes the columns of a post whose sending has not begun, gives
 // it a new fence so that its old task finds nothing to do, and notes the event.
 // It returns ErrStale if sending began or the post moved on since p was read.
-func (d *DB) ChangeUnsent(ctx context.Context, p *models.Post, event models.PostEvent) error {
+func (s *Posts) ChangeUnsent(ctx context.Context, p *models.Post, event models.PostEvent) error {
 	old := p.Fence
 	p.Fence++
-	return d.guarded(ctx, p, event, func(q *gorm.DB) *gorm.DB {
+	return s.guarded(ctx, p, event, func(q *gorm.DB) *gorm.DB {
 		return q.Where("status IN ? AND fence = ? AND lease_until IS NULL", []models.Status{models.Scheduled, models.Queued}, old)
 	})
 }
 
 // Revive writes the columns of an ended post that is to run again.
-func (d *DB) Revive(ctx context.Context, p *models.Post, event models.PostEvent) error {
+func (s *Posts) Revive(ctx context.Context, p *models.Post, event models.PostEvent) error {
 	old := p.Fence
 	p.Fence++
-	return d.guarded(ctx, p, event, func(q *gorm.DB) *gorm.DB {
+	return s.guarded(ctx, p, event, func(q *gorm.DB) *gorm.DB {
 		return q.Where("status IN ? AND fence = ?", []models.Status{models.Failed, models.Missed}, old)
 	})
 }
 
-func (d *DB) guarded(ctx context.Context, p *models.Post, event models.PostEvent, guard func(*gorm.DB) *gorm.DB) error {
-	return d.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+func (s *Posts) guarded(ctx context.Context, p *models.Post, event models.PostEvent, guard func(*gorm.DB) *gorm.DB) error {
+	return s.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		res := guard(tx.Model(&models.Post{}).Where("id = ?", p.ID)).Select(mutable).UpdateColumns(p)
 		if res.Error != nil {
 			return fmt.Errorf("write post %s: %w", p.ID, res.Error)
@@ -251,21 +254,4 @@ var mutable = []string{
 	"publish_at", "miss_at", "source_url", "status", "step", "media_id", "admission", "run_at", "enqueued_at", "fence", "attempts", "unfinished_runs", "looks", "waiting_since", "deferred_until", "deferred_reason",
 	"publish_id", "container_id", "platform_post_id", "permalink", "error_code", "error_message", "started_at",
 	"published_at", "updated_at",
-}
-
-// unsettledLimit bounds how many of a lane's posts are compared.
-const unsettledLimit = 200
-
-// UnsettledInLane lists the newest posts of a lane, but for one, that are sent
-// or being sent and whose id at the platform is not known.
-func (d *DB) UnsettledInLane(ctx context.Context, lane, except string) ([]models.Post, error) {
-	var posts []models.Post
-	err := d.orm.WithContext(ctx).
-		Where("lane = ? AND id <> ? AND platform_post_id IS NULL AND status IN ?", lane, except,
-			[]models.Status{models.Publishing, models.Processing, models.Uncertain, models.Published}).
-		Order("id DESC").Limit(unsettledLimit).Find(&posts).Error
-	if err != nil {
-		return nil, fmt.Errorf("list unsettled posts of %s: %w", lane, err)
-	}
-	return posts, nil
 }

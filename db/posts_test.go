@@ -27,15 +27,15 @@ func newFixture(t *testing.T, d *db.DB) *fixture {
 	t.Helper()
 	f := &fixture{DB: d, t: t}
 	f.app = models.App{Name: "shop", CreatedAt: epoch}
-	f.must(d.CreateApp(t.Context(), &f.app, &models.APIKey{Prefix: "p-" + models.NewID()[24:], Hash: []byte("h"), CreatedAt: epoch}))
+	f.must(d.Tenants.CreateApp(t.Context(), &f.app, &models.APIKey{Prefix: "p-" + models.NewID()[24:], Hash: []byte("h"), CreatedAt: epoch}))
 	f.user = models.User{AppID: f.app.ID, ExternalID: "u1", CreatedAt: epoch, UpdatedAt: epoch}
-	_, err := d.EnsureUser(t.Context(), &f.user)
+	_, err := d.Tenants.EnsureUser(t.Context(), &f.user)
 	f.must(err)
 	connection := db.Connection{Account: &models.OAuthAccount{
 		UserID: f.user.ID, Provider: models.TikTok, ProviderAccountID: "open-1", AccessToken: "sealed-1",
 		TokenType: "Bearer", Status: models.AccountActive, ConnectedAt: epoch, CreatedAt: epoch, UpdatedAt: epoch,
 	}}
-	f.must(d.Connect(t.Context(), &connection, epoch))
+	f.must(d.Connections.Connect(t.Context(), &connection, epoch))
 	f.account = *connection.Account
 	return f
 }
@@ -66,7 +66,7 @@ func (f *fixture) post(change func(*models.Post)) *models.Post {
 
 func (f *fixture) reload(p *models.Post) *models.Post {
 	f.t.Helper()
-	got, err := f.PostByID(f.t.Context(), p.ID)
+	got, err := f.Posts.ByID(f.t.Context(), p.ID)
 	f.must(err)
 	return got
 }
@@ -101,7 +101,7 @@ func TestPostComesBackAsStored(t *testing.T) {
 func TestClaim(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		ctx, p := t.Context(), f.post(nil)
-		run, err := f.Claim(ctx, p.ID, 0, "w1", epoch, time.Minute)
+		run, err := f.Runs.Claim(ctx, p.ID, 0, "w1", epoch, time.Minute)
 		f.must(err)
 		if run.Fence != 1 || run.Status != models.Publishing || run.UnfinishedRuns != 1 {
 			t.Errorf("claimed %+v", run)
@@ -118,11 +118,11 @@ func TestClaim(t *testing.T) {
 			"the new fence, lease alive":           {1, epoch.Add(time.Minute)},
 			"the old task after the lease ran out": {0, epoch.Add(2 * time.Minute)},
 		} {
-			if _, err := f.Claim(ctx, p.ID, try.fence, "w2", try.now, time.Minute); !errors.Is(err, db.ErrStale) {
+			if _, err := f.Runs.Claim(ctx, p.ID, try.fence, "w2", try.now, time.Minute); !errors.Is(err, db.ErrStale) {
 				t.Errorf("%s: err = %v, want ErrStale", name, err)
 			}
 		}
-		if run, err = f.Claim(ctx, p.ID, 1, "w2", epoch.Add(2*time.Minute), time.Minute); err != nil || run.Fence != 2 {
+		if run, err = f.Runs.Claim(ctx, p.ID, 1, "w2", epoch.Add(2*time.Minute), time.Minute); err != nil || run.Fence != 2 {
 			t.Errorf("takeover: fence %d, %v", run.Fence, err)
 		}
 	})
@@ -133,7 +133,7 @@ func TestClaimRefuses(t *testing.T) {
 		later := epoch.Add(time.Hour)
 		ahead := f.post(func(p *models.Post) { p.RunAt = &later })
 		var early *db.EarlyError
-		if _, err := f.Claim(t.Context(), ahead.ID, 0, "w", epoch, time.Minute); !errors.As(err, &early) || early.In != time.Hour {
+		if _, err := f.Runs.Claim(t.Context(), ahead.ID, 0, "w", epoch, time.Minute); !errors.As(err, &early) || early.In != time.Hour {
 			t.Errorf("not due: err = %v, want EarlyError of an hour", err)
 		}
 		for name, change := range map[string]func(*models.Post){
@@ -141,11 +141,11 @@ func TestClaimRefuses(t *testing.T) {
 			"parked":   func(p *models.Post) { p.Admission = models.AdmissionParked },
 		} {
 			p := f.post(change)
-			if _, err := f.Claim(t.Context(), p.ID, 0, "w", epoch, time.Minute); !errors.Is(err, db.ErrStale) {
+			if _, err := f.Runs.Claim(t.Context(), p.ID, 0, "w", epoch, time.Minute); !errors.Is(err, db.ErrStale) {
 				t.Errorf("%s: err = %v, want ErrStale", name, err)
 			}
 		}
-		if _, err := f.Claim(t.Context(), models.NewID(), 0, "w", epoch, time.Minute); !errors.Is(err, db.ErrNotFound) {
+		if _, err := f.Runs.Claim(t.Context(), models.NewID(), 0, "w", epoch, time.Minute); !errors.Is(err, db.ErrNotFound) {
 			t.Errorf("no such post: err = %v, want ErrNotFound", err)
 		}
 	})
@@ -159,7 +159,7 @@ func TestClaimRace(t *testing.T) {
 		const workers = 16
 		for i := range workers {
 			go func() {
-				_, err := f.Claim(context.Background(), p.ID, 0, fmt.Sprint("w", i), epoch, time.Minute)
+				_, err := f.Runs.Claim(context.Background(), p.ID, 0, fmt.Sprint("w", i), epoch, time.Minute)
 				if err != nil && !errors.Is(err, db.ErrStale) {
 					t.Error(err)
 				}
@@ -183,20 +183,20 @@ func TestClaimRace(t *testing.T) {
 func TestOldRunChangesNothing(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		ctx, p := t.Context(), f.post(nil)
-		old, err := f.Claim(ctx, p.ID, 0, "w1", epoch, time.Minute)
+		old, err := f.Runs.Claim(ctx, p.ID, 0, "w1", epoch, time.Minute)
 		f.must(err)
 		now := epoch.Add(2 * time.Minute)
-		_, err = f.Claim(ctx, p.ID, 1, "w2", now, time.Minute)
+		_, err = f.Runs.Claim(ctx, p.ID, 1, "w2", now, time.Minute)
 		f.must(err)
 
-		wantStale(t, f.Renew(ctx, p.ID, old.Fence, now.Add(time.Minute)))
-		wantStale(t, f.Intend(ctx, &models.LedgerEntry{PostID: p.ID, Op: models.LedgerInit, State: models.Intended, Fence: old.Fence, CreatedAt: now}, now))
+		wantStale(t, f.Runs.Renew(ctx, p.ID, old.Fence, now.Add(time.Minute)))
+		wantStale(t, f.Runs.Intend(ctx, &models.LedgerEntry{PostID: p.ID, Op: models.LedgerInit, State: models.Intended, Fence: old.Fence, CreatedAt: now}, now))
 		old.Status = models.Published
-		wantStale(t, f.WriteRun(ctx, db.RunWrite{Post: old, From: models.Publishing}))
+		wantStale(t, f.Runs.Write(ctx, db.RunWrite{Post: old, From: models.Publishing}))
 		if got := f.reload(p); got.Status != models.Publishing || got.Fence != 2 {
 			t.Errorf("the old run changed the post: %+v", got)
 		}
-		if ledger, err := f.Ledger(ctx, p.ID); err != nil || len(ledger) != 0 {
+		if ledger, err := f.Runs.Ledger(ctx, p.ID); err != nil || len(ledger) != 0 {
 			t.Errorf("ledger = %v, %v", ledger, err)
 		}
 	})
@@ -205,16 +205,16 @@ func TestOldRunChangesNothing(t *testing.T) {
 func TestIntendNeedsALiveLease(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		ctx, p := t.Context(), f.post(nil)
-		_, err := f.Claim(ctx, p.ID, 0, "w1", epoch, time.Minute)
+		_, err := f.Runs.Claim(ctx, p.ID, 0, "w1", epoch, time.Minute)
 		f.must(err)
 		entry := &models.LedgerEntry{PostID: p.ID, Op: models.LedgerInit, State: models.Intended, Fence: 1, CreatedAt: epoch}
-		wantStale(t, f.Intend(ctx, entry, epoch.Add(time.Minute)))
-		f.must(f.Intend(ctx, entry, epoch.Add(time.Second)))
+		wantStale(t, f.Runs.Intend(ctx, entry, epoch.Add(time.Minute)))
+		f.must(f.Runs.Intend(ctx, entry, epoch.Add(time.Second)))
 
 		id, settled := "v_pub_1", epoch.Add(2*time.Second)
 		entry.State, entry.ExternalID, entry.SettledAt = models.Done, &id, &settled
-		f.must(f.Settle(ctx, entry))
-		ledger, err := f.Ledger(ctx, p.ID)
+		f.must(f.Runs.Settle(ctx, entry))
+		ledger, err := f.Runs.Ledger(ctx, p.ID)
 		f.must(err)
 		if len(ledger) != 1 || ledger[0].State != models.Done || *ledger[0].ExternalID != id || !ledger[0].SettledAt.Equal(settled) {
 			t.Errorf("ledger = %+v", ledger)
@@ -225,27 +225,27 @@ func TestIntendNeedsALiveLease(t *testing.T) {
 func TestWriteRunIsAllOrNothing(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		ctx, p := t.Context(), f.post(nil)
-		run, err := f.Claim(ctx, p.ID, 0, "w1", epoch, time.Minute)
+		run, err := f.Runs.Claim(ctx, p.ID, 0, "w1", epoch, time.Minute)
 		f.must(err)
 		run.Status = models.Canceled
-		if err := f.WriteRun(ctx, db.RunWrite{Post: run, From: models.Publishing}); err == nil {
+		if err := f.Runs.Write(ctx, db.RunWrite{Post: run, From: models.Publishing}); err == nil {
 			t.Error("a move that the table does not allow was written")
 		}
 		run.Status = models.Processing
 		bad := &models.TikTokPost{UserID: -1, OAuthAccountID: run.OAuthAccountID, PublishID: "v1", Status: "processing", CreatedAt: epoch, UpdatedAt: epoch}
 		event := models.PostEvent{PostID: p.ID, At: epoch, Type: models.EventState}
-		if err := f.WriteRun(ctx, db.RunWrite{Post: run, From: models.Publishing, TikTok: bad, Events: []models.PostEvent{event}}); err == nil {
+		if err := f.Runs.Write(ctx, db.RunWrite{Post: run, From: models.Publishing, TikTok: bad, Events: []models.PostEvent{event}}); err == nil {
 			t.Error("a row without a user was written")
 		}
 		if got := f.reload(p); got.Status != models.Publishing {
 			t.Errorf("half a write stands: %s", got.Status)
 		}
 		good := &models.TikTokPost{UserID: f.user.ID, OAuthAccountID: run.OAuthAccountID, PublishID: "v1", Status: "processing", CreatedAt: epoch, UpdatedAt: epoch}
-		f.must(f.WriteRun(ctx, db.RunWrite{Post: run, From: models.Publishing, TikTok: good, Events: []models.PostEvent{event}}))
+		f.must(f.Runs.Write(ctx, db.RunWrite{Post: run, From: models.Publishing, TikTok: good, Events: []models.PostEvent{event}}))
 		if got := f.reload(p); got.Status != models.Processing {
 			t.Errorf("status = %s", got.Status)
 		}
-		events, err := f.Events(ctx, p.ID)
+		events, err := f.Posts.Events(ctx, p.ID)
 		f.must(err)
 		if len(events) != 2 { // the claim's and this one's, not the failed write's
 			t.Errorf("%d events, want 2: %+v", len(events), events)
@@ -259,20 +259,20 @@ func TestChangeUnsent(t *testing.T) {
 		p := f.post(nil)
 		seen := *p
 		seen.Status, seen.Admission, seen.RunAt = models.Canceled, models.AdmissionNone, nil
-		f.must(f.ChangeUnsent(ctx, &seen, models.PostEvent{PostID: p.ID, At: epoch, Type: models.EventState}))
+		f.must(f.Posts.ChangeUnsent(ctx, &seen, models.PostEvent{PostID: p.ID, At: epoch, Type: models.EventState}))
 		if got := f.reload(p); got.Status != models.Canceled || got.Fence != 1 {
 			t.Errorf("got %+v", got)
 		}
-		if _, err := f.Claim(ctx, p.ID, 0, "w", epoch, time.Minute); !errors.Is(err, db.ErrStale) {
+		if _, err := f.Runs.Claim(ctx, p.ID, 0, "w", epoch, time.Minute); !errors.Is(err, db.ErrStale) {
 			t.Errorf("the canceled post's task claimed it: %v", err)
 		}
 
 		sent := f.post(nil)
-		_, err := f.Claim(ctx, sent.ID, 0, "w", epoch, time.Minute)
+		_, err := f.Runs.Claim(ctx, sent.ID, 0, "w", epoch, time.Minute)
 		f.must(err)
 		late := *sent
 		late.Status = models.Canceled
-		wantStale(t, f.ChangeUnsent(ctx, &late, models.PostEvent{PostID: sent.ID, At: epoch, Type: models.EventState}))
+		wantStale(t, f.Posts.ChangeUnsent(ctx, &late, models.PostEvent{PostID: sent.ID, At: epoch, Type: models.EventState}))
 	})
 }
 
@@ -287,24 +287,24 @@ func TestAdmission(t *testing.T) {
 		}
 		near := f.post(waiting(soon))
 		f.post(waiting(far))
-		due, err := f.Waiting(ctx, soon, 10)
+		due, err := f.Admission.Waiting(ctx, soon, 10)
 		f.must(err)
 		if len(due) != 1 || due[0].ID != near.ID {
 			t.Fatalf("waiting = %+v, want the near one", due)
 		}
-		admitted, err := f.Admit(ctx, due, epoch)
+		admitted, err := f.Admission.Admit(ctx, due, epoch)
 		f.must(err)
-		again, err := f.Admit(ctx, due, epoch)
+		again, err := f.Admission.Admit(ctx, due, epoch)
 		f.must(err)
 		if len(admitted) != 1 || len(again) != 0 {
 			t.Errorf("admitted %d, then %d; want 1, then 0", len(admitted), len(again))
 		}
-		loads, err := f.LaneLoads(ctx, []string{near.Lane, "none"}, epoch)
+		loads, err := f.Admission.LaneLoads(ctx, []string{near.Lane, "none"}, epoch)
 		f.must(err)
 		if got := loads[near.Lane]; got.Total != 1 || got.Due != 0 {
 			t.Errorf("load = %+v, want 1 in all, none due", got)
 		}
-		f.must(f.QueueDue(ctx, soon))
+		f.must(f.Admission.QueueDue(ctx, soon))
 		if got := f.reload(near); got.Status != models.Queued {
 			t.Errorf("status = %s, want queued", got.Status)
 		}
@@ -319,13 +319,13 @@ func TestParkedLanes(t *testing.T) {
 			p := f.post(func(p *models.Post) { p.Admission, p.Lane = models.AdmissionWaiting, fmt.Sprint("lane ", i%3) })
 			ids = append(ids, p.ID)
 		}
-		f.must(f.Park(ctx, ids, epoch))
-		lanes, err := f.ParkedLanes(ctx)
+		f.must(f.Admission.Park(ctx, ids, epoch))
+		lanes, err := f.Admission.ParkedLanes(ctx)
 		f.must(err)
 		if fmt.Sprint(lanes) != "[lane 0 lane 1 lane 2]" {
 			t.Errorf("lanes = %v", lanes)
 		}
-		head, err := f.Parked(ctx, "lane 1", 2)
+		head, err := f.Admission.Parked(ctx, "lane 1", 2)
 		f.must(err)
 		if len(head) != 2 || head[0].ID != ids[1] || head[1].ID != ids[4] {
 			t.Errorf("head = %v", head)
@@ -358,7 +358,7 @@ func TestUnattended(t *testing.T) {
 			"ended":   {func(p *models.Post) { p.Admission, p.RunAt = models.AdmissionNone, nil }, false},
 		} {
 			p := f.post(tc.change)
-			posts, err := f.Unattended(t.Context(), now, check, 100)
+			posts, err := f.Admission.Unattended(t.Context(), now, check, 100)
 			f.must(err)
 			found := false
 			for _, got := range posts {
@@ -375,21 +375,21 @@ func TestRefence(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		p := f.post(nil)
 		stuck := *p
-		f.must(f.Refence(t.Context(), &stuck, epoch))
-		if _, err := f.Claim(t.Context(), p.ID, 0, "w", epoch, time.Minute); !errors.Is(err, db.ErrStale) {
+		f.must(f.Admission.Refence(t.Context(), &stuck, epoch))
+		if _, err := f.Runs.Claim(t.Context(), p.ID, 0, "w", epoch, time.Minute); !errors.Is(err, db.ErrStale) {
 			t.Errorf("the replaced task still claims: %v", err)
 		}
-		_, err := f.Claim(t.Context(), p.ID, stuck.Fence, "w", epoch, time.Minute)
+		_, err := f.Runs.Claim(t.Context(), p.ID, stuck.Fence, "w", epoch, time.Minute)
 		f.must(err)
 		claimed := *p
 		claimed.Fence = stuck.Fence + 1
-		wantStale(t, f.Refence(t.Context(), &claimed, epoch)) // it runs
+		wantStale(t, f.Admission.Refence(t.Context(), &claimed, epoch)) // it runs
 	})
 }
 
-// TestInsertPost: an accepted post comes back as it was given, and goes into
+// TestInsert: an accepted post comes back as it was given, and goes into
 // Asynq only where its lane has a place.
-func TestInsertPost(t *testing.T) {
+func TestInsert(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		const places = 2
 		late, late5 := int64(5000), epoch.Add(5*time.Second)
@@ -403,7 +403,7 @@ func TestInsertPost(t *testing.T) {
 				Admission: models.AdmissionAdmitted, RunAt: &at, EnqueuedAt: &at,
 			}
 			change(p)
-			f.must(f.InsertPost(t.Context(), p, places, nil))
+			f.must(f.Posts.Insert(t.Context(), p, places, nil))
 			return p
 		}
 		var got []models.Admission
@@ -424,7 +424,7 @@ func TestInsertPost(t *testing.T) {
 		gone := models.NewID()
 		p := *waiting
 		p.ID, p.MediaID = models.NewID(), &gone
-		if err := f.InsertPost(t.Context(), &p, places, nil); !errors.Is(err, db.ErrNotFound) {
+		if err := f.Posts.Insert(t.Context(), &p, places, nil); !errors.Is(err, db.ErrNotFound) {
 			t.Errorf("file that is gone: err = %v, want ErrNotFound", err)
 		}
 	})

@@ -12,6 +12,9 @@ import (
 	"socialqueue/models"
 )
 
+// Runs stores what workers do with a post: who has it, what was sent, and what came of it.
+type Runs struct{ conn }
+
 // earliness is how much before its time a run may be claimed: Asynq keeps whole
 // seconds, so a task can arrive that early. The caller waits out the rest.
 const earliness = time.Second
@@ -30,9 +33,9 @@ func (e *EarlyError) Error() string { return fmt.Sprintf("the run is due in %s o
 // or a live lease, the task is an old one and the answer is ErrStale; one that
 // comes too soon gets an *EarlyError. On success the post carries a new fence, and one that was unsent
 // is publishing.
-func (d *DB) Claim(ctx context.Context, id string, fence int64, owner string, now time.Time, lease time.Duration) (*models.Post, error) {
+func (s *Runs) Claim(ctx context.Context, id string, fence int64, owner string, now time.Time, lease time.Duration) (*models.Post, error) {
 	var p models.Post
-	err := d.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+	err := s.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		// The row is locked from here on: the tick that queues due posts comes at
 		// the very moment their tasks do, and a status that changed in between
 		// would turn the live task away as an old one.
@@ -85,8 +88,8 @@ func take(p *models.Post, owner string, now time.Time, lease time.Duration) {
 
 // Renew prolongs the lease of the run that holds fence. ErrStale means that
 // another run took over: stop.
-func (d *DB) Renew(ctx context.Context, id string, fence int64, until time.Time) error {
-	res := d.orm.WithContext(ctx).Model(&models.Post{}).
+func (s *Runs) Renew(ctx context.Context, id string, fence int64, until time.Time) error {
+	res := s.orm.WithContext(ctx).Model(&models.Post{}).
 		Where("id = ? AND fence = ? AND lease_until IS NOT NULL", id, fence).UpdateColumn("lease_until", until)
 	if res.Error != nil {
 		return fmt.Errorf("renew lease of post %s: %w", id, res.Error)
@@ -100,8 +103,8 @@ func (d *DB) Renew(ctx context.Context, id string, fence int64, until time.Time)
 // Intend writes a ledger entry before the call it tells of, if the run that
 // holds the entry's fence still has its lease. The call may be made only after
 // this returned nil.
-func (d *DB) Intend(ctx context.Context, e *models.LedgerEntry, now time.Time) error {
-	return d.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+func (s *Runs) Intend(ctx context.Context, e *models.LedgerEntry, now time.Time) error {
+	return s.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		res := tx.Model(&models.Post{}).
 			Where("id = ? AND fence = ? AND lease_until > ?", e.PostID, e.Fence, now).UpdateColumn("updated_at", now)
 		if res.Error != nil {
@@ -119,8 +122,8 @@ func (d *DB) Intend(ctx context.Context, e *models.LedgerEntry, now time.Time) e
 
 // Settle writes what became of a guarded call. It is a fact, so it needs no
 // fence: a run that lost its lease still tells its successor what it learned.
-func (d *DB) Settle(ctx context.Context, e *models.LedgerEntry) error {
-	err := d.orm.WithContext(ctx).Model(e).Where("post_id = ? AND fence = ?", e.PostID, e.Fence).Select("state", "external_id", "sealed_url", "settled_at").UpdateColumns(e).Error
+func (s *Runs) Settle(ctx context.Context, e *models.LedgerEntry) error {
+	err := s.orm.WithContext(ctx).Model(e).Where("post_id = ? AND fence = ?", e.PostID, e.Fence).Select("state", "external_id", "sealed_url", "settled_at").UpdateColumns(e).Error
 	if err != nil {
 		return fmt.Errorf("settle ledger of post %s: %w", e.PostID, err)
 	}
@@ -128,9 +131,9 @@ func (d *DB) Settle(ctx context.Context, e *models.LedgerEntry) error {
 }
 
 // Ledger reads the guarded calls of a post, oldest first.
-func (d *DB) Ledger(ctx context.Context, postID string) (models.Ledger, error) {
+func (s *Runs) Ledger(ctx context.Context, postID string) (models.Ledger, error) {
 	var entries []models.LedgerEntry
-	if err := d.orm.WithContext(ctx).Where("post_id = ?", postID).Order("id").Find(&entries).Error; err != nil {
+	if err := s.orm.WithContext(ctx).Where("post_id = ?", postID).Order("id").Find(&entries).Error; err != nil {
 		return nil, fmt.Errorf("read ledger of post %s: %w", postID, err)
 	}
 	return entries, nil
@@ -148,9 +151,9 @@ type RunWrite struct {
 	IGMedia *models.IGMedia
 }
 
-// WriteRun writes the state of a post from the run that holds its fence, if the
+// Write writes the state of a post from the run that holds its fence, if the
 // row still has the status the run knows. ErrStale: another run took over.
-func (d *DB) WriteRun(ctx context.Context, w RunWrite) error {
+func (s *Runs) Write(ctx context.Context, w RunWrite) error {
 	if !models.CanMove(w.From, w.Post.Status) {
 		return fmt.Errorf("write post %s, %s to %s: %w", w.Post.ID, w.From, w.Post.Status, ErrNoSuchMove)
 	}
@@ -158,7 +161,7 @@ func (d *DB) WriteRun(ctx context.Context, w RunWrite) error {
 	if w.Release {
 		columns = append([]string{"lease_until", "lease_owner"}, mutable...)
 	}
-	return d.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+	return s.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		res := tx.Model(&models.Post{}).
 			Where("id = ? AND status = ? AND fence = ?", w.Post.ID, w.From, w.Post.Fence).
 			Select(columns).UpdateColumns(w.Post)
@@ -218,8 +221,8 @@ type Resolution struct {
 
 // Resolve writes it, unless a worker has the post or it moved on since it was read:
 // then the answer is ErrStale. The post gets a new fence.
-func (d *DB) Resolve(ctx context.Context, r Resolution) error {
-	return d.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+func (s *Runs) Resolve(ctx context.Context, r Resolution) error {
+	return s.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		old := r.Post.Fence
 		row := *r.Post
 		row.Fence++

@@ -38,7 +38,7 @@ func TestQueueDueAgainstClaim(t *testing.T) {
 	f.must(err)
 	claimed := make(chan error, 1)
 	go func() {
-		_, err := d.Claim(context.Background(), p.ID, 0, "w", epoch, time.Minute)
+		_, err := d.Runs.Claim(context.Background(), p.ID, 0, "w", epoch, time.Minute)
 		claimed <- err
 	}()
 	f.until("the claim waits", func() bool {
@@ -53,7 +53,7 @@ func TestQueueDueAgainstClaim(t *testing.T) {
 	if got := f.reload(p); got.Status != models.Publishing || got.Fence != 1 {
 		t.Errorf("%s, fence %d; want publishing, 1", got.Status, got.Fence)
 	}
-	f.must(d.QueueDue(t.Context(), epoch)) // the next tick finds it taken
+	f.must(d.Admission.QueueDue(t.Context(), epoch)) // the next tick finds it taken
 	if got := f.reload(p); got.Status != models.Publishing {
 		t.Errorf("the tick took the post back: %s", got.Status)
 	}
@@ -85,7 +85,7 @@ func TestQueueDueBurst(t *testing.T) {
 			go func() {
 				defer func() { done <- struct{}{} }()
 				for id := range ids {
-					if _, err := f.Claim(context.Background(), id, 0, "w", epoch, time.Minute); err != nil {
+					if _, err := f.Runs.Claim(context.Background(), id, 0, "w", epoch, time.Minute); err != nil {
 						t.Error(err)
 					}
 				}
@@ -96,7 +96,7 @@ func TestQueueDueBurst(t *testing.T) {
 			case <-done:
 				left--
 			default:
-				f.must(f.QueueDue(t.Context(), epoch))
+				f.must(f.Admission.QueueDue(t.Context(), epoch))
 			}
 		}
 	})
@@ -108,7 +108,7 @@ func TestEarlyClaim(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		p := f.post(nil)
 		for behind, want := range map[time.Duration]bool{45 * time.Second: true, 1001 * time.Millisecond: true, time.Second: false} {
-			_, err := f.Claim(t.Context(), p.ID, 0, "w", epoch.Add(-behind), time.Minute)
+			_, err := f.Runs.Claim(t.Context(), p.ID, 0, "w", epoch.Add(-behind), time.Minute)
 			var early *db.EarlyError
 			if got := errors.As(err, &early); got != want {
 				t.Fatalf("%s behind: err = %v, want EarlyError %v", behind, err, want)
@@ -122,7 +122,7 @@ func TestEarlyClaim(t *testing.T) {
 				t.Errorf("%s behind: the row changed: %+v", behind, got)
 			}
 		}
-		if _, err := f.Claim(t.Context(), p.ID, 7, "w", epoch.Add(-time.Minute), time.Minute); !errors.Is(err, db.ErrStale) {
+		if _, err := f.Runs.Claim(t.Context(), p.ID, 7, "w", epoch.Add(-time.Minute), time.Minute); !errors.Is(err, db.ErrStale) {
 			t.Errorf("an old task that is early: %v, want ErrStale", err)
 		}
 	})
@@ -133,16 +133,16 @@ func TestEarlyClaim(t *testing.T) {
 func TestWritesOfARunLeaveItsLease(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		ctx, p := t.Context(), f.post(nil)
-		run, err := f.Claim(ctx, p.ID, 0, "w", epoch, time.Minute)
+		run, err := f.Runs.Claim(ctx, p.ID, 0, "w", epoch, time.Minute)
 		f.must(err)
 		renewed := epoch.Add(5 * time.Minute)
-		f.must(f.Renew(ctx, p.ID, 1, renewed))
-		f.must(f.WriteRun(ctx, db.RunWrite{Post: run, From: models.Publishing}))
+		f.must(f.Runs.Renew(ctx, p.ID, 1, renewed))
+		f.must(f.Runs.Write(ctx, db.RunWrite{Post: run, From: models.Publishing}))
 		if got := f.reload(p); got.LeaseUntil == nil || !got.LeaseUntil.Equal(renewed) || got.LeaseOwner != "w" {
 			t.Errorf("lease of %q until %v, want of w until %s", got.LeaseOwner, got.LeaseUntil, renewed)
 		}
 		run.LeaseUntil, run.LeaseOwner = nil, ""
-		f.must(f.WriteRun(ctx, db.RunWrite{Post: run, From: models.Publishing, Release: true}))
+		f.must(f.Runs.Write(ctx, db.RunWrite{Post: run, From: models.Publishing, Release: true}))
 		if got := f.reload(p); got.LeaseUntil != nil || got.LeaseOwner != "" {
 			t.Errorf("lease of %q until %v after the end of the run", got.LeaseOwner, got.LeaseUntil)
 		}
@@ -154,15 +154,15 @@ func TestWritesOfARunLeaveItsLease(t *testing.T) {
 func TestWriteRunTwice(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		ctx, p := t.Context(), f.post(nil)
-		run, err := f.Claim(ctx, p.ID, 0, "w", epoch, time.Minute)
+		run, err := f.Runs.Claim(ctx, p.ID, 0, "w", epoch, time.Minute)
 		f.must(err)
 		w := db.RunWrite{
 			Post: run, From: models.Publishing,
 			Events: []models.PostEvent{{PostID: p.ID, At: epoch, Type: models.EventNote}},
 			TikTok: &models.TikTokPost{UserID: f.user.ID, OAuthAccountID: run.OAuthAccountID, PublishID: "v1", Status: "processing", CreatedAt: epoch, UpdatedAt: epoch},
 		}
-		f.must(f.WriteRun(ctx, w))
-		f.must(f.WriteRun(ctx, w))
+		f.must(f.Runs.Write(ctx, w))
+		f.must(f.Runs.Write(ctx, w))
 	})
 }
 
@@ -171,14 +171,14 @@ func TestWriteRunTwice(t *testing.T) {
 func TestSettleKeepsToItsOwn(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		ctx, p := t.Context(), f.post(nil)
-		_, err := f.Claim(ctx, p.ID, 0, "w", epoch, time.Minute)
+		_, err := f.Runs.Claim(ctx, p.ID, 0, "w", epoch, time.Minute)
 		f.must(err)
 		entry := models.LedgerEntry{PostID: p.ID, Op: models.LedgerPublish, State: models.Intended, Fence: 1, CreatedAt: epoch}
-		f.must(f.Intend(ctx, &entry, epoch))
+		f.must(f.Runs.Intend(ctx, &entry, epoch))
 		foreign := entry
 		foreign.PostID, foreign.State = f.post(nil).ID, models.Void
-		f.must(f.Settle(ctx, &foreign))
-		ledger, err := f.Ledger(ctx, p.ID)
+		f.must(f.Runs.Settle(ctx, &foreign))
+		ledger, err := f.Runs.Ledger(ctx, p.ID)
 		f.must(err)
 		if ledger[0].State != models.Intended {
 			t.Errorf("another post's entry was settled: %s", ledger[0].State)
@@ -198,13 +198,13 @@ func TestUnattendedOrder(t *testing.T) {
 		never := f.post(func(p *models.Post) { p.EnqueuedAt = nil })
 		want := []*models.Post{never, oldest, old, recent}
 		for range 3 {
-			posts, err := f.Unattended(t.Context(), now, 15*time.Second, 2)
+			posts, err := f.Admission.Unattended(t.Context(), now, 15*time.Second, 2)
 			f.must(err)
 			for i, got := range posts {
 				if got.ID != want[i].ID {
 					t.Fatalf("place %d is wrong", i)
 				}
-				f.must(f.SeenInAsynq(t.Context(), got.ID, got.Fence, now.Add(time.Duration(i)*time.Millisecond)))
+				f.must(f.Admission.SeenInAsynq(t.Context(), got.ID, got.Fence, now.Add(time.Duration(i)*time.Millisecond)))
 			}
 			want = append(want[2:], want[:2]...) // those two are at the end now
 			now = now.Add(time.Minute)
@@ -234,7 +234,7 @@ func TestTooLate(t *testing.T) {
 		for _, s := range []models.Status{models.Publishing, models.Processing, models.Uncertain, models.Published, models.Failed, models.Missed} {
 			with(miss(time.Hour), func(p *models.Post) { p.Status = s })
 		}
-		posts, err := f.TooLate(t.Context(), now, 10)
+		posts, err := f.Admission.TooLate(t.Context(), now, 10)
 		f.must(err)
 		if len(posts) != 3 || posts[0].ID != parked.ID || posts[1].ID != later.ID || posts[2].ID != late.ID {
 			t.Errorf("%d posts, want the parked, the scheduled, the queued one", len(posts))

@@ -64,7 +64,7 @@ type Sealed struct {
 // SealedOtherwise lists the secrets of a column whose sealed form does not begin
 // with prefix (of an empty one: all), in the order of their ids and after the one that is given; empty
 // is the beginning.
-func (d *DB) SealedOtherwise(ctx context.Context, c SealedColumn, prefix, after string, limit int) ([]Sealed, error) {
+func (s *Tokens) SealedOtherwise(ctx context.Context, c SealedColumn, prefix, after string, limit int) ([]Sealed, error) {
 	later := "id > @after"
 	if c.numbered {
 		later = "id > CAST(@after AS BIGINT)"
@@ -73,7 +73,7 @@ func (d *DB) SealedOtherwise(ctx context.Context, c SealedColumn, prefix, after 
 		}
 	}
 	var rows []sealedRow
-	err := d.orm.WithContext(ctx).Raw(fmt.Sprintf(`
+	err := s.orm.WithContext(ctx).Raw(fmt.Sprintf(`
 		SELECT CAST(id AS TEXT) AS id, %[2]s AS value%[3]s FROM %[1]s
 		WHERE %[4]s AND %[2]s <> '' AND (@prefix = '' OR SUBSTR(%[2]s, 1, LENGTH(@prefix)) <> @prefix) ORDER BY %[1]s.id LIMIT @limit`,
 		c.table, c.column, c.columns, later), map[string]any{"after": after, "prefix": prefix, "limit": limit}).Scan(&rows).Error
@@ -89,16 +89,16 @@ func (d *DB) SealedOtherwise(ctx context.Context, c SealedColumn, prefix, after 
 
 // Reseal replaces a sealed value by another form of the same secret, unless the
 // secret itself was replaced meanwhile: then it reports false.
-func (d *DB) Reseal(ctx context.Context, s Sealed, value string) (bool, error) {
+func (s *Tokens) Reseal(ctx context.Context, old Sealed, value string) (bool, error) {
 	id := "id = @id"
-	if s.column.numbered {
+	if old.column.numbered {
 		id = "id = CAST(@id AS BIGINT)"
 	}
-	res := d.orm.WithContext(ctx).Exec(
-		fmt.Sprintf("UPDATE %[1]s SET %[2]s = @new WHERE %[3]s AND %[2]s = @old", s.column.table, s.column.column, id),
-		map[string]any{"new": value, "id": s.ID, "old": s.Value})
+	res := s.orm.WithContext(ctx).Exec(
+		fmt.Sprintf("UPDATE %[1]s SET %[2]s = @new WHERE %[3]s AND %[2]s = @old", old.column.table, old.column.column, id),
+		map[string]any{"new": value, "id": old.ID, "old": old.Value})
 	if res.Error != nil {
-		return false, fmt.Errorf("store a secret in %s: %w", s.column, res.Error)
+		return false, fmt.Errorf("store a secret in %s: %w", old.column, res.Error)
 	}
 	return res.RowsAffected == 1, nil
 }

@@ -82,7 +82,7 @@ func isLocal(host string) bool {
 // durability looks whether what was written survives a power cut.
 func (d *doctor) durability(ctx context.Context) error {
 	before := len(d.found)
-	server, err := d.DB.Server(ctx, "fsync", "full_page_writes", "synchronous_commit", "max_connections")
+	server, err := d.DB.Operators.Server(ctx, "fsync", "full_page_writes", "synchronous_commit", "max_connections")
 	if err != nil {
 		return err
 	}
@@ -116,7 +116,7 @@ func at(addr string) string {
 
 // connections looks whether Postgres takes as many as the processes may open.
 func (d *doctor) connections(ctx context.Context) error {
-	server, err := d.DB.Server(ctx, "max_connections")
+	server, err := d.DB.Operators.Server(ctx, "max_connections")
 	if err != nil {
 		return err
 	}

@@ -14,7 +14,7 @@ func (d *doctor) database(ctx context.Context) error {
 	var server db.Server
 	err := d.NoDB
 	if err == nil {
-		server, err = d.DB.Server(ctx)
+		server, err = d.DB.Operators.Server(ctx)
 	}
 	if err != nil {
 		d.unanswered(database, err, "see to it that Postgres runs, and that DATABASE_URL is right; api, workers and scheduler go on by themselves when it answers")
@@ -27,7 +27,7 @@ func (d *doctor) database(ctx context.Context) error {
 	} else if err != nil {
 		return err
 	}
-	missing, err := d.DB.MissingIndices(ctx)
+	missing, err := d.DB.Operators.MissingIndices(ctx)
 	if err != nil {
 		return err
 	}
@@ -45,7 +45,7 @@ const maxSkew = 2 * time.Second
 
 func (d *doctor) clocks(ctx context.Context) error {
 	began := time.Now()
-	server, err := d.DB.Server(ctx)
+	server, err := d.DB.Operators.Server(ctx)
 	if err != nil {
 		return err
 	}

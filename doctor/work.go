@@ -98,7 +98,7 @@ func (d *doctor) posts(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	n, example, err := d.DB.CountUnattended(ctx, d.Now(), grace)
+	n, example, err := d.DB.Admission.CountUnattended(ctx, d.Now(), grace)
 	if err != nil {
 		return err
 	}
@@ -146,7 +146,7 @@ func (d *doctor) stale(ctx context.Context) (staleTasks, error) {
 		return s, err
 	}
 	for batch := range slices.Chunk(all, 500) {
-		fences, err := d.DB.Fences(ctx, postsOf(batch))
+		fences, err := d.DB.Operators.Fences(ctx, postsOf(batch))
 		if err != nil {
 			return s, err
 		}
@@ -186,7 +186,7 @@ func postsOf(tasks []jobs.PostTask) []string {
 }
 
 func (d *doctor) stuck(ctx context.Context) error {
-	s, err := d.DB.Stuck(ctx, d.Now().Add(-grace))
+	s, err := d.DB.Operators.Stuck(ctx, d.Now().Add(-grace))
 	if err != nil {
 		return err
 	}
@@ -210,7 +210,7 @@ func (d *doctor) stuck(ctx context.Context) error {
 }
 
 func (d *doctor) uncertain(ctx context.Context) error {
-	posts, err := d.DB.AllPosts(ctx, db.PostFilter{Status: models.Uncertain, Limit: 1000})
+	posts, err := d.DB.Operators.AllPosts(ctx, db.PostFilter{Status: models.Uncertain, Limit: 1000})
 	if err != nil {
 		return err
 	}
@@ -224,7 +224,7 @@ func (d *doctor) uncertain(ctx context.Context) error {
 }
 
 func (d *doctor) accounts(ctx context.Context) error {
-	b, err := d.DB.Backlog(ctx, d.Now().UTC())
+	b, err := d.DB.Operators.Backlog(ctx, d.Now().UTC())
 	if err != nil {
 		return err
 	}
@@ -276,7 +276,7 @@ func (d *doctor) media(ctx context.Context) error {
 }
 
 func (d *doctor) endpoints(ctx context.Context) error {
-	b, err := d.DB.Backlog(ctx, d.Now().UTC())
+	b, err := d.DB.Operators.Backlog(ctx, d.Now().UTC())
 	if err != nil {
 		return err
 	}
@@ -289,7 +289,7 @@ func (d *doctor) endpoints(ctx context.Context) error {
 }
 
 func (d *doctor) pauses(ctx context.Context) error {
-	all, err := d.DB.Pauses(ctx)
+	all, err := d.DB.Admission.Pauses(ctx)
 	if err != nil {
 		return err
 	}

@@ -37,7 +37,7 @@ func (a *api) listAccounts(c echo.Context) error {
 	}
 	page := f.Limit
 	f.Limit++ // one more tells whether there is a next page
-	accounts, err := a.DB.Accounts(c.Request().Context(), f)
+	accounts, err := a.DB.Accounts.List(c.Request().Context(), f)
 	if err != nil {
 		return err
 	}
@@ -118,10 +118,10 @@ func (a *api) listPages(c echo.Context) error {
 		return models.FieldErrors{{Field: "user_id", Message: "is required: the id of one of your users"}}
 	}
 	ctx := c.Request().Context()
-	if _, err := a.DB.User(ctx, callerOf(c).appID, userID); err != nil {
+	if _, err := a.DB.Tenants.User(ctx, callerOf(c).appID, userID); err != nil {
 		return err
 	}
-	pages, err := a.DB.FacebookPages(ctx, callerOf(c).appID, userID, maxPages)
+	pages, err := a.DB.Accounts.FacebookPages(ctx, callerOf(c).appID, userID, maxPages)
 	if err != nil {
 		return err
 	}

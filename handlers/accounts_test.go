@@ -127,7 +127,7 @@ func TestWarningOfAnAccount(t *testing.T) {
 	eachWithPlatforms(t, func(t *testing.T, w *world) {
 		w.addPeople()
 		id := w.connect(models.Instagram)
-		ig, err := w.db.InstagramAccount(t.Context(), id)
+		ig, err := w.db.Accounts.InstagramAccount(t.Context(), id)
 		w.must(err)
 		w.advance(70 * 24 * time.Hour)
 		w.must(w.accounts.Upkeep(t.Context(), ig.OAuthAccountID))
@@ -326,7 +326,7 @@ func TestDisconnect(t *testing.T) {
 			other := map[models.Platform]int64{models.TikTok: w.ours.tiktok, models.Instagram: w.ours.instagram}[p]
 			id := w.connect(p)
 			running, waiting, others := w.waitingPosts(p, id)[0], w.waitingPosts(p, id), w.waitingPosts(p, other)
-			_, err := w.db.Claim(t.Context(), running, 0, "w", w.now(), time.Minute)
+			_, err := w.db.Runs.Claim(t.Context(), running, 0, "w", w.now(), time.Minute)
 			w.must(err)
 
 			before := w.account(p, fmt.Sprint(id))
@@ -423,7 +423,7 @@ func TestDisconnectWhileThePlatformIsDown(t *testing.T) {
 // What is no account of ours is not found, and nothing happens to it.
 func TestDisconnectNotFound(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		ig, err := w.db.InstagramAccount(t.Context(), w.ours.instagram)
+		ig, err := w.db.Accounts.InstagramAccount(t.Context(), w.ours.instagram)
 		w.must(err)
 		for _, p := range bothPlatforms { // which follow theirs, and are not meant
 			w.importAccount(&w.ours, w.ours.userID, p, "later")

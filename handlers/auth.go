@@ -84,7 +84,7 @@ func (a *api) callerBy(c echo.Context, key string) (caller, error) {
 }
 
 func (a *api) lookUp(c echo.Context, key, prefix string, sum [sha256.Size]byte) (caller, error) {
-	row, err := a.DB.KeyByPrefix(c.Request().Context(), prefix)
+	row, err := a.DB.Tenants.KeyByPrefix(c.Request().Context(), prefix)
 	if err != nil {
 		return caller{}, err
 	}

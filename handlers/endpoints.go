@@ -138,7 +138,7 @@ func (a *api) listEndpoints(c echo.Context) error {
 	if err := readQuery(c.Request().URL.RawQuery, "list", nil); err != nil {
 		return err
 	}
-	all, err := a.DB.Endpoints(c.Request().Context(), callerOf(c).appID)
+	all, err := a.DB.Outbox.Endpoints(c.Request().Context(), callerOf(c).appID)
 	if err != nil {
 		return err
 	}
@@ -163,7 +163,7 @@ func (a *api) getEndpoint(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	e, err := a.DB.Endpoint(c.Request().Context(), callerOf(c).appID, id)
+	e, err := a.DB.Outbox.Endpoint(c.Request().Context(), callerOf(c).appID, id)
 	if err != nil {
 		return err
 	}
@@ -195,7 +195,7 @@ func (a *api) deleteEndpoint(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := a.DB.DeleteEndpoint(c.Request().Context(), callerOf(c).appID, id, a.Now()); err != nil {
+	if err := a.DB.Outbox.DeleteEndpoint(c.Request().Context(), callerOf(c).appID, id, a.Now()); err != nil {
 		return err
 	}
 	return c.NoContent(http.StatusNoContent)
@@ -295,7 +295,7 @@ func (a *api) listDeliveries(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := a.DB.Endpoint(c.Request().Context(), callerOf(c).appID, id); err != nil {
+	if _, err := a.DB.Outbox.Endpoint(c.Request().Context(), callerOf(c).appID, id); err != nil {
 		return err
 	}
 	return a.answerDeliveries(c, f)
@@ -304,7 +304,7 @@ func (a *api) listDeliveries(c echo.Context) error {
 func (a *api) answerDeliveries(c echo.Context, f db.DeliveryFilter) error {
 	ctx, page := c.Request().Context(), f.Limit
 	f.Limit++ // one more tells whether there is a next page
-	all, err := a.DB.Deliveries(ctx, f)
+	all, err := a.DB.Outbox.Deliveries(ctx, f)
 	if err != nil {
 		return err
 	}
@@ -321,7 +321,7 @@ func (a *api) answerDeliveries(c echo.Context, f db.DeliveryFilter) error {
 	for i := range all {
 		ids[i] = all[i].ID
 	}
-	attempts, err := a.DB.Attempts(ctx, ids)
+	attempts, err := a.DB.Outbox.Attempts(ctx, ids)
 	if err != nil {
 		return err
 	}
@@ -341,7 +341,7 @@ func (a *api) redeliver(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	attempts, err := a.DB.Attempts(ctx, []int64{id})
+	attempts, err := a.DB.Outbox.Attempts(ctx, []int64{id})
 	if err != nil {
 		return err
 	}

@@ -438,13 +438,13 @@ func TestTestOfAnEndpoint(t *testing.T) {
 // attempt writes a try of a delivery, as a worker does.
 func (w *world) attempt(id int64, status models.DeliveryStatus, a models.WebhookAttempt) {
 	w.t.Helper()
-	d, err := w.db.Delivery(context.Background(), w.ours.appID, id)
+	d, err := w.db.Outbox.Delivery(context.Background(), w.ours.appID, id)
 	w.must(err)
 	d.Attempts++
 	if d.Status = status; status != models.DeliveryPending {
 		d.NextAt, d.SettledAt = nil, &a.At
 	}
-	w.must(w.db.EndAttempt(w.t.Context(), d, a))
+	w.must(w.db.Outbox.EndAttempt(w.t.Context(), d, a))
 }
 
 func TestListDeliveries(t *testing.T) {
@@ -571,7 +571,7 @@ func TestWhatDidNotHappenIsNotTold(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		endpoint := w.endpoint()
 		running := w.post(w.upload("upright.mp4"), nil).want(202).text("id")
-		_, err := w.db.Claim(t.Context(), running, 0, "w", w.now(), time.Minute)
+		_, err := w.db.Runs.Claim(t.Context(), running, 0, "w", w.now(), time.Minute)
 		w.must(err)
 		w.cancel(running).wantProblem(409, "CONFLICT", "")
 		waiting := w.post(w.upload("upright.mp4"), map[string]any{"publish_at": "2026-11-24T10:00:00Z"}).want(202).text("id")
@@ -651,7 +651,7 @@ func TestDeliveryNumbersAreNoSecret(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		theirs := w.endpointOf(&w.theirs)
 		w.do(call{method: "POST", path: endpointsPath + "/" + theirs + "/test", as: &w.theirs}).want(202)
-		rows, err := w.db.Deliveries(t.Context(), db.DeliveryFilter{EndpointID: theirs, Limit: 1})
+		rows, err := w.db.Outbox.Deliveries(t.Context(), db.DeliveryFilter{EndpointID: theirs, Limit: 1})
 		w.must(err)
 		w.do(call{method: "POST", path: fmt.Sprintf("/api/webhook-deliveries/%d/redeliver", rows[0].ID)}).wantProblem(404, "NOT_FOUND", "")
 		w.do(call{method: "GET", path: fmt.Sprintf("%s/%s/deliveries?cursor=%d", endpointsPath, w.endpoint(), rows[0].ID+1)}).want(200)

@@ -31,7 +31,7 @@ func TestAPostCostsOneStatement(t *testing.T) {
 	// goes on beside it, has the connection before the second.
 	w.post(video, nil).want(202)
 	eventually(t, func() bool {
-		key, err := d.KeyByPrefix(t.Context(), w.ours.prefix)
+		key, err := d.Tenants.KeyByPrefix(t.Context(), w.ours.prefix)
 		return err == nil && key.LastUsedAt != nil
 	}, func() string { return "the use of the key is not noted" })
 	before := counted.n.Load()

@@ -129,7 +129,7 @@ func (a *api) take(c echo.Context, key string, what content) (*claim, *models.Id
 		AppID: callerOf(c).appID, Key: key, Request: requestLine(c), BodyHash: what.hash,
 		Owner: models.NewID(), LockedUntil: now.Add(what.lock), CreatedAt: now,
 	}
-	held, taken, err := a.DB.TakeKey(c.Request().Context(), &row, now)
+	held, taken, err := a.DB.Tenants.TakeKey(c.Request().Context(), &row, now)
 	if errors.Is(err, db.ErrNotFound) {
 		return nil, nil, stillRunning() // its holder gave it back in this moment
 	}
@@ -188,7 +188,7 @@ func stillRunning() *problem {
 func (a *api) release(c echo.Context, cl *claim, cause error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Request().Context()), releaseTime)
 	defer cancel()
-	if err := a.DB.ReleaseKey(ctx, cl.appID, cl.key, cl.owner); err != nil {
+	if err := a.DB.Tenants.ReleaseKey(ctx, cl.appID, cl.key, cl.owner); err != nil {
 		a.logOf(c).WithError(err).Warn("an idempotency key was not given back; it frees itself in a while")
 	}
 	return cause

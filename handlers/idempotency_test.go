@@ -200,7 +200,7 @@ func TestCrashedRequestIsTakenOver(t *testing.T) {
 			AppID: w.ours.appID, Key: "k", Request: "POST /api/tiktok/upload", BodyHash: hex.EncodeToString(sum[:]),
 			Owner: models.NewID(), LockedUntil: w.now().Add(time.Minute), CreatedAt: w.now(),
 		}
-		_, taken, err := w.db.TakeKey(t.Context(), &dead, w.now())
+		_, taken, err := w.db.Tenants.TakeKey(t.Context(), &dead, w.now())
 		w.must(err)
 		if !taken {
 			t.Fatal("not taken")

@@ -84,7 +84,7 @@ func (k *keyCache) touch(key *models.APIKey, now time.Time) {
 		defer func() { <-k.slots }()
 		ctx, cancel := context.WithTimeout(context.Background(), touchTime)
 		defer cancel()
-		if err := k.db.TouchKey(ctx, key.ID, now); err != nil {
+		if err := k.db.Tenants.TouchKey(ctx, key.ID, now); err != nil {
 			k.log.WithError(err).Warn("the last use of an API key was not noted")
 		}
 	}()

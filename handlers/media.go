@@ -155,7 +155,7 @@ func (a *api) mediaLink(c echo.Context) error {
 	case err != nil:
 		return notFound("file")
 	}
-	m, err := a.DB.MediaByID(c.Request().Context(), id)
+	m, err := a.DB.Media.ByID(c.Request().Context(), id)
 	if err != nil {
 		return err
 	}

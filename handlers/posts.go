@@ -72,7 +72,7 @@ func (a *api) getPost(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	p, err := a.DB.Post(c.Request().Context(), callerOf(c).appID, id)
+	p, err := a.DB.Posts.Get(c.Request().Context(), callerOf(c).appID, id)
 	if err != nil {
 		return err
 	}
@@ -85,12 +85,12 @@ func (a *api) postEvents(c echo.Context) error {
 		return err
 	}
 	ctx := c.Request().Context()
-	p, err := a.DB.Post(ctx, callerOf(c).appID, id)
+	p, err := a.DB.Posts.Get(ctx, callerOf(c).appID, id)
 	if err != nil {
 		return err
 	}
 	about(c, p)
-	events, err := a.DB.Events(ctx, id)
+	events, err := a.DB.Posts.Events(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -153,7 +153,7 @@ func (a *api) listPosts(c echo.Context) error {
 	filter.AppID = callerOf(c).appID
 	page := filter.Limit
 	filter.Limit++ // one more tells whether there is a next page
-	posts, err := a.DB.Posts(c.Request().Context(), filter)
+	posts, err := a.DB.Posts.List(c.Request().Context(), filter)
 	if err != nil {
 		return err
 	}

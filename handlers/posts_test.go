@@ -65,7 +65,7 @@ func TestPostIsShownAsPromised(t *testing.T) {
 		if again := w.do(call{method: "GET", path: "/api/posts/" + strings.ToUpper(id)}).want(200); string(again.body) != string(r.body) {
 			t.Errorf("read back as %s, was %s", again.body, r.body)
 		}
-		stored, err := w.db.PostByID(t.Context(), id)
+		stored, err := w.db.Posts.ByID(t.Context(), id)
 		w.must(err)
 		if c := stored.Content.TikTok; !c.AIGC || *c.CoverTimestampMs != 100 || *stored.MaxLatenessMs != 900_000 || stored.CorrelationID != r.header.Get("X-Request-ID") {
 			t.Errorf("stored %+v", stored)
@@ -86,7 +86,7 @@ func TestInstagramPosts(t *testing.T) {
 		if post["kind"] != "image" || post["platform"] != "instagram" || post["account_id"] != float64(w.ours.instagram) {
 			t.Errorf("post %v", post)
 		}
-		stored, err := w.db.PostByID(t.Context(), post["id"].(string))
+		stored, err := w.db.Posts.ByID(t.Context(), post["id"].(string))
 		w.must(err)
 		if c := stored.Content.Instagram; c.Caption != "Hi #there" || len(c.UserTags) != 1 || *c.UserTags[0].X != 0.5 {
 			t.Errorf("stored %+v", c)
@@ -105,7 +105,7 @@ func TestForm(t *testing.T) {
 			if got := r.text("publish_at"); got != "2026-11-24T10:00:00Z" || r.text("status") != "scheduled" {
 				t.Errorf("%s: %s", name, r.body)
 			}
-			stored, err := w.db.PostByID(t.Context(), r.text("id"))
+			stored, err := w.db.Posts.ByID(t.Context(), r.text("id"))
 			w.must(err)
 			if c := stored.Content.TikTok; !c.DisableDuet || c.AIGC || *c.CoverTimestampMs != 5 || stored.MediaID == nil {
 				t.Errorf("%s: stored %+v", name, stored)
@@ -154,7 +154,7 @@ func TestChangeAPost(t *testing.T) {
 func TestTimelineShowsCalls(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		id := w.post(w.upload("upright.mp4"), nil).want(202).text("id")
-		w.must(w.db.AddEvents(t.Context(), models.PostEvent{
+		w.must(w.db.Posts.AddEvents(t.Context(), models.PostEvent{
 			PostID: id, At: epoch, Type: models.EventCall, Op: "tiktok.init", HTTPStatus: 200, PlatformCode: "ok", LogID: "L1", DurationMs: 7, Message: "m",
 		}))
 		body := string(w.do(call{method: "GET", path: "/api/posts/" + id + "/events"}).want(200).body)
@@ -169,7 +169,7 @@ func TestTimelineShowsCalls(t *testing.T) {
 func TestRetryAndCancelOnceSendingBegan(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		id := w.post(w.upload("upright.mp4"), nil).want(202).text("id")
-		run, err := w.db.Claim(t.Context(), id, 0, "w", w.now(), time.Minute)
+		run, err := w.db.Runs.Claim(t.Context(), id, 0, "w", w.now(), time.Minute)
 		w.must(err)
 		path := "/api/posts/" + id
 		w.do(call{method: "DELETE", path: path}).wantProblem(409, "CONFLICT", "")
@@ -178,7 +178,7 @@ func TestRetryAndCancelOnceSendingBegan(t *testing.T) {
 		run.ErrorCode, run.ErrorMessage = "PUBLISH_FAILED", "refused"
 		publishID, videoID := "v_pub_file~v2-1.123/é", "7123"
 		run.PublishID, run.PlatformPostID = &publishID, &videoID
-		w.must(w.db.WriteRun(t.Context(), db.RunWrite{Post: run, From: models.Publishing, Events: []models.PostEvent{{PostID: id, At: w.now(), Type: models.EventState, From: models.Publishing, To: models.Failed, Fence: run.Fence}}}))
+		w.must(w.db.Runs.Write(t.Context(), db.RunWrite{Post: run, From: models.Publishing, Events: []models.PostEvent{{PostID: id, At: w.now(), Type: models.EventState, From: models.Publishing, To: models.Failed, Fence: run.Fence}}}))
 		failed := w.do(call{method: "GET", path: path}).want(200).object()
 		if e := failed["error"].(map[string]any); e["code"] != "PUBLISH_FAILED" || e["message"] != "refused" {
 			t.Errorf("error = %v", e)

@@ -101,7 +101,7 @@ func TestRevokedKeyIsOutWithinTwoSeconds(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		list := call{method: "GET", path: "/api/posts"}
 		w.do(list).want(200)
-		w.must(w.db.RevokeKey(t.Context(), w.ours.prefix, w.now()))
+		w.must(w.db.Tenants.RevokeKey(t.Context(), w.ours.prefix, w.now()))
 		w.advance(2e9)
 		w.do(list).wantProblem(401, "UNAUTHORIZED", "")
 	})
@@ -110,7 +110,7 @@ func TestRevokedKeyIsOutWithinTwoSeconds(t *testing.T) {
 func TestLastUseIsNotedOnceAMinute(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		lastUse := func() string {
-			row, err := w.db.KeyByPrefix(t.Context(), w.ours.prefix)
+			row, err := w.db.Tenants.KeyByPrefix(t.Context(), w.ours.prefix)
 			w.must(err)
 			if row.LastUsedAt == nil {
 				return "never"

@@ -80,7 +80,7 @@ func (a *api) tiktokStatus(c echo.Context) error {
 	about(c, p)
 	var public *bool
 	if p.PublishID != nil {
-		if public, err = a.DB.TikTokAvailability(c.Request().Context(), *p.PublishID); err != nil {
+		if public, err = a.DB.Runs.TikTokAvailability(c.Request().Context(), *p.PublishID); err != nil {
 			return err
 		}
 	}
@@ -90,7 +90,7 @@ func (a *api) tiktokStatus(c echo.Context) error {
 func (a *api) tiktokPost(c echo.Context, id string) (*models.Post, error) {
 	ctx, appID := c.Request().Context(), callerOf(c).appID
 	if own, ok := canonicalID(id); ok {
-		return a.DB.Post(ctx, appID, own)
+		return a.DB.Posts.Get(ctx, appID, own)
 	}
-	return a.DB.PostByPublishID(ctx, appID, id)
+	return a.DB.Posts.ByPublishID(ctx, appID, id)
 }

@@ -74,7 +74,7 @@ func (a *api) ensureUser(c echo.Context, in *userRequest, cl *claim) (*answer, e
 	if in.email != "" {
 		user.Email = &in.email
 	}
-	created, err := a.DB.EnsureUser(ctx, &user)
+	created, err := a.DB.Tenants.EnsureUser(ctx, &user)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +87,7 @@ func (a *api) ensureUser(c echo.Context, in *userRequest, cl *claim) (*answer, e
 		return nil, fmt.Errorf("show user: %w", err)
 	}
 	if cl != nil {
-		if err := a.DB.CompleteKey(ctx, cl.completion(ans, "")); err != nil {
+		if err := a.DB.Tenants.CompleteKey(ctx, cl.completion(ans, "")); err != nil {
 			return nil, err
 		}
 	}

@@ -211,9 +211,9 @@ func (w *world) tenant(name string) tenant {
 	ctx := w.t.Context()
 	key, prefix, hash := apikey.Generate()
 	app := models.App{Name: name, CreatedAt: epoch}
-	w.must(w.db.CreateApp(ctx, &app, &models.APIKey{Prefix: prefix, Hash: hash, CreatedAt: epoch}))
+	w.must(w.db.Tenants.CreateApp(ctx, &app, &models.APIKey{Prefix: prefix, Hash: hash, CreatedAt: epoch}))
 	user := models.User{AppID: app.ID, ExternalID: "first", CreatedAt: epoch, UpdatedAt: epoch}
-	_, err := w.db.EnsureUser(ctx, &user)
+	_, err := w.db.Tenants.EnsureUser(ctx, &user)
 	w.must(err)
 	tiktok, err := w.accounts.Import(ctx, oauth.Import{
 		AppID: app.ID, UserID: user.ID, Platform: models.TikTok, ProviderAccountID: name, Access: "token-of-" + secrets.Secret(name),
@@ -416,10 +416,10 @@ func (w *world) stored() stored {
 	w.t.Helper()
 	var s stored
 	for _, who := range []tenant{w.ours, w.theirs} {
-		posts, err := w.db.Posts(w.t.Context(), db.PostFilter{AppID: who.appID, Limit: 10_000})
+		posts, err := w.db.Posts.List(w.t.Context(), db.PostFilter{AppID: who.appID, Limit: 10_000})
 		w.must(err)
 		s.posts += len(posts)
-		accounts, err := w.db.Accounts(w.t.Context(), db.AccountFilter{AppID: who.appID, Limit: 10_000})
+		accounts, err := w.db.Accounts.List(w.t.Context(), db.AccountFilter{AppID: who.appID, Limit: 10_000})
 		w.must(err)
 		for _, a := range accounts {
 			status, reason := a.OAuth.Status, a.OAuth.StatusReason
@@ -434,7 +434,7 @@ func (w *world) stored() stored {
 		w.must(err)
 		s.connects = n
 	}
-	unused, err := w.db.UnusedMedia(w.t.Context(), epoch.AddDate(10, 0, 0), 10_000)
+	unused, err := w.db.Media.Unused(w.t.Context(), epoch.AddDate(10, 0, 0), 10_000)
 	w.must(err)
 	files, err := os.ReadDir(w.dir)
 	w.must(err)

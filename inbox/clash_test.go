@@ -97,7 +97,7 @@ func TestWaitingForAWorkerIsNoTry(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		p := w.processing()
 		w.clock.advance(5 * time.Second)
-		p, err := w.db.Claim(w.ctx, p.ID, p.Fence, "a worker", w.clock.Now(), time.Hour)
+		p, err := w.db.Runs.Claim(w.ctx, p.ID, p.Fence, "a worker", w.clock.Now(), time.Hour)
 		w.must(err)
 		w.tiktokTells(told(tiktok.EventPubliclyAvailable, *p.PublishID, "77", w.clock.Now()))
 		for range 60 {

@@ -94,7 +94,7 @@ func (s *Service) keep(ctx context.Context, events []models.WebhookEvent) error 
 		e.Name, e.Account = cut(e.Name, maxName), cut(e.Account, maxAccount)
 		e.Status, e.ReceivedAt, e.RunAt, e.EnqueuedAt = models.WebhookPending, now, &now, &now
 	}
-	if err := s.DB.StoreWebhookEvents(ctx, events); err != nil {
+	if err := s.DB.Inbox.Store(ctx, events); err != nil {
 		return err
 	}
 	s.count(events)
@@ -143,7 +143,7 @@ func (s *Service) enqueue(ctx context.Context, events []models.WebhookEvent) {
 	observe.In(ctx, s.Log).WithError(err).WithField("events", len(missing)).Warn("tasks of webhook events did not reach Redis; the sweep will enqueue them")
 	noting, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteTimeout) // Redis may have used up its time
 	defer cancel()
-	if err := s.DB.SeenEvents(noting, missing, nil); err != nil {
+	if err := s.DB.Inbox.Seen(noting, missing, nil); err != nil {
 		observe.In(ctx, s.Log).WithError(err).Warn("could not note missing tasks; the sweep will find them by their age")
 	}
 }

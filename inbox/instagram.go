@@ -60,7 +60,7 @@ func (s *Service) instagram(ctx context.Context, e *models.WebhookEvent) (outcom
 	default:
 		return unknown("nothing is done about notices of this kind"), nil
 	}
-	account, err := s.DB.InstagramAccountOf(ctx, n.AccountID)
+	account, err := s.DB.Accounts.InstagramAccountOf(ctx, n.AccountID)
 	if errors.Is(err, db.ErrNotFound) {
 		return early(e, "no account with this id is connected"), nil
 	}
@@ -88,7 +88,7 @@ func (s *Service) mediaNotice(ctx context.Context, account *models.InstagramAcco
 	if n.Field == instagram.FieldStoryInsights {
 		metrics = n.Metrics()
 	}
-	return processed("post " + id + " is noted"), s.DB.NoteIGMedia(ctx, account.ID, id, metrics, s.Now())
+	return processed("post " + id + " is noted"), s.DB.Accounts.NoteIGMedia(ctx, account.ID, id, metrics, s.Now())
 }
 
 // maxID is the longest of Instagram's ids that is stored.
@@ -99,7 +99,7 @@ func (s *Service) comment(ctx context.Context, e *models.WebhookEvent, account *
 	if !ok || len(c.ID) > maxID || len(c.MediaID) > maxID || len(c.ParentID) > maxID {
 		return unknown("it names no comment"), nil
 	}
-	received, err := s.DB.ReceiveComment(ctx, account, &models.InstagramComment{
+	received, err := s.DB.Inbox.ReceiveComment(ctx, account, &models.InstagramComment{
 		InstagramAccountID: account.ID, IGCommentID: c.ID, IGMediaID: textOrNil(c.MediaID), ParentID: textOrNil(c.ParentID),
 		FromID: cut(c.FromID, maxAccount), Username: cut(c.Username, maxAccount), Text: c.Text, Own: c.Own,
 		Timestamp: timeOrNil(n.At), CreatedAt: s.Now(),

@@ -426,7 +426,7 @@ func (o *orders) wantPost(p *models.Post, f fate, l sandbox.LivePost, uploads []
 // begins where the one before ended.
 func (o *orders) wantTimeline(p *models.Post) {
 	o.t.Helper()
-	events, err := o.db.Events(o.ctx, p.ID)
+	events, err := o.db.Posts.Events(o.ctx, p.ID)
 	o.must(err)
 	var at models.Status
 	for _, e := range events {

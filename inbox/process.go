@@ -60,7 +60,7 @@ func early(e *models.WebhookEvent, text string) outcome {
 // Process gives an event its effect. One that is settled has had it. An error means
 // that nothing is known to be written; the task may be tried again.
 func (s *Service) Process(ctx context.Context, id int64) error {
-	e, err := s.DB.WebhookEvent(ctx, id)
+	e, err := s.DB.Inbox.Event(ctx, id)
 	if err != nil && !errors.Is(err, db.ErrNotFound) {
 		return err
 	}
@@ -79,7 +79,7 @@ func (s *Service) Process(ctx context.Context, id int64) error {
 		s.Metrics.WebhookSettled(string(e.Platform), string(e.Status), e.SettledAt.Sub(e.ReceivedAt))
 	}
 	observe.OfEvent(s.Log, e).WithFields(o.whose).WithFields(logrus.Fields{"status": e.Status, "outcome": e.Outcome}).Info("webhook event")
-	return s.DB.EndWebhookEvent(ctx, e)
+	return s.DB.Inbox.End(ctx, e)
 }
 
 // note notes for the metrics what came of an event's processing, which met err.

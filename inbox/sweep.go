@@ -29,18 +29,18 @@ const (
 // the guarantee behind every enqueue, and one tick of the scheduler.
 func (s *Service) Sweep(ctx context.Context) error {
 	now := s.Now()
-	events, err := s.DB.UnattendedEvents(ctx, now, now.Add(-checkAfter), sweepBatch)
+	events, err := s.DB.Inbox.Unattended(ctx, now, now.Add(-checkAfter), sweepBatch)
 	if err != nil || len(events) == 0 {
 		return err
 	}
 	ids := make([]int64, 0, len(events))
 	for i := range events {
 		if err := s.attend(ctx, &events[i]); err != nil {
-			return errors.Join(err, s.DB.SeenEvents(ctx, ids, &now))
+			return errors.Join(err, s.DB.Inbox.Seen(ctx, ids, &now))
 		}
 		ids = append(ids, events[i].ID)
 	}
-	return s.DB.SeenEvents(ctx, ids, &now)
+	return s.DB.Inbox.Seen(ctx, ids, &now)
 }
 
 // attend makes sure that an event has a task that will run. One that is active all
@@ -55,7 +55,7 @@ func (s *Service) attend(ctx context.Context, e *models.WebhookEvent) error {
 	case publish.TaskPending:
 		return nil
 	case publish.TaskActive, publish.TaskDead:
-		if err := s.DB.RefenceEvent(ctx, e); err != nil {
+		if err := s.DB.Inbox.Refence(ctx, e); err != nil {
 			if errors.Is(err, db.ErrStale) {
 				return nil // it moved: no longer unattended
 			}
@@ -69,5 +69,5 @@ func (s *Service) attend(ctx context.Context, e *models.WebhookEvent) error {
 
 // Prune deletes events that were settled long ago. It is one tick of the scheduler.
 func (s *Service) Prune(ctx context.Context) error {
-	return s.DB.PruneWebhookEvents(ctx, s.Now().Add(-keepFor), pruneBatch)
+	return s.DB.Inbox.Prune(ctx, s.Now().Add(-keepFor), pruneBatch)
 }

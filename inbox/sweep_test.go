@@ -62,7 +62,7 @@ func TestReplay(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		w.metaTells(change("comments", lovely))
 		w.runEvents()
-		n, err := w.db.ReplayWebhookEvents(w.ctx, db.WebhookFilter{Status: models.WebhookProcessed, Limit: 10}, w.clock.Now())
+		n, err := w.db.Inbox.Replay(w.ctx, db.WebhookFilter{Status: models.WebhookProcessed, Limit: 10}, w.clock.Now())
 		w.must(err)
 		w.wantEvents(models.WebhookPending)
 		w.must(w.Sweep(w.ctx))
@@ -107,7 +107,7 @@ func TestTrouble(t *testing.T) {
 		}
 		_, err = w.db.Pool().ExecContext(w.ctx, "ALTER TABLE mislaid RENAME TO instagram_comments")
 		w.must(err)
-		_, err = w.db.ReplayWebhookEvents(w.ctx, db.WebhookFilter{Limit: 10}, w.clock.Now())
+		_, err = w.db.Inbox.Replay(w.ctx, db.WebhookFilter{Limit: 10}, w.clock.Now())
 		w.must(err)
 		w.must(w.Sweep(w.ctx))
 		w.runEvents()

@@ -90,7 +90,7 @@ func TestAnEventWaitsForTheWorker(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		p := w.processing()
 		w.clock.advance(5 * time.Second)
-		_, err := w.db.Claim(w.ctx, p.ID, p.Fence, "a worker", w.clock.Now(), 20*time.Second)
+		_, err := w.db.Runs.Claim(w.ctx, p.ID, p.Fence, "a worker", w.clock.Now(), 20*time.Second)
 		w.must(err)
 		w.tiktokTells(told(tiktok.EventPublishComplete, *p.PublishID, "", w.clock.Now()))
 		w.runEvents()
@@ -171,7 +171,7 @@ func TestMadePublicLater(t *testing.T) {
 			t.Errorf("the post is %+v", got)
 		}
 		w.wantVideo(p, "7602997517160123666")
-		if public, err := w.db.TikTokAvailability(w.ctx, *p.PublishID); err != nil || public == nil || !*public {
+		if public, err := w.db.Runs.TikTokAvailability(w.ctx, *p.PublishID); err != nil || public == nil || !*public {
 			t.Errorf("on view = %v, %v", public, err)
 		}
 		if w.runPost() || w.sim.CountCalls(sandbox.OpTikTokStatus) != looks {
@@ -206,7 +206,7 @@ func TestAvailability(t *testing.T) {
 				w.tiktokTells(told(event, *p.PublishID, "77", w.clock.Now().Add(time.Duration(tt.at[i])*time.Second)))
 				w.runEvents()
 			}
-			if got, err := w.db.TikTokAvailability(w.ctx, *p.PublishID); err != nil || got == nil || *got != tt.want {
+			if got, err := w.db.Runs.TikTokAvailability(w.ctx, *p.PublishID); err != nil || got == nil || *got != tt.want {
 				t.Errorf("on view = %v, want %v: %v", got, tt.want, err)
 			}
 			if got := w.post(p.ID); got.Status != models.Published {
@@ -269,7 +269,7 @@ func TestRemoved(t *testing.T) {
 		if got := w.post(p.ID); got.Status != models.Canceled {
 			t.Errorf("the waiting post is %s", got.Status)
 		}
-		a, err := w.db.OAuthAccount(w.ctx, w.tiktok)
+		a, err := w.db.Accounts.OAuthAccount(w.ctx, w.tiktok)
 		w.must(err)
 		if a.Status != models.AccountDisconnected {
 			t.Errorf("the account is %s", a.Status)
@@ -330,7 +330,7 @@ func (w *world) renameUpload(p *models.Post, from, to string) {
 		_, err := w.db.Pool().ExecContext(w.ctx, fmt.Sprintf("UPDATE %s SET publish_id = '%s' WHERE publish_id = '%s'", table, to, from))
 		w.must(err)
 	}
-	if _, err := w.db.PostOfUpload(w.ctx, to); err != nil || errors.Is(err, db.ErrNotFound) {
+	if _, err := w.db.Runs.PostOfUpload(w.ctx, to); err != nil || errors.Is(err, db.ErrNotFound) {
 		w.t.Fatalf("the upload %s of post %s: %v", to, p.ID, err)
 	}
 }

@@ -277,9 +277,9 @@ func (w *world) serveFiles(store *media.Store) string {
 func (w *world) connect() {
 	now := w.clock.Now()
 	w.app = models.App{Name: "shop", CreatedAt: now}
-	w.must(w.db.CreateApp(w.ctx, &w.app, &models.APIKey{Prefix: models.NewID()[24:], Hash: []byte("x"), CreatedAt: now}))
+	w.must(w.db.Tenants.CreateApp(w.ctx, &w.app, &models.APIKey{Prefix: models.NewID()[24:], Hash: []byte("x"), CreatedAt: now}))
 	w.user = models.User{AppID: w.app.ID, ExternalID: "u", CreatedAt: now, UpdatedAt: now}
-	_, err := w.db.EnsureUser(w.ctx, &w.user)
+	_, err := w.db.Tenants.EnsureUser(w.ctx, &w.user)
 	w.must(err)
 	tt := w.sim.AddTikTokAccount(sandbox.TikTokAccount{OpenID: openID, Username: "simcafe", PostsCap: -1, ExpiresAt: now.Add(365 * 24 * time.Hour)})
 	ig := w.sim.AddInstagramAccount(sandbox.InstagramAccount{IGID: igID, Username: "simbakery", QuotaTotal: 10_000})
@@ -289,7 +289,7 @@ func (w *world) connect() {
 	w.endpoint = &models.WebhookEndpoint{
 		ID: models.NewID(), AppID: w.app.ID, URL: "https://app.example.com", Secret: "sealed", Status: models.EndpointEnabled, CreatedAt: now, UpdatedAt: now,
 	}
-	w.must(w.db.CreateEndpoint(w.ctx, w.endpoint, 1, nil))
+	w.must(w.db.Outbox.CreateEndpoint(w.ctx, w.endpoint, 1, nil))
 }
 
 func (w *world) importAccount(p models.Platform, external, token string) int64 {
@@ -336,7 +336,7 @@ func (w *world) acceptImage(caption string) *models.Post {
 
 func (w *world) post(id string) *models.Post {
 	w.t.Helper()
-	p, err := w.db.PostByID(w.ctx, id)
+	p, err := w.db.Posts.ByID(w.ctx, id)
 	w.must(err)
 	return p
 }
@@ -429,7 +429,7 @@ func told(event, publishID, postID string, at time.Time) string {
 // events lists what is stored, the oldest first.
 func (w *world) events() []models.WebhookEvent {
 	w.t.Helper()
-	all, err := w.db.WebhookEvents(w.ctx, db.WebhookFilter{Limit: 10_000})
+	all, err := w.db.Inbox.List(w.ctx, db.WebhookFilter{Limit: 10_000})
 	w.must(err)
 	slices.Reverse(all)
 	return all
@@ -450,7 +450,7 @@ func (w *world) wantEvents(want ...models.WebhookStatus) {
 // appTold lists what the app is told of, without the posts and accounts.
 func (w *world) appTold() []models.WebhookDelivery {
 	w.t.Helper()
-	all, err := w.db.Deliveries(w.ctx, db.DeliveryFilter{EndpointID: w.endpoint.ID, Limit: 10_000})
+	all, err := w.db.Outbox.Deliveries(w.ctx, db.DeliveryFilter{EndpointID: w.endpoint.ID, Limit: 10_000})
 	w.must(err)
 	return slices.DeleteFunc(all, func(d models.WebhookDelivery) bool { return d.EventType != models.EventCommentReceived })
 }

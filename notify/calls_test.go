@@ -60,7 +60,7 @@ func TestPrivateAddressesAreRefused(t *testing.T) {
 		private := "https://10.0.0.1"
 		_, err = w.Change(w.ctx, w.ours.appID, e.ID, notify.Request{URL: &private})
 		wantField(t, "a change", err, "url")
-		if all, err := w.db.Endpoints(w.ctx, w.ours.appID); err != nil || len(all) != 1 || all[0].URL != public {
+		if all, err := w.db.Outbox.Endpoints(w.ctx, w.ours.appID); err != nil || len(all) != 1 || all[0].URL != public {
 			t.Errorf("stored %+v, %v", all, err)
 		}
 	})

@@ -16,7 +16,7 @@ func TestDeletedEndpointIsCleanedUp(t *testing.T) {
 		w.news()
 		w.tick()
 		gone := w.deliveries(e)[0]
-		w.must(w.db.DeleteEndpoint(w.ctx, e.AppID, e.ID, epoch))
+		w.must(w.db.Outbox.DeleteEndpoint(w.ctx, e.AppID, e.ID, epoch))
 		w.must(w.CleanUp(w.ctx))
 		if len(w.deliveries(e)) != 0 || len(w.attempts(gone)) != 0 {
 			t.Error("deliveries of a deleted endpoint are kept")
@@ -25,7 +25,7 @@ func TestDeletedEndpointIsCleanedUp(t *testing.T) {
 			t.Errorf("another endpoint's delivery is %+v", d)
 		}
 		// Its row is gone: its id is free again.
-		w.must(w.db.CreateEndpoint(w.ctx, &models.WebhookEndpoint{
+		w.must(w.db.Outbox.CreateEndpoint(w.ctx, &models.WebhookEndpoint{
 			ID: e.ID, AppID: e.AppID, URL: r.URL, Secret: "sealed", Status: models.EndpointEnabled, CreatedAt: epoch, UpdatedAt: epoch,
 		}, 20, nil))
 	})

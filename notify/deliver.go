@@ -53,7 +53,7 @@ var rests = []time.Duration{2 * time.Second, 10 * time.Second, 30 * time.Second,
 // drain is closed, and leaves the rest to the next run.
 func (s *Service) Deliver(ctx context.Context, r db.EndpointRun, drain <-chan struct{}) error {
 	now := s.Now()
-	endpoint, err := s.DB.ClaimEndpoint(ctx, r, now, lease)
+	endpoint, err := s.DB.Outbox.ClaimEndpoint(ctx, r, now, lease)
 	if errors.Is(err, db.ErrStale) || errors.Is(err, db.ErrNotFound) {
 		observe.AttemptOf(ctx).Outcome = observe.AttemptRevoked
 		return nil
@@ -83,7 +83,7 @@ func (r *run) deliver(ctx context.Context) error {
 		if err != nil {
 			return errors.Join(err, r.end(ctx, db.EndpointHealth{Failures: r.endpoint.Failures + 1, RestUntil: r.in(rests[len(rests)-1])}))
 		}
-		due, err := r.DB.DueDeliveries(ctx, r.endpoint.ID, r.Now(), r.width())
+		due, err := r.DB.Outbox.DueDeliveries(ctx, r.endpoint.ID, r.Now(), r.width())
 		if err != nil {
 			return err
 		}
@@ -141,7 +141,7 @@ func (r *run) health() db.EndpointHealth {
 // keep writes the endpoint's health, and prolongs the claim until then.
 func (r *run) keep(ctx context.Context, h db.EndpointHealth, until *time.Time) error {
 	return db.Persist(ctx, writeFor, func(ctx context.Context) error {
-		return r.DB.KeepEndpoint(ctx, r.endpoint, h, until, r.Now())
+		return r.DB.Outbox.KeepEndpoint(ctx, r.endpoint, h, until, r.Now())
 	}, nil)
 }
 
@@ -212,7 +212,7 @@ func (r *run) try(ctx context.Context, d *models.WebhookDelivery, keys []secrets
 	} else {
 		log.Info("a webhook was delivered")
 	}
-	err := db.Persist(ctx, writeFor, func(ctx context.Context) error { return r.DB.EndAttempt(ctx, d, attempt) }, nil)
+	err := db.Persist(ctx, writeFor, func(ctx context.Context) error { return r.DB.Outbox.EndAttempt(ctx, d, attempt) }, nil)
 	if err != nil {
 		log.WithError(err).Warn("could not write the try of a delivery; it is made again")
 	}

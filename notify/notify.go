@@ -118,7 +118,7 @@ func (s *Service) Create(ctx context.Context, appID int64, r Request, complete f
 			return nil, "", err
 		}
 	}
-	err = s.DB.CreateEndpoint(ctx, e, maxEndpoints, done)
+	err = s.DB.Outbox.CreateEndpoint(ctx, e, maxEndpoints, done)
 	if errors.Is(err, db.ErrTooMany) {
 		err = fmt.Errorf("%w: an app has at most %d webhook endpoints; delete one first", ErrConflict, maxEndpoints)
 	}
@@ -128,7 +128,7 @@ func (s *Service) Create(ctx context.Context, appID int64, r Request, complete f
 // Change changes an endpoint of an app. Bad input is models.FieldErrors, one that
 // the app does not have is db.ErrNotFound.
 func (s *Service) Change(ctx context.Context, appID int64, id string, r Request) (*models.WebhookEndpoint, error) {
-	if _, err := s.DB.Endpoint(ctx, appID, id); err != nil {
+	if _, err := s.DB.Outbox.Endpoint(ctx, appID, id); err != nil {
 		return nil, err
 	}
 	if err := s.check(ctx, &r); err != nil {
@@ -142,16 +142,16 @@ func (s *Service) Change(ctx context.Context, appID int64, id string, r Request)
 	if r.Status != nil && *r.Status == models.EndpointDisabled {
 		change.StatusReason = models.DisabledByApp
 	}
-	if err := s.DB.ChangeEndpoint(ctx, appID, id, change, s.Now()); err != nil {
+	if err := s.DB.Outbox.ChangeEndpoint(ctx, appID, id, change, s.Now()); err != nil {
 		return nil, err
 	}
-	return s.DB.Endpoint(ctx, appID, id)
+	return s.DB.Outbox.Endpoint(ctx, appID, id)
 }
 
 // Rotate gives an endpoint a new secret and returns it. For 24 hours, until the
 // time in the endpoint, webhooks are signed with the old one too.
 func (s *Service) Rotate(ctx context.Context, appID int64, id string) (*models.WebhookEndpoint, secrets.Secret, error) {
-	e, err := s.DB.Endpoint(ctx, appID, id)
+	e, err := s.DB.Outbox.Endpoint(ctx, appID, id)
 	if err != nil {
 		return nil, "", err
 	}
@@ -168,46 +168,46 @@ func (s *Service) Rotate(ctx context.Context, appID int64, id string) (*models.W
 	if err != nil {
 		return nil, "", fmt.Errorf("seal the secret of webhook endpoint %s: %w", id, err)
 	}
-	err = s.DB.RotateSecret(ctx, e, sealed, sealedOld, now.Add(bothSecrets), now)
+	err = s.DB.Outbox.RotateSecret(ctx, e, sealed, sealedOld, now.Add(bothSecrets), now)
 	if errors.Is(err, db.ErrStale) {
 		return nil, "", fmt.Errorf("%w: the secret was rotated by another request in this moment", ErrConflict)
 	}
 	if err != nil {
 		return nil, "", err
 	}
-	e, err = s.DB.Endpoint(ctx, appID, id)
+	e, err = s.DB.Outbox.Endpoint(ctx, appID, id)
 	return e, secret, err
 }
 
 // Test has an endpoint told that this is a test.
 func (s *Service) Test(ctx context.Context, appID int64, id string) (*models.WebhookDelivery, error) {
-	e, err := s.DB.Endpoint(ctx, appID, id)
+	e, err := s.DB.Outbox.Endpoint(ctx, appID, id)
 	if err != nil {
 		return nil, err
 	}
 	if e.Status != models.EndpointEnabled {
 		return nil, errDisabled(e)
 	}
-	return s.DB.TestEndpoint(ctx, e, s.Now())
+	return s.DB.Outbox.TestEndpoint(ctx, e, s.Now())
 }
 
 // Redeliver has a delivery tried at once, whatever came of it before.
 func (s *Service) Redeliver(ctx context.Context, appID, id int64) (*models.WebhookDelivery, error) {
-	delivery, err := s.DB.Delivery(ctx, appID, id)
+	delivery, err := s.DB.Outbox.Delivery(ctx, appID, id)
 	if err != nil {
 		return nil, err
 	}
-	e, err := s.DB.Endpoint(ctx, appID, delivery.EndpointID)
+	e, err := s.DB.Outbox.Endpoint(ctx, appID, delivery.EndpointID)
 	if err != nil {
 		return nil, err
 	}
 	if e.Status != models.EndpointEnabled {
 		return nil, errDisabled(e)
 	}
-	if err := s.DB.Redeliver(ctx, delivery, s.Now()); err != nil {
+	if err := s.DB.Outbox.Redeliver(ctx, delivery, s.Now()); err != nil {
 		return nil, err
 	}
-	return s.DB.Delivery(ctx, appID, id)
+	return s.DB.Outbox.Delivery(ctx, appID, id)
 }
 
 func errDisabled(e *models.WebhookEndpoint) error {
@@ -229,7 +229,7 @@ const (
 // EnqueueDue enqueues a task for every endpoint that has something due. It is one
 // tick of the scheduler.
 func (s *Service) EnqueueDue(ctx context.Context) error {
-	due, err := s.DB.DueEndpoints(ctx, s.Now(), dueBatch)
+	due, err := s.DB.Outbox.DueEndpoints(ctx, s.Now(), dueBatch)
 	if err != nil {
 		return err
 	}
@@ -245,8 +245,8 @@ func (s *Service) EnqueueDue(ctx context.Context) error {
 // tick of the scheduler.
 func (s *Service) CleanUp(ctx context.Context) error {
 	now := s.Now()
-	if err := s.DB.GiveUpDeliveries(ctx, now.Add(-givenUpFor), now, cleanBatch); err != nil {
+	if err := s.DB.Outbox.GiveUpDeliveries(ctx, now.Add(-givenUpFor), now, cleanBatch); err != nil {
 		return err
 	}
-	return s.DB.PruneDeliveries(ctx, now.Add(-keepFor), cleanBatch)
+	return s.DB.Outbox.PruneDeliveries(ctx, now.Add(-keepFor), cleanBatch)
 }

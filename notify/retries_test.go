@@ -271,7 +271,7 @@ func TestRetryAfter(t *testing.T) {
 					t.Errorf("%s: delivery %+v", name, d)
 				}
 			}
-			w.must(w.db.DeleteEndpoint(w.ctx, e.AppID, e.ID, now))
+			w.must(w.db.Outbox.DeleteEndpoint(w.ctx, e.AppID, e.ID, now))
 			w.clock.advance(day)
 		}
 	})

@@ -262,7 +262,7 @@ func TestChangedInTheMiddle(t *testing.T) {
 			return err
 		}, 8, 0},
 		"deleted": {func(w *world, e *models.WebhookEndpoint) error {
-			return w.db.DeleteEndpoint(w.ctx, e.AppID, e.ID, epoch)
+			return w.db.Outbox.DeleteEndpoint(w.ctx, e.AppID, e.ID, epoch)
 		}, 8, 0},
 		"moved": {func(w *world, e *models.WebhookEndpoint) error {
 			_, err := w.Change(w.ctx, e.AppID, e.ID, notify.Request{URL: &elsewhere})

@@ -67,7 +67,7 @@ func TestNothingSecretIsShown(t *testing.T) {
 		}
 		for _, url := range []string{"http://[::1/?" + token, "http://nosuchhost.invalid/?" + token, "ftp://127.0.0.1/?" + token} {
 			e, _ := w.endpoint("http://127.0.0.1:1") // and then a fault of ours
-			w.must(w.db.ChangeEndpoint(w.ctx, e.AppID, e.ID, db.EndpointChange{URL: &url}, epoch))
+			w.must(w.db.Outbox.ChangeEndpoint(w.ctx, e.AppID, e.ID, db.EndpointChange{URL: &url}, epoch))
 			endpoints = append(endpoints, e)
 		}
 		t.Cleanup(release)

@@ -155,9 +155,9 @@ func (w *world) must(err error) {
 func (w *world) tenant(name string) tenant {
 	w.t.Helper()
 	app := models.App{Name: name, CreatedAt: epoch}
-	w.must(w.db.CreateApp(w.ctx, &app, &models.APIKey{Prefix: name, Hash: []byte("x"), CreatedAt: epoch}))
+	w.must(w.db.Tenants.CreateApp(w.ctx, &app, &models.APIKey{Prefix: name, Hash: []byte("x"), CreatedAt: epoch}))
 	user := models.User{AppID: app.ID, ExternalID: "u", CreatedAt: epoch, UpdatedAt: epoch}
-	_, err := w.db.EnsureUser(w.ctx, &user)
+	_, err := w.db.Tenants.EnsureUser(w.ctx, &user)
 	w.must(err)
 	accounts := oauth.New(oauth.Deps{DB: w.db, Keys: w.ring(oldKeys), Now: w.clock.Now})
 	id, err := accounts.Import(w.ctx, oauth.Import{
@@ -290,7 +290,7 @@ func (w *world) endpointOf(who tenant, url string) (*models.WebhookEndpoint, sec
 // stored is an endpoint as it is now.
 func (w *world) stored(e *models.WebhookEndpoint) *models.WebhookEndpoint {
 	w.t.Helper()
-	now, err := w.db.Endpoint(w.ctx, e.AppID, e.ID)
+	now, err := w.db.Outbox.Endpoint(w.ctx, e.AppID, e.ID)
 	w.must(err)
 	return now
 }
@@ -311,8 +311,8 @@ func (w *world) postOf(who tenant) *models.Post {
 		Status: models.Queued, Step: models.StepTransfer, Admission: models.AdmissionWaiting, RunAt: &now,
 	}
 	const places = 1000
-	w.must(w.db.InsertPost(w.ctx, p, places, nil))
-	admitted, err := w.db.Admit(w.ctx, []models.Post{*p}, now)
+	w.must(w.db.Posts.Insert(w.ctx, p, places, nil))
+	admitted, err := w.db.Admission.Admit(w.ctx, []models.Post{*p}, now)
 	w.must(err)
 	if len(admitted) == 0 && w.reload(p).Admission != models.AdmissionAdmitted {
 		w.t.Fatal("the post was not admitted")
@@ -322,7 +322,7 @@ func (w *world) postOf(who tenant) *models.Post {
 
 func (w *world) reload(p *models.Post) *models.Post {
 	w.t.Helper()
-	now, err := w.db.PostByID(w.ctx, p.ID)
+	now, err := w.db.Posts.ByID(w.ctx, p.ID)
 	w.must(err)
 	return now
 }
@@ -332,18 +332,18 @@ func (w *world) reload(p *models.Post) *models.Post {
 func (w *world) happens(p *models.Post, times int) {
 	w.t.Helper()
 	for range times {
-		stored, err := w.db.PostByID(w.ctx, p.ID)
+		stored, err := w.db.Posts.ByID(w.ctx, p.ID)
 		w.must(err)
 		reason := models.DeferredRateLimit
 		if stored.DeferredReason == reason {
 			reason = models.DeferredRetry
 		}
-		claimed, err := w.db.Claim(w.ctx, p.ID, stored.Fence, "w", w.clock.Now(), time.Minute)
+		claimed, err := w.db.Runs.Claim(w.ctx, p.ID, stored.Fence, "w", w.clock.Now(), time.Minute)
 		w.must(err)
 		from, now := claimed.Status, models.Time(w.clock.Now())
 		claimed.Status, claimed.DeferredReason, claimed.DeferredUntil, claimed.UpdatedAt = models.Queued, reason, &now, now
 		claimed.LeaseUntil, claimed.LeaseOwner = nil, ""
-		w.must(w.db.WriteRun(w.ctx, db.RunWrite{Post: claimed, From: from, Release: true}))
+		w.must(w.db.Runs.Write(w.ctx, db.RunWrite{Post: claimed, From: from, Release: true}))
 	}
 }
 
@@ -406,7 +406,7 @@ func (w *world) nextTick(e *models.WebhookEndpoint) {
 // deliveries are those of an endpoint, the oldest first.
 func (w *world) deliveries(e *models.WebhookEndpoint) []models.WebhookDelivery {
 	w.t.Helper()
-	all, err := w.db.Deliveries(w.ctx, db.DeliveryFilter{EndpointID: e.ID, Limit: 10_000})
+	all, err := w.db.Outbox.Deliveries(w.ctx, db.DeliveryFilter{EndpointID: e.ID, Limit: 10_000})
 	w.must(err)
 	slices.Reverse(all)
 	return all
@@ -424,7 +424,7 @@ func (w *world) only(e *models.WebhookEndpoint) models.WebhookDelivery {
 
 func (w *world) attempts(d models.WebhookDelivery) []models.WebhookAttempt {
 	w.t.Helper()
-	of, err := w.db.Attempts(w.ctx, []int64{d.ID})
+	of, err := w.db.Outbox.Attempts(w.ctx, []int64{d.ID})
 	w.must(err)
 	return of[d.ID]
 }

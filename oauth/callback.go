@@ -215,11 +215,11 @@ func (s *Service) exchange(ctx context.Context, c connect, code secrets.Secret) 
 // waited for it.
 func (s *Service) store(ctx context.Context, c *db.Connection) error {
 	now := c.Account.ConnectedAt
-	err := db.Persist(ctx, persistFor, func(ctx context.Context) error { return s.DB.Connect(ctx, c, now) }, nil)
+	err := db.Persist(ctx, persistFor, func(ctx context.Context) error { return s.DB.Connections.Connect(ctx, c, now) }, nil)
 	if err != nil {
 		return err
 	}
-	err = db.Persist(ctx, persistFor, func(ctx context.Context) error { return s.DB.WakeConnected(ctx, c, now) }, nil)
+	err = db.Persist(ctx, persistFor, func(ctx context.Context) error { return s.DB.Connections.WakeConnected(ctx, c, now) }, nil)
 	if err != nil {
 		observe.OfAccount(ctx, s.Log, c.Account).WithError(err).Warn("posts of an account that is connected still wait; they look again by themselves")
 	}

@@ -38,7 +38,7 @@ func (s *Service) Begin(ctx context.Context, start Start) (address string, err e
 	if err := s.checkConfigured(start.Platform); err != nil {
 		return "", err
 	}
-	if _, err := s.DB.User(ctx, start.AppID, start.UserID); err != nil {
+	if _, err := s.DB.Tenants.User(ctx, start.AppID, start.UserID); err != nil {
 		return "", err
 	}
 	if err := s.checkReturn(ctx, start); err != nil {
@@ -76,7 +76,7 @@ func (s *Service) checkReturn(ctx context.Context, start Start) error {
 		errs.Add("return_url", "%s", problem)
 		return errs
 	}
-	allowed, err := s.DB.MayReturn(ctx, start.AppID, host)
+	allowed, err := s.DB.Connections.MayReturn(ctx, start.AppID, host)
 	if err != nil {
 		return err
 	}
@@ -118,7 +118,7 @@ func (s *Service) AllowReturn(ctx context.Context, appID int64, host string) err
 		errs.Add("host", "must be a host such as app.example.com, or a host with its port such as localhost:8080")
 		return errs
 	}
-	return s.DB.AllowReturn(ctx, models.ReturnHost{AppID: appID, Host: clean, CreatedAt: s.Now()})
+	return s.DB.Connections.AllowReturn(ctx, models.ReturnHost{AppID: appID, Host: clean, CreatedAt: s.Now()})
 }
 
 // What is asked for, and what of it is needed to publish. TikTok's inbox and the

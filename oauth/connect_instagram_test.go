@@ -70,7 +70,7 @@ func TestOddPages(t *testing.T) {
 		if o.Code != "" || len(o.Accounts) != 3 {
 			w.t.Fatalf("outcome %+v", o)
 		}
-		pages, err := w.db.FacebookPages(w.ctx, w.app.ID, w.user.ID, 100)
+		pages, err := w.db.Accounts.FacebookPages(w.ctx, w.app.ID, w.user.ID, 100)
 		w.must(err)
 		got := map[string]string{}
 		for _, p := range pages {
@@ -147,7 +147,7 @@ func TestConnectInstagramRefusals(t *testing.T) {
 			if o.Code != tc.code || o.Detail == "" {
 				t.Errorf("outcome %+v, want %s", o, tc.code)
 			}
-			logins, err := w.db.OAuthAccountsOf(w.ctx, models.Instagram, "9001")
+			logins, err := w.db.Accounts.OAuthAccountsOf(w.ctx, models.Instagram, "9001")
 			w.must(err)
 			if len(logins) != 0 {
 				t.Errorf("a login was stored: %+v", logins)
@@ -215,7 +215,7 @@ func TestAccountChangesHands(t *testing.T) {
 		if got := w.reload(p); *got.InstagramAccountID != first.ID {
 			w.t.Errorf("the first holder's post went along: %+v", got)
 		}
-		accounts, err := w.db.Accounts(w.ctx, db.AccountFilter{AppID: w.app.ID, Limit: 10})
+		accounts, err := w.db.Accounts.List(w.ctx, db.AccountFilter{AppID: w.app.ID, Limit: 10})
 		w.must(err)
 		if !slices.ContainsFunc(accounts, func(a db.Account) bool { return a.ID() == first.ID && a.Instagram.Status == models.AccountDisconnected }) {
 			w.t.Errorf("the first holder sees %+v", accounts)

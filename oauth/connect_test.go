@@ -72,7 +72,7 @@ func TestReconnect(t *testing.T) {
 		other := w.post(models.TikTok, a.ID, nil)
 		at := w.clock.Now().Add(30 * time.Minute)
 		other.RunAt, other.DeferredUntil, other.DeferredReason = &at, &at, models.DeferredToken
-		w.must(w.db.ChangeUnsent(w.ctx, other, models.PostEvent{PostID: other.ID, At: w.clock.Now(), Type: models.EventNote, Message: "no token now"}))
+		w.must(w.db.Posts.ChangeUnsent(w.ctx, other, models.PostEvent{PostID: other.ID, At: w.clock.Now(), Type: models.EventNote, Message: "no token now"}))
 
 		// What TikTok does not tell this time must not wipe what is known.
 		w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokUserInfo, Mode: sandbox.ModeReset}, sandbox.Fault{Op: sandbox.OpTikTokCreatorInfo, Mode: sandbox.ModeReset})
@@ -165,7 +165,7 @@ func TestConnectRefusals(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			cb := tc.callback()
-			stored, err := w.db.Accounts(w.ctx, db.AccountFilter{AppID: w.app.ID, Limit: 10})
+			stored, err := w.db.Accounts.List(w.ctx, db.AccountFilter{AppID: w.app.ID, Limit: 10})
 			w.must(err)
 			o := w.finish(cb)
 			if o.Code != tc.code || o.Detail == "" {
@@ -178,7 +178,7 @@ func TestConnectRefusals(t *testing.T) {
 				!tc.returns && o.Redirect() != "" {
 				t.Errorf("leads to %q", o.Redirect())
 			}
-			now, err := w.db.Accounts(w.ctx, db.AccountFilter{AppID: w.app.ID, Limit: 10})
+			now, err := w.db.Accounts.List(w.ctx, db.AccountFilter{AppID: w.app.ID, Limit: 10})
 			w.must(err)
 			if len(now) != len(stored) || len(now) == 1 && now[0].OAuth.AccessToken != stored[0].OAuth.AccessToken {
 				t.Errorf("something was stored: %+v", now)
@@ -234,7 +234,7 @@ func TestStateIsBoundToItsUser(t *testing.T) {
 			app  int64
 			want int
 		}{{w.app.ID, 0}, {otherApp.ID, 1}} {
-			accounts, err := w.db.Accounts(w.ctx, db.AccountFilter{AppID: tc.app, Limit: 10})
+			accounts, err := w.db.Accounts.List(w.ctx, db.AccountFilter{AppID: tc.app, Limit: 10})
 			w.must(err)
 			if len(accounts) != tc.want {
 				w.t.Errorf("app %d has %d accounts, want %d", tc.app, len(accounts), tc.want)

@@ -28,13 +28,13 @@ const endingFor = 5 * time.Second
 // canceled, and the consent is revoked at the platform. Doing it twice is no
 // error. What is on its way already goes on, as far as it needs no token.
 func (s *Service) Disconnect(ctx context.Context, appID int64, p models.Platform, id int64) (*db.Account, error) {
-	if _, err := s.DB.Account(ctx, appID, p, id); err != nil {
+	if _, err := s.DB.Accounts.Get(ctx, appID, p, id); err != nil {
 		return nil, err
 	}
 	ending, now := db.Ending{Platform: p, AccountID: id, Reason: "the account was disconnected"}, s.Now()
 	var login int64
 	err := db.Persist(ctx, endingFor, func(ctx context.Context) (err error) {
-		login, err = s.DB.Disconnect(ctx, ending, now)
+		login, err = s.DB.Connections.Disconnect(ctx, ending, now)
 		return err
 	}, nil)
 	if err != nil {
@@ -43,7 +43,7 @@ func (s *Service) Disconnect(ctx context.Context, appID int64, p models.Platform
 	if err := s.finishEnding(ctx, login); err != nil {
 		observe.In(ctx, s.Log).WithFields(logrus.Fields{observe.FieldProvider: p, observe.FieldAccountID: id}).WithError(err).Warn("a disconnected account has posts or a consent left; its upkeep goes on with it")
 	}
-	return s.DB.Account(ctx, appID, p, id)
+	return s.DB.Accounts.Get(ctx, appID, p, id)
 }
 
 // finishEnding does at once what the upkeep of a login would do for its accounts
@@ -52,14 +52,14 @@ func (s *Service) Disconnect(ctx context.Context, appID int64, p models.Platform
 func (s *Service) finishEnding(ctx context.Context, login int64) error {
 	ctx, cancel := context.WithTimeout(ctx, finishNow)
 	defer cancel()
-	a, err := s.DB.OAuthAccount(ctx, login)
+	a, err := s.DB.Accounts.OAuthAccount(ctx, login)
 	if err != nil {
 		return err
 	}
 	if a.Status == models.AccountDisconnected {
 		return s.Upkeep(ctx, login)
 	}
-	return s.DB.FinishEnding(ctx, a, s.Now())
+	return s.DB.Connections.FinishEnding(ctx, a, s.Now())
 }
 
 // revoke takes a disconnected account's consent back at the platform and forgets
@@ -79,14 +79,14 @@ func (s *Service) revoke(ctx context.Context, a *models.OAuthAccount) error {
 			observe.OfAccount(ctx, s.Log, a).WithError(err).Warn("a disconnected account was not revoked at the platform; its tokens are forgotten")
 		}
 	}
-	return s.DB.ForgetTokens(context.WithoutCancel(ctx), a)
+	return s.DB.Connections.ForgetTokens(context.WithoutCancel(ctx), a)
 }
 
 // consentShared reports whether somebody else has the same person's account
 // connected: platforms know one consent per person, and revoking it would
 // disconnect them too.
 func (s *Service) consentShared(ctx context.Context, a *models.OAuthAccount) (bool, error) {
-	same, err := s.DB.OAuthAccountsOf(ctx, a.Provider, a.ProviderAccountID)
+	same, err := s.DB.Accounts.OAuthAccountsOf(ctx, a.Provider, a.ProviderAccountID)
 	if err != nil {
 		return false, err
 	}
@@ -138,7 +138,7 @@ var removedReasons = map[int64]string{
 // connected after that stays: events come late, and more than once. It reports
 // whether the person has an account here.
 func (s *Service) TikTokRemoved(ctx context.Context, openID string, reason int64, at time.Time) (known bool, err error) {
-	accounts, err := s.DB.OAuthAccountsOf(ctx, models.TikTok, openID)
+	accounts, err := s.DB.Accounts.OAuthAccountsOf(ctx, models.TikTok, openID)
 	if err != nil {
 		return false, err
 	}
@@ -167,7 +167,7 @@ func (s *Service) deauthorizeOne(ctx context.Context, a *models.OAuthAccount, re
 	var ended bool
 	now := s.Now()
 	err := db.Persist(ctx, endingFor, func(ctx context.Context) (err error) {
-		ended, err = s.DB.Deauthorize(ctx, a.ID, reason, at, now)
+		ended, err = s.DB.Connections.Deauthorize(ctx, a.ID, reason, at, now)
 		return err
 	}, nil)
 	if err != nil || !ended {
@@ -188,7 +188,7 @@ func (s *Service) FacebookRemoved(ctx context.Context, signedRequest string) err
 	if err != nil {
 		return err
 	}
-	accounts, err := s.DB.OAuthAccountsOf(ctx, models.Instagram, request.UserID)
+	accounts, err := s.DB.Accounts.OAuthAccountsOf(ctx, models.Instagram, request.UserID)
 	if err != nil {
 		return err
 	}
@@ -220,7 +220,7 @@ func (s *Service) DeleteFacebookUser(ctx context.Context, signedRequest string) 
 	}
 	now := s.Now()
 	err = db.Persist(ctx, endingFor, func(ctx context.Context) (err error) {
-		code, err = s.DB.RequestDeletion(ctx, deletion, now)
+		code, err = s.DB.Connections.RequestDeletion(ctx, deletion, now)
 		return err
 	}, nil)
 	if err != nil {
@@ -241,7 +241,7 @@ const (
 // Erase deletes what people asked to be deleted. It is one tick of the scheduler.
 func (s *Service) Erase(ctx context.Context) error {
 	for range eraseRounds {
-		more, err := s.DB.Erase(ctx, erasePosts, s.Now())
+		more, err := s.DB.Connections.Erase(ctx, erasePosts, s.Now())
 		if err != nil || !more {
 			return err
 		}

@@ -223,7 +223,7 @@ func TestDataIsDeleted(t *testing.T) {
 			theirs = append(theirs, w.post(models.Instagram, ig[0].ID, nil))
 		}
 		ours := w.post(models.Instagram, bystander[0].ID, nil)
-		w.must(w.db.Intend(w.ctx, &models.LedgerEntry{PostID: w.claim(theirs[0]).ID, Op: models.LedgerContainer, State: models.Intended, Fence: 1, CreatedAt: w.clock.Now()}, w.clock.Now()))
+		w.must(w.db.Runs.Intend(w.ctx, &models.LedgerEntry{PostID: w.claim(theirs[0]).ID, Op: models.LedgerContainer, State: models.Intended, Fence: 1, CreatedAt: w.clock.Now()}, w.clock.Now()))
 		w.clock.advance(time.Minute)
 		request := w.signedRequest("9001", w.clock.Now())
 		if _, err := w.DeleteFacebookUser(w.ctx, "x"+request); !errors.Is(err, oauth.ErrNotAuthentic) {
@@ -240,23 +240,23 @@ func TestDataIsDeleted(t *testing.T) {
 		if o := w.finish(w.allow(models.Instagram, w.begin(models.Instagram), "9001")); o.Code != oauth.CodeErasing {
 			w.t.Errorf("connected in the middle of it: %+v", o)
 		}
-		if d, err := w.db.DataDeletion(w.ctx, code); err != nil || d.CompletedAt != nil {
+		if d, err := w.db.Connections.DataDeletion(w.ctx, code); err != nil || d.CompletedAt != nil {
 			w.t.Errorf("deletion %+v, %v", d, err)
 		}
 		w.must(w.Erase(w.ctx))
-		if d, err := w.db.DataDeletion(w.ctx, code); err != nil || d.CompletedAt == nil {
+		if d, err := w.db.Connections.DataDeletion(w.ctx, code); err != nil || d.CompletedAt == nil {
 			w.t.Errorf("deletion %+v, %v", d, err)
 		}
 		for _, id := range []int64{ig[0].ID, ig[1].ID} {
-			if _, err := w.db.InstagramAccount(w.ctx, id); !errors.Is(err, db.ErrNotFound) {
+			if _, err := w.db.Accounts.InstagramAccount(w.ctx, id); !errors.Is(err, db.ErrNotFound) {
 				w.t.Errorf("account %d: %v", id, err)
 			}
 		}
-		if _, err := w.db.OAuthAccount(w.ctx, ig[0].OAuthAccountID); !errors.Is(err, db.ErrNotFound) {
+		if _, err := w.db.Accounts.OAuthAccount(w.ctx, ig[0].OAuthAccountID); !errors.Is(err, db.ErrNotFound) {
 			w.t.Errorf("the login: %v", err)
 		}
 		for _, p := range theirs {
-			if _, err := w.db.PostByID(w.ctx, p.ID); !errors.Is(err, db.ErrNotFound) {
+			if _, err := w.db.Posts.ByID(w.ctx, p.ID); !errors.Is(err, db.ErrNotFound) {
 				w.t.Fatalf("post %s: %v", p.ID, err)
 			}
 		}
@@ -265,7 +265,7 @@ func TestDataIsDeleted(t *testing.T) {
 		}
 		nobody, err := w.DeleteFacebookUser(w.ctx, w.signedRequest("9999", w.clock.Now()))
 		w.must(err)
-		if d, err := w.db.DataDeletion(w.ctx, nobody); err != nil || d.CompletedAt == nil {
+		if d, err := w.db.Connections.DataDeletion(w.ctx, nobody); err != nil || d.CompletedAt == nil {
 			w.t.Errorf("a person who is not known: %+v, %v", d, err)
 		}
 		w.connectFacebook("9001", "17841400000000001")
@@ -276,12 +276,12 @@ func TestDataIsDeleted(t *testing.T) {
 func (w *world) claim(p *models.Post) *models.Post {
 	w.t.Helper()
 	now := w.clock.Now()
-	admitted, err := w.db.Admit(w.ctx, []models.Post{*p}, now)
+	admitted, err := w.db.Admission.Admit(w.ctx, []models.Post{*p}, now)
 	w.must(err)
 	if len(admitted) != 1 {
 		w.t.Fatal("the post was not admitted")
 	}
-	claimed, err := w.db.Claim(w.ctx, p.ID, p.Fence, "test", now, time.Minute)
+	claimed, err := w.db.Runs.Claim(w.ctx, p.ID, p.Fence, "test", now, time.Minute)
 	w.must(err)
 	return claimed
 }
@@ -345,7 +345,7 @@ func TestDisconnectCutOff(t *testing.T) {
 	each(t, func(w *world) {
 		a, ig := w.connectTikTok("-000one"), w.connectFacebook("9001", "17841400000000001", "17841400000000002")
 		for p, id := range map[models.Platform]int64{models.TikTok: a.ID, models.Instagram: ig[0].ID} {
-			_, err := w.db.Disconnect(w.ctx, db.Ending{Platform: p, AccountID: id, Reason: "asked"}, w.clock.Now())
+			_, err := w.db.Connections.Disconnect(w.ctx, db.Ending{Platform: p, AccountID: id, Reason: "asked"}, w.clock.Now())
 			w.must(err)
 		}
 		left := []*models.Post{w.post(models.TikTok, a.ID, nil), w.post(models.Instagram, ig[0].ID, nil)} // as if they had not been reached
@@ -378,10 +378,10 @@ func TestSecondDeletionTakesAll(t *testing.T) {
 			w.t.Errorf("codes %s and %s", first, second)
 		}
 		w.must(w.Erase(w.ctx))
-		if _, err := w.db.InstagramAccount(w.ctx, o.Accounts[0].ID); !errors.Is(err, db.ErrNotFound) {
+		if _, err := w.db.Accounts.InstagramAccount(w.ctx, o.Accounts[0].ID); !errors.Is(err, db.ErrNotFound) {
 			w.t.Errorf("the account connected in between: %v", err)
 		}
-		if d, err := w.db.DataDeletion(w.ctx, first); err != nil || d.CompletedAt == nil {
+		if d, err := w.db.Connections.DataDeletion(w.ctx, first); err != nil || d.CompletedAt == nil {
 			w.t.Errorf("deletion %+v, %v", d, err)
 		}
 	})
@@ -401,10 +401,10 @@ func TestEndMeetsNewPosts(t *testing.T) {
 			w.post(models.TikTok, a.ID, nil), w.post(models.Instagram, ig.ID, nil), w.post(models.Instagram, ig.ID, w.inHalfAnHour),
 		}
 		for _, row := range []*models.OAuthAccount{stale, login} {
-			w.must(w.db.FinishEnding(w.ctx, row, w.clock.Now()))
+			w.must(w.db.Connections.FinishEnding(w.ctx, row, w.clock.Now()))
 		}
 		for p, id := range map[models.Platform]int64{models.TikTok: a.ID, models.Instagram: ig.ID} {
-			w.must(w.db.PutOff(w.ctx, db.Ending{Platform: p, AccountID: id, Reason: "dead"}, w.clock.Now().Add(time.Hour), w.clock.Now()))
+			w.must(w.db.Connections.PutOff(w.ctx, db.Ending{Platform: p, AccountID: id, Reason: "dead"}, w.clock.Now().Add(time.Hour), w.clock.Now()))
 		}
 		for _, p := range posts {
 			if got := w.reload(p); got.Status != p.Status || got.DeferredReason != "" {

@@ -21,7 +21,7 @@ const userTokenLife = 59 * 24 * time.Hour
 // anew, if needed still says so.
 func (s *Service) claimLogin(ctx context.Context, id int64, needed func(*models.OAuthAccount) error) (*models.OAuthAccount, secrets.Secret, error) {
 	var user secrets.Secret
-	login, err := s.DB.ClaimRefresh(ctx, id, s.Now(), refreshLease, func(a *models.OAuthAccount) (err error) {
+	login, err := s.DB.Tokens.ClaimRefresh(ctx, id, s.Now(), refreshLease, func(a *models.OAuthAccount) (err error) {
 		if a.Status == models.AccountDisconnected {
 			return ErrDisconnected
 		}
@@ -41,12 +41,12 @@ func (s *Service) claimLogin(ctx context.Context, id int64, needed func(*models.
 
 // releaseLogin gives a claim up and leaves the login as it was.
 func (s *Service) releaseLogin(ctx context.Context, login *models.OAuthAccount) error {
-	return unlessStale(db.Persist(ctx, persistFor, func(ctx context.Context) error { return s.DB.ReleaseRefresh(ctx, login.ID, login.RefreshFence) }, nil))
+	return unlessStale(db.Persist(ctx, persistFor, func(ctx context.Context) error { return s.DB.Tokens.ReleaseRefresh(ctx, login.ID, login.RefreshFence) }, nil))
 }
 
 func (s *Service) endRefresh(ctx context.Context, end db.RefreshEnd) error {
 	now := s.Now()
-	return unlessStale(db.Persist(ctx, persistFor, func(ctx context.Context) error { return s.DB.EndRefresh(ctx, end, now) }, nil))
+	return unlessStale(db.Persist(ctx, persistFor, func(ctx context.Context) error { return s.DB.Tokens.EndRefresh(ctx, end, now) }, nil))
 }
 
 // unlessStale is for the end of a claim: that the login was connected anew
@@ -142,7 +142,7 @@ func (s *Service) prolongFailed(ctx context.Context, login *models.OAuthAccount,
 func (s *Service) loginEnded(ctx context.Context, login *models.OAuthAccount) error {
 	const reason = "the Facebook login has ended; connect it again before its Pages' tokens end too"
 	now := s.Now()
-	err := db.Persist(ctx, persistFor, func(ctx context.Context) error { return s.DB.EndLogin(ctx, login.ID, login.RefreshFence, reason, now) }, nil)
+	err := db.Persist(ctx, persistFor, func(ctx context.Context) error { return s.DB.Tokens.EndLogin(ctx, login.ID, login.RefreshFence, reason, now) }, nil)
 	if errors.Is(err, db.ErrStale) {
 		return nil
 	}
@@ -151,7 +151,7 @@ func (s *Service) loginEnded(ctx context.Context, login *models.OAuthAccount) er
 	}
 	s.Metrics.Refreshed(string(login.Provider), observe.RefreshLoginEnded)
 	observe.OfAccount(ctx, s.Log, login).WithField(observe.FieldReason, reason).Warn("a Facebook login has ended")
-	accounts, err := s.DB.InstagramAccountsOf(ctx, login.ID)
+	accounts, err := s.DB.Accounts.InstagramAccountsOf(ctx, login.ID)
 	if err != nil {
 		return err
 	}

@@ -34,7 +34,7 @@ func (s *Service) Import(ctx context.Context, in Import) (int64, error) {
 	if err := in.check(); err != nil {
 		return 0, err
 	}
-	if _, err := s.DB.User(ctx, in.AppID, in.UserID); err != nil {
+	if _, err := s.DB.Tenants.User(ctx, in.AppID, in.UserID); err != nil {
 		return 0, err
 	}
 	now := s.Now()

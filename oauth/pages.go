@@ -68,7 +68,7 @@ func (s *Service) refusedPage(ctx context.Context, ig *models.InstagramAccount) 
 // rereadPages reads the Page tokens of a login anew. One that cannot be read
 // stays as it is: it has no end of its own.
 func (s *Service) rereadPages(ctx context.Context, loginID int64, user secrets.Secret) error {
-	accounts, err := s.DB.InstagramAccountsOf(ctx, loginID)
+	accounts, err := s.DB.Accounts.InstagramAccountsOf(ctx, loginID)
 	if err != nil {
 		return err
 	}
@@ -92,21 +92,21 @@ func (s *Service) storePageToken(ctx context.Context, ig *models.InstagramAccoun
 		return fmt.Errorf("seal the page token of Instagram account %d: %w", ig.ID, err)
 	}
 	now := s.Now()
-	err = db.Persist(ctx, persistFor, func(ctx context.Context) error { return s.DB.ReplacePageToken(ctx, ig.ID, ig.AccessToken, sealed, now) }, nil)
+	err = db.Persist(ctx, persistFor, func(ctx context.Context) error { return s.DB.Tokens.ReplacePageToken(ctx, ig.ID, ig.AccessToken, sealed, now) }, nil)
 	if errors.Is(err, db.ErrStale) {
 		return nil // it got another one meanwhile
 	}
 	if err != nil || ig.Status == models.AccountActive {
 		return err
 	}
-	return s.DB.WakeLane(ctx, models.Lane(models.Instagram, ig.ID), now)
+	return s.DB.Admission.WakeLane(ctx, models.Lane(models.Instagram, ig.ID), now)
 }
 
 // renewPageToken reads the token of a Page anew that Meta refused. dead is set if
 // it did so by one of its codes for a dead token: only then can the account be
 // given up.
 func (s *Service) renewPageToken(ctx context.Context, refused Token, dead bool) error {
-	ig, err := s.DB.InstagramAccount(ctx, refused.accountID)
+	ig, err := s.DB.Accounts.InstagramAccount(ctx, refused.accountID)
 	if err != nil {
 		return err
 	}
@@ -130,7 +130,7 @@ func (s *Service) renewed(ig *models.InstagramAccount, refused Token) (bool, err
 
 // renewClaimed looks again now that nobody else can be at it, and asks once.
 func (s *Service) renewClaimed(ctx context.Context, login *models.OAuthAccount, user secrets.Secret, refused Token, dead bool) error {
-	ig, err := s.DB.InstagramAccount(ctx, refused.accountID)
+	ig, err := s.DB.Accounts.InstagramAccount(ctx, refused.accountID)
 	if err != nil {
 		return err
 	}

@@ -193,7 +193,7 @@ func TestDisconnectMeetsTheTick(t *testing.T) {
 			})
 		}
 		tick := make(chan error)
-		go func() { tick <- w.db.QueueDue(w.ctx, w.clock.Now()) }()
+		go func() { tick <- w.db.Admission.QueueDue(w.ctx, w.clock.Now()) }()
 		w.disconnect(models.TikTok, a.ID)
 		w.must(<-tick)
 	}

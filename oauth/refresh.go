@@ -91,7 +91,7 @@ func (s *Service) renewTikTok(ctx context.Context, refused Token, refusal error)
 	if !tiktok.IsDeadToken(refusal) {
 		return &LaterError{In: refreshWaits[len(refreshWaits)-1], Err: refusal}
 	}
-	a, err := s.DB.OAuthAccount(ctx, refused.accountID)
+	a, err := s.DB.Accounts.OAuthAccount(ctx, refused.accountID)
 	if err != nil {
 		return err
 	}
@@ -147,7 +147,7 @@ func youngRefused(age time.Duration) error {
 // row's lock. That somebody else did it is nil.
 func (s *Service) refreshTikTok(ctx context.Context, id int64, needed func(*models.OAuthAccount) error) error {
 	var old secrets.Secret
-	a, err := s.DB.ClaimRefresh(ctx, id, s.Now(), refreshLease, func(a *models.OAuthAccount) (err error) {
+	a, err := s.DB.Tokens.ClaimRefresh(ctx, id, s.Now(), refreshLease, func(a *models.OAuthAccount) (err error) {
 		if err := needed(a); err != nil {
 			return err
 		}
@@ -196,7 +196,7 @@ func (s *Service) storeGrant(ctx context.Context, a *models.OAuthAccount, grant 
 		scheduled.Refresh = a.RefreshToken
 	}
 	end := db.RefreshEnd{AccountID: a.ID, Fence: a.RefreshFence, UpkeepAt: nextRefresh(now, scheduled), Tokens: tokens}
-	err = db.Persist(ctx, keepPairFor, func(ctx context.Context) error { return s.DB.EndRefresh(ctx, end, now) }, nil)
+	err = db.Persist(ctx, keepPairFor, func(ctx context.Context) error { return s.DB.Tokens.EndRefresh(ctx, end, now) }, nil)
 	switch {
 	case errors.Is(err, db.ErrStale):
 		return s.dropGrant(ctx, a, grant)
@@ -213,7 +213,7 @@ func (s *Service) storeGrant(ctx context.Context, a *models.OAuthAccount, grant 
 // dropGrant is for a pair that came too late to be stored. One of an account that
 // was disconnected meanwhile is revoked.
 func (s *Service) dropGrant(ctx context.Context, a *models.OAuthAccount, grant tiktok.Grant) error {
-	current, err := s.DB.OAuthAccount(ctx, a.ID)
+	current, err := s.DB.Accounts.OAuthAccount(ctx, a.ID)
 	gone := errors.Is(err, db.ErrNotFound)
 	if err != nil && !gone || err == nil && current.Status != models.AccountDisconnected {
 		return err
@@ -293,7 +293,7 @@ func (s *Service) refreshFailed(ctx context.Context, a *models.OAuthAccount, cau
 		at = *a.ExpiresAt
 	}
 	end.UpkeepAt = &at
-	err := db.Persist(ctx, persistFor, func(ctx context.Context) error { return s.DB.EndRefresh(ctx, end, now) }, nil)
+	err := db.Persist(ctx, persistFor, func(ctx context.Context) error { return s.DB.Tokens.EndRefresh(ctx, end, now) }, nil)
 	if err != nil && !errors.Is(err, db.ErrStale) {
 		return err
 	}
@@ -334,7 +334,7 @@ const reauthorizeFor = 6 * time.Hour
 func (s *Service) reauthorize(ctx context.Context, a *models.OAuthAccount, e db.Ending, refused db.Refused) error {
 	now := s.Now()
 	until := now.Add(reauthorizeFor)
-	err := db.Persist(ctx, persistFor, func(ctx context.Context) error { return s.DB.Reauthorize(ctx, e, refused, until, now) }, nil)
+	err := db.Persist(ctx, persistFor, func(ctx context.Context) error { return s.DB.Connections.Reauthorize(ctx, e, refused, until, now) }, nil)
 	switch {
 	case errors.Is(err, db.ErrStale):
 		return nil
@@ -344,7 +344,7 @@ func (s *Service) reauthorize(ctx context.Context, a *models.OAuthAccount, e db.
 	s.Metrics.Refreshed(string(e.Platform), observe.RefreshDead)
 	log := observe.OfAccount(ctx, s.Log, a).WithFields(logrus.Fields{observe.FieldAccountID: e.AccountID, observe.FieldReason: e.Reason})
 	log.Warn("the account needs to be connected again; its posts wait")
-	err = db.Persist(ctx, persistFor, func(ctx context.Context) error { return s.DB.PutOff(ctx, e, until, now) }, nil)
+	err = db.Persist(ctx, persistFor, func(ctx context.Context) error { return s.DB.Connections.PutOff(ctx, e, until, now) }, nil)
 	if err != nil {
 		log.WithError(err).Warn("posts of the account could not be put off together; each finds out by itself")
 	}

@@ -134,7 +134,7 @@ func TestDeathInsideARefresh(t *testing.T) {
 	each(t, func(w *world) {
 		a := w.connectTikTok("-000one")
 		w.clock.advance(91 * time.Minute)
-		_, err := w.db.ClaimRefresh(w.ctx, a.ID, w.clock.Now(), time.Minute, func(*models.OAuthAccount) error { return nil })
+		_, err := w.db.Tokens.ClaimRefresh(w.ctx, a.ID, w.clock.Now(), time.Minute, func(*models.OAuthAccount) error { return nil })
 		w.must(err)
 		w.tick()
 		w.wantCalls(sandbox.OpTikTokRefreshToken, 0) // somebody has the claim
@@ -478,9 +478,9 @@ func TestEndsAreRepeatable(t *testing.T) {
 		login := w.account(ig.OAuthAccountID)
 		now := w.clock.Now()
 		for range 2 {
-			w.must(w.db.Reauthorize(w.ctx, db.Ending{Platform: models.TikTok, AccountID: a.ID, Reason: "dead"}, db.Refused{Fence: a.RefreshFence}, now, now))
-			w.must(w.db.Reauthorize(w.ctx, db.Ending{Platform: models.Instagram, AccountID: ig.ID, Reason: "dead"}, db.Refused{Sealed: ig.AccessToken}, now, now))
-			w.must(w.db.EndLogin(w.ctx, login.ID, login.RefreshFence, "dead", now))
+			w.must(w.db.Connections.Reauthorize(w.ctx, db.Ending{Platform: models.TikTok, AccountID: a.ID, Reason: "dead"}, db.Refused{Fence: a.RefreshFence}, now, now))
+			w.must(w.db.Connections.Reauthorize(w.ctx, db.Ending{Platform: models.Instagram, AccountID: ig.ID, Reason: "dead"}, db.Refused{Sealed: ig.AccessToken}, now, now))
+			w.must(w.db.Tokens.EndLogin(w.ctx, login.ID, login.RefreshFence, "dead", now))
 		}
 		w.wantStatus(a.ID, models.AccountReauthorize)
 		w.wantStatus(login.ID, models.AccountReauthorize)

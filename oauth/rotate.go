@@ -69,7 +69,7 @@ func (s *Service) CheckSecrets(ctx context.Context) (Secrets, error) {
 
 func (s *Service) checkColumn(ctx context.Context, column db.SealedColumn, found *Secrets) error {
 	for after := ""; ; {
-		batch, err := s.DB.SealedOtherwise(ctx, column, "", after, rotateBatch)
+		batch, err := s.DB.Tokens.SealedOtherwise(ctx, column, "", after, rotateBatch)
 		if err != nil {
 			return err
 		}
@@ -95,7 +95,7 @@ func (s *Service) checkSecret(sealed db.Sealed, found *Secrets) {
 
 func (s *Service) rotateColumn(ctx context.Context, column db.SealedColumn, r *Rotation, progress func(Rotation)) error {
 	for after := ""; ; {
-		batch, err := s.DB.SealedOtherwise(ctx, column, s.Keys.SealPrefix(), after, rotateBatch)
+		batch, err := s.DB.Tokens.SealedOtherwise(ctx, column, s.Keys.SealPrefix(), after, rotateBatch)
 		if err != nil {
 			return err
 		}
@@ -122,7 +122,7 @@ func (s *Service) reseal(ctx context.Context, sealed db.Sealed, r *Rotation) err
 	if err != nil {
 		return err
 	}
-	done, err := s.DB.Reseal(ctx, sealed, value)
+	done, err := s.DB.Tokens.Reseal(ctx, sealed, value)
 	if done {
 		r.Resealed++
 	}

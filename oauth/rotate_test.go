@@ -91,12 +91,12 @@ func (w *world) withSealedLinks(p *models.Post) func(*secrets.Keyring) {
 	w.must(err)
 	claimed := w.claim(linked)
 	entry := &models.LedgerEntry{PostID: linked.ID, Op: models.LedgerInit, State: models.Intended, Fence: claimed.Fence, CreatedAt: w.clock.Now()}
-	w.must(w.db.Intend(w.ctx, entry, w.clock.Now()))
+	w.must(w.db.Runs.Intend(w.ctx, entry, w.clock.Now()))
 	entry.SealedURL = upload
-	w.must(w.db.Settle(w.ctx, entry))
+	w.must(w.db.Runs.Settle(w.ctx, entry))
 	return func(ring *secrets.Keyring) {
 		w.t.Helper()
-		ledger, err := w.db.Ledger(w.ctx, linked.ID)
+		ledger, err := w.db.Runs.Ledger(w.ctx, linked.ID)
 		w.must(err)
 		for in, sealed := range map[string]string{
 			models.SourceSealedIn(linked.ID): w.reload(linked).SourceURL, models.UploadSealedIn(linked.ID): ledger[0].SealedURL,
@@ -156,16 +156,16 @@ func TestRotationCutOff(t *testing.T) {
 		a := w.connectTikTok("-000one")
 		ring, err := secrets.ParseKeyring(newKey + "," + testKey)
 		w.must(err)
-		first, err := w.db.SealedOtherwise(w.ctx, db.SealedColumns[0], ring.SealPrefix(), "", 10)
+		first, err := w.db.Tokens.SealedOtherwise(w.ctx, db.SealedColumns[0], ring.SealPrefix(), "", 10)
 		w.must(err)
 		secret, err := ring.Open(first[0].Value, first[0].SealedIn)
 		w.must(err)
 		value, err := ring.Seal(secret, first[0].SealedIn)
 		w.must(err)
-		if done, err := w.db.Reseal(w.ctx, first[0], value); !done || err != nil {
+		if done, err := w.db.Tokens.Reseal(w.ctx, first[0], value); !done || err != nil {
 			w.t.Fatalf("reseal: %t, %v", done, err)
 		}
-		if done, err := w.db.Reseal(w.ctx, first[0], value); done || err != nil {
+		if done, err := w.db.Tokens.Reseal(w.ctx, first[0], value); done || err != nil {
 			w.t.Errorf("a value that was replaced meanwhile: %t, %v", done, err)
 		}
 		w.build(newKey + "," + testKey)

@@ -35,7 +35,7 @@ func (s *Service) For(ctx context.Context, p *models.Post) (Token, error) {
 	if p.InstagramAccountID != nil {
 		return s.instagramToken(ctx, *p.InstagramAccountID)
 	}
-	a, err := s.DB.OAuthAccount(ctx, p.OAuthAccountID)
+	a, err := s.DB.Accounts.OAuthAccount(ctx, p.OAuthAccountID)
 	if err != nil {
 		return Token{}, err
 	}
@@ -44,7 +44,7 @@ func (s *Service) For(ctx context.Context, p *models.Post) (Token, error) {
 		if err != nil && !s.usableYet(a, err) {
 			return Token{}, err
 		}
-		if a, err = s.DB.OAuthAccount(ctx, a.ID); err != nil {
+		if a, err = s.DB.Accounts.OAuthAccount(ctx, a.ID); err != nil {
 			return Token{}, err
 		}
 	}
@@ -78,7 +78,7 @@ func (s *Service) tiktokToken(a *models.OAuthAccount) (Token, error) {
 }
 
 func (s *Service) instagramToken(ctx context.Context, id int64) (Token, error) {
-	ig, err := s.DB.InstagramAccount(ctx, id)
+	ig, err := s.DB.Accounts.InstagramAccount(ctx, id)
 	if err != nil {
 		return Token{}, err
 	}
@@ -128,7 +128,7 @@ func (s *Service) Renew(ctx context.Context, refused Token, refusal error) error
 // a run that put its post off until the account is connected again, in the very
 // moment in which that was done.
 func (s *Service) WakeIfConnected(ctx context.Context, p *models.Post) error {
-	a, err := s.DB.Account(ctx, p.AppID, p.Platform, p.AccountID())
+	a, err := s.DB.Accounts.Get(ctx, p.AppID, p.Platform, p.AccountID())
 	if err != nil {
 		return err
 	}
@@ -139,5 +139,5 @@ func (s *Service) WakeIfConnected(ctx context.Context, p *models.Post) error {
 	if status != models.AccountActive {
 		return nil
 	}
-	return s.DB.WakeLane(ctx, p.Lane, s.Now())
+	return s.DB.Admission.WakeLane(ctx, p.Lane, s.Now())
 }

@@ -34,10 +34,10 @@ const (
 // lost is made again by the next tick.
 func (s *Service) EnqueueDue(ctx context.Context) error {
 	now := s.Now()
-	if err := s.DB.AskBeforePosts(ctx, now, now.Add(postsAhead), now.Add(-askedFresh), postsLooked); err != nil {
+	if err := s.DB.Tokens.AskBeforePosts(ctx, now, now.Add(postsAhead), now.Add(-askedFresh), postsLooked); err != nil {
 		return err
 	}
-	due, err := s.DB.DueUpkeep(ctx, now, upkeepBatch)
+	due, err := s.DB.Tokens.DueUpkeep(ctx, now, upkeepBatch)
 	if err != nil {
 		return err
 	}
@@ -53,7 +53,7 @@ func (s *Service) EnqueueDue(ctx context.Context) error {
 // platform about the rest, and revokes what was disconnected. When it is next due
 // is in the row; an error means that nothing is known to be written.
 func (s *Service) Upkeep(ctx context.Context, id int64) error {
-	a, err := s.DB.OAuthAccount(ctx, id)
+	a, err := s.DB.Accounts.OAuthAccount(ctx, id)
 	if errors.Is(err, db.ErrNotFound) {
 		return nil
 	}
@@ -91,7 +91,7 @@ func settled(ctx context.Context, err error) error {
 
 func (s *Service) see(ctx context.Context, a *models.OAuthAccount) error {
 	now := s.Now()
-	if err := s.DB.FinishEnding(ctx, a, now); err != nil {
+	if err := s.DB.Connections.FinishEnding(ctx, a, now); err != nil {
 		return err
 	}
 	switch {
@@ -100,7 +100,7 @@ func (s *Service) see(ctx context.Context, a *models.OAuthAccount) error {
 	case a.Provider == models.Instagram:
 		return s.seeToLogin(ctx, a)
 	case a.Status != models.AccountActive:
-		return s.DB.SetUpkeep(ctx, a, 0, nil)
+		return s.DB.Tokens.SetUpkeep(ctx, a, 0, nil)
 	case refreshDue(a, now) && !unsettledAlive(a, now):
 		return s.refreshTikTok(ctx, a.ID, s.stillDue)
 	default:
@@ -180,7 +180,7 @@ func (s *Service) asked(ctx context.Context, a *models.OAuthAccount) error {
 	if unsettledAlive(a, s.Now()) {
 		next = a.ExpiresAt
 	}
-	return s.DB.SetUpkeep(ctx, a, 0, next)
+	return s.DB.Tokens.SetUpkeep(ctx, a, 0, next)
 }
 
 // seeToLogin prolongs a Facebook login, or asks for those of its accounts that
@@ -192,13 +192,13 @@ func (s *Service) seeToLogin(ctx context.Context, a *models.OAuthAccount) error 
 	if a.Status == models.AccountActive && refreshDue(a, s.Now()) {
 		return s.prolongLogin(ctx, a.ID)
 	}
-	accounts, err := s.DB.InstagramAccountsPosting(ctx, a.ID, s.Now().Add(postsAhead))
+	accounts, err := s.DB.Accounts.InstagramAccountsPosting(ctx, a.ID, s.Now().Add(postsAhead))
 	if err != nil {
 		return err
 	}
 	err = s.checkPages(ctx, accounts)
 	var readErr error
-	if a, readErr = s.DB.OAuthAccount(ctx, a.ID); readErr != nil { // renewing a token takes the login's fence on
+	if a, readErr = s.DB.Accounts.OAuthAccount(ctx, a.ID); readErr != nil { // renewing a token takes the login's fence on
 		return errors.Join(err, readErr)
 	}
 	if later, ok := errors.AsType[*LaterError](err); ok {
@@ -208,7 +208,7 @@ func (s *Service) seeToLogin(ctx context.Context, a *models.OAuthAccount) error 
 		return err
 	}
 	if a.Status != models.AccountActive {
-		return s.DB.SetUpkeep(ctx, a, 0, nil)
+		return s.DB.Tokens.SetUpkeep(ctx, a, 0, nil)
 	}
 	return s.asked(ctx, a)
 }
@@ -217,7 +217,7 @@ func (s *Service) seeToLogin(ctx context.Context, a *models.OAuthAccount) error 
 // then its own time counts.
 func (s *Service) upkeepIn(ctx context.Context, a *models.OAuthAccount, wait time.Duration) error {
 	at := s.Now().Add(wait)
-	return s.DB.SetUpkeep(ctx, a, a.RefreshFailures, &at)
+	return s.DB.Tokens.SetUpkeep(ctx, a, a.RefreshFailures, &at)
 }
 
 // recordOf logs the calls of an account's upkeep.

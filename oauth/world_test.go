@@ -228,14 +228,14 @@ func (w *world) must(err error) {
 func (w *world) tenant(name string) (models.App, models.User) {
 	w.t.Helper()
 	app := models.App{Name: name, CreatedAt: w.clock.Now()}
-	w.must(w.db.CreateApp(w.ctx, &app, &models.APIKey{Prefix: models.NewID()[24:], Hash: []byte("x"), CreatedAt: w.clock.Now()}))
+	w.must(w.db.Tenants.CreateApp(w.ctx, &app, &models.APIKey{Prefix: models.NewID()[24:], Hash: []byte("x"), CreatedAt: w.clock.Now()}))
 	return app, w.newUser(app, "u")
 }
 
 func (w *world) newUser(app models.App, name string) models.User {
 	w.t.Helper()
 	user := models.User{AppID: app.ID, ExternalID: name, CreatedAt: w.clock.Now(), UpdatedAt: w.clock.Now()}
-	_, err := w.db.EnsureUser(w.ctx, &user)
+	_, err := w.db.Tenants.EnsureUser(w.ctx, &user)
 	w.must(err)
 	return user
 }
@@ -330,14 +330,14 @@ func (w *world) connectFacebook(userID string, igIDs ...string) []*models.Instag
 
 func (w *world) account(id int64) *models.OAuthAccount {
 	w.t.Helper()
-	a, err := w.db.OAuthAccount(w.ctx, id)
+	a, err := w.db.Accounts.OAuthAccount(w.ctx, id)
 	w.must(err)
 	return a
 }
 
 func (w *world) instagram(id int64) *models.InstagramAccount {
 	w.t.Helper()
-	a, err := w.db.InstagramAccount(w.ctx, id)
+	a, err := w.db.Accounts.InstagramAccount(w.ctx, id)
 	w.must(err)
 	return a
 }
@@ -358,7 +358,7 @@ func (w *world) post(p models.Platform, accountID int64, change func(*models.Pos
 	if change != nil {
 		change(post)
 	}
-	w.must(w.db.InsertPost(w.ctx, post, 3, nil))
+	w.must(w.db.Posts.Insert(w.ctx, post, 3, nil))
 	return post
 }
 
@@ -370,14 +370,14 @@ func (w *world) inHalfAnHour(p *models.Post) {
 
 func (w *world) reload(p *models.Post) *models.Post {
 	w.t.Helper()
-	got, err := w.db.PostByID(w.ctx, p.ID)
+	got, err := w.db.Posts.ByID(w.ctx, p.ID)
 	w.must(err)
 	return got
 }
 
 func (w *world) timeline(p *models.Post) string {
 	w.t.Helper()
-	events, err := w.db.Events(w.ctx, p.ID)
+	events, err := w.db.Posts.Events(w.ctx, p.ID)
 	w.must(err)
 	var b strings.Builder
 	for _, e := range events {

@@ -190,5 +190,5 @@ func (s *Service) insert(ctx context.Context, r *Request, p *models.Post) error 
 			return err
 		}
 	}
-	return s.DB.InsertPost(ctx, p, lanePlaces, done)
+	return s.DB.Posts.Insert(ctx, p, lanePlaces, done)
 }

@@ -19,10 +19,10 @@ const (
 // scheduler. When Redis does not answer, the other lanes wait for the next tick.
 func (s *Service) AdmitDue(ctx context.Context) error {
 	now := s.Now()
-	if err := s.DB.QueueDue(ctx, now); err != nil {
+	if err := s.DB.Admission.QueueDue(ctx, now); err != nil {
 		return err
 	}
-	pauses, err := s.DB.Pauses(ctx)
+	pauses, err := s.DB.Admission.Pauses(ctx)
 	if err != nil {
 		return err
 	}
@@ -30,7 +30,7 @@ func (s *Service) AdmitDue(ctx context.Context) error {
 	if reached := s.enqueue(ctx, admitted...); err != nil || !reached {
 		return err
 	}
-	lanes, err := s.DB.ParkedLanes(ctx)
+	lanes, err := s.DB.Admission.ParkedLanes(ctx)
 	if err != nil {
 		return err
 	}
@@ -44,7 +44,7 @@ func (s *Service) AdmitDue(ctx context.Context) error {
 }
 
 func (s *Service) admitWaiting(ctx context.Context, pauses models.Pauses, now time.Time) ([]models.Post, error) {
-	posts, err := s.DB.Waiting(ctx, now.Add(s.Timings.Horizon), tickBatch)
+	posts, err := s.DB.Admission.Waiting(ctx, now.Add(s.Timings.Horizon), tickBatch)
 	if err != nil || len(posts) == 0 {
 		return nil, err
 	}
@@ -53,15 +53,15 @@ func (s *Service) admitWaiting(ctx context.Context, pauses models.Pauses, now ti
 
 // placeAll admits waiting posts, or parks them where their lane is full or paused.
 func (s *Service) placeAll(ctx context.Context, posts []models.Post, pauses models.Pauses, now time.Time) ([]models.Post, error) {
-	loads, err := s.DB.LaneLoads(ctx, lanesOf(posts), now)
+	loads, err := s.DB.Admission.LaneLoads(ctx, lanesOf(posts), now)
 	if err != nil {
 		return nil, err
 	}
 	admit, park, held := choose(posts, loads, pauses, now)
-	if err := s.DB.Park(ctx, park, now); err != nil {
+	if err := s.DB.Admission.Park(ctx, park, now); err != nil {
 		return nil, err
 	}
-	if err := s.DB.Hold(ctx, held, now); err != nil {
+	if err := s.DB.Admission.Hold(ctx, held, now); err != nil {
 		return nil, err
 	}
 	return s.admit(ctx, admit, now)
@@ -120,7 +120,7 @@ func (s *Service) admitAgain(ctx context.Context, p *models.Post) {
 }
 
 func (s *Service) placeAgain(ctx context.Context, p *models.Post, now time.Time) ([]models.Post, error) {
-	pauses, err := s.DB.Pauses(ctx)
+	pauses, err := s.DB.Admission.Pauses(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -131,7 +131,7 @@ func (s *Service) placeAgain(ctx context.Context, p *models.Post, now time.Time)
 // leaves its lane; the tick does the same.
 func (s *Service) admitLane(ctx context.Context, lane string) {
 	var admitted []models.Post
-	pauses, err := s.DB.Pauses(ctx)
+	pauses, err := s.DB.Admission.Pauses(ctx)
 	if err == nil {
 		admitted, err = s.admitParked(ctx, lane, pauses, s.Now())
 	}
@@ -145,11 +145,11 @@ func (s *Service) admitParked(ctx context.Context, lane string, pauses models.Pa
 	if pauses.Of(lane) != nil {
 		return nil, nil
 	}
-	posts, err := s.DB.Parked(ctx, lane, lanePlaces)
+	posts, err := s.DB.Admission.Parked(ctx, lane, lanePlaces)
 	if err != nil || len(posts) == 0 {
 		return nil, err
 	}
-	loads, err := s.DB.LaneLoads(ctx, []string{lane}, now)
+	loads, err := s.DB.Admission.LaneLoads(ctx, []string{lane}, now)
 	if err != nil {
 		return nil, err
 	}
@@ -160,7 +160,7 @@ func (s *Service) admitParked(ctx context.Context, lane string, pauses models.Pa
 // admit moves posts into Asynq's care. It returns those that it moved; the caller
 // enqueues them, also beside an error.
 func (s *Service) admit(ctx context.Context, posts []models.Post, now time.Time) ([]models.Post, error) {
-	admitted, err := s.DB.Admit(ctx, posts, now)
+	admitted, err := s.DB.Admission.Admit(ctx, posts, now)
 	for i := range admitted {
 		p := &admitted[i]
 		observe.OfPost(s.Log, p).WithField(observe.FieldAction, "admit").Info("the post goes to the workers")

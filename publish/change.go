@@ -32,7 +32,7 @@ func (s *Service) Reschedule(ctx context.Context, appID int64, id string, at tim
 	p.UpdatedAt = now
 	s.place(p, p.PublishAt, now)
 	p.Admission, p.EnqueuedAt = models.AdmissionWaiting, nil
-	err = s.DB.ChangeUnsent(ctx, p, models.PostEvent{
+	err = s.DB.Posts.ChangeUnsent(ctx, p, models.PostEvent{
 		PostID: id, At: now, Type: models.EventState, From: from, To: p.Status,
 		Message: "rescheduled by " + actor(ctx) + " to " + p.PublishAt.Format(time.RFC3339), Fence: p.Fence + 1,
 	})
@@ -46,7 +46,7 @@ func (s *Service) Reschedule(ctx context.Context, appID int64, id string, at tim
 // Cancel withdraws a post whose sending has not begun. Errors are
 // db.ErrNotFound or ErrConflict. Canceling twice is no error.
 func (s *Service) Cancel(ctx context.Context, appID int64, id string) (*models.Post, error) {
-	p, err := s.DB.Post(ctx, appID, id)
+	p, err := s.DB.Posts.Get(ctx, appID, id)
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +59,7 @@ func (s *Service) Cancel(ctx context.Context, appID int64, id string) (*models.P
 	now, from := s.Now(), p.Status
 	p.Status = models.Canceled
 	end(p, now)
-	err = s.DB.ChangeUnsent(ctx, p, models.PostEvent{
+	err = s.DB.Posts.ChangeUnsent(ctx, p, models.PostEvent{
 		PostID: id, At: now, Type: models.EventState, From: from, To: p.Status, Message: "canceled by " + actor(ctx), Fence: p.Fence + 1,
 	})
 	if err != nil {
@@ -73,7 +73,7 @@ func (s *Service) Cancel(ctx context.Context, appID int64, id string) (*models.P
 // Retry runs a failed or missed post again, from the beginning and at once.
 // Errors are db.ErrNotFound or ErrConflict.
 func (s *Service) Retry(ctx context.Context, appID int64, id string) (*models.Post, error) {
-	p, err := s.DB.Post(ctx, appID, id)
+	p, err := s.DB.Posts.Get(ctx, appID, id)
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +83,7 @@ func (s *Service) Retry(ctx context.Context, appID int64, id string) (*models.Po
 	if p.MediaID == nil && p.SourceURL == "" {
 		return nil, fmt.Errorf("%w: the post's file was cleaned up; post it anew", ErrConflict)
 	}
-	ledger, err := s.DB.Ledger(ctx, id)
+	ledger, err := s.DB.Runs.Ledger(ctx, id)
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +94,7 @@ func (s *Service) Retry(ctx context.Context, appID int64, id string) (*models.Po
 	revive(p, now)
 	s.place(p, now, now)
 	p.Admission, p.EnqueuedAt = models.AdmissionWaiting, nil
-	err = s.DB.Revive(ctx, p, models.PostEvent{
+	err = s.DB.Posts.Revive(ctx, p, models.PostEvent{
 		PostID: id, At: now, Type: models.EventState, From: from, To: p.Status, Message: "run again by " + actor(ctx), Fence: p.Fence + 1,
 	})
 	if err != nil {
@@ -116,7 +116,7 @@ func revive(p *models.Post, now time.Time) {
 }
 
 func (s *Service) unsentPost(ctx context.Context, appID int64, id string) (*models.Post, error) {
-	p, err := s.DB.Post(ctx, appID, id)
+	p, err := s.DB.Posts.Get(ctx, appID, id)
 	if err != nil {
 		return nil, err
 	}

@@ -52,7 +52,7 @@ func (d *destinations) read(ctx context.Context, r *Request, now time.Time) (*db
 	if ok && now.Sub(entry.readAt) < destinationFresh {
 		return entry.Destination, nil
 	}
-	dest, err := d.db.Destination(ctx, r.AppID, r.Platform, r.AccountID, r.MediaID)
+	dest, err := d.db.Posts.Destination(ctx, r.AppID, r.Platform, r.AccountID, r.MediaID)
 	if err != nil {
 		return nil, err
 	}

@@ -142,7 +142,7 @@ func TestTokenRefused(t *testing.T) {
 		if got.Status != models.Queued || got.DeferredReason != models.DeferredReauthorize || got.Attempts != 0 {
 			t.Fatalf("post: %s", w.story(p))
 		}
-		account, err := w.db.OAuthAccount(w.ctx, w.tiktok)
+		account, err := w.db.Accounts.OAuthAccount(w.ctx, w.tiktok)
 		w.must(err)
 		if account.Status != models.AccountReauthorize {
 			t.Errorf("account is %s", account.Status)

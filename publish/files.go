@@ -38,7 +38,7 @@ func (s *Service) StoreFile(ctx context.Context, appID int64, body io.Reader, co
 // does not exist: after a commit whose answer was lost, a file without a row
 // would be waste, but a row without its file a post that fails.
 func (s *Service) insertMedia(ctx context.Context, m *models.Media, done *db.Completion) error {
-	err := s.DB.InsertMedia(ctx, m, done)
+	err := s.DB.Media.Insert(ctx, m, done)
 	if errors.Is(err, db.ErrStale) {
 		return joinCleanup(err, s.Store.Delete(context.WithoutCancel(ctx), m.ID))
 	}
@@ -78,11 +78,11 @@ const (
 // needs. It is one tick of the scheduler.
 func (s *Service) CleanUp(ctx context.Context) error {
 	now := s.Now()
-	if _, err := s.DB.DeleteExpiredKeys(ctx, now.Add(-idempotencyLife)); err != nil {
+	if _, err := s.DB.Tenants.DeleteExpiredKeys(ctx, now.Add(-idempotencyLife)); err != nil {
 		return err
 	}
 	before := now.Add(-unusedMediaLife)
-	ids, err := s.DB.UnusedMedia(ctx, before, cleanupBatch)
+	ids, err := s.DB.Media.Unused(ctx, before, cleanupBatch)
 	if err != nil {
 		return err
 	}
@@ -104,7 +104,7 @@ const orphanLife = 48 * time.Hour
 func (s *Service) RemoveOrphans(ctx context.Context) error {
 	var keys []string
 	flush := func() error {
-		orphans, err := s.DB.WithoutRow(ctx, keys)
+		orphans, err := s.DB.Media.WithoutRow(ctx, keys)
 		if err != nil {
 			return err
 		}
@@ -131,7 +131,7 @@ func (s *Service) RemoveOrphans(ctx context.Context) error {
 // removeUnused removes the row first: a file without a row is waste, a row
 // without its file would be a post that fails.
 func (s *Service) removeUnused(ctx context.Context, id string, before time.Time) error {
-	deleted, err := s.DB.DeleteUnusedMedia(ctx, id, before)
+	deleted, err := s.DB.Media.DeleteUnused(ctx, id, before)
 	if err != nil || !deleted {
 		return err
 	}

@@ -45,7 +45,7 @@ func (s *Service) LookNow(ctx context.Context, publishID, told string) (*models.
 	if p.RunAt == nil || !p.RunAt.After(now) || p.PublishID == nil || *p.PublishID != publishID {
 		return p, HeardLate, nil
 	}
-	err = s.DB.Hasten(ctx, p, models.PostEvent{At: now, Type: models.EventNote, Message: "TikTok told " + told + "; looking now"}, now)
+	err = s.DB.Runs.Hasten(ctx, p, models.PostEvent{At: now, Type: models.EventNote, Message: "TikTok told " + told + "; looking now"}, now)
 	if errors.Is(err, db.ErrStale) {
 		return p, HeardWhileBusy, nil
 	}
@@ -59,7 +59,7 @@ func (s *Service) LookNow(ctx context.Context, publishID, told string) (*models.
 // postHeardOf finds the post of an upload. It is HeardLate until something is done with
 // it, and not to be touched while it is anything else.
 func (s *Service) postHeardOf(ctx context.Context, publishID string) (*models.Post, Heard, error) {
-	p, err := s.DB.PostOfUpload(ctx, publishID)
+	p, err := s.DB.Runs.PostOfUpload(ctx, publishID)
 	if errors.Is(err, db.ErrNotFound) {
 		return nil, HeardOfNone, nil
 	}
@@ -80,7 +80,7 @@ func (s *Service) Available(ctx context.Context, a db.Availability, postID strin
 	if heard != HeardLate {
 		return p, heard, err
 	}
-	news, err := s.DB.NoteAvailability(ctx, a, availabilityEvent(p, a, s.Now()))
+	news, err := s.DB.Runs.NoteAvailability(ctx, a, availabilityEvent(p, a, s.Now()))
 	if err != nil {
 		return p, HeardLate, err
 	}
@@ -109,12 +109,12 @@ func (s *Service) learn(ctx context.Context, p *models.Post, a db.Availability, 
 	if p.PlatformPostID != nil {
 		return HeardLate, nil
 	}
-	account, err := s.DB.OAuthAccount(ctx, p.OAuthAccountID)
+	account, err := s.DB.Accounts.OAuthAccount(ctx, p.OAuthAccountID)
 	if err != nil {
 		return HeardLate, err
 	}
 	now := s.Now()
-	err = s.DB.IdentifyPost(ctx, p, postID, tiktok.Permalink(account.Username, postID), models.PostEvent{
+	err = s.DB.Runs.Identify(ctx, p, postID, tiktok.Permalink(account.Username, postID), models.PostEvent{
 		At: now, Type: models.EventNote, Message: "live on TikTok as " + postID + ", as TikTok told",
 	}, now)
 	if errors.Is(err, db.ErrStale) {

@@ -113,7 +113,7 @@ func (r *run) quota(ctx context.Context) (instagram.Quota, error) {
 	}
 	within, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
-	err = r.DB.NoteQuota(within, r.post.AccountID(), models.Quota{Used: q.Used, Total: q.Total, WindowSeconds: int(q.Window / time.Second), AskedAt: &asked})
+	err = r.DB.Accounts.NoteQuota(within, r.post.AccountID(), models.Quota{Used: q.Used, Total: q.Total, WindowSeconds: int(q.Window / time.Second), AskedAt: &asked})
 	if err != nil {
 		r.log.WithError(err).Warn("could not keep the account's quota; the next post asks for it again")
 	}
@@ -145,7 +145,7 @@ const offsetUnknown = -1
 // instagramTransfer sends a reel's bytes from offset on, or from where
 // Instagram has them.
 func (r *run) instagramTransfer(ctx context.Context, container *models.LedgerEntry, offset int64) (outcome, error) {
-	file, err := r.DB.MediaByID(ctx, *r.post.MediaID)
+	file, err := r.DB.Media.ByID(ctx, *r.post.MediaID)
 	if err != nil {
 		return outcome{}, err
 	}

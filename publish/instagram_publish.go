@@ -231,7 +231,7 @@ func (r *run) findMedia(ctx context.Context, published *models.LedgerEntry) (*in
 	for i, m := range recent {
 		ids[i] = m.ID
 	}
-	known, err := r.DB.KnownIGMedia(ctx, ids)
+	known, err := r.DB.Runs.KnownIGMedia(ctx, ids)
 	if err != nil {
 		return nil, err
 	}
@@ -241,7 +241,7 @@ func (r *run) findMedia(ctx context.Context, published *models.LedgerEntry) (*in
 // hasTwins reports whether another post of the account with the same caption,
 // which was not live yet at since, lacks its id as well.
 func (r *run) hasTwins(ctx context.Context, since time.Time) (bool, error) {
-	others, err := r.DB.UnsettledInLane(ctx, r.post.Lane, r.post.ID)
+	others, err := r.DB.Runs.UnsettledInLane(ctx, r.post.Lane, r.post.ID)
 	if err != nil {
 		return false, err
 	}

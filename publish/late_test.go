@@ -72,7 +72,7 @@ func sending(f flow) (path string, op models.LedgerOp) {
 func (w *world) foundMissing(f flow) func(*models.Post) bool {
 	_, op := sending(f)
 	return func(p *models.Post) bool {
-		ledger, err := w.db.Ledger(w.ctx, p.ID)
+		ledger, err := w.db.Runs.Ledger(w.ctx, p.ID)
 		w.must(err)
 		last := ledger.Latest(op)
 		return last != nil && last.State == models.Missing

@@ -51,7 +51,7 @@ func (s *Service) renew(ctx context.Context, id string, fence int64, lost contex
 func (s *Service) renewOnce(ctx context.Context, id string, fence int64) error {
 	ctx, cancel := context.WithTimeout(ctx, s.Timings.Lease/4)
 	defer cancel()
-	return s.DB.Renew(ctx, id, fence, s.Now().Add(s.Timings.Lease))
+	return s.DB.Runs.Renew(ctx, id, fence, s.Now().Add(s.Timings.Lease))
 }
 
 // pause waits, unless the process stops or the run loses its lease first.

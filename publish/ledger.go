@@ -15,7 +15,7 @@ func (r *run) intend(ctx context.Context, op models.LedgerOp) (*models.LedgerEnt
 	}
 	now := r.Now()
 	e := &models.LedgerEntry{PostID: r.post.ID, Op: op, State: models.Intended, Fence: r.post.Fence, CreatedAt: now}
-	if err := r.DB.Intend(ctx, e, now); err != nil {
+	if err := r.DB.Runs.Intend(ctx, e, now); err != nil {
 		if e.ID != 0 { // it may stand all the same: its commit got no answer
 			err = errors.Join(err, r.settle(ctx, e, models.Void))
 		}
@@ -35,7 +35,7 @@ func (r *run) settle(ctx context.Context, e *models.LedgerEntry, state models.Le
 			r.ledger[i] = *e
 		}
 	}
-	return r.persist(ctx, func(ctx context.Context) error { return r.DB.Settle(ctx, e) })
+	return r.persist(ctx, func(ctx context.Context) error { return r.DB.Runs.Settle(ctx, e) })
 }
 
 // void settles every entry of op that is not void yet: it is known that none of

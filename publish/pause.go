@@ -25,7 +25,7 @@ func (s *Service) PauseScope(ctx context.Context, p models.Platform, accountID i
 	if accountID == 0 {
 		return string(p), nil
 	}
-	found, err := s.DB.HasAccount(ctx, p, accountID)
+	found, err := s.DB.Admission.HasAccount(ctx, p, accountID)
 	if err != nil {
 		return "", err
 	}
@@ -44,7 +44,7 @@ func (s *Service) Pause(ctx context.Context, scope, reason string) error {
 	}
 	by := actor(ctx)
 	pause := models.Pause{Scope: scope, Reason: plain(reason), PausedBy: plain(by[:min(len(by), maxPausedBy)]), CreatedAt: s.Now()}
-	if err := s.DB.Pause(ctx, pause); err != nil {
+	if err := s.DB.Admission.Pause(ctx, pause); err != nil {
 		return err
 	}
 	observe.In(ctx, s.Log).WithField(observe.FieldAction, observe.ActionOperator).Warn(pause.String())
@@ -54,7 +54,7 @@ func (s *Service) Pause(ctx context.Context, scope, reason string) error {
 // Resume lets go what was kept back: the next tick of a scheduler does. It reports
 // whether the scope was paused.
 func (s *Service) Resume(ctx context.Context, scope string) (bool, error) {
-	was, err := s.DB.Resume(ctx, scope)
+	was, err := s.DB.Admission.Resume(ctx, scope)
 	if was {
 		observe.In(ctx, s.Log).WithFields(logrus.Fields{observe.FieldAction: observe.ActionOperator, "scope": scope}).Warn("resumed by " + actor(ctx))
 	}

@@ -192,7 +192,7 @@ func (s *Service) noteMissing(ctx context.Context, posts []models.Post, err erro
 	log.WithError(err).Warn("tasks did not reach Redis; the sweep will enqueue them")
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout) // Redis may have used up its time
 	defer cancel()
-	if err := s.DB.NotInAsynq(ctx, posts); err != nil {
+	if err := s.DB.Admission.NotInAsynq(ctx, posts); err != nil {
 		log.WithError(err).Warn("could not note the missing tasks; the sweep will find them by their age")
 	}
 }

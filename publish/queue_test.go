@@ -294,7 +294,7 @@ func TestCancelFreesThePlace(t *testing.T) {
 	}
 	_, err := w.Cancel(w.ctx, w.app.ID, first.ID)
 	w.must(err)
-	parked, err := w.db.Parked(w.ctx, first.Lane, 10)
+	parked, err := w.db.Admission.Parked(w.ctx, first.Lane, 10)
 	w.must(err)
 	if len(parked) != 0 {
 		t.Errorf("%d posts still wait for their turn", len(parked))
@@ -389,7 +389,7 @@ func TestAcceptChecks(t *testing.T) {
 			t.Errorf("%s: err = %v, want field %s", name, err, tc.field)
 		}
 	}
-	posts, err := w.db.Posts(w.ctx, db.PostFilter{AppID: w.app.ID, Limit: 10})
+	posts, err := w.db.Posts.List(w.ctx, db.PostFilter{AppID: w.app.ID, Limit: 10})
 	w.must(err)
 	if len(posts) != 0 || w.queue.len() != 0 {
 		t.Errorf("%d posts and %d tasks after refusals", len(posts), w.queue.len())
@@ -507,7 +507,7 @@ func (w *world) wantFile(id string, want bool) {
 	w.t.Helper()
 	got, err := w.store.Exists(w.ctx, id)
 	w.must(err)
-	_, rowErr := w.db.MediaByID(w.ctx, id)
+	_, rowErr := w.db.Media.ByID(w.ctx, id)
 	if got != want || (rowErr == nil) != want {
 		w.t.Errorf("file %s: in store %v, row error %v; want kept = %v", id, got, rowErr, want)
 	}
@@ -519,7 +519,7 @@ func TestTimelineTellsEveryCall(t *testing.T) {
 		w := sqliteWorld(t)
 		w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokInit, Mode: sandbox.ModeError, Code: "rate_limit_exceeded", Status: 429})
 		p := w.settle(w.accept(f))
-		events, err := w.db.Events(w.ctx, p.ID)
+		events, err := w.db.Posts.Events(w.ctx, p.ID)
 		w.must(err)
 		told := 0
 		for _, e := range events {

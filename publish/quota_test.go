@@ -26,7 +26,7 @@ func TestTheQuotaIsKept(t *testing.T) {
 		if second.Used != 1 || !second.AskedAt.After(*first.AskedAt) {
 			t.Errorf("after another post quota = %+v", second)
 		}
-		w.must(w.db.NoteQuota(w.ctx, w.insta, first))
+		w.must(w.db.Accounts.NoteQuota(w.ctx, w.insta, first))
 		if now := w.quota(); now.Used != second.Used || !now.AskedAt.Equal(*second.AskedAt) {
 			t.Errorf("an older answer replaced %+v: %+v", second, now)
 		}
@@ -35,7 +35,7 @@ func TestTheQuotaIsKept(t *testing.T) {
 
 func (w *world) quota() models.Quota {
 	w.t.Helper()
-	account, err := w.db.InstagramAccount(w.ctx, w.insta)
+	account, err := w.db.Accounts.InstagramAccount(w.ctx, w.insta)
 	w.must(err)
 	return account.Quota
 }

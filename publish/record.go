@@ -25,7 +25,7 @@ func (r *run) write(ctx context.Context, message string, w db.RunWrite) error {
 		}
 		w.Events = append(w.Events, e)
 	}
-	err := r.persist(ctx, func(ctx context.Context) error { return r.DB.WriteRun(ctx, w) })
+	err := r.persist(ctx, func(ctx context.Context) error { return r.DB.Runs.Write(ctx, w) })
 	if err == nil {
 		r.stored = r.post.Status
 	}
@@ -54,7 +54,7 @@ func (r *run) record(c platform.Call) {
 	observe.Called(r.log, c)
 	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
 	defer cancel()
-	if err := r.DB.AddEvents(ctx, e); err != nil {
+	if err := r.DB.Posts.AddEvents(ctx, e); err != nil {
 		r.log.WithError(err).Warn("could not write a call into the timeline")
 	}
 }

@@ -83,7 +83,7 @@ func (s *Service) Release(ctx context.Context, id, by string) (*models.Post, err
 }
 
 func (s *Service) uncertainPost(ctx context.Context, id string) (*models.Post, error) {
-	p, err := s.DB.PostByID(ctx, id)
+	p, err := s.DB.Posts.ByID(ctx, id)
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +100,7 @@ func (s *Service) resolve(ctx context.Context, p *models.Post, calls models.Ledg
 	event := models.PostEvent{
 		PostID: p.ID, At: now, Type: models.EventState, From: models.Uncertain, To: p.Status, Message: plain(message), Fence: p.Fence + 1,
 	}
-	if err := s.DB.Resolve(ctx, db.Resolution{Post: p, Calls: calls, Event: event, Now: now}); err != nil {
+	if err := s.DB.Runs.Resolve(ctx, db.Resolution{Post: p, Calls: calls, Event: event, Now: now}); err != nil {
 		return nil, conflictIfStale(err, "a worker is just looking at the post; try again in a moment")
 	}
 	s.Metrics.PostCame(string(p.Platform), string(p.Kind), string(p.Status))

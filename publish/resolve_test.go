@@ -130,7 +130,7 @@ func TestResolveRefuses(t *testing.T) {
 	}
 	w.settle(p)
 	p = w.uncertainPost(instagramReel, true)
-	_, err := w.db.Claim(w.ctx, p.ID, p.Fence, "a worker", *p.RunAt, time.Minute)
+	_, err := w.db.Runs.Claim(w.ctx, p.ID, p.Fence, "a worker", *p.RunAt, time.Minute)
 	w.must(err)
 	w.clock.advance(time.Second)
 	if _, err := w.Release(w.ctx, p.ID, "anna"); !errors.Is(err, publish.ErrConflict) {

@@ -76,7 +76,7 @@ type outcome struct {
 // has nothing to do, which is no error. An error means that nothing is known to
 // be written; the task may be tried again.
 func (s *Service) RunStep(ctx context.Context, task Task, drain <-chan struct{}) error {
-	post, err := s.DB.Claim(ctx, task.PostID, task.Fence, s.Owner, s.Now(), s.Timings.Lease)
+	post, err := s.DB.Runs.Claim(ctx, task.PostID, task.Fence, s.Owner, s.Now(), s.Timings.Lease)
 	switch {
 	case errors.Is(err, db.ErrStale), errors.Is(err, db.ErrNotFound):
 		observe.In(ctx, s.Log).WithFields(logrus.Fields{
@@ -124,7 +124,7 @@ func (r *run) begin(ctx context.Context) (outcome, error) {
 		return outcome{}, err
 	}
 	var err error
-	if r.ledger, err = r.DB.Ledger(ctx, r.post.ID); err != nil {
+	if r.ledger, err = r.DB.Runs.Ledger(ctx, r.post.ID); err != nil {
 		return outcome{}, err
 	}
 	r.ledgerRead = true
@@ -170,7 +170,7 @@ func (r *run) paused(ctx context.Context) (o outcome, stop bool, err error) {
 	if r.ledger.MayBeLive() {
 		return outcome{}, false, nil
 	}
-	pauses, err := r.DB.Pauses(ctx)
+	pauses, err := r.DB.Admission.Pauses(ctx)
 	if err != nil {
 		return outcome{}, false, err
 	}

@@ -22,7 +22,7 @@ func (s *Service) Sweep(ctx context.Context) error {
 	if lost {
 		return s.refill(ctx)
 	}
-	posts, err := s.DB.Unattended(ctx, s.Now(), s.Timings.CheckAfter, tickBatch)
+	posts, err := s.DB.Admission.Unattended(ctx, s.Now(), s.Timings.CheckAfter, tickBatch)
 	if err != nil {
 		return err
 	}
@@ -39,7 +39,7 @@ func (s *Service) Sweep(ctx context.Context) error {
 // scheduler.
 func (s *Service) MissLate(ctx context.Context) error {
 	now := s.Now()
-	posts, err := s.DB.TooLate(ctx, now, tickBatch)
+	posts, err := s.DB.Admission.TooLate(ctx, now, tickBatch)
 	if err != nil {
 		return err
 	}
@@ -55,7 +55,7 @@ func (s *Service) miss(ctx context.Context, p *models.Post, now time.Time) error
 	from := p.Status
 	p.Status = models.Missed
 	end(p, now)
-	err := s.DB.ChangeUnsent(ctx, p, models.PostEvent{
+	err := s.DB.Posts.ChangeUnsent(ctx, p, models.PostEvent{
 		PostID: p.ID, At: now, Type: models.EventState, From: from, To: p.Status, Message: tooLate(p), Fence: p.Fence + 1,
 	})
 	if errors.Is(err, db.ErrStale) {
@@ -75,7 +75,7 @@ func tooLate(p *models.Post) string {
 func (s *Service) refill(ctx context.Context) error {
 	refilled, after := 0, ""
 	for {
-		posts, err := s.DB.Admitted(ctx, after, tickBatch)
+		posts, err := s.DB.Admission.Admitted(ctx, after, tickBatch)
 		if err != nil {
 			return err
 		}
@@ -107,7 +107,7 @@ func (s *Service) refillOne(ctx context.Context, p *models.Post) error {
 	if err := s.Queue.Enqueue(ctx, TaskOf(p)); err != nil {
 		return fmt.Errorf("enqueue post %s: %w", p.ID, err)
 	}
-	return s.DB.SeenInAsynq(ctx, p.ID, p.Fence, now)
+	return s.DB.Admission.SeenInAsynq(ctx, p.ID, p.Fence, now)
 }
 
 // attend makes sure that an unattended post has a task that will run.
@@ -118,7 +118,7 @@ func (s *Service) attend(ctx context.Context, p *models.Post) error {
 		return fmt.Errorf("look for the task of post %s: %w", p.ID, err)
 	}
 	if verdictOn(state) == replace {
-		err := s.DB.Refence(ctx, p, s.Now())
+		err := s.DB.Admission.Refence(ctx, p, s.Now())
 		if errors.Is(err, db.ErrStale) {
 			return nil // it moved: no longer unattended
 		}
@@ -134,7 +134,7 @@ func (s *Service) attend(ctx context.Context, p *models.Post) error {
 	if err := s.Queue.Enqueue(ctx, task); err != nil {
 		return fmt.Errorf("enqueue post %s: %w", p.ID, err)
 	}
-	return s.DB.SeenInAsynq(ctx, p.ID, p.Fence, s.Now())
+	return s.DB.Admission.SeenInAsynq(ctx, p.ID, p.Fence, s.Now())
 }
 
 type verdict uint8

@@ -51,7 +51,7 @@ func (r *run) tiktokTransfer(ctx context.Context) (outcome, error) {
 	if err := r.fetchSource(ctx); err != nil {
 		return outcome{}, err
 	}
-	file, err := r.DB.MediaByID(ctx, *r.post.MediaID)
+	file, err := r.DB.Media.ByID(ctx, *r.post.MediaID)
 	if err != nil {
 		return outcome{}, err
 	}
@@ -254,7 +254,7 @@ func (r *run) tiktokVerdict(ctx context.Context, status tiktok.Status) (outcome,
 // tiktokArrival finds out whether TikTok has every byte, when the answer to the
 // last chunk was lost.
 func (r *run) tiktokArrival(ctx context.Context, status tiktok.Status, last *models.LedgerEntry) (outcome, error) {
-	file, err := r.DB.MediaByID(ctx, *r.post.MediaID)
+	file, err := r.DB.Media.ByID(ctx, *r.post.MediaID)
 	if err != nil {
 		return outcome{}, err
 	}

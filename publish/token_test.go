@@ -58,7 +58,7 @@ func TestTokenDiesInTheMiddle(t *testing.T) {
 					t.Errorf("%d calls of %s: %s", made, op, w.story(p))
 				}
 			}
-			events, err := w.db.Events(w.ctx, p.ID)
+			events, err := w.db.Posts.Events(w.ctx, p.ID)
 			w.must(err)
 			refreshes := 0
 			for _, e := range events {
@@ -126,7 +126,7 @@ func TestConnectedAgainDuringTheRun(t *testing.T) {
 	w.sim.InvalidateTikTok(w.ttSim.OpenID)
 	again := false
 	w.onNow = func() {
-		if account, err := w.db.OAuthAccount(w.ctx, w.tiktok); again || err != nil || account.Status != models.AccountReauthorize {
+		if account, err := w.db.Accounts.OAuthAccount(w.ctx, w.tiktok); again || err != nil || account.Status != models.AccountReauthorize {
 			return
 		}
 		again = true

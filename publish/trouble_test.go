@@ -243,7 +243,7 @@ func (p *pgProxy) answers(client, server net.Conn, lost, answered chan struct{})
 func (w *world) settleAsAsynq(p *models.Post) *models.Post {
 	w.t.Helper()
 	for range 200 {
-		got, err := w.db.PostByID(w.ctx, p.ID)
+		got, err := w.db.Posts.ByID(w.ctx, p.ID)
 		if err != nil {
 			continue
 		}
@@ -321,7 +321,7 @@ func TestFileSurvivesALostCommit(t *testing.T) {
 	w := newWorld(t, openPostgres(t, address))
 	now := w.clock.Now()
 	key := models.IdempotencyKey{AppID: w.app.ID, Key: "k", Request: "POST /api/media", Owner: "first", LockedUntil: now.Add(time.Hour), CreatedAt: now}
-	_, _, err := w.db.TakeKey(w.ctx, &key, now)
+	_, _, err := w.db.Tenants.TakeKey(w.ctx, &key, now)
 	w.must(err)
 	proxy.arm(0, true, "commit")
 	_, err = w.StoreFile(w.ctx, w.app.ID, bytes.NewReader(sample.Video), func(m *models.Media) (*db.Completion, error) {
@@ -331,7 +331,7 @@ func TestFileSurvivesALostCommit(t *testing.T) {
 		t.Fatal("the commit's answer was not lost")
 	}
 	key.Owner = "second"
-	held, taken, err := w.db.TakeKey(w.ctx, &key, now)
+	held, taken, err := w.db.Tenants.TakeKey(w.ctx, &key, now)
 	w.must(err)
 	if taken || held.ResponseStatus != http.StatusCreated {
 		t.Fatalf("taken again %v, answer %d; want the first answer", taken, held.ResponseStatus)
@@ -352,7 +352,7 @@ func TestLeaseOutlivesALongFetch(t *testing.T) {
 			files := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
 				for range 12 { // as the keeper does meanwhile
 					w.clock.advance(5 * time.Second)
-					if err := w.db.Renew(w.ctx, p.ID, 1, w.clock.Now().Add(20*time.Second)); err != nil {
+					if err := w.db.Runs.Renew(w.ctx, p.ID, 1, w.clock.Now().Add(20*time.Second)); err != nil {
 						t.Error(err)
 					}
 				}
@@ -419,7 +419,7 @@ func TestPictureFromALinkSurvivesACut(t *testing.T) {
 			defer files.Close()
 			p := w.accept(instagramImage, func(r *publish.Request) { r.MediaID, r.MediaURL = "", files.URL+"/p.jpg" })
 			w.onNow = func() {
-				if got, err := w.db.PostByID(w.ctx, p.ID); err == nil && got.ContainerID != nil {
+				if got, err := w.db.Posts.ByID(w.ctx, p.ID); err == nil && got.ContainerID != nil {
 					panic(powerCut{})
 				}
 			}
@@ -495,7 +495,7 @@ func TestCutRightBehindTheInit(t *testing.T) {
 	w := sqliteWorld(t)
 	p := w.accept(tiktokVideo)
 	w.onNow = func() {
-		ledger, err := w.db.Ledger(w.ctx, p.ID)
+		ledger, err := w.db.Runs.Ledger(w.ctx, p.ID)
 		if opened := ledger.Latest(models.LedgerInit); err == nil && opened != nil && opened.State == models.Done {
 			panic(powerCut{})
 		}

@@ -313,9 +313,9 @@ func (w *world) now() time.Time {
 
 func (w *world) connect() {
 	w.app = models.App{Name: "shop", CreatedAt: w.clock.Now()}
-	w.must(w.db.CreateApp(w.ctx, &w.app, &models.APIKey{Prefix: models.NewID()[24:], Hash: []byte("x"), CreatedAt: w.clock.Now()}))
+	w.must(w.db.Tenants.CreateApp(w.ctx, &w.app, &models.APIKey{Prefix: models.NewID()[24:], Hash: []byte("x"), CreatedAt: w.clock.Now()}))
 	w.user = models.User{AppID: w.app.ID, ExternalID: "u", CreatedAt: w.clock.Now(), UpdatedAt: w.clock.Now()}
-	_, err := w.db.EnsureUser(w.ctx, &w.user)
+	_, err := w.db.Tenants.EnsureUser(w.ctx, &w.user)
 	w.must(err)
 	w.ttSim = w.sim.AddTikTokAccount(sandbox.TikTokAccount{
 		OpenID: "-000tt", Username: "simcafe", PostsCap: -1, ExpiresAt: w.clock.Now().Add(30 * 24 * time.Hour),
@@ -391,7 +391,7 @@ func (w *world) accept(f flow, change ...func(*publish.Request)) *models.Post {
 
 func (w *world) post(p *models.Post) *models.Post {
 	w.t.Helper()
-	got, err := w.db.PostByID(w.ctx, p.ID)
+	got, err := w.db.Posts.ByID(w.ctx, p.ID)
 	w.must(err)
 	return got
 }
@@ -483,12 +483,12 @@ func (w *world) story(p *models.Post) string {
 	got := w.post(p)
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s, step %s, admission %q, attempts %d, error %s %s\n", got.Status, got.Step, got.Admission, got.Attempts, got.ErrorCode, got.ErrorMessage)
-	events, err := w.db.Events(w.ctx, p.ID)
+	events, err := w.db.Posts.Events(w.ctx, p.ID)
 	w.must(err)
 	for _, e := range events {
 		fmt.Fprintf(&b, "  %s %s %s>%s %s %d %s %s\n", e.At.Format("15:04:05"), e.Type, e.From, e.To, e.Op, e.HTTPStatus, e.PlatformCode, e.Message)
 	}
-	ledger, err := w.db.Ledger(w.ctx, p.ID)
+	ledger, err := w.db.Runs.Ledger(w.ctx, p.ID)
 	w.must(err)
 	for _, e := range ledger {
 		fmt.Fprintf(&b, "  ledger %s %s fence %d\n", e.Op, e.State, e.Fence)

@@ -154,7 +154,7 @@ func keyCmd() *cobra.Command {
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withMigratedDB(cmd.Context(), config.CLI, func(_ config.Config, d *db.DB) error {
-				if err := d.RevokeKey(cmd.Context(), args[0], models.Time(time.Now())); err != nil {
+				if err := d.Tenants.RevokeKey(cmd.Context(), args[0], models.Time(time.Now())); err != nil {
 					return err
 				}
 				fmt.Fprintf(cmd.OutOrStdout(), "key %s is revoked; running processes notice within seconds\n", args[0])

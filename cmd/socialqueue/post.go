@@ -43,7 +43,7 @@ func withPost(ctx context.Context, id string, fn func(*db.DB, *publish.Service, 
 	}
 	return withMigratedDB(ctx, config.Scheduler, func(cfg config.Config, d *db.DB) error {
 		return withRedis(cfg, func(client redis.UniversalClient) error {
-			p, err := d.PostByID(ctx, parsed.String())
+			p, err := d.Posts.ByID(ctx, parsed.String())
 			if err != nil {
 				return err
 			}
@@ -57,11 +57,11 @@ func showPostCmd() *cobra.Command {
 		Use: "show ID", Short: "Show a post with its guarded calls and its timeline", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withPost(cmd.Context(), args[0], func(d *db.DB, _ *publish.Service, p *models.Post) error {
-				ledger, err := d.Ledger(cmd.Context(), p.ID)
+				ledger, err := d.Runs.Ledger(cmd.Context(), p.ID)
 				if err != nil {
 					return err
 				}
-				events, err := d.Events(cmd.Context(), p.ID)
+				events, err := d.Posts.Events(cmd.Context(), p.ID)
 				if err != nil {
 					return err
 				}

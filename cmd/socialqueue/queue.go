@@ -116,7 +116,7 @@ func listPausesCmd() *cobra.Command {
 		Use: "pauses", Short: "List what is paused", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withMigratedDB(cmd.Context(), config.Scheduler, func(cfg config.Config, d *db.DB) error {
-				pauses, err := d.Pauses(cmd.Context())
+				pauses, err := d.Admission.Pauses(cmd.Context())
 				if err != nil {
 					return err
 				}

@@ -69,7 +69,7 @@ unknown when nothing here is done about events of its kind. OUTCOME says why.`,
 				return err
 			}
 			return withMigratedDB(cmd.Context(), config.CLI, func(_ config.Config, d *db.DB) error {
-				events, err := d.WebhookEvents(cmd.Context(), filter)
+				events, err := d.Inbox.List(cmd.Context(), filter)
 				if err != nil {
 					return err
 				}
@@ -156,7 +156,7 @@ running scheduler enqueues them within a second.`,
 				return misused("say which events: by their ids, or by --platform, --status or --event")
 			}
 			return withMigratedDB(cmd.Context(), config.CLI, func(_ config.Config, d *db.DB) error {
-				n, err := d.ReplayWebhookEvents(cmd.Context(), filter, models.Time(time.Now()))
+				n, err := d.Inbox.Replay(cmd.Context(), filter, models.Time(time.Now()))
 				if err != nil {
 					return err
 				}

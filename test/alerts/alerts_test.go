@@ -52,9 +52,9 @@ var troubles = []trouble{
 		},
 	},
 	{name: "an operator lets nothing be sent to TikTok", alerts: []string{"SendingPaused"}, start: func(w *world) func() {
-		w.must(w.db.Pause(w.t.Context(), models.Pause{Scope: "tiktok", PausedBy: "anna", CreatedAt: time.Now()}))
+		w.must(w.db.Admission.Pause(w.t.Context(), models.Pause{Scope: "tiktok", PausedBy: "anna", CreatedAt: time.Now()}))
 		return func() {
-			_, err := w.db.Resume(w.t.Context(), "tiktok")
+			_, err := w.db.Admission.Resume(w.t.Context(), "tiktok")
 			w.must(err)
 		}
 	}},

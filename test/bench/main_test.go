@@ -72,7 +72,7 @@ func makeUser(b *testing.B, d *db.DB, appID int64) int64 {
 	b.Helper()
 	now := models.Time(time.Now())
 	user := models.User{AppID: appID, ExternalID: "bench", CreatedAt: now, UpdatedAt: now}
-	_, err := d.EnsureUser(context.Background(), &user)
+	_, err := d.Tenants.EnsureUser(context.Background(), &user)
 	must(b, err)
 	return user.ID
 }

@@ -141,7 +141,7 @@ func (s *system) connect(t *testing.T, databaseURL, key string) {
 	s.key = apiKey
 	now := func() time.Time { return models.Time(time.Now()) }
 	user := models.User{AppID: appID, ExternalID: "u", CreatedAt: now(), UpdatedAt: now()}
-	if _, err := d.EnsureUser(ctx, &user); err != nil {
+	if _, err := d.Tenants.EnsureUser(ctx, &user); err != nil {
 		t.Fatal(err)
 	}
 	ring, err := secrets.ParseKeyring(key)

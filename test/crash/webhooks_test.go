@@ -108,7 +108,7 @@ func (f *flood) connect(key string) {
 	f.key = apiKey
 	now := models.Time(time.Now())
 	user := models.User{AppID: appID, ExternalID: "u", CreatedAt: now, UpdatedAt: now}
-	_, err = d.EnsureUser(ctx, &user)
+	_, err = d.Tenants.EnsureUser(ctx, &user)
 	f.must(err)
 	ring, err := secrets.ParseKeyring(key)
 	f.must(err)

@@ -36,7 +36,7 @@ type connected struct {
 // allowReturn registers the app's host, as `socialqueue app allow-return` does.
 func (w *world) allowReturn() {
 	w.t.Helper()
-	w.must(w.db.AllowReturn(w.t.Context(), models.ReturnHost{AppID: w.appID, Host: returnHost, CreatedAt: time.Now()}))
+	w.must(w.db.Connections.AllowReturn(w.t.Context(), models.ReturnHost{AppID: w.appID, Host: returnHost, CreatedAt: time.Now()}))
 }
 
 // browse makes one request as a browser does, but for following redirects.

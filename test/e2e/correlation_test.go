@@ -40,7 +40,7 @@ func TestOneCorrelationID(t *testing.T) {
 		t.Errorf("answered X-Request-ID is %q", got)
 	}
 	postID := rep.text("id")
-	row, err := w.db.PostByID(t.Context(), postID)
+	row, err := w.db.Posts.ByID(t.Context(), postID)
 	w.must(err)
 	if row.CorrelationID != id {
 		t.Errorf("the row has %q", row.CorrelationID)

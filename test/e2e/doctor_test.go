@@ -162,7 +162,7 @@ func TestDoctorFixes(t *testing.T) {
 		}
 	}
 	for id, fence := range map[string]int64{taskless.ID: 0, unleased.ID: 1, archived.ID: 0} {
-		p, err := w.db.PostByID(ctx, id)
+		p, err := w.db.Posts.ByID(ctx, id)
 		w.must(err)
 		if p.Fence != fence || p.EnqueuedAt == nil || time.Since(*p.EnqueuedAt) > time.Minute {
 			t.Errorf("post %s has fence %d and was seen in Asynq at %v", id, p.Fence, p.EnqueuedAt)

@@ -12,6 +12,9 @@ import (
 	"socialqueue/models"
 )
 
+// Tokens stores the refresh of tokens, and seals secrets with a new key.
+type Tokens struct{ conn }
+
 // ErrBusy: another process is refreshing the account's tokens.
 var ErrBusy = errors.New("another process is refreshing the account's tokens")
 
@@ -23,9 +26,9 @@ var ErrBusy = errors.New("another process is refreshing the account's tokens")
 // When it returns nil the row says that a refresh is under way, so whoever finds
 // it after a crash knows that the refresh token may be used up. The row that is
 // returned is the one before the claim, but for its new fence.
-func (d *DB) ClaimRefresh(ctx context.Context, id int64, now time.Time, lease time.Duration, check func(*models.OAuthAccount) error) (*models.OAuthAccount, error) {
+func (s *Tokens) ClaimRefresh(ctx context.Context, id int64, now time.Time, lease time.Duration, check func(*models.OAuthAccount) error) (*models.OAuthAccount, error) {
 	var a models.OAuthAccount
-	err := d.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+	err := s.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		err := tx.Clauses(clause.Locking{Strength: lockAccount}).Where("id = ?", id).Take(&a).Error
 		if err := first(err, fmt.Sprintf("OAuth account %d", id)); err != nil {
 			return err
@@ -75,7 +78,7 @@ type NewTokens struct {
 // EndRefresh writes how a claimed refresh ended and gives the claim up, in one
 // statement: the new tokens are there for all or for nobody. ErrStale: the
 // account got other tokens meanwhile, or was disconnected.
-func (d *DB) EndRefresh(ctx context.Context, e RefreshEnd, now time.Time) error {
+func (s *Tokens) EndRefresh(ctx context.Context, e RefreshEnd, now time.Time) error {
 	set := map[string]any{
 		"refresh_lease_until": nil, "refresh_unsettled": e.Unsettled, "refresh_failures": e.Failures, "upkeep_at": e.UpkeepAt,
 	}
@@ -91,33 +94,22 @@ func (d *DB) EndRefresh(ctx context.Context, e RefreshEnd, now time.Time) error 
 			set["reconnect_by"] = *t.ReconnectBy
 		}
 	}
-	res := d.orm.WithContext(ctx).Model(&models.OAuthAccount{}).Where("id = ? AND refresh_fence = ?", e.AccountID, e.Fence).UpdateColumns(set)
+	res := s.orm.WithContext(ctx).Model(&models.OAuthAccount{}).Where("id = ? AND refresh_fence = ?", e.AccountID, e.Fence).UpdateColumns(set)
 	return changedOne(res, fmt.Sprintf("end the refresh of account %d", e.AccountID))
 }
 
 // ReleaseRefresh gives the claim of a refresh up and leaves the rest as it is.
 // ErrStale is as with EndRefresh.
-func (d *DB) ReleaseRefresh(ctx context.Context, id, fence int64) error {
-	res := d.orm.WithContext(ctx).Model(&models.OAuthAccount{}).Where("id = ? AND refresh_fence = ?", id, fence).
+func (s *Tokens) ReleaseRefresh(ctx context.Context, id, fence int64) error {
+	res := s.orm.WithContext(ctx).Model(&models.OAuthAccount{}).Where("id = ? AND refresh_fence = ?", id, fence).
 		UpdateColumns(map[string]any{"refresh_lease_until": nil, "refresh_unsettled": false})
 	return changedOne(res, fmt.Sprintf("release account %d", id))
 }
 
-// changedOne turns a guarded update that changed nothing into ErrStale.
-func changedOne(res *gorm.DB, what string) error {
-	if res.Error != nil {
-		return fmt.Errorf("%s: %w", what, res.Error)
-	}
-	if res.RowsAffected == 0 {
-		return fmt.Errorf("%s: %w", what, ErrStale)
-	}
-	return nil
-}
-
 // ReplacePageToken gives an Instagram account the token that was read anew, if
 // it still has the old one.
-func (d *DB) ReplacePageToken(ctx context.Context, id int64, old, token string, now time.Time) error {
-	res := d.orm.WithContext(ctx).Model(&models.InstagramAccount{}).
+func (s *Tokens) ReplacePageToken(ctx context.Context, id int64, old, token string, now time.Time) error {
+	res := s.orm.WithContext(ctx).Model(&models.InstagramAccount{}).
 		Where("id = ? AND access_token = ? AND status <> ?", id, old, models.AccountDisconnected).
 		UpdateColumns(map[string]any{"access_token": token, "status": models.AccountActive, "status_reason": "", "updated_at": now})
 	return changedOne(res, fmt.Sprintf("store the page token of Instagram account %d", id))
@@ -126,8 +118,8 @@ func (d *DB) ReplacePageToken(ctx context.Context, id int64, old, token string, 
 // SetUpkeep notes when an account is seen to next, and how many refreshes failed in
 // a row, unless its tokens or its status changed since it was read: then that
 // decides.
-func (d *DB) SetUpkeep(ctx context.Context, a *models.OAuthAccount, failures int, at *time.Time) error {
-	err := d.orm.WithContext(ctx).Model(&models.OAuthAccount{}).
+func (s *Tokens) SetUpkeep(ctx context.Context, a *models.OAuthAccount, failures int, at *time.Time) error {
+	err := s.orm.WithContext(ctx).Model(&models.OAuthAccount{}).
 		Where("id = ? AND refresh_fence = ? AND status = ?", a.ID, a.RefreshFence, a.Status).
 		UpdateColumns(map[string]any{"refresh_failures": failures, "upkeep_at": at}).Error
 	if err != nil {
@@ -145,9 +137,9 @@ type Upkeep struct {
 
 // DueUpkeep lists the accounts whose upkeep is due, the longest waiting first.
 // Those that somebody is just refreshing are left out.
-func (d *DB) DueUpkeep(ctx context.Context, now time.Time, limit int) ([]Upkeep, error) {
+func (s *Tokens) DueUpkeep(ctx context.Context, now time.Time, limit int) ([]Upkeep, error) {
 	var due []Upkeep
-	err := d.orm.WithContext(ctx).Model(&models.OAuthAccount{}).
+	err := s.orm.WithContext(ctx).Model(&models.OAuthAccount{}).
 		Where("upkeep_at <= ? AND (refresh_lease_until IS NULL OR refresh_lease_until < ?)", now, now).
 		Order("upkeep_at").Limit(limit).Find(&due).Error
 	if err != nil {
@@ -161,8 +153,8 @@ func (d *DB) DueUpkeep(ctx context.Context, now time.Time, limit int) ([]Upkeep,
 // Facebook login may post when that has ended. An account whose refresh is just
 // failing has a time of its own. It looks at limit posts
 // at most, the soonest first.
-func (d *DB) AskBeforePosts(ctx context.Context, now, until, stale time.Time, limit int) error {
-	err := d.orm.WithContext(ctx).Exec(`
+func (s *Tokens) AskBeforePosts(ctx context.Context, now, until, stale time.Time, limit int) error {
+	err := s.orm.WithContext(ctx).Exec(`
 		UPDATE oauth_accounts SET upkeep_at = @now, asked_at = @now
 		WHERE (status = 'active' OR status = 'reauth_required' AND provider = 'instagram')
 			AND (asked_at IS NULL OR asked_at < @stale) AND (upkeep_at IS NULL OR upkeep_at > @now) AND refresh_failures = 0
@@ -177,26 +169,11 @@ func (d *DB) AskBeforePosts(ctx context.Context, now, until, stale time.Time, li
 	return nil
 }
 
-// InstagramAccountsPosting lists the accounts that a Facebook login reaches and
-// that have posts to send until then.
-func (d *DB) InstagramAccountsPosting(ctx context.Context, loginID int64, until time.Time) ([]models.InstagramAccount, error) {
-	var accounts []models.InstagramAccount
-	err := d.orm.WithContext(ctx).
-		Where("oauth_account_id = ? AND status = ?", loginID, models.AccountActive).
-		Where(`EXISTS (SELECT 1 FROM posts WHERE posts.instagram_account_id = instagram_accounts.id
-			AND posts.lane = 'instagram:' || instagram_accounts.id AND posts.status IN ('scheduled', 'queued') AND posts.run_at <= ?)`, until).
-		Order("id").Find(&accounts).Error
-	if err != nil {
-		return nil, fmt.Errorf("list the accounts of login %d that post: %w", loginID, err)
-	}
-	return accounts, nil
-}
-
 // EndLogin notes that Meta takes a Facebook login's own token no more, and gives
 // the claim of its refresh up. Its accounts stay as they are. ErrStale: the login
 // was connected anew, or disconnected. Doing it twice is no error.
-func (d *DB) EndLogin(ctx context.Context, id, fence int64, reason string, now time.Time) error {
-	res := d.orm.WithContext(ctx).Model(&models.OAuthAccount{}).
+func (s *Tokens) EndLogin(ctx context.Context, id, fence int64, reason string, now time.Time) error {
+	res := s.orm.WithContext(ctx).Model(&models.OAuthAccount{}).
 		Where("id = ? AND refresh_fence = ? AND status <> ?", id, fence, models.AccountDisconnected).
 		UpdateColumns(map[string]any{
 			"status": models.AccountReauthorize, "status_reason": reason, "upkeep_at": nil, "refresh_lease_until": nil,

@@ -1,0 +1,63 @@
+package db
+
+import (
+	"errors"
+	"fmt"
+
+	"gorm.io/gorm"
+)
+
+// conn is the connection that all stores share.
+type conn struct {
+	orm     *gorm.DB
+	dialect Dialect
+}
+
+// wrap says what failed, if something did.
+func wrap(err error, format string, args ...any) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", fmt.Sprintf(format, args...), err)
+}
+
+// forUpdate locks the rows of a query in their order, so that two that change the
+// same posts wait for each other and never deadlock.
+func (d conn) forUpdate() string {
+	if d.dialect == SQLite {
+		return "" // has one writer at a time
+	}
+	return "FOR UPDATE"
+}
+
+// translate gives GORM's name to an error of the database, where GORM does not
+// do so itself: for queries in SQL.
+func (d conn) translate(err error) error {
+	if translator, ok := d.orm.Dialector.(gorm.ErrorTranslator); ok && err != nil {
+		return translator.Translate(err)
+	}
+	return err
+}
+
+// first turns GORM's way of saying "no row" into ours.
+func first(err error, what string) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, gorm.ErrRecordNotFound):
+		return fmt.Errorf("%s: %w", what, ErrNotFound)
+	default:
+		return fmt.Errorf("read %s: %w", what, err)
+	}
+}
+
+// changedOne turns a guarded update that changed nothing into ErrStale.
+func changedOne(res *gorm.DB, what string) error {
+	if res.Error != nil {
+		return fmt.Errorf("%s: %w", what, res.Error)
+	}
+	if res.RowsAffected == 0 {
+		return fmt.Errorf("%s: %w", what, ErrStale)
+	}
+	return nil
+}

@@ -1,0 +1,213 @@
+package db
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"socialqueue/models"
+	"socialqueue/view"
+)
+
+// Inbox stores the webhook events that platforms send.
+type Inbox struct{ conn }
+
+// eventsAtOnce is how many events one statement stores: SQLite has a bound on the
+// arguments, and platforms send 1,000 at most.
+const eventsAtOnce = 1000
+
+// Store stores what a platform told, all of it or nothing, and sets the
+// ids of those that are new. An event that is stored already keeps the id 0.
+//
+// They are stored in the order of their keys: so two requests with the same events,
+// which a platform sends in any order, wait for each other and never deadlock.
+func (s *Inbox) Store(ctx context.Context, events []models.WebhookEvent) error {
+	sorted := slices.Clone(events)
+	slices.SortStableFunc(sorted, func(a, b models.WebhookEvent) int { return strings.Compare(a.DedupeKey, b.DedupeKey) })
+	ids, err := s.storeSorted(ctx, sorted)
+	if err != nil {
+		return err
+	}
+	for i := range events {
+		events[i].ID = ids[events[i].DedupeKey]
+		delete(ids, events[i].DedupeKey) // the same twice in one request is one
+	}
+	return nil
+}
+
+func (s *Inbox) storeSorted(ctx context.Context, events []models.WebhookEvent) (map[string]int64, error) {
+	ids := make(map[string]int64, len(events))
+	orm := s.orm.WithContext(ctx)
+	if len(events) <= eventsAtOnce {
+		return ids, storeEvents(orm, events, ids)
+	}
+	return ids, orm.Transaction(func(tx *gorm.DB) error {
+		for chunk := range slices.Chunk(events, eventsAtOnce) {
+			if err := storeEvents(tx, chunk, ids); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// storeEvents puts the ids of those that are new into ids, by their keys.
+func storeEvents(tx *gorm.DB, events []models.WebhookEvent, ids map[string]int64) error {
+	if len(events) == 0 {
+		return nil
+	}
+	row := "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+	args := make([]any, 0, len(events)*strings.Count(row, "?"))
+	for _, e := range events {
+		args = append(args, e.Platform, e.DedupeKey, e.Name, e.Account, e.OccurredAt, e.Payload, e.CorrelationID, e.ReceivedAt, e.Status, e.RunAt, e.EnqueuedAt)
+	}
+	var stored []struct {
+		ID        int64
+		DedupeKey string
+	}
+	err := tx.Raw(`
+		INSERT INTO webhook_events (platform, dedupe_key, name, account, occurred_at, payload, correlation_id, received_at, status, run_at, enqueued_at)
+		VALUES `+strings.TrimSuffix(strings.Repeat(row+", ", len(events)), ", ")+`
+		ON CONFLICT (platform, dedupe_key) DO NOTHING RETURNING id, dedupe_key`, args...).Scan(&stored).Error
+	if err != nil {
+		return fmt.Errorf("store what a platform told: %w", err)
+	}
+	for _, s := range stored {
+		ids[s.DedupeKey] = s.ID
+	}
+	return nil
+}
+
+// Event finds what a platform told.
+func (s *Inbox) Event(ctx context.Context, id int64) (*models.WebhookEvent, error) {
+	var e models.WebhookEvent
+	err := s.orm.WithContext(ctx).Where("id = ?", id).Take(&e).Error
+	return &e, first(err, fmt.Sprintf("webhook event %d", id))
+}
+
+// End writes what came of processing an event, or when it is tried
+// again. It changes nothing if the event was settled meanwhile.
+func (s *Inbox) End(ctx context.Context, e *models.WebhookEvent) error {
+	err := s.orm.WithContext(ctx).Model(&models.WebhookEvent{}).Where("id = ? AND status = ?", e.ID, models.WebhookPending).
+		Select("status", "outcome", "attempts", "run_at", "enqueued_at", "settled_at").UpdateColumns(e).Error
+	return wrap(err, "write what came of webhook event %d", e.ID)
+}
+
+// Unattended lists events that are due and whose task nobody saw in Asynq
+// since stale, the longest waiting first.
+func (s *Inbox) Unattended(ctx context.Context, now, stale time.Time, limit int) ([]models.WebhookEvent, error) {
+	var due []models.WebhookEvent
+	err := s.orm.WithContext(ctx).Omit("payload").
+		Where("run_at <= ? AND (enqueued_at IS NULL OR enqueued_at < ?)", now, stale).Order("run_at").Limit(limit).Find(&due).Error
+	return due, wrap(err, "list webhook events that wait")
+}
+
+// Seen notes when the tasks of events were seen in Asynq; nil is that they
+// are not there.
+func (s *Inbox) Seen(ctx context.Context, ids []int64, at *time.Time) error {
+	err := s.orm.WithContext(ctx).Model(&models.WebhookEvent{}).Where("id IN ? AND run_at IS NOT NULL", ids).UpdateColumn("enqueued_at", at).Error
+	return wrap(err, "note the tasks of webhook events")
+}
+
+// Refence gives an event a task of another name.
+func (s *Inbox) Refence(ctx context.Context, e *models.WebhookEvent) error {
+	res := s.orm.WithContext(ctx).Model(e).Where("fence = ? AND run_at IS NOT NULL", e.Fence).UpdateColumn("fence", e.Fence+1)
+	return changedOne(res, fmt.Sprintf("refence webhook event %d", e.ID))
+}
+
+// WebhookFilter narrows a list of platforms' events. Zero values do not narrow.
+type WebhookFilter struct {
+	Platform models.Platform
+	Status   models.WebhookStatus
+	Name     string
+	IDs      []int64
+	// Before is the id of the last event of the page before this one.
+	Before int64
+	Limit  int
+}
+
+func (f WebhookFilter) narrow(q *gorm.DB) *gorm.DB {
+	if f.Platform != "" {
+		q = q.Where("platform = ?", f.Platform)
+	}
+	if f.Status != "" {
+		q = q.Where("status = ?", f.Status)
+	}
+	if f.Name != "" {
+		q = q.Where("name = ?", f.Name)
+	}
+	if len(f.IDs) > 0 {
+		q = q.Where("id IN ?", f.IDs)
+	}
+	if f.Before != 0 {
+		q = q.Where("id < ?", f.Before)
+	}
+	return q
+}
+
+// List lists what platforms told, newest first.
+func (s *Inbox) List(ctx context.Context, f WebhookFilter) ([]models.WebhookEvent, error) {
+	var all []models.WebhookEvent
+	err := f.narrow(s.orm.WithContext(ctx)).Order("id DESC").Limit(f.Limit).Find(&all).Error
+	return all, wrap(err, "list webhook events")
+}
+
+// Replay has events processed again, the newest Limit of those that f
+// names, and tells how many.
+func (s *Inbox) Replay(ctx context.Context, f WebhookFilter, now time.Time) (int64, error) {
+	orm := s.orm.WithContext(ctx)
+	res := orm.Model(&models.WebhookEvent{}).
+		Where("id IN (?)", f.narrow(orm.Model(&models.WebhookEvent{}).Select("id")).Order("id DESC").Limit(f.Limit)).
+		UpdateColumns(map[string]any{
+			"status": models.WebhookPending, "outcome": "", "attempts": 0, "run_at": now, "enqueued_at": nil, "settled_at": nil,
+			"fence": gorm.Expr("fence + 1"),
+		})
+	return res.RowsAffected, wrap(res.Error, "replay webhook events")
+}
+
+// Prune deletes what platforms told before then, but for what is not
+// settled.
+func (s *Inbox) Prune(ctx context.Context, before time.Time, limit int) error {
+	err := s.orm.WithContext(ctx).Exec(`DELETE FROM webhook_events WHERE id IN (
+		SELECT id FROM webhook_events WHERE received_at < ? AND run_at IS NULL ORDER BY received_at LIMIT ?)`, before, limit).Error
+	return wrap(err, "prune webhook events")
+}
+
+// ReceiveComment stores a comment, counts it at its post, and tells the app of one
+// that somebody else wrote, all in one transaction. It reports false for one that is
+// stored already.
+func (s *Inbox) ReceiveComment(ctx context.Context, account *models.InstagramAccount, c *models.InstagramComment, correlationID string, now time.Time) (received bool, err error) {
+	err = s.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		res := tx.Clauses(clause.OnConflict{Columns: []clause.Column{{Name: "ig_comment_id"}}, DoNothing: true}).Create(c)
+		if res.Error != nil || res.RowsAffected == 0 {
+			return wrap(res.Error, "store comment %s", c.IGCommentID)
+		}
+		received = true
+		if c.IGMediaID != nil {
+			if err := countComment(tx, account.ID, *c.IGMediaID, now); err != nil {
+				return err
+			}
+		}
+		if c.Own {
+			return nil
+		}
+		lane := models.Lane(models.Instagram, account.ID)
+		return tellUsersApp(tx, account.UserID, now, news{
+			event: models.EventCommentReceived, subject: fmt.Sprintf("comment:%d", c.ID), lane: lane, correlationID: correlationID,
+			show: func(e *view.Event) { e.Comment = view.OfComment(c, account) },
+		})
+	})
+	return received, err
+}
+
+func countComment(tx *gorm.DB, accountID int64, mediaID string, now time.Time) error {
+	err := tx.Exec(`INSERT INTO ig_media (instagram_account_id, ig_id, comments_count, ours, created_at, updated_at) VALUES (?, ?, 1, FALSE, ?, ?)
+		ON CONFLICT (ig_id) DO UPDATE SET comments_count = COALESCE(ig_media.comments_count, 0) + 1, updated_at = excluded.updated_at`,
+		accountID, mediaID, now, now).Error
+	return wrap(err, "count a comment of media %s", mediaID)
+}

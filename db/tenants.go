@@ -1,0 +1,108 @@
+package db
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"gorm.io/gorm"
+
+	"socialqueue/models"
+)
+
+// Tenants stores apps, their API keys, their users and their idempotency keys.
+type Tenants struct{ conn }
+
+// CreateApp stores an app and its first API key together.
+func (s *Tenants) CreateApp(ctx context.Context, app *models.App, key *models.APIKey) error {
+	err := s.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		if err := tx.Create(app).Error; err != nil {
+			return err
+		}
+		key.AppID = app.ID
+		return tx.Create(key).Error
+	})
+	if err != nil {
+		return fmt.Errorf("store app: %w", err)
+	}
+	return nil
+}
+
+// CreateKey stores a further API key of an app.
+func (s *Tenants) CreateKey(ctx context.Context, key *models.APIKey) error {
+	var app models.App
+	if err := first(s.orm.WithContext(ctx).First(&app, key.AppID).Error, fmt.Sprintf("app %d", key.AppID)); err != nil {
+		return err
+	}
+	if err := s.orm.WithContext(ctx).Create(key).Error; err != nil {
+		return fmt.Errorf("store API key: %w", err)
+	}
+	return nil
+}
+
+// KeyByPrefix finds a key that is not revoked.
+func (s *Tenants) KeyByPrefix(ctx context.Context, prefix string) (*models.APIKey, error) {
+	var key models.APIKey
+	err := s.orm.WithContext(ctx).Where("prefix = ? AND revoked_at IS NULL", prefix).Take(&key).Error
+	return &key, first(err, "API key")
+}
+
+// TouchKey notes that a key was used.
+func (s *Tenants) TouchKey(ctx context.Context, id int64, now time.Time) error {
+	err := s.orm.WithContext(ctx).Model(&models.APIKey{}).Where("id = ?", id).Update("last_used_at", now).Error
+	if err != nil {
+		return fmt.Errorf("note the use of API key %d: %w", id, err)
+	}
+	return nil
+}
+
+// RevokeKey ends a key. It returns ErrNotFound if there is no live one with
+// that prefix.
+func (s *Tenants) RevokeKey(ctx context.Context, prefix string, now time.Time) error {
+	res := s.orm.WithContext(ctx).Model(&models.APIKey{}).
+		Where("prefix = ? AND revoked_at IS NULL", prefix).Update("revoked_at", now)
+	if res.Error != nil {
+		return fmt.Errorf("revoke API key: %w", res.Error)
+	}
+	if res.RowsAffected == 0 {
+		return fmt.Errorf("API key %s: %w", prefix, ErrNotFound)
+	}
+	return nil
+}
+
+// EnsureUser stores a user, or finds the app's user with the same external id.
+// It tells which of the two it did.
+func (s *Tenants) EnsureUser(ctx context.Context, user *models.User) (created bool, err error) {
+	err = s.orm.WithContext(ctx).Create(user).Error
+	if err == nil {
+		return true, nil
+	}
+	if !errors.Is(err, gorm.ErrDuplicatedKey) {
+		return false, fmt.Errorf("store user: %w", err)
+	}
+	var found models.User
+	err = s.orm.WithContext(ctx).Where("app_id = ? AND external_id = ?", user.AppID, user.ExternalID).Take(&found).Error
+	*user = found
+	return false, first(err, "user")
+}
+
+// User finds a user of an app.
+func (s *Tenants) User(ctx context.Context, appID, id int64) (*models.User, error) {
+	var user models.User
+	err := s.orm.WithContext(ctx).Where("app_id = ? AND id = ?", appID, id).Take(&user).Error
+	return &user, first(err, fmt.Sprintf("user %d", id))
+}
+
+// Apps names apps by their ids.
+func (s *Tenants) Apps(ctx context.Context, ids []int64) (map[int64]string, error) {
+	var apps []models.App
+	if err := s.orm.WithContext(ctx).Where("id IN ?", ids).Find(&apps).Error; err != nil {
+		return nil, fmt.Errorf("name apps: %w", err)
+	}
+	names := make(map[int64]string, len(apps))
+	for _, a := range apps {
+		names[a.ID] = a.Name
+	}
+	return names, nil
+}

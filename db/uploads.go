@@ -1,0 +1,131 @@
+package db
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"gorm.io/gorm"
+
+	"socialqueue/models"
+)
+
+// KnownIGMedia tells which of Instagram's media ids belong to posts of ours.
+func (s *Runs) KnownIGMedia(ctx context.Context, ids []string) (map[string]bool, error) {
+	known := make(map[string]bool, len(ids))
+	if len(ids) == 0 {
+		return known, nil
+	}
+	var rows []models.IGMedia
+	if err := s.orm.WithContext(ctx).Select("ig_id").Where("ig_id IN ? AND ours", ids).Find(&rows).Error; err != nil {
+		return nil, fmt.Errorf("read known Instagram media: %w", err)
+	}
+	for _, row := range rows {
+		known[row.IGID] = true
+	}
+	return known, nil
+}
+
+// PostOfUpload finds the post that TikTok gave a publish_id for; it may have
+// another one by now.
+func (s *Runs) PostOfUpload(ctx context.Context, publishID string) (*models.Post, error) {
+	orm := s.orm.WithContext(ctx)
+	var p models.Post
+	res := orm.Where("publish_id = ?", publishID).Limit(1).Find(&p)
+	if res.Error == nil && res.RowsAffected == 0 {
+		res = orm.Where("id = (SELECT post_id FROM tiktok_posts WHERE publish_id = ?)", publishID).Limit(1).Find(&p)
+	}
+	if res.Error == nil && res.RowsAffected == 0 {
+		res.Error = gorm.ErrRecordNotFound
+	}
+	return &p, first(res.Error, "post of upload "+publishID)
+}
+
+// Hasten makes the next run of a post due now that waits for a later one. ErrStale:
+// it moved on meanwhile.
+func (s *Runs) Hasten(ctx context.Context, p *models.Post, event models.PostEvent, now time.Time) error {
+	return s.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		res := tx.Model(&models.Post{}).
+			Where("id = ? AND fence = ? AND status = ? AND run_at > ? AND (lease_until IS NULL OR lease_until < ?)", p.ID, p.Fence, p.Status, now, now).
+			UpdateColumns(map[string]any{
+				"run_at": now, "admission": models.AdmissionAdmitted, "enqueued_at": now, "fence": p.Fence + 1, "looks": 0,
+				"lease_until": nil, "lease_owner": "", "deferred_until": nil, "deferred_reason": "", "updated_at": now,
+			})
+		if err := changedOne(res, "hasten post "+p.ID); err != nil {
+			return err
+		}
+		p.Fence, p.RunAt, p.Admission = p.Fence+1, &now, models.AdmissionAdmitted
+		event.PostID, event.Fence = p.ID, p.Fence
+		return tx.Create(&event).Error
+	})
+}
+
+// Availability is TikTok's word that everybody sees a video, or no longer does.
+type Availability struct {
+	PublishID string
+	Public    bool
+	At        time.Time
+}
+
+// NoteAvailability writes it, with an entry in the post's timeline, unless a newer
+// word is known. Of two at the same time, the one that it is hidden counts (platform
+// notes). It reports whether it was news.
+func (s *Runs) NoteAvailability(ctx context.Context, a Availability, event models.PostEvent) (news bool, err error) {
+	err = s.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		res := tx.Model(&models.TikTokPost{}).
+			Where("publish_id = ? AND (availability_at IS NULL OR availability_at < ? OR (availability_at = ? AND publicly_available AND NOT ?))",
+				a.PublishID, a.At, a.At, a.Public).
+			UpdateColumns(map[string]any{"publicly_available": a.Public, "availability_at": a.At})
+		if res.Error != nil || res.RowsAffected == 0 {
+			return wrap(res.Error, "note the availability of upload %s", a.PublishID)
+		}
+		news = true
+		return tx.Create(&event).Error
+	})
+	return news, err
+}
+
+// TikTokAvailability reads what is known of it; nil if nothing is.
+func (s *Runs) TikTokAvailability(ctx context.Context, publishID string) (*bool, error) {
+	var row models.TikTokPost
+	err := s.orm.WithContext(ctx).Select("publicly_available").Where("publish_id = ?", publishID).Limit(1).Find(&row).Error
+	return row.PubliclyAvailable, wrap(err, "read the availability of upload %s", publishID)
+}
+
+// Identify gives a published post the id and the link that it lacks, and ends the
+// looking for them. ErrStale: it moved on meanwhile.
+func (s *Runs) Identify(ctx context.Context, p *models.Post, id, permalink string, event models.PostEvent, now time.Time) error {
+	return s.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		res := tx.Model(&models.Post{}).
+			Where("id = ? AND fence = ? AND status = ? AND platform_post_id IS NULL AND (lease_until IS NULL OR lease_until < ?)", p.ID, p.Fence, models.Published, now).
+			UpdateColumns(map[string]any{
+				"platform_post_id": id, "permalink": permalink, "fence": p.Fence + 1, "admission": models.AdmissionNone, "run_at": nil,
+				"enqueued_at": nil, "lease_until": nil, "lease_owner": "", "deferred_until": nil, "deferred_reason": "", "updated_at": now,
+			})
+		if err := changedOne(res, "identify post "+p.ID); err != nil {
+			return err
+		}
+		if err := tx.Model(&models.TikTokPost{}).Where("publish_id = ?", p.PublishID).UpdateColumns(map[string]any{"video_id": id, "updated_at": now}).Error; err != nil {
+			return fmt.Errorf("identify the upload of post %s: %w", p.ID, err)
+		}
+		event.PostID, event.Fence = p.ID, p.Fence+1
+		return tx.Create(&event).Error
+	})
+}
+
+// unsettledLimit bounds how many of a lane's posts are compared.
+const unsettledLimit = 200
+
+// UnsettledInLane lists the newest posts of a lane, but for one, that are sent
+// or being sent and whose id at the platform is not known.
+func (s *Runs) UnsettledInLane(ctx context.Context, lane, except string) ([]models.Post, error) {
+	var posts []models.Post
+	err := s.orm.WithContext(ctx).
+		Where("lane = ? AND id <> ? AND platform_post_id IS NULL AND status IN ?", lane, except,
+			[]models.Status{models.Publishing, models.Processing, models.Uncertain, models.Published}).
+		Order("id DESC").Limit(unsettledLimit).Find(&posts).Error
+	if err != nil {
+		return nil, fmt.Errorf("list unsettled posts of %s: %w", lane, err)
+	}
+	return posts, nil
+}
