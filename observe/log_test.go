@@ -49,7 +49,7 @@ func TestJSONShape(t *testing.T) {
 		"all fields": {
 			func(l *logrus.Logger) {
 				l.WithFields(logrus.Fields{
-					"correlationId": "c", "userId": 7, "provider": platform.TikTok, "action": "publish", "duration": 1500 * time.Microsecond,
+					"correlationId": "c", "userId": 7, "provider": models.TikTok, "action": "publish", "duration": 1500 * time.Microsecond,
 					"post_id": "p", "wait": time.Second, "cause": errors.New("x"), "token": secrets.Secret("hunter2"),
 				}).Warn("hi")
 			},

@@ -3,12 +3,14 @@ package platform
 import (
 	"context"
 	"time"
+
+	"socialqueue/models"
 )
 
 // Call is the record of one request to a platform, as a timeline shows it. It
 // holds no secret: no token, no signed link, no upload URL.
 type Call struct {
-	Provider     Provider
+	Provider     models.Platform
 	Op           string
 	HTTPStatus   int
 	PlatformCode string

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"socialqueue/models"
 )
 
 // Kind says what may be done after an error. The zero value is the careful
@@ -53,18 +55,9 @@ const (
 	CodePublishFailed Code = "PUBLISH_FAILED"
 )
 
-// Provider names a platform.
-type Provider string
-
-// The platforms.
-const (
-	TikTok    Provider = "tiktok"
-	Instagram Provider = "instagram"
-)
-
 // Error is a failed call to a platform.
 type Error struct {
-	Provider Provider
+	Provider models.Platform
 	// Op names the call, such as "tiktok.init".
 	Op   string
 	Kind Kind

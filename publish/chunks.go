@@ -146,7 +146,7 @@ func noProgress(offset int64, err error) error {
 		return err
 	}
 	return &platform.Error{
-		Provider: platform.TikTok, Op: "tiktok.chunk", Kind: platform.Transient, Code: platform.CodeUploadFailed,
+		Provider: models.TikTok, Op: "tiktok.chunk", Kind: platform.Transient, Code: platform.CodeUploadFailed,
 		Message: fmt.Sprintf("TikTok does not get beyond byte %d", offset),
 	}
 }

@@ -35,7 +35,7 @@ const (
 )
 
 var errNoAppSecret = &platform.Error{
-	Provider: platform.Instagram, Op: "instagram", Kind: platform.Transient, Code: platform.CodePublishFailed,
+	Provider: models.Instagram, Op: "instagram", Kind: platform.Transient, Code: platform.CodePublishFailed,
 	Message: "FACEBOOK_APP_SECRET is not set in this process",
 }
 
@@ -206,7 +206,7 @@ func (r *run) reelOffset(ctx context.Context, containerID string, file *models.M
 	switch status.State {
 	case instagram.StateErrored, instagram.StateExpired:
 		return 0, &platform.Error{
-			Provider: platform.Instagram, Op: "instagram.upload", Kind: platform.Gone, Code: platform.CodeUploadFailed, Message: status.Text,
+			Provider: models.Instagram, Op: "instagram.upload", Kind: platform.Gone, Code: platform.CodeUploadFailed, Message: status.Text,
 		}
 	case instagram.StateFinished, instagram.StatePublished:
 		return file.Bytes, nil

@@ -81,7 +81,7 @@ func (r *run) instagramFinished(ctx context.Context, published *models.LedgerEnt
 func (r *run) instagramErrored(ctx context.Context, status instagram.ContainerStatus) (outcome, error) {
 	kind, code := instagram.ContainerErrorKind(status.Subcode)
 	err := &platform.Error{
-		Provider: platform.Instagram, Op: "instagram.container_status", Kind: kind, Code: code,
+		Provider: models.Instagram, Op: "instagram.container_status", Kind: kind, Code: code,
 		PlatformCode: fmt.Sprint(status.Subcode), Message: status.Text,
 	}
 	if kind != platform.Rejected {
@@ -187,6 +187,6 @@ func (r *run) renewContainer(ctx context.Context, why string) (outcome, error) {
 	}
 	r.post.Step = firstStep(r.post)
 	return r.anew(r.retry(&platform.Error{
-		Provider: platform.Instagram, Op: "instagram.container_status", Kind: platform.Transient, Code: platform.CodePublishFailed, Message: why,
+		Provider: models.Instagram, Op: "instagram.container_status", Kind: platform.Transient, Code: platform.CodePublishFailed, Message: why,
 	})), nil
 }

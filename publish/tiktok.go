@@ -154,7 +154,7 @@ func (r *run) tiktokExpired(ctx context.Context, opened *models.LedgerEntry) (ou
 	}
 	r.post.Step = models.StepTransfer
 	return r.anew(r.retry(&platform.Error{
-		Provider: platform.TikTok, Op: "tiktok.status", Kind: platform.Transient, Code: platform.CodeUploadFailed,
+		Provider: models.TikTok, Op: "tiktok.status", Kind: platform.Transient, Code: platform.CodeUploadFailed,
 		Message: "the upload expired before TikTok had the whole video",
 	})), nil
 }
@@ -171,7 +171,7 @@ func creatorAllows(c tiktok.CreatorInfo, content *models.TikTokContent, file *mo
 	}
 	if err := errs.Err(); err != nil {
 		return &platform.Error{
-			Provider: platform.TikTok, Op: "tiktok.creator_info", Kind: platform.Rejected, Code: platform.CodePublishFailed, Err: err,
+			Provider: models.TikTok, Op: "tiktok.creator_info", Kind: platform.Rejected, Code: platform.CodePublishFailed, Err: err,
 		}
 	}
 	return nil
@@ -287,7 +287,7 @@ func (r *run) tiktokFailed(ctx context.Context, status tiktok.Status) (outcome, 
 	}
 	kind, code := tiktok.FailReasonKind(status.FailReason)
 	err := &platform.Error{
-		Provider: platform.TikTok, Op: "tiktok.status", Kind: kind, Code: code, PlatformCode: status.FailReason,
+		Provider: models.TikTok, Op: "tiktok.status", Kind: kind, Code: code, PlatformCode: status.FailReason,
 		Message: "TikTok could not publish the video", RetryAfter: tiktok.CapWait,
 	}
 	r.post.Step = models.StepTransfer

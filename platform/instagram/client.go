@@ -45,7 +45,7 @@ import (
 	"strings"
 	"time"
 
-	"socialqueue/platform"
+	"socialqueue/models"
 	"socialqueue/platform/wire"
 	"socialqueue/secrets"
 )
@@ -155,7 +155,7 @@ func (c *Client) proof(token secrets.Secret) string {
 type exchange struct{ wire.Exchange }
 
 func (c *Client) begin(op string, class wire.Class, token secrets.Secret) *exchange {
-	x := &exchange{wire.Begin(platform.Instagram, op, class, c.now)}
+	x := &exchange{wire.Begin(models.Instagram, op, class, c.now)}
 	x.Hide.Secret(token.Reveal())
 	x.Hide.Secret(c.appSecret.Reveal())
 	x.Hide.Secret(c.proof(token))

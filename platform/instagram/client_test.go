@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"socialqueue/models"
 	"socialqueue/platform"
 	"socialqueue/secrets"
 )
@@ -82,7 +83,7 @@ func wantError(t *testing.T, err error, kind platform.Kind, code platform.Code) 
 	if !ok {
 		t.Fatalf("got %T %v, want a *platform.Error", err, err)
 	}
-	if e.Kind != kind || e.Code != code || e.Provider != platform.Instagram {
+	if e.Kind != kind || e.Code != code || e.Provider != models.Instagram {
 		t.Fatalf("got %s %s, want %s %s: %v", e.Kind, e.Code, kind, code, err)
 	}
 	return e
@@ -175,7 +176,7 @@ func check(t *testing.T, c *Client, op string, err error, calls *[]platform.Call
 		t.Fatalf("%d calls recorded", len(*calls))
 	}
 	call := (*calls)[0]
-	if call.Op != op || call.Provider != platform.Instagram || call.Err == nil || call.Started.IsZero() || call.Duration < 0 {
+	if call.Op != op || call.Provider != models.Instagram || call.Err == nil || call.Started.IsZero() || call.Duration < 0 {
 		t.Errorf("recorded %+v", call)
 	}
 }

@@ -42,7 +42,7 @@ import (
 	"strings"
 	"time"
 
-	"socialqueue/platform"
+	"socialqueue/models"
 	"socialqueue/platform/wire"
 	"socialqueue/secrets"
 )
@@ -170,7 +170,7 @@ func hostPort(u *url.URL) string {
 type exchange struct{ wire.Exchange }
 
 func (c *Client) begin(op string, class wire.Class) *exchange {
-	return &exchange{wire.Begin(platform.TikTok, op, class, c.now)}
+	return &exchange{wire.Begin(models.TikTok, op, class, c.now)}
 }
 
 // exchange makes one API call: in is the JSON body (nil sends none), and read

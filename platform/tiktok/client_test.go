@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"socialqueue/models"
 	"socialqueue/platform"
 	"socialqueue/secrets"
 )
@@ -61,7 +62,7 @@ func wantError(t *testing.T, err error, kind platform.Kind, code platform.Code) 
 	if !ok {
 		t.Fatalf("got %T %v, want a *platform.Error", err, err)
 	}
-	if e.Kind != kind || e.Code != code || e.Provider != platform.TikTok {
+	if e.Kind != kind || e.Code != code || e.Provider != models.TikTok {
 		t.Fatalf("got %s %s, want %s %s: %v", e.Kind, e.Code, kind, code, err)
 	}
 	return e
@@ -252,7 +253,7 @@ func check(t *testing.T, c *Client, op string, err error, calls *[]platform.Call
 		t.Fatalf("%d calls recorded", len(*calls))
 	}
 	call := (*calls)[0]
-	if call.Op != op || call.Provider != platform.TikTok || call.Err == nil || call.Started.IsZero() || call.Duration < 0 {
+	if call.Op != op || call.Provider != models.TikTok || call.Err == nil || call.Started.IsZero() || call.Duration < 0 {
 		t.Errorf("recorded %+v", call)
 	}
 }

@@ -3,6 +3,7 @@ package tiktok
 import (
 	"fmt"
 
+	"socialqueue/models"
 	"socialqueue/platform"
 )
 
@@ -31,7 +32,7 @@ func PlanUpload(size int64) (Plan, error) {
 	switch {
 	case size <= 0 || size > MaxVideoSize:
 		return Plan{}, &platform.Error{
-			Provider: platform.TikTok, Op: opInit, Kind: platform.Rejected, Code: platform.CodeUploadFailed,
+			Provider: models.TikTok, Op: opInit, Kind: platform.Rejected, Code: platform.CodeUploadFailed,
 			Err: fmt.Errorf("a video of %d bytes cannot be uploaded: 1 to %d are allowed", size, int64(MaxVideoSize)),
 		}
 	case size <= maxWhole:

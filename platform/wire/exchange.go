@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"socialqueue/models"
 	"socialqueue/platform"
 	"socialqueue/secrets"
 )
@@ -58,13 +59,13 @@ type Exchange struct {
 	Status              int
 	Code, LogID, Detail string
 
-	provider platform.Provider
+	provider models.Platform
 	now      func() time.Time
 	started  time.Time
 }
 
 // Begin starts a call by the clock now.
-func Begin(provider platform.Provider, op string, class Class, now func() time.Time) Exchange {
+func Begin(provider models.Platform, op string, class Class, now func() time.Time) Exchange {
 	return Exchange{Op: op, Class: class, provider: provider, now: now, started: now()}
 }
 

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"socialqueue/models"
 	"socialqueue/platform"
 	"socialqueue/secrets"
 )
@@ -23,14 +24,14 @@ func wantError(t *testing.T, err error, kind platform.Kind, code platform.Code) 
 	if !ok {
 		t.Fatalf("got %T %v, want a *platform.Error", err, err)
 	}
-	if e.Kind != kind || e.Code != code || e.Provider != platform.TikTok || e.Op != "tiktok.test" {
+	if e.Kind != kind || e.Code != code || e.Provider != models.TikTok || e.Op != "tiktok.test" {
 		t.Fatalf("got %+v, want %s %s", e, kind, code)
 	}
 	return e
 }
 
 func begin(class Class) *Exchange {
-	x := Begin(platform.TikTok, "tiktok.test", class, time.Now)
+	x := Begin(models.TikTok, "tiktok.test", class, time.Now)
 	return &x
 }
 
@@ -133,7 +134,7 @@ func TestReady(t *testing.T) {
 
 func TestExchangeIsRecordedOnceAndFails(t *testing.T) {
 	clock := time.Date(2026, 11, 22, 6, 33, 0, 0, time.UTC)
-	x := Begin(platform.Instagram, "instagram.test", Creating, func() time.Time {
+	x := Begin(models.Instagram, "instagram.test", Creating, func() time.Time {
 		clock = clock.Add(time.Second)
 		return clock
 	})
@@ -144,7 +145,7 @@ func TestExchangeIsRecordedOnceAndFails(t *testing.T) {
 	err := x.Fail(Verdict{platform.RateLimited, platform.CodeRateLimited, time.Hour}, "for act.abcdefghijklmnopqrstuvwxyz", cause)
 	e, ok := errors.AsType[*platform.Error](err)
 	want := platform.Error{
-		Provider: platform.Instagram, Op: "instagram.test", Kind: platform.RateLimited, Code: platform.CodeRateLimited,
+		Provider: models.Instagram, Op: "instagram.test", Kind: platform.RateLimited, Code: platform.CodeRateLimited,
 		HTTPStatus: 429, PlatformCode: "limit", Message: "for [secret]", LogID: "L1", RetryAfter: time.Hour, Err: cause,
 	}
 	if !ok || *e != want {
@@ -157,7 +158,7 @@ func TestExchangeIsRecordedOnceAndFails(t *testing.T) {
 		t.Errorf("got %v", got)
 	}
 	recorded := platform.Call{
-		Provider: platform.Instagram, Op: "instagram.test", HTTPStatus: 429, PlatformCode: "limit", LogID: "L1", Detail: "container 7",
+		Provider: models.Instagram, Op: "instagram.test", HTTPStatus: 429, PlatformCode: "limit", LogID: "L1", Detail: "container 7",
 		Started: time.Date(2026, 11, 22, 6, 33, 1, 0, time.UTC), Duration: time.Second, Err: err,
 	}
 	if !reflect.DeepEqual(calls, []platform.Call{recorded}) {
