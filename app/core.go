@@ -148,16 +148,20 @@ func (c *core) buildService() error {
 		}
 		c.links, deps.Links = links, links
 	}
-	if err := c.buildClients(&deps); err != nil {
+	tt, ig, err := c.clients()
+	if err != nil {
 		return err
 	}
+	deps.Publishers = publishers(tt, ig)
 	c.tokens = oauth.New(oauth.Deps{
-		DB: c.db, Keys: c.cfg.Keyring, Redis: c.redis, Queue: c.queue, TikTok: deps.TikTok, Instagram: deps.Instagram,
+		DB: c.db, Keys: c.cfg.Keyring, Redis: c.redis, Queue: c.queue, TikTok: tt, Instagram: ig,
 		PublicURL: c.cfg.PublicURL, FacebookAppSecret: c.cfg.FacebookAppSecret,
 		Metrics: c.metrics, Log: c.log, Now: c.opts.Now,
 	})
 	deps.Tokens = c.tokens
-	c.posts = publish.New(deps)
+	if c.posts, err = publish.New(deps); err != nil {
+		return err
+	}
 	c.buildWebhooks()
 	return nil
 }
@@ -174,27 +178,20 @@ func (c *core) buildWebhooks() {
 	c.onStop("webhooks", closing(c.notify.Close))
 }
 
-func (c *core) buildClients(deps *publish.Deps) error {
-	tt, err := tiktok.New(tiktok.Config{
+// clients makes the platforms' clients. Instagram's is nil where no app secret is set.
+func (c *core) clients() (tt *tiktok.Client, ig *instagram.Client, err error) {
+	tt, err = tiktok.New(tiktok.Config{
 		APIURL: c.cfg.TikTokAPIURL, AuthURL: c.cfg.TikTokAuthURL, ClientKey: c.cfg.TikTokClientKey,
 		ClientSecret: c.cfg.TikTokClientSecret, Now: c.opts.Now,
 	})
-	if err != nil {
-		return err
+	if err != nil || c.cfg.FacebookAppSecret.Empty() {
+		return tt, nil, err
 	}
-	deps.TikTok = tt
-	if c.cfg.FacebookAppSecret.Empty() {
-		return nil
-	}
-	ig, err := instagram.New(instagram.Config{
+	ig, err = instagram.New(instagram.Config{
 		GraphURL: c.cfg.FacebookGraphURL, UploadURL: c.cfg.InstagramUploadURL, DialogURL: c.cfg.FacebookDialogURL,
 		Version: c.cfg.GraphAPIVersion, AppID: c.cfg.FacebookAppID, AppSecret: c.cfg.FacebookAppSecret, Now: c.opts.Now,
 	})
-	if err != nil {
-		return err
-	}
-	deps.Instagram = ig
-	return nil
+	return tt, ig, err
 }
 
 // errStopping: the process was told to stop.

@@ -22,6 +22,7 @@ var floors = [][]string{
 	{"doctor"},
 	{"handlers", "jobs", "console"},
 	{"inbox"},
+	{"publish/tiktok", "publish/instagram"},
 	{"publish"},
 	{"oauth", "notify"},
 	{"db", "media", "platform/tiktok", "platform/instagram", "observe", "config", "apikey"},

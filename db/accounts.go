@@ -28,15 +28,18 @@ func (s *Accounts) InstagramAccount(ctx context.Context, id int64) (*models.Inst
 	return &account, first(err, fmt.Sprintf("Instagram account %d", id))
 }
 
-// NoteQuota keeps what Instagram told of an account's publishing limit, unless something
-// newer is known. The post that it was asked for goes on either way.
-func (s *Accounts) NoteQuota(ctx context.Context, accountID int64, q models.Quota) error {
+// NoteQuota stores an account's publishing limit as the platform last reported it, unless
+// something newer is known. Only accounts behind a login have a place for it.
+func (s *Accounts) NoteQuota(ctx context.Context, p models.Platform, accountID int64, q models.Quota) error {
+	if !p.BehindLogin() {
+		return nil
+	}
 	err := s.orm.WithContext(ctx).Model(&models.InstagramAccount{}).
 		Where("id = ? AND (quota_asked_at IS NULL OR quota_asked_at <= ?)", accountID, q.AskedAt).
 		UpdateColumns(map[string]any{
 			"quota_used": q.Used, "quota_total": q.Total, "quota_window_seconds": q.WindowSeconds, "quota_asked_at": q.AskedAt,
 		}).Error
-	return wrap(err, "note the quota of Instagram account %d", accountID)
+	return wrap(err, "store the quota of %s account %d", p, accountID)
 }
 
 // InstagramAccountsOf lists the accounts that a Facebook login reaches and that

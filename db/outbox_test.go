@@ -101,7 +101,7 @@ func TestWhatDidNotHappenIsNotTold(t *testing.T) {
 		f.must(err)
 		claimed.Status = models.Published
 		bad := &models.TikTokPost{UserID: -1, OAuthAccountID: f.account.ID, PublishID: "v1", Status: "published", CreatedAt: epoch, UpdatedAt: epoch}
-		if err := f.Runs.Write(t.Context(), db.RunWrite{Post: claimed, From: models.Publishing, TikTok: bad}); err == nil {
+		if err := f.Runs.Write(t.Context(), db.RunWrite{Post: claimed, From: models.Publishing, Record: bad}); err == nil {
 			t.Fatal("a row without a user was written")
 		}
 		old := *claimed

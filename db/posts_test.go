@@ -2,8 +2,10 @@ package db_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -53,7 +55,7 @@ func (f *fixture) post(change func(*models.Post)) *models.Post {
 	at := epoch
 	p := &models.Post{
 		ID: models.NewID(), AppID: f.app.ID, UserID: f.user.ID, Platform: models.TikTok, OAuthAccountID: f.account.ID,
-		Kind: models.Video, Content: models.Content{TikTok: &models.TikTokContent{Title: "hi", PrivacyLevel: "SELF_ONLY"}},
+		Kind: models.Video, Content: models.Content{models.TikTok: json.RawMessage(`{"title":"hi","privacy_level":"SELF_ONLY"}`)},
 		PublishAt: at, CreatedAt: at, UpdatedAt: at, Lane: models.Lane(models.TikTok, f.account.ID),
 		Status: models.Queued, Step: models.StepTransfer, Admission: models.AdmissionAdmitted, RunAt: &at, EnqueuedAt: &at,
 	}
@@ -92,7 +94,7 @@ func TestPostComesBackAsStored(t *testing.T) {
 		if !got.PublishAt.Equal(at) || got.PublishAt.Location() != time.UTC || !got.RunAt.Equal(at) {
 			t.Errorf("times = %v, %v; want %v in UTC", got.PublishAt, got.RunAt, at)
 		}
-		if got.Content.TikTok == nil || got.Content.TikTok.Title != "hi" || *got.MaxLatenessMs != late {
+		if !strings.Contains(string(got.Options()), `"title":"hi"`) || *got.MaxLatenessMs != late {
 			t.Errorf("got %+v", got)
 		}
 	})
@@ -190,7 +192,7 @@ func TestOldRunChangesNothing(t *testing.T) {
 		f.must(err)
 
 		wantStale(t, f.Runs.Renew(ctx, p.ID, old.Fence, now.Add(time.Minute)))
-		wantStale(t, f.Runs.Intend(ctx, &models.LedgerEntry{PostID: p.ID, Op: models.LedgerInit, State: models.Intended, Fence: old.Fence, CreatedAt: now}, now))
+		wantStale(t, f.Runs.Intend(ctx, &models.LedgerEntry{PostID: p.ID, Op: "tiktok.init", Harmless: true, State: models.Intended, Fence: old.Fence, CreatedAt: now}, now))
 		old.Status = models.Published
 		wantStale(t, f.Runs.Write(ctx, db.RunWrite{Post: old, From: models.Publishing}))
 		if got := f.reload(p); got.Status != models.Publishing || got.Fence != 2 {
@@ -207,7 +209,7 @@ func TestIntendNeedsALiveLease(t *testing.T) {
 		ctx, p := t.Context(), f.post(nil)
 		_, err := f.Runs.Claim(ctx, p.ID, 0, "w1", epoch, time.Minute)
 		f.must(err)
-		entry := &models.LedgerEntry{PostID: p.ID, Op: models.LedgerInit, State: models.Intended, Fence: 1, CreatedAt: epoch}
+		entry := &models.LedgerEntry{PostID: p.ID, Op: "tiktok.init", Harmless: true, State: models.Intended, Fence: 1, CreatedAt: epoch}
 		wantStale(t, f.Runs.Intend(ctx, entry, epoch.Add(time.Minute)))
 		f.must(f.Runs.Intend(ctx, entry, epoch.Add(time.Second)))
 
@@ -234,14 +236,14 @@ func TestWriteRunIsAllOrNothing(t *testing.T) {
 		run.Status = models.Processing
 		bad := &models.TikTokPost{UserID: -1, OAuthAccountID: run.OAuthAccountID, PublishID: "v1", Status: "processing", CreatedAt: epoch, UpdatedAt: epoch}
 		event := models.PostEvent{PostID: p.ID, At: epoch, Type: models.EventState}
-		if err := f.Runs.Write(ctx, db.RunWrite{Post: run, From: models.Publishing, TikTok: bad, Events: []models.PostEvent{event}}); err == nil {
+		if err := f.Runs.Write(ctx, db.RunWrite{Post: run, From: models.Publishing, Record: bad, Events: []models.PostEvent{event}}); err == nil {
 			t.Error("a row without a user was written")
 		}
 		if got := f.reload(p); got.Status != models.Publishing {
 			t.Errorf("half a write stands: %s", got.Status)
 		}
 		good := &models.TikTokPost{UserID: f.user.ID, OAuthAccountID: run.OAuthAccountID, PublishID: "v1", Status: "processing", CreatedAt: epoch, UpdatedAt: epoch}
-		f.must(f.Runs.Write(ctx, db.RunWrite{Post: run, From: models.Publishing, TikTok: good, Events: []models.PostEvent{event}}))
+		f.must(f.Runs.Write(ctx, db.RunWrite{Post: run, From: models.Publishing, Record: good, Events: []models.PostEvent{event}}))
 		if got := f.reload(p); got.Status != models.Processing {
 			t.Errorf("status = %s", got.Status)
 		}
@@ -397,7 +399,7 @@ func TestInsert(t *testing.T) {
 			at := epoch
 			p := &models.Post{
 				ID: models.NewID(), AppID: f.app.ID, UserID: f.user.ID, Platform: models.TikTok, OAuthAccountID: f.account.ID,
-				Kind: models.Video, Content: models.Content{TikTok: &models.TikTokContent{Title: "hi"}}, SourceURL: "sealed",
+				Kind: models.Video, Content: models.Content{models.TikTok: json.RawMessage(`{"title":"hi"}`)}, SourceURL: "sealed",
 				PublishAt: at, MaxLatenessMs: &late, MissAt: &late5, CorrelationID: "c", CreatedAt: at, UpdatedAt: at,
 				Lane: models.Lane(models.TikTok, f.account.ID), Status: models.Queued, Step: models.StepTransfer,
 				Admission: models.AdmissionAdmitted, RunAt: &at, EnqueuedAt: &at,
@@ -417,7 +419,7 @@ func TestInsert(t *testing.T) {
 			t.Errorf("admissions = %v", got)
 		}
 		stored := f.reload(waiting)
-		if fmt.Sprintf("%+v", *stored.Content.TikTok) != fmt.Sprintf("%+v", *waiting.Content.TikTok) || !stored.MissAt.Equal(late5) ||
+		if string(stored.Options()) != string(waiting.Options()) || !stored.MissAt.Equal(late5) ||
 			stored.SourceURL != "sealed" || stored.CorrelationID != "c" || !stored.RunAt.Equal(epoch) || stored.Status != models.Scheduled {
 			t.Errorf("stored %+v", stored)
 		}

@@ -146,9 +146,8 @@ type RunWrite struct {
 	Events []models.PostEvent
 	// Release ends the run: the post's lease is written too.
 	Release bool
-	// TikTok and IGMedia are rows of the original guide to write along.
-	TikTok  *models.TikTokPost
-	IGMedia *models.IGMedia
+	// Record is a row of the platform's own table to write along; nil if there is none.
+	Record models.Record
 }
 
 // Write writes the state of a post from the run that holds its fence, if the
@@ -187,25 +186,15 @@ func writeAlong(tx *gorm.DB, w RunWrite) error {
 			return fmt.Errorf("write timeline of post %s: %w", w.Post.ID, err)
 		}
 	}
-	if w.TikTok != nil {
-		row := *w.TikTok
-		err := tx.Clauses(clause.OnConflict{
-			Columns:   []clause.Column{{Name: "publish_id"}},
-			DoUpdates: clause.AssignmentColumns([]string{"video_id", "status", "post_id", "updated_at"}),
-		}).Create(&row).Error
-		if err != nil {
-			return fmt.Errorf("write TikTok row of post %s: %w", w.Post.ID, err)
-		}
+	if w.Record == nil {
+		return nil
 	}
-	if w.IGMedia != nil {
-		row := *w.IGMedia
-		err := tx.Clauses(clause.OnConflict{
-			Columns:   []clause.Column{{Name: "ig_id"}},
-			DoUpdates: clause.AssignmentColumns([]string{"media_type", "permalink", "caption", "timestamp", "ours", "updated_at"}),
-		}).Create(&row).Error
-		if err != nil {
-			return fmt.Errorf("write Instagram row of post %s: %w", w.Post.ID, err)
-		}
+	row, key, updates := w.Record.Upsert()
+	err := tx.Clauses(clause.OnConflict{
+		Columns: []clause.Column{{Name: key}}, DoUpdates: clause.AssignmentColumns(updates),
+	}).Create(row).Error
+	if err != nil {
+		return fmt.Errorf("write %s row of post %s: %w", w.Record.TableName(), w.Post.ID, err)
 	}
 	return nil
 }

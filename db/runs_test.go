@@ -159,7 +159,7 @@ func TestWriteRunTwice(t *testing.T) {
 		w := db.RunWrite{
 			Post: run, From: models.Publishing,
 			Events: []models.PostEvent{{PostID: p.ID, At: epoch, Type: models.EventNote}},
-			TikTok: &models.TikTokPost{UserID: f.user.ID, OAuthAccountID: run.OAuthAccountID, PublishID: "v1", Status: "processing", CreatedAt: epoch, UpdatedAt: epoch},
+			Record: &models.TikTokPost{UserID: f.user.ID, OAuthAccountID: run.OAuthAccountID, PublishID: "v1", Status: "processing", CreatedAt: epoch, UpdatedAt: epoch},
 		}
 		f.must(f.Runs.Write(ctx, w))
 		f.must(f.Runs.Write(ctx, w))
@@ -173,7 +173,7 @@ func TestSettleKeepsToItsOwn(t *testing.T) {
 		ctx, p := t.Context(), f.post(nil)
 		_, err := f.Runs.Claim(ctx, p.ID, 0, "w", epoch, time.Minute)
 		f.must(err)
-		entry := models.LedgerEntry{PostID: p.ID, Op: models.LedgerPublish, State: models.Intended, Fence: 1, CreatedAt: epoch}
+		entry := models.LedgerEntry{PostID: p.ID, Op: "instagram.publish", State: models.Intended, Fence: 1, CreatedAt: epoch}
 		f.must(f.Runs.Intend(ctx, &entry, epoch))
 		foreign := entry
 		foreign.PostID, foreign.State = f.post(nil).ID, models.Void

@@ -10,18 +10,19 @@ import (
 	"socialqueue/models"
 )
 
-// KnownIGMedia tells which of Instagram's media ids belong to posts of ours.
-func (s *Runs) KnownIGMedia(ctx context.Context, ids []string) (map[string]bool, error) {
+// KnownIDs tells which of these ids at the platform belong to posts of a lane.
+func (s *Runs) KnownIDs(ctx context.Context, lane string, ids []string) (map[string]bool, error) {
 	known := make(map[string]bool, len(ids))
 	if len(ids) == 0 {
 		return known, nil
 	}
-	var rows []models.IGMedia
-	if err := s.orm.WithContext(ctx).Select("ig_id").Where("ig_id IN ? AND ours", ids).Find(&rows).Error; err != nil {
-		return nil, fmt.Errorf("read known Instagram media: %w", err)
+	var found []string
+	err := s.orm.WithContext(ctx).Model(&models.Post{}).Where("lane = ? AND platform_post_id IN ?", lane, ids).Pluck("platform_post_id", &found).Error
+	if err != nil {
+		return nil, fmt.Errorf("read known ids of %s: %w", lane, err)
 	}
-	for _, row := range rows {
-		known[row.IGID] = true
+	for _, id := range found {
+		known[id] = true
 	}
 	return known, nil
 }

@@ -87,7 +87,7 @@ func FuzzDecode(f *testing.F) {
 			}
 			return
 		}
-		if strings.ContainsRune(in.content.Title, 0) || strings.ContainsRune(in.mediaURL, 0) {
+		if strings.ContainsRune(in.options.Title, 0) || strings.ContainsRune(in.mediaURL, 0) {
 			t.Fatalf("%q: took a NUL", body)
 		}
 		var again tiktokRequest
@@ -111,8 +111,8 @@ func FuzzFormField(f *testing.F) {
 		}
 		var errs = invalid(nil).fields
 		target.setText(&errs, name, text)
-		if len(errs) == 0 && name == "title" && in.content.Title != text {
-			t.Fatalf("title %q became %q", text, in.content.Title)
+		if len(errs) == 0 && name == "title" && in.options.Title != text {
+			t.Fatalf("title %q became %q", text, in.options.Title)
 		}
 	})
 }

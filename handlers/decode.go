@@ -152,9 +152,17 @@ func unmarshalDuration(value []byte, target **time.Duration) error {
 	return nil
 }
 
+// shaped is a field of a type of its own.
+type shaped interface {
+	// Shape says what the field takes, such as "a list of strings".
+	Shape() string
+	// Texts returns all texts in it.
+	Texts() []string
+}
+
 // wanted says in words what a target takes.
 func wanted(target any) string {
-	switch target.(type) {
+	switch target := target.(type) {
 	case *string:
 		return "a string"
 	case *bool, **bool:
@@ -169,8 +177,8 @@ func wanted(target any) string {
 		return `a duration, such as "15m"`
 	case *[]string:
 		return "a list of strings"
-	case *[]models.UserTag:
-		return `a list of {"username", "x", "y"}`
+	case shaped:
+		return target.Shape()
 	default:
 		return "of another type"
 	}
@@ -200,12 +208,8 @@ func texts(target any) []string {
 		return []string{*t}
 	case *[]string:
 		return *t
-	case *[]models.UserTag:
-		names := make([]string, len(*t))
-		for i, tag := range *t {
-			names[i] = tag.Username
-		}
-		return names
+	case shaped:
+		return t.Texts()
 	default:
 		return nil
 	}

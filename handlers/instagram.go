@@ -8,6 +8,7 @@ import (
 
 	"socialqueue/models"
 	"socialqueue/publish"
+	"socialqueue/publish/instagram"
 )
 
 const notOffered = "not offered by this version"
@@ -19,7 +20,7 @@ type instagramRequest struct {
 	accountID         int64
 	mediaType         string
 	children          json.RawMessage
-	content           models.InstagramContent
+	options           instagram.Options
 	mediaID, mediaURL string
 	publishAt         *time.Time
 	maxLateness       *time.Duration
@@ -30,14 +31,14 @@ func (i *instagramRequest) fields() fields {
 		"account_id":    &i.accountID,
 		"media_type":    &i.mediaType,
 		"children":      &i.children,
-		"caption":       &i.content.Caption,
-		"location_id":   &i.content.LocationID,
-		"alt_text":      &i.content.AltText,
-		"share_to_feed": &i.content.ShareToFeed,
-		"cover_url":     &i.content.CoverURL,
-		"thumb_offset":  &i.content.ThumbOffsetMs,
-		"collaborators": &i.content.Collaborators,
-		"user_tags":     &i.content.UserTags,
+		"caption":       &i.options.Caption,
+		"location_id":   &i.options.LocationID,
+		"alt_text":      &i.options.AltText,
+		"share_to_feed": &i.options.ShareToFeed,
+		"cover_url":     &i.options.CoverURL,
+		"thumb_offset":  &i.options.ThumbOffsetMs,
+		"collaborators": &i.options.Collaborators,
+		"user_tags":     &i.options.UserTags,
 		"media_id":      &i.mediaID,
 		"media_url":     &i.mediaURL,
 		"publish_at":    &i.publishAt,
@@ -65,7 +66,7 @@ func (i *instagramRequest) check() error {
 func (i *instagramRequest) request() publish.Request {
 	return publish.Request{
 		Platform: models.Instagram, Kind: instagramKinds[i.mediaType], AccountID: i.accountID,
-		Content: models.Content{Instagram: &i.content}, MediaID: i.mediaID, MediaURL: i.mediaURL,
+		Options: &i.options, MediaID: i.mediaID, MediaURL: i.mediaURL,
 		PublishAt: i.publishAt, MaxLateness: i.maxLateness,
 	}
 }

@@ -10,6 +10,9 @@ import (
 
 	"socialqueue/db"
 	"socialqueue/models"
+	"socialqueue/publish"
+	instagramposts "socialqueue/publish/instagram"
+	tiktokposts "socialqueue/publish/tiktok"
 )
 
 func eventually(t *testing.T, ok func() bool, state func() string) {
@@ -67,7 +70,7 @@ func TestPostIsShownAsPromised(t *testing.T) {
 		}
 		stored, err := w.db.Posts.ByID(t.Context(), id)
 		w.must(err)
-		if c := stored.Content.TikTok; !c.AIGC || *c.CoverTimestampMs != 100 || *stored.MaxLatenessMs != 900_000 || stored.CorrelationID != r.header.Get("X-Request-ID") {
+		if c := optionsOf[tiktokposts.Options](t, stored); !c.AIGC || *c.CoverTimestampMs != 100 || *stored.MaxLatenessMs != 900_000 || stored.CorrelationID != r.header.Get("X-Request-ID") {
 			t.Errorf("stored %+v", stored)
 		}
 		if w.queue.len() != 1 {
@@ -88,7 +91,7 @@ func TestInstagramPosts(t *testing.T) {
 		}
 		stored, err := w.db.Posts.ByID(t.Context(), post["id"].(string))
 		w.must(err)
-		if c := stored.Content.Instagram; c.Caption != "Hi #there" || len(c.UserTags) != 1 || *c.UserTags[0].X != 0.5 {
+		if c := optionsOf[instagramposts.Options](t, stored); c.Caption != "Hi #there" || len(c.UserTags) != 1 || *c.UserTags[0].X != 0.5 {
 			t.Errorf("stored %+v", c)
 		}
 		w.do(call{method: "GET", path: "/api/tiktok/status/" + post["id"].(string)}).wantProblem(404, "NOT_FOUND", "")
@@ -107,7 +110,7 @@ func TestForm(t *testing.T) {
 			}
 			stored, err := w.db.Posts.ByID(t.Context(), r.text("id"))
 			w.must(err)
-			if c := stored.Content.TikTok; !c.DisableDuet || c.AIGC || *c.CoverTimestampMs != 5 || stored.MediaID == nil {
+			if c := optionsOf[tiktokposts.Options](t, stored); !c.DisableDuet || c.AIGC || *c.CoverTimestampMs != 5 || stored.MediaID == nil {
 				t.Errorf("%s: stored %+v", name, stored)
 			}
 		}
@@ -284,4 +287,13 @@ func TestOddIdsAreNotFound(t *testing.T) {
 			w.do(call{method: "GET", path: "/media/" + id + "/x"}).wantProblem(404, "NOT_FOUND", "")
 		}
 	})
+}
+
+func optionsOf[T any](t *testing.T, p *models.Post) *T {
+	t.Helper()
+	options, err := publish.DecodeOptions[T](p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return options
 }

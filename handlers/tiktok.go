@@ -8,12 +8,14 @@ import (
 
 	"socialqueue/models"
 	"socialqueue/publish"
+	"socialqueue/publish/tiktok"
+	"socialqueue/view"
 )
 
 // tiktokRequest holds the fields of a TikTok upload, of JSON and of a form.
 type tiktokRequest struct {
 	accountID         int64
-	content           models.TikTokContent
+	options           tiktok.Options
 	mediaID, mediaURL string
 	publishAt         *time.Time
 	maxLateness       *time.Duration
@@ -22,15 +24,15 @@ type tiktokRequest struct {
 func (t *tiktokRequest) fields() fields {
 	return fields{
 		"account_id":               &t.accountID,
-		"title":                    &t.content.Title,
-		"privacy_level":            &t.content.PrivacyLevel,
-		"disable_duet":             &t.content.DisableDuet,
-		"disable_comment":          &t.content.DisableComment,
-		"disable_stitch":           &t.content.DisableStitch,
-		"brand_content_toggle":     &t.content.BrandContent,
-		"brand_organic_toggle":     &t.content.BrandOrganic,
-		"is_aigc":                  &t.content.AIGC,
-		"video_cover_timestamp_ms": &t.content.CoverTimestampMs,
+		"title":                    &t.options.Title,
+		"privacy_level":            &t.options.PrivacyLevel,
+		"disable_duet":             &t.options.DisableDuet,
+		"disable_comment":          &t.options.DisableComment,
+		"disable_stitch":           &t.options.DisableStitch,
+		"brand_content_toggle":     &t.options.BrandContent,
+		"brand_organic_toggle":     &t.options.BrandOrganic,
+		"is_aigc":                  &t.options.AIGC,
+		"video_cover_timestamp_ms": &t.options.CoverTimestampMs,
 		"media_id":                 &t.mediaID,
 		"media_url":                &t.mediaURL,
 		"publish_at":               &t.publishAt,
@@ -40,7 +42,7 @@ func (t *tiktokRequest) fields() fields {
 
 func (t *tiktokRequest) request() publish.Request {
 	return publish.Request{
-		Platform: models.TikTok, Kind: models.Video, AccountID: t.accountID, Content: models.Content{TikTok: &t.content},
+		Platform: models.TikTok, Kind: models.Video, AccountID: t.accountID, Options: &t.options,
 		MediaID: t.mediaID, MediaURL: t.mediaURL, PublishAt: t.publishAt, MaxLateness: t.maxLateness,
 	}
 }
@@ -84,7 +86,11 @@ func (a *api) tiktokStatus(c echo.Context) error {
 			return err
 		}
 	}
-	return c.JSON(http.StatusOK, viewStatus(p, public))
+	shown, err := viewStatus(p, public)
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusOK, shown)
 }
 
 func (a *api) tiktokPost(c echo.Context, id string) (*models.Post, error) {
@@ -93,4 +99,29 @@ func (a *api) tiktokPost(c echo.Context, id string) (*models.Post, error) {
 		return a.DB.Posts.Get(ctx, appID, own)
 	}
 	return a.DB.Posts.ByPublishID(ctx, appID, id)
+}
+
+// statusView answers GET /api/tiktok/status.
+type statusView struct {
+	PublishID    *string       `json:"publish_id"`
+	Status       models.Status `json:"status"`
+	VideoID      *string       `json:"video_id"`
+	PostID       string        `json:"post_id"`
+	PrivacyLevel string        `json:"privacy_level"`
+	// PubliclyAvailable is TikTok's last word on it; null as long as there is none.
+	PubliclyAvailable *bool       `json:"publicly_available"`
+	Permalink         *string     `json:"permalink"`
+	Error             *view.Error `json:"error"`
+	UpdatedAt         string      `json:"updated_at"`
+}
+
+func viewStatus(p *models.Post, public *bool) (statusView, error) {
+	options, err := tiktok.Of(p)
+	if err != nil {
+		return statusView{}, err
+	}
+	return statusView{
+		PublishID: p.PublishID, Status: p.Status, VideoID: p.PlatformPostID, PostID: p.ID, PrivacyLevel: options.PrivacyLevel,
+		PubliclyAvailable: public, Permalink: p.Permalink, Error: view.OfError(p), UpdatedAt: view.Time(p.UpdatedAt),
+	}, nil
 }

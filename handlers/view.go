@@ -5,31 +5,6 @@ import (
 	"socialqueue/view"
 )
 
-// statusView answers GET /api/tiktok/status.
-type statusView struct {
-	PublishID    *string       `json:"publish_id"`
-	Status       models.Status `json:"status"`
-	VideoID      *string       `json:"video_id"`
-	PostID       string        `json:"post_id"`
-	PrivacyLevel string        `json:"privacy_level"`
-	// PubliclyAvailable is TikTok's last word on it; null as long as there is none.
-	PubliclyAvailable *bool       `json:"publicly_available"`
-	Permalink         *string     `json:"permalink"`
-	Error             *view.Error `json:"error"`
-	UpdatedAt         string      `json:"updated_at"`
-}
-
-func viewStatus(p *models.Post, public *bool) statusView {
-	shown := statusView{
-		PublishID: p.PublishID, Status: p.Status, VideoID: p.PlatformPostID, PostID: p.ID,
-		PubliclyAvailable: public, Permalink: p.Permalink, Error: view.OfError(p), UpdatedAt: view.Time(p.UpdatedAt),
-	}
-	if p.Content.TikTok != nil {
-		shown.PrivacyLevel = p.Content.TikTok.PrivacyLevel
-	}
-	return shown
-}
-
 // eventView is one entry of a timeline.
 type eventView struct {
 	At           string        `json:"at"`

@@ -37,6 +37,8 @@ import (
 	"socialqueue/platform/instagram"
 	"socialqueue/platform/tiktok"
 	"socialqueue/publish"
+	instagramposts "socialqueue/publish/instagram"
+	tiktokposts "socialqueue/publish/tiktok"
 	"socialqueue/sandbox"
 	"socialqueue/secrets"
 )
@@ -118,10 +120,12 @@ func newWorld(t testing.TB, d *db.DB) *world {
 	w.links, err = media.NewSigner(ring, publicURL)
 	w.must(err)
 	log := observe.NewLogger("api", "debug", "json", w.log)
-	w.posts = publish.New(publish.Deps{
-		DB: d, Queue: w.queue, Keys: ring, Store: w.store, Links: w.links, Fetcher: media.NewFetcher(media.FetchOptions{}),
+	w.posts, err = publish.New(publish.Deps{
+		Publishers: []publish.Publisher{tiktokposts.New(nil), instagramposts.New(nil)},
+		DB:         d, Queue: w.queue, Keys: ring, Store: w.store, Links: w.links, Fetcher: media.NewFetcher(media.FetchOptions{}),
 		Log: log, Now: w.now, Timings: publish.DefaultTimings(), Owner: "test",
 	})
+	w.must(err)
 	w.oauth = oauth.Deps{
 		DB: d, Keys: ring, PublicURL: publicURL, FacebookAppSecret: facebookSecret, Log: log, Now: w.now,
 	}

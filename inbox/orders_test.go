@@ -18,6 +18,7 @@ import (
 	"socialqueue/platform"
 	"socialqueue/platform/tiktok"
 	"socialqueue/publish"
+	tiktokposts "socialqueue/publish/tiktok"
 	"socialqueue/sandbox"
 )
 
@@ -347,7 +348,9 @@ func (o *orders) wantEnd() {
 	uploads, opened, published, late := o.uploads(), 0, 0, 0
 	for id, f := range o.fates {
 		p := o.post(id)
-		l := live[p.Content.TikTok.Title]
+		options, err := tiktokposts.Of(p)
+		o.must(err)
+		l := live[options.Title]
 		if p.Status != f.status || p.ErrorCode != string(f.code) || p.RunAt != nil || p.Admission != models.AdmissionNone {
 			o.t.Errorf("%s: %s, error %s, runs at %v; want %s, %s", f.name, p.Status, p.ErrorCode, p.RunAt, f.status, f.code)
 		}
@@ -497,7 +500,7 @@ func (o *orders) acceptAll(posts int) {
 		f := fates[i%len(fates)]
 		r := publish.Request{
 			AccountID: o.accounts[f.account],
-			Content:   models.Content{TikTok: &models.TikTokContent{Title: fmt.Sprint(f.name, " ", i), PrivacyLevel: f.privacy}},
+			Options:   &tiktokposts.Options{Title: fmt.Sprint(f.name, " ", i), PrivacyLevel: f.privacy},
 		}
 		if f.canceled || f.missed {
 			r.PublishAt, r.MaxLateness = &later, &within

@@ -30,6 +30,8 @@ import (
 	"socialqueue/platform/instagram"
 	"socialqueue/platform/tiktok"
 	"socialqueue/publish"
+	instagramposts "socialqueue/publish/instagram"
+	tiktokposts "socialqueue/publish/tiktok"
 	"socialqueue/sandbox"
 	"socialqueue/sandbox/sample"
 	"socialqueue/secrets"
@@ -247,10 +249,12 @@ func (w *world) build() {
 	w.logs = hook
 	log.SetLevel(logrus.DebugLevel)
 	tokens := oauth.New(oauth.Deps{DB: w.db, Keys: keys, TikTok: tt, Instagram: ig, Log: log, Now: w.clock.Now})
-	w.posts = publish.New(publish.Deps{
+	w.posts, err = publish.New(publish.Deps{
 		DB: w.db, Queue: w.queue, Tokens: tokens, Keys: keys, Store: store, Links: links, Fetcher: media.NewFetcher(media.FetchOptions{AllowPrivate: true}),
-		TikTok: tt, Instagram: ig, Log: log, Now: w.clock.Now, Timings: publish.DefaultTimings(), Owner: "test",
+		Publishers: []publish.Publisher{tiktokposts.New(tt), instagramposts.New(ig)},
+		Log:        log, Now: w.clock.Now, Timings: publish.DefaultTimings(), Owner: "test",
 	})
+	w.must(err)
 	w.deps = inbox.Deps{
 		DB: w.db, Queue: w.queue, Posts: w.posts, Accounts: tokens, TikTokSecret: tiktokSecret, TikTokTolerance: 5 * time.Minute,
 		InstagramSecret: metaSecret, InstagramToken: "token", Log: log, Now: w.clock.Now,
@@ -312,7 +316,7 @@ func (w *world) upload(file []byte) string {
 func (w *world) acceptVideo(title, privacy string, at *time.Time) *models.Post {
 	w.t.Helper()
 	return w.accept(publish.Request{
-		AccountID: w.tiktok, PublishAt: at, Content: models.Content{TikTok: &models.TikTokContent{Title: title, PrivacyLevel: privacy}},
+		AccountID: w.tiktok, PublishAt: at, Options: &tiktokposts.Options{Title: title, PrivacyLevel: privacy},
 	})
 }
 
@@ -328,7 +332,7 @@ func (w *world) acceptImage(caption string) *models.Post {
 	w.t.Helper()
 	p, err := w.posts.Accept(w.ctx, publish.Request{
 		AppID: w.app.ID, Platform: models.Instagram, Kind: models.Image, AccountID: w.insta, MediaID: w.picture,
-		Content: models.Content{Instagram: &models.InstagramContent{Caption: caption}},
+		Options: &instagramposts.Options{Caption: caption},
 	})
 	w.must(err)
 	return p

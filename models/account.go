@@ -214,6 +214,11 @@ type TikTokPost struct {
 // TableName names the table of the original guide.
 func (TikTokPost) TableName() string { return "tiktok_posts" }
 
+// Upsert gives the row as Record wants it.
+func (p TikTokPost) Upsert() (row any, key string, updates []string) {
+	return &p, "publish_id", []string{"video_id", "status", "post_id", "updated_at"}
+}
+
 // IGMedia is the row of the original guide for what is live on Instagram.
 type IGMedia struct {
 	ID                 int64 `gorm:"primaryKey"`
@@ -235,3 +240,8 @@ type IGMedia struct {
 
 // TableName names the table of the original guide.
 func (IGMedia) TableName() string { return "ig_media" }
+
+// Upsert gives the row as Record wants it.
+func (m IGMedia) Upsert() (row any, key string, updates []string) {
+	return &m, "ig_id", []string{"media_type", "permalink", "caption", "timestamp", "ours", "updated_at"}
+}

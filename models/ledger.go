@@ -1,50 +1,66 @@
 package models
 
-import "time"
-
-// LedgerOp names the calls that the ledger guards.
-type LedgerOp string
-
-const (
-	// LedgerInit opens a TikTok upload. Alone it makes nothing live.
-	LedgerInit LedgerOp = "tiktok.init"
-	// LedgerLastChunk completes a TikTok upload: from here on the video may go
-	// live.
-	LedgerLastChunk LedgerOp = "tiktok.last_chunk"
-	// LedgerContainer makes an Instagram container. Alone it makes nothing live.
-	LedgerContainer LedgerOp = "instagram.create_container"
-	// LedgerPublish makes an Instagram container live.
-	LedgerPublish LedgerOp = "instagram.publish"
+import (
+	"database/sql/driver"
+	"fmt"
+	"time"
 )
 
-// LedgerState is what is known of one guarded call.
+// LedgerOp names a call that the ledger records, such as "tiktok.init".
+type LedgerOp string
+
+// LedgerState is what is known about one recorded call.
 type LedgerState string
 
 const (
-	// Intended: the call may be on the wire, or over and its answer lost.
+	// Intended: the call may be on its way, or it is over and its answer was lost.
 	Intended LedgerState = "intended"
-	// Done: the platform said yes.
+	// Done: the platform accepted the call.
 	Done LedgerState = "done"
-	// Missing: a later look saw no effect. The call may be repeated where that is
-	// harmless, but it may also still arrive, so nothing new may be sent instead.
+	// Missing: a later read of the platform showed no effect. The call may still
+	// arrive, so nothing else may be sent in its place; whether the same call may be
+	// made again is up to its step.
 	Missing LedgerState = "missing"
-	// Void: it is known that the call had no effect, or that its effect is gone
-	// for good.
+	// Void: the call had no effect, or its effect is gone for good.
 	Void LedgerState = "void"
 )
 
-// LedgerEntry is written before a call that cannot be taken back, and settled
-// after it. Whoever takes a post over reads it first.
+// Harmless says of a call that nothing can go live by it. The zero value is the
+// careful one: the call may make the post live. The database stores the opposite, in
+// the column sends, whose default is true.
+type Harmless bool
+
+// Value stores the opposite.
+func (h Harmless) Value() (driver.Value, error) { return !bool(h), nil }
+
+// Scan reads the column sends. What it cannot read counts as sending.
+func (h *Harmless) Scan(sends any) error {
+	switch v := sends.(type) {
+	case bool:
+		*h = Harmless(!v)
+	case int64: // SQLite
+		*h = v == 0
+	default:
+		return fmt.Errorf("the ledger's column sends holds a %T", sends)
+	}
+	return nil
+}
+
+// LedgerEntry is written before a call that the ledger records, and settled after
+// it. Whichever run takes a post over reads the post's entries first.
 type LedgerEntry struct {
-	ID     int64 `gorm:"primaryKey"`
-	PostID string
-	Op     LedgerOp
-	State  LedgerState
-	Fence  int64
+	ID       int64 `gorm:"primaryKey"`
+	PostID   string
+	Op       LedgerOp
+	Harmless Harmless `gorm:"column:sends"`
+	State    LedgerState
+	// Fence is that of the run that made the call.
+	Fence int64
 	// ExternalID is the platform's id that came back: publish id, container id
 	// or media id.
 	ExternalID *string
-	// SealedURL is TikTok's upload_url, sealed: it carries a credential.
+	// SealedURL is a secret that came back with it, sealed: TikTok's upload_url,
+	// which carries a credential.
 	SealedURL string
 	CreatedAt time.Time `gorm:"autoCreateTime:false"`
 	SettledAt *time.Time
@@ -53,7 +69,10 @@ type LedgerEntry struct {
 // TableName names the table.
 func (LedgerEntry) TableName() string { return "ledger" }
 
-// Ledger is the history of one post's guarded calls, oldest first.
+// Open reports whether the result of the call is unknown.
+func (e *LedgerEntry) Open() bool { return e.State == Intended || e.State == Missing }
+
+// Ledger holds the recorded calls of one post, oldest first.
 type Ledger []LedgerEntry
 
 // Latest returns the newest entry of op, or nil.
@@ -66,21 +85,23 @@ func (l Ledger) Latest(op LedgerOp) *LedgerEntry {
 	return nil
 }
 
-// Since returns the newest entry of op that was written after e, or nil.
-func (l Ledger) Since(e *LedgerEntry, op LedgerOp) *LedgerEntry {
-	if latest := l.Latest(op); latest != nil && latest.ID > e.ID {
-		return latest
-	}
-	return nil
-}
-
-// MayBeLive reports whether a sending call was made of which it is not known
-// that it had no effect. While this holds nothing may be sent anew.
+// MayBeLive reports whether any call that can make the post live may have taken
+// effect. While it is true, do not publish again.
 func (l Ledger) MayBeLive() bool {
 	for _, e := range l {
-		if (e.Op == LedgerLastChunk || e.Op == LedgerPublish) && e.State != Void {
+		if !e.Harmless && e.State != Void {
 			return true
 		}
 	}
 	return false
+}
+
+// Distrust counts every entry whose operation is not among the known ones as one that
+// may have made the post live: a newer version of this program may have written it.
+func (l Ledger) Distrust(known func(LedgerOp) bool) {
+	for i := range l {
+		if !known(l[i].Op) {
+			l[i].Harmless = false
+		}
+	}
 }

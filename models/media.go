@@ -18,3 +18,6 @@ type Media struct {
 
 // TableName names the table.
 func (Media) TableName() string { return "media" }
+
+// Duration is how long a video plays; 0 where its container does not say.
+func (m *Media) Duration() time.Duration { return time.Duration(m.DurationMs) * time.Millisecond }

@@ -4,21 +4,13 @@ package models
 
 import (
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
-)
-
-// Platform names a social platform.
-type Platform string
-
-// The platforms.
-const (
-	TikTok    Platform = "tiktok"
-	Instagram Platform = "instagram"
 )
 
 // Kind is what a post consists of.
@@ -127,43 +119,9 @@ type Post struct {
 	UpdatedAt      time.Time `gorm:"autoUpdateTime:false"`
 }
 
-// Content is what the app wants posted.
-type Content struct {
-	TikTok    *TikTokContent    `json:"tiktok,omitempty"`
-	Instagram *InstagramContent `json:"instagram,omitempty"`
-}
-
-// TikTokContent is post_info of a video, in our words.
-type TikTokContent struct {
-	Title            string `json:"title"`
-	PrivacyLevel     string `json:"privacy_level"`
-	DisableDuet      bool   `json:"disable_duet"`
-	DisableComment   bool   `json:"disable_comment"`
-	DisableStitch    bool   `json:"disable_stitch"`
-	BrandContent     bool   `json:"brand_content_toggle"`
-	BrandOrganic     bool   `json:"brand_organic_toggle"`
-	AIGC             bool   `json:"is_aigc"`
-	CoverTimestampMs *int32 `json:"video_cover_timestamp_ms,omitempty"`
-}
-
-// InstagramContent holds the parameters of an image or reel.
-type InstagramContent struct {
-	Caption       string    `json:"caption"`
-	AltText       string    `json:"alt_text,omitempty"`
-	LocationID    string    `json:"location_id,omitempty"`
-	ShareToFeed   *bool     `json:"share_to_feed,omitempty"`
-	CoverURL      string    `json:"cover_url,omitempty"`
-	ThumbOffsetMs *int64    `json:"thumb_offset,omitempty"`
-	Collaborators []string  `json:"collaborators,omitempty"`
-	UserTags      []UserTag `json:"user_tags,omitempty"`
-}
-
-// UserTag tags an account. X and Y are fractions of width and height.
-type UserTag struct {
-	Username string   `json:"username"`
-	X        *float64 `json:"x,omitempty"`
-	Y        *float64 `json:"y,omitempty"`
-}
+// Content is what the app wants posted, as its platform's publisher reads it: one JSON
+// object under the platform's name.
+type Content map[Platform]json.RawMessage
 
 // SetPublishAt gives the post its time, and with it the time from which on it
 // would be too late.
@@ -186,8 +144,11 @@ func (p *Post) MaxLateness() time.Duration {
 // TooLate reports whether the post has missed its time at now.
 func (p *Post) TooLate(now time.Time) bool { return p.MissAt != nil && now.After(*p.MissAt) }
 
+// Options is the part of the content that the post's publisher decodes.
+func (p *Post) Options() json.RawMessage { return p.Content[p.Platform] }
+
 // AccountID is the account as the API names it: the Instagram account of an
-// Instagram post, the OAuth account of a TikTok post.
+// Instagram post, the OAuth account of any other.
 func (p *Post) AccountID() int64 {
 	if p.InstagramAccountID != nil {
 		return *p.InstagramAccountID
@@ -216,6 +177,5 @@ func Lane(p Platform, accountID int64) string { return fmt.Sprintf("%s:%d", p, a
 func ParseLane(lane string) (p Platform, accountID int64, ok bool) {
 	name, number, _ := strings.Cut(lane, ":")
 	accountID, err := strconv.ParseInt(number, 10, 32)
-	p = Platform(name)
-	return p, accountID, err == nil && accountID > 0 && (p == TikTok || p == Instagram)
+	return Platform(name), accountID, err == nil && accountID > 0 && name != ""
 }

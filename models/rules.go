@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode/utf16"
 )
 
 // FieldError says what is wrong with one field of a request, in words for the
@@ -62,13 +61,4 @@ func CheckMaxLateness(errs *FieldErrors, d time.Duration) {
 	if d < minLateness || d > maxLateness {
 		errs.Add("max_lateness", "must be a duration between %s and %s, such as \"15m\"", minLateness, maxLateness)
 	}
-}
-
-// utf16Len counts as TikTok counts: in UTF-16 code units.
-func utf16Len(s string) int {
-	n := 0
-	for _, r := range s {
-		n += utf16.RuneLen(r)
-	}
-	return n
 }

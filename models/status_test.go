@@ -37,24 +37,3 @@ func TestLiveAndCanceledAreFinal(t *testing.T) {
 		}
 	}
 }
-
-func TestLedgerMayBeLive(t *testing.T) {
-	for name, tc := range map[string]struct {
-		ledger Ledger
-		want   bool
-	}{
-		"empty":                   {nil, false},
-		"init only":               {Ledger{{Op: LedgerInit, State: Intended}}, false},
-		"last chunk intended":     {Ledger{{Op: LedgerInit, State: Done}, {Op: LedgerLastChunk, State: Intended}}, true},
-		"last chunk void":         {Ledger{{Op: LedgerLastChunk, State: Void}}, false},
-		"container only":          {Ledger{{Op: LedgerContainer, State: Done}}, false},
-		"publish done":            {Ledger{{Op: LedgerContainer, State: Done}, {Op: LedgerPublish, State: Done}}, true},
-		"void first, second open": {Ledger{{Op: LedgerPublish, State: Void}, {Op: LedgerPublish, State: Intended}}, true},
-	} {
-		t.Run(name, func(t *testing.T) {
-			if got := tc.ledger.MayBeLive(); got != tc.want {
-				t.Errorf("MayBeLive = %v, want %v", got, tc.want)
-			}
-		})
-	}
-}

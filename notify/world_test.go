@@ -306,7 +306,7 @@ func (w *world) postOf(who tenant) *models.Post {
 	now := models.Time(w.clock.Now())
 	p := &models.Post{
 		ID: models.NewID(), AppID: who.appID, UserID: who.userID, Platform: models.TikTok, OAuthAccountID: who.accountID, Kind: models.Video,
-		Content:   models.Content{TikTok: &models.TikTokContent{Title: "hi", PrivacyLevel: "SELF_ONLY"}},
+		Content:   models.Content{models.TikTok: json.RawMessage(`{"title":"hi","privacy_level":"SELF_ONLY"}`)},
 		PublishAt: now, CreatedAt: now, UpdatedAt: now, Lane: models.Lane(models.TikTok, who.accountID), CorrelationID: "req-1",
 		Status: models.Queued, Step: models.StepTransfer, Admission: models.AdmissionWaiting, RunAt: &now,
 	}

@@ -142,7 +142,9 @@ func (s *Service) prolongFailed(ctx context.Context, login *models.OAuthAccount,
 func (s *Service) loginEnded(ctx context.Context, login *models.OAuthAccount) error {
 	const reason = "the Facebook login has ended; connect it again before its Pages' tokens end too"
 	now := s.Now()
-	err := db.Persist(ctx, persistFor, func(ctx context.Context) error { return s.DB.Tokens.EndLogin(ctx, login.ID, login.RefreshFence, reason, now) }, nil)
+	err := db.Persist(ctx, persistFor, func(ctx context.Context) error {
+		return s.DB.Tokens.EndLogin(ctx, login.ID, login.RefreshFence, reason, now)
+	}, nil)
 	if errors.Is(err, db.ErrStale) {
 		return nil
 	}

@@ -92,7 +92,9 @@ func (s *Service) storePageToken(ctx context.Context, ig *models.InstagramAccoun
 		return fmt.Errorf("seal the page token of Instagram account %d: %w", ig.ID, err)
 	}
 	now := s.Now()
-	err = db.Persist(ctx, persistFor, func(ctx context.Context) error { return s.DB.Tokens.ReplacePageToken(ctx, ig.ID, ig.AccessToken, sealed, now) }, nil)
+	err = db.Persist(ctx, persistFor, func(ctx context.Context) error {
+		return s.DB.Tokens.ReplacePageToken(ctx, ig.ID, ig.AccessToken, sealed, now)
+	}, nil)
 	if errors.Is(err, db.ErrStale) {
 		return nil // it got another one meanwhile
 	}

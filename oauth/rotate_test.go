@@ -90,7 +90,7 @@ func (w *world) withSealedLinks(p *models.Post) func(*secrets.Keyring) {
 	upload, err := old.Seal(link, models.UploadSealedIn(linked.ID))
 	w.must(err)
 	claimed := w.claim(linked)
-	entry := &models.LedgerEntry{PostID: linked.ID, Op: models.LedgerInit, State: models.Intended, Fence: claimed.Fence, CreatedAt: w.clock.Now()}
+	entry := &models.LedgerEntry{PostID: linked.ID, Op: "tiktok.init", Harmless: true, State: models.Intended, Fence: claimed.Fence, CreatedAt: w.clock.Now()}
 	w.must(w.db.Runs.Intend(w.ctx, entry, w.clock.Now()))
 	entry.SealedURL = upload
 	w.must(w.db.Runs.Settle(w.ctx, entry))

@@ -2,6 +2,7 @@ package oauth_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -348,7 +349,7 @@ func (w *world) post(p models.Platform, accountID int64, change func(*models.Pos
 	now := models.Time(w.clock.Now())
 	post := &models.Post{
 		ID: models.NewID(), AppID: w.app.ID, UserID: w.user.ID, Platform: p, OAuthAccountID: accountID, Kind: models.Video,
-		Content:   models.Content{TikTok: &models.TikTokContent{Title: "hi", PrivacyLevel: "SELF_ONLY"}},
+		Content:   models.Content{p: json.RawMessage(`{"title":"hi","privacy_level":"SELF_ONLY"}`)},
 		PublishAt: now, CreatedAt: now, UpdatedAt: now, Lane: models.Lane(p, accountID),
 		Status: models.Queued, Step: models.StepTransfer, Admission: models.AdmissionWaiting, RunAt: &now,
 	}

@@ -2,8 +2,11 @@ package publish
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"socialqueue/db"
@@ -20,7 +23,7 @@ type Request struct {
 	Platform  models.Platform
 	Kind      models.Kind
 	AccountID int64
-	Content   models.Content
+	Options   Options
 	// One of MediaID and MediaURL is set.
 	MediaID  string
 	MediaURL string
@@ -67,12 +70,10 @@ func (s *Service) checkRequest(ctx context.Context, r *Request, now time.Time) e
 	if r.AccountID <= 0 {
 		errs.Add("account_id", "is required: the id of a connected account")
 	}
-	switch r.Platform {
-	case models.TikTok:
-		r.Content.TikTok.Check(&errs)
-	case models.Instagram:
-		r.Content.Instagram.Check(&errs, r.Kind)
-		s.checkLink(ctx, &errs, "cover_url", r.Content.Instagram.CoverURL)
+	r.Options.Check(&errs, r.Kind)
+	links := r.Options.Links()
+	for _, field := range slices.Sorted(maps.Keys(links)) {
+		s.checkLink(ctx, &errs, field, links[field])
 	}
 	if (r.MediaID == "") == (r.MediaURL == "") {
 		errs.Add("media_id", "give either media_id or media_url")
@@ -114,26 +115,19 @@ func checkDestination(r *Request, dest *db.Destination) error {
 	if dest.Media == nil {
 		return fmt.Errorf("media %s: %w", r.MediaID, db.ErrNotFound)
 	}
-	return checkFile(r.Kind, r.Content, "media_id", dest.Media)
-}
-
-// checkFile checks a file by the rules of where it is to go. Its error is
-// models.FieldErrors.
-func checkFile(kind models.Kind, content models.Content, field string, m *models.Media) error {
 	var errs models.FieldErrors
-	switch {
-	case content.TikTok != nil:
-		content.TikTok.CheckFile(&errs, field, m)
-	case content.Instagram != nil:
-		content.Instagram.CheckFile(&errs, field, kind, m)
-	}
+	r.Options.CheckFile(&errs, "media_id", r.Kind, dest.Media)
 	return errs.Err()
 }
 
 func (s *Service) newPost(ctx context.Context, r *Request, dest *db.Destination, now time.Time) (*models.Post, error) {
+	options, err := json.Marshal(r.Options)
+	if err != nil {
+		return nil, fmt.Errorf("encode the options of a post: %w", err)
+	}
 	p := &models.Post{
 		ID: models.NewID(), AppID: r.AppID, UserID: dest.UserID, Platform: r.Platform, OAuthAccountID: dest.OAuthAccountID,
-		InstagramAccountID: dest.InstagramAccountID, Kind: r.Kind, Content: r.Content, CorrelationID: r.CorrelationID, TraceParent: observe.TraceParent(ctx),
+		InstagramAccountID: dest.InstagramAccountID, Kind: r.Kind, Content: models.Content{r.Platform: options}, CorrelationID: r.CorrelationID, TraceParent: observe.TraceParent(ctx),
 		Lane: models.Lane(r.Platform, r.AccountID), CreatedAt: now, UpdatedAt: now,
 	}
 	if r.MediaID != "" {
@@ -161,7 +155,7 @@ func (s *Service) newPost(ctx context.Context, r *Request, dest *db.Destination,
 // place gives a post that is to begin at the given time its state, its first
 // step and its place to wait.
 func (s *Service) place(p *models.Post, at, now time.Time) {
-	p.Step = firstStep(p)
+	p.Step = s.firstStep(p)
 	p.RunAt = &at
 	p.EnqueuedAt = nil
 	switch {
@@ -173,10 +167,11 @@ func (s *Service) place(p *models.Post, at, now time.Time) {
 	}
 }
 
-// firstStep is where a post begins: with a transfer, unless it is a picture
-// that we have, which Instagram fetches from us by itself.
-func firstStep(p *models.Post) models.Step {
-	if p.Kind == models.Image && p.SourceURL == "" {
+// firstStep is where a post begins: with a transfer, unless none of its steps moves a file
+// and the file is ours already.
+func (s *Service) firstStep(p *models.Post) models.Step {
+	kind := s.publishers.of(p.Platform, p.Kind)
+	if kind != nil && !kind.heavy() && p.SourceURL == "" {
 		return models.StepPublish
 	}
 	return models.StepTransfer

@@ -150,7 +150,7 @@ func (r *run) rateLimited(err error) outcome {
 
 // retry uses one attempt. The last one fails the post.
 func (r *run) retry(err error) outcome {
-	if r.post.Attempts >= len(r.Timings.Retries) {
+	if r.exhausted() {
 		o := r.fail(codeOf(err), fmt.Errorf("gave up after %d attempts: %w", r.post.Attempts+1, err))
 		o.attempt, o.exhausted = true, true
 		return o
@@ -161,29 +161,6 @@ func (r *run) retry(err error) outcome {
 		status: r.waitingStatus(), step: r.post.Step, in: wait, reason: models.DeferredRetry, attempt: true,
 		message: fmt.Sprintf("attempt %d failed: %v", r.post.Attempts+1, err), code: codeOf(err), detail: err.Error(),
 	}
-}
-
-// again repeats a call that may be repeated, such as the bytes of an upload
-// that TikTok did not get, for a post that may be live: it is not queued, so it
-// is neither canceled nor missed. Without attempts left it is only looked at.
-func (r *run) again(status models.Status, step models.Step, message string) outcome {
-	if r.post.Attempts >= len(r.Timings.Retries) {
-		o := r.uncertain(message)
-		o.exhausted = true
-		return o
-	}
-	return outcome{
-		status: status, step: step, in: r.Timings.Retries[r.post.Attempts], reason: models.DeferredRetry, attempt: true, message: message,
-	}
-}
-
-// anew queues a post again that the platform had and of which it is now known
-// that it is not live.
-func (r *run) anew(o outcome) outcome {
-	if o.status != models.Failed {
-		o.status = models.Queued
-	}
-	return o
 }
 
 // fail ends a post of which it is known that it is not live.

@@ -63,9 +63,9 @@ func graphRefusal(code, subcode int) string {
 // sending is the request that makes the posts of a flow live.
 func sending(f flow) (path string, op models.LedgerOp) {
 	if f.name == tiktokVideo.name {
-		return "tiktok-upload", models.LedgerLastChunk
+		return "tiktok-upload", "tiktok.last_chunk"
 	}
-	return "media_publish", models.LedgerPublish
+	return "media_publish", "instagram.publish"
 }
 
 // foundMissing reports whether a later look found no effect of the sending call.
@@ -384,10 +384,10 @@ func TestAPostMadeByHandIsNobodys(t *testing.T) {
 func (w *world) postByHand(caption string) {
 	w.t.Helper()
 	token := secrets.Secret(w.igSim.PageToken)
-	id, err := w.Instagram.CreateImage(w.ctx, token, w.igSim.IGID, instagram.Image{URL: w.Links.Link(w.picture, w.clock.Now().Add(time.Hour)), Caption: caption})
+	id, err := w.graph.CreateImage(w.ctx, token, w.igSim.IGID, instagram.Image{URL: w.Links.Link(w.picture, w.clock.Now().Add(time.Hour)), Caption: caption})
 	w.must(err)
 	w.clock.advance(5 * time.Second)
-	_, err = w.Instagram.Publish(w.ctx, token, w.igSim.IGID, id)
+	_, err = w.graph.Publish(w.ctx, token, w.igSim.IGID, id)
 	w.must(err)
 }
 
@@ -445,7 +445,7 @@ func TestUploadExpiresWithTheLastChunkOnItsWay(t *testing.T) {
 			w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokStatus, Mode: sandbox.ModeRateLimit})
 			p := w.accept(tiktokVideo)
 			w.step()
-			w.wantStatus(p, models.Publishing)
+			w.wantStatus(p, models.Uncertain)
 			w.clock.advance(58 * time.Minute)
 			w.step()
 			w.step()

@@ -3,18 +3,22 @@ package publish
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"socialqueue/models"
 )
 
-// intend writes a ledger entry before the call it tells of. If it fails the
-// call must not be made.
-func (r *run) intend(ctx context.Context, op models.LedgerOp) (*models.LedgerEntry, error) {
+// intend records the call of a step before it is made. If it fails the call must not be
+// made. What the step does not say of its call counts against it: unless the step is
+// declared harmless, the call may make the post live.
+func (r *run) intend(ctx context.Context, step *Step) (*models.LedgerEntry, error) {
 	if err := r.stopping(ctx); err != nil {
 		return nil, err
 	}
 	now := r.Now()
-	e := &models.LedgerEntry{PostID: r.post.ID, Op: op, State: models.Intended, Fence: r.post.Fence, CreatedAt: now}
+	e := &models.LedgerEntry{
+		PostID: r.post.ID, Op: step.Op, Harmless: models.Harmless(step.Harmless), State: models.Intended, Fence: r.post.Fence, CreatedAt: now,
+	}
 	if err := r.DB.Runs.Intend(ctx, e, now); err != nil {
 		if e.ID != 0 { // it may stand all the same: its commit got no answer
 			err = errors.Join(err, r.settle(ctx, e, models.Void))
@@ -38,18 +42,37 @@ func (r *run) settle(ctx context.Context, e *models.LedgerEntry, state models.Le
 	return r.persist(ctx, func(ctx context.Context) error { return r.DB.Runs.Settle(ctx, e) })
 }
 
-// void settles every entry of op that is not void yet: it is known that none of
-// them made, or will make, anything live.
-func (r *run) void(ctx context.Context, ops ...models.LedgerOp) error {
-	for _, e := range append(models.Ledger(nil), r.ledger...) {
-		for _, op := range ops {
-			if e.Op != op || e.State == models.Void {
-				continue
-			}
-			if err := r.settle(ctx, &e, models.Void); err != nil {
-				return err
-			}
+// void settles every entry of op that is not void yet: none of these calls made, or will
+// make, anything live.
+func (r *run) void(ctx context.Context, op models.LedgerOp) error {
+	return r.voidWhere(ctx, func(e *models.LedgerEntry) bool { return e.Op == op })
+}
+
+// voidAll settles every entry: nothing that was recorded is, or will be, live.
+func (r *run) voidAll(ctx context.Context) error {
+	return r.voidWhere(ctx, func(*models.LedgerEntry) bool { return true })
+}
+
+func (r *run) voidWhere(ctx context.Context, which func(*models.LedgerEntry) bool) error {
+	for _, e := range slices.Clone(r.ledger) {
+		if e.State == models.Void || !which(&e) {
+			continue
+		}
+		if err := r.settle(ctx, &e, models.Void); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// ledger reads the recorded calls of a post. Those that the post's kind does not know
+// count as calls that may have made it live.
+func (s *Service) ledger(ctx context.Context, p *models.Post) (models.Ledger, error) {
+	ledger, err := s.DB.Runs.Ledger(ctx, p.ID)
+	if err != nil {
+		return nil, err
+	}
+	kind := s.publishers.of(p.Platform, p.Kind)
+	ledger.Distrust(func(op models.LedgerOp) bool { return kind != nil && kind.index(op) >= 0 })
+	return ledger, nil
 }

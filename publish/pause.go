@@ -19,8 +19,8 @@ const (
 // PauseScope reads what is to be paused or resumed: a platform, or with an id that is
 // not 0 one of its accounts, which has to be there.
 func (s *Service) PauseScope(ctx context.Context, p models.Platform, accountID int64) (string, error) {
-	if p != models.TikTok && p != models.Instagram {
-		return "", models.FieldErrors{{Field: "platform", Message: "must be tiktok or instagram"}}
+	if !s.platforms.Has(p) {
+		return "", models.FieldErrors{{Field: "platform", Message: fmt.Sprintf("must be %s", s.platforms)}}
 	}
 	if accountID == 0 {
 		return string(p), nil

@@ -10,6 +10,7 @@ import (
 	"socialqueue/db/dbtest"
 	"socialqueue/models"
 	"socialqueue/publish"
+	tiktokposts "socialqueue/publish/tiktok"
 	"socialqueue/sandbox"
 )
 
@@ -48,9 +49,9 @@ func TestPausedPostsWait(t *testing.T) {
 				}
 				later := w.clock.Now().Add(10 * time.Minute)
 				before := w.accept(tiktokVideo)
-				scheduled := w.accept(tiktokVideo, func(r *publish.Request) { r.PublishAt, r.Content.TikTok.Title = &later, "later" })
+				scheduled := w.accept(tiktokVideo, func(r *publish.Request) { r.PublishAt, r.Options.(*tiktokposts.Options).Title = &later, "later" })
 				resume := w.pause(models.TikTok, paused)
-				during := w.accept(tiktokVideo, func(r *publish.Request) { r.Content.TikTok.Title = "during" })
+				during := w.accept(tiktokVideo, func(r *publish.Request) { r.Options.(*tiktokposts.Options).Title = "during" })
 				w.wantStatus(w.settle(w.accept(instagramImage)), models.Published)
 				for w.clock.Now().Before(later.Add(time.Minute)) {
 					w.step()

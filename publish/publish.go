@@ -21,8 +21,6 @@ import (
 	"socialqueue/models"
 	"socialqueue/oauth"
 	"socialqueue/observe"
-	"socialqueue/platform/instagram"
-	"socialqueue/platform/tiktok"
 	"socialqueue/secrets"
 )
 
@@ -92,6 +90,9 @@ type Timings struct {
 	// Looks spaces the questions how a post fares at the platform; the last one
 	// repeats.
 	Looks []time.Duration
+	// Resumes spaces the tries of one run to resume a broken transfer. After the last the
+	// run ends, and Retries take over.
+	Resumes []time.Duration
 	// Retries spaces the attempts after failures; a post fails after the last.
 	Retries []time.Duration
 }
@@ -106,6 +107,7 @@ func DefaultTimings() Timings {
 		Looks: []time.Duration{
 			5 * time.Second, 10 * time.Second, 20 * time.Second, 40 * time.Second, 80 * time.Second, 160 * time.Second, 5 * time.Minute,
 		},
+		Resumes: []time.Duration{time.Second, 2 * time.Second, 4 * time.Second},
 		Retries: []time.Duration{
 			5 * time.Second, 15 * time.Second, 45 * time.Second, 2 * time.Minute,
 			5 * time.Minute, 15 * time.Minute, 30 * time.Minute, time.Hour,
@@ -122,9 +124,8 @@ type Deps struct {
 	Store   *media.Store
 	Links   *media.Signer
 	Fetcher *media.Fetcher
-	TikTok  *tiktok.Client
-	// Instagram may be nil where no app secret is configured.
-	Instagram *instagram.Client
+	// Publishers are the platforms that posts can go to.
+	Publishers []Publisher
 	// Metrics may be nil, where nobody looks at them.
 	Metrics *observe.Metrics
 	Log     logrus.FieldLogger
@@ -137,17 +138,28 @@ type Deps struct {
 // Service carries out the use cases. It is safe for concurrent use.
 type Service struct {
 	Deps
+	publishers   publishers
+	platforms    models.Platforms
 	destinations *destinations
 }
 
-// New makes a Service.
-func New(deps Deps) *Service {
+// New makes a Service. An error means that a publisher declares something that the engine
+// cannot keep its promises with.
+func New(deps Deps) (*Service, error) {
+	all, err := newPublishers(deps.Publishers)
+	if err != nil {
+		return nil, err
+	}
 	now := deps.Now
 	deps.Now = func() time.Time { return models.Time(now()) }
 	if deps.Metrics == nil {
 		deps.Metrics = observe.NewMetrics()
 	}
-	return &Service{Deps: deps, destinations: newDestinations(deps.DB)}
+	s := &Service{Deps: deps, publishers: all, destinations: newDestinations(deps.DB)}
+	for _, p := range deps.Publishers {
+		s.platforms = append(s.platforms, p.Platform())
+	}
+	return s, nil
 }
 
 const (

@@ -20,6 +20,7 @@ import (
 	"socialqueue/models"
 	"socialqueue/oauth"
 	"socialqueue/publish"
+	tiktokposts "socialqueue/publish/tiktok"
 	"socialqueue/sandbox"
 	"socialqueue/sandbox/sample"
 	"socialqueue/secrets"
@@ -152,7 +153,7 @@ func TestLanes(t *testing.T) {
 		w := newWorld(t, d)
 		var backlog []*models.Post
 		for i := range 12 {
-			backlog = append(backlog, w.accept(tiktokVideo, func(r *publish.Request) { r.Content.TikTok.Title = fmt.Sprint("part ", i) }))
+			backlog = append(backlog, w.accept(tiktokVideo, func(r *publish.Request) { r.Options.(*tiktokposts.Options).Title = fmt.Sprint("part ", i) }))
 			w.clock.advance(time.Millisecond)
 		}
 		if w.queue.len() != 3 {
@@ -373,7 +374,7 @@ func TestAcceptChecks(t *testing.T) {
 		"two files":             {func(r *publish.Request) { r.MediaURL = "https://a.example/x.mp4" }, "media_id", nil},
 		"unknown file":          {func(r *publish.Request) { r.MediaID = models.NewID() }, "", db.ErrNotFound},
 		"a picture as video":    {func(r *publish.Request) { r.MediaID = w.picture }, "media_id", nil},
-		"long title":            {func(r *publish.Request) { r.Content.TikTok.Title = strings.Repeat("🙂", 1101) }, "title", nil},
+		"long title":            {func(r *publish.Request) { r.Options.(*tiktokposts.Options).Title = strings.Repeat("🙂", 1101) }, "title", nil},
 		"past":                  {func(r *publish.Request) { at := w.clock.Now().Add(-time.Hour); r.PublishAt = &at }, "publish_at", nil},
 		"endless lateness":      {func(r *publish.Request) { d := 1000 * time.Hour; r.MaxLateness = &d }, "max_lateness", nil},
 		"file scheme":           {func(r *publish.Request) { r.MediaID, r.MediaURL = "", "file:///etc/passwd" }, "media_url", nil},

@@ -26,7 +26,7 @@ func TestTheQuotaIsKept(t *testing.T) {
 		if second.Used != 1 || !second.AskedAt.After(*first.AskedAt) {
 			t.Errorf("after another post quota = %+v", second)
 		}
-		w.must(w.db.Accounts.NoteQuota(w.ctx, w.insta, first))
+		w.must(w.db.Accounts.NoteQuota(w.ctx, models.Instagram, w.insta, first))
 		if now := w.quota(); now.Used != second.Used || !now.AskedAt.Equal(*second.AskedAt) {
 			t.Errorf("an older answer replaced %+v: %+v", second, now)
 		}

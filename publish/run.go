@@ -33,13 +33,17 @@ var (
 type run struct {
 	*Service
 	post *models.Post
+	// kind declares the steps; nil if this program has no publisher for the post.
+	kind *Kind
 	// stored is the status that the row has.
 	stored models.Status
 	ledger models.Ledger
 	// ledgerRead tells an empty ledger from one that could not be read.
 	ledgerRead bool
 	token      oauth.Token
-	log        logrus.FieldLogger
+	// media is the post's file once it was read.
+	media *models.Media
+	log   logrus.FieldLogger
 	// drain is closed when the process stops.
 	drain <-chan struct{}
 }
@@ -91,7 +95,7 @@ func (s *Service) RunStep(ctx context.Context, task Task, drain <-chan struct{})
 		s.Metrics.PostBegan(string(post.Platform), post.UpdatedAt.Sub(post.PublishAt))
 	}
 	r := &run{
-		Service: s, post: post, stored: post.Status, drain: drain,
+		Service: s, post: post, kind: s.publishers.of(post.Platform, post.Kind), stored: post.Status, drain: drain,
 		log: observe.OfPost(s.Log, post),
 	}
 	ctx, stop := r.keepLease(ctx)
@@ -124,7 +128,7 @@ func (r *run) begin(ctx context.Context) (outcome, error) {
 		return outcome{}, err
 	}
 	var err error
-	if r.ledger, err = r.DB.Runs.Ledger(ctx, r.post.ID); err != nil {
+	if r.ledger, err = r.Service.ledger(ctx, r.post); err != nil {
 		return outcome{}, err
 	}
 	r.ledgerRead = true
@@ -141,10 +145,10 @@ func (r *run) begin(ctx context.Context) (outcome, error) {
 	if r.token, err = r.Tokens.For(ctx, r.post); err != nil {
 		return outcome{}, err
 	}
-	if r.post.Platform == models.TikTok {
-		return r.tiktok(ctx)
+	if r.kind == nil {
+		return outcome{}, fmt.Errorf("this program has no publisher for a %s %s; start a version that has", r.post.Platform, r.post.Kind)
 	}
-	return r.instagram(ctx)
+	return r.proceed(ctx)
 }
 
 // quarantine stops a post whose runs keep dying. What may be live stays

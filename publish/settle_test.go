@@ -11,6 +11,7 @@ import (
 	"socialqueue/models"
 	"socialqueue/observe"
 	"socialqueue/publish"
+	tiktokposts "socialqueue/publish/tiktok"
 	"socialqueue/sandbox"
 	"socialqueue/sandbox/sample"
 )
@@ -191,7 +192,7 @@ func TestCreatorSettingsAreHonoured(t *testing.T) {
 // without one, and nobody waits for it.
 func TestSelfOnlyNeverGetsAnID(t *testing.T) {
 	w := sqliteWorld(t)
-	p := w.settle(w.accept(tiktokVideo, func(r *publish.Request) { r.Content.TikTok.PrivacyLevel = models.PrivacySelfOnly }))
+	p := w.settle(w.accept(tiktokVideo, func(r *publish.Request) { r.Options.(*tiktokposts.Options).PrivacyLevel = tiktokposts.PrivacySelfOnly }))
 	w.wantStatus(p, models.Published)
 	w.wantLive(1)
 	if p.PlatformPostID != nil || p.Permalink != nil {

@@ -11,7 +11,7 @@ import (
 // fetchSource brings the file behind a customer's link into our storage, once.
 // It returns nil at once for a post whose file we have.
 func (r *run) fetchSource(ctx context.Context) error {
-	if r.post.MediaID != nil {
+	if r.post.MediaID != nil || r.post.SourceURL == "" {
 		return nil
 	}
 	link, err := r.Keys.Open(r.post.SourceURL, models.SourceSealedIn(r.post.ID))
@@ -33,7 +33,13 @@ func (r *run) fetchSource(ctx context.Context) error {
 
 // keepSource makes the fetched file the post's, if it will do.
 func (r *run) keepSource(ctx context.Context, m *models.Media) error {
-	if err := checkFile(r.post.Kind, r.post.Content, "media_url", m); err != nil {
+	options, err := r.kind.Decode(r.post.Options())
+	if err != nil {
+		return fmt.Errorf("decode the options of post %s: %w", r.post.ID, err)
+	}
+	var errs models.FieldErrors
+	options.CheckFile(&errs, "media_url", r.post.Kind, m)
+	if err := errs.Err(); err != nil {
 		return joinCleanup(err, r.Store.Delete(ctx, m.ID))
 	}
 	if err := r.insertMedia(ctx, m, nil); err != nil {

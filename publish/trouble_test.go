@@ -19,6 +19,8 @@ import (
 	"socialqueue/db/dbtest"
 	"socialqueue/models"
 	"socialqueue/publish"
+	instagramposts "socialqueue/publish/instagram"
+	tiktokposts "socialqueue/publish/tiktok"
 	"socialqueue/sandbox"
 	"socialqueue/sandbox/sample"
 	"socialqueue/secrets"
@@ -294,10 +296,11 @@ func (w *world) loseOne(proxy *pgProxy, f flow, n int, after bool) {
 	w.t.Helper()
 	live := len(w.sim.LivePosts())
 	p := w.accept(f, func(r *publish.Request) {
-		if r.Content.TikTok != nil {
-			r.Content.TikTok.Title = fmt.Sprint("message ", n)
-		} else {
-			r.Content.Instagram.Caption = fmt.Sprint("message ", n)
+		switch options := r.Options.(type) {
+		case *tiktokposts.Options:
+			options.Title = fmt.Sprint("message ", n)
+		case *instagramposts.Options:
+			options.Caption = fmt.Sprint("message ", n)
 		}
 	})
 	begin, began := w.clock.Now(), time.Now()
@@ -496,7 +499,7 @@ func TestCutRightBehindTheInit(t *testing.T) {
 	p := w.accept(tiktokVideo)
 	w.onNow = func() {
 		ledger, err := w.db.Runs.Ledger(w.ctx, p.ID)
-		if opened := ledger.Latest(models.LedgerInit); err == nil && opened != nil && opened.State == models.Done {
+		if opened := ledger.Latest("tiktok.init"); err == nil && opened != nil && opened.State == models.Done {
 			panic(powerCut{})
 		}
 	}

@@ -25,6 +25,8 @@ import (
 	"socialqueue/platform/instagram"
 	"socialqueue/platform/tiktok"
 	"socialqueue/publish"
+	instagramposts "socialqueue/publish/instagram"
+	tiktokposts "socialqueue/publish/tiktok"
 	"socialqueue/sandbox"
 	"socialqueue/sandbox/sample"
 	"socialqueue/secrets"
@@ -201,6 +203,7 @@ type world struct {
 	clock   *clock
 	queue   *queue
 	wire    *cutter
+	graph   *instagram.Client
 	tokens  *oauth.Service
 	store   *media.Store
 	logs    *logtest.Hook
@@ -279,16 +282,23 @@ func (w *world) build() {
 		AppID: w.sim.Options().FacebookAppID, AppSecret: secrets.Secret(w.sim.Options().FacebookAppSecret), HTTP: client, Now: w.clock.Now,
 	})
 	w.must(err)
+	w.graph = ig
 	log, hook := logtest.NewNullLogger()
 	log.SetLevel(logrus.DebugLevel)
 	w.logs = hook
 	w.t.Cleanup(w.wantLinesTellWhose)
 	w.tokens = oauth.New(oauth.Deps{DB: w.db, Keys: keys, TikTok: tt, Instagram: ig, Log: log, Now: w.clock.Now})
-	w.Service = publish.New(publish.Deps{
+	timings := publish.DefaultTimings()
+	for i := range timings.Resumes { // the clock is virtual; these pauses are not
+		timings.Resumes[i] = time.Millisecond
+	}
+	w.Service, err = publish.New(publish.Deps{
 		DB: w.db, Queue: w.queue, Tokens: w.tokens, Keys: keys, Store: store, Links: links,
-		Fetcher: media.NewFetcher(media.FetchOptions{AllowPrivate: true}), TikTok: tt, Instagram: ig,
-		Log: log, Now: w.now, Timings: publish.DefaultTimings(), Owner: "test",
+		Fetcher:    media.NewFetcher(media.FetchOptions{AllowPrivate: true}),
+		Publishers: []publish.Publisher{tiktokposts.New(tt), instagramposts.New(ig)},
+		Log:        log, Now: w.now, Timings: timings, Owner: "test",
 	})
+	w.must(err)
 }
 
 // wantLinesTellWhose wants all lines about posts to lead to the request and the user.
@@ -359,19 +369,19 @@ var (
 	tiktokVideo = flow{"tiktok video", func(w *world) publish.Request {
 		return publish.Request{
 			AppID: w.app.ID, Platform: models.TikTok, Kind: models.Video, AccountID: w.tiktok, MediaID: w.video,
-			Content: models.Content{TikTok: &models.TikTokContent{Title: "New roast #coffee", PrivacyLevel: "PUBLIC_TO_EVERYONE"}},
+			Options: &tiktokposts.Options{Title: "New roast #coffee", PrivacyLevel: "PUBLIC_TO_EVERYONE"},
 		}
 	}}
 	instagramImage = flow{"instagram image", func(w *world) publish.Request {
 		return publish.Request{
 			AppID: w.app.ID, Platform: models.Instagram, Kind: models.Image, AccountID: w.insta, MediaID: w.picture,
-			Content: models.Content{Instagram: &models.InstagramContent{Caption: "Fresh bread"}},
+			Options: &instagramposts.Options{Caption: "Fresh bread"},
 		}
 	}}
 	instagramReel = flow{"instagram reel", func(w *world) publish.Request {
 		return publish.Request{
 			AppID: w.app.ID, Platform: models.Instagram, Kind: models.Reel, AccountID: w.insta, MediaID: w.video,
-			Content: models.Content{Instagram: &models.InstagramContent{Caption: "Baking"}},
+			Options: &instagramposts.Options{Caption: "Baking"},
 		}
 	}}
 	flows = []flow{tiktokVideo, instagramImage, instagramReel}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/user"
 	"text/tabwriter"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/spf13/cobra"
 
+	"socialqueue/app"
 	"socialqueue/config"
 	"socialqueue/db"
 	"socialqueue/jobs"
@@ -47,7 +49,11 @@ func withPost(ctx context.Context, id string, fn func(*db.DB, *publish.Service, 
 			if err != nil {
 				return err
 			}
-			return fn(d, postsOf(cfg, d, client), p)
+			posts, err := app.OperatorPosts(d, jobs.NewQueue(client), logOf(cfg, os.Stderr))
+			if err != nil {
+				return err
+			}
+			return fn(d, posts, p)
 		})
 	})
 }

@@ -7,12 +7,12 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
 
+	"socialqueue/app"
 	"socialqueue/config"
 	"socialqueue/db"
 	"socialqueue/jobs"
@@ -160,12 +160,14 @@ func changeQueue(cmd *cobra.Command, name, by, done string, change func(*jobs.Qu
 // withPosts runs fn on the use cases that a command has.
 func withPosts(ctx context.Context, fn func(*publish.Service) error) error {
 	return withMigratedDB(ctx, config.Scheduler, func(cfg config.Config, d *db.DB) error {
-		return withRedis(cfg, func(client redis.UniversalClient) error { return fn(postsOf(cfg, d, client)) })
+		return withRedis(cfg, func(client redis.UniversalClient) error {
+			posts, err := app.OperatorPosts(d, jobs.NewQueue(client), logOf(cfg, os.Stderr))
+			if err != nil {
+				return err
+			}
+			return fn(posts)
+		})
 	})
-}
-
-func postsOf(cfg config.Config, d *db.DB, client redis.UniversalClient) *publish.Service {
-	return publish.New(publish.Deps{DB: d, Queue: jobs.NewQueue(client), Log: logOf(cfg, os.Stderr), Now: time.Now, Timings: publish.DefaultTimings()})
 }
 
 // logOf is the log of a command that changes something.

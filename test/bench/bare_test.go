@@ -74,10 +74,14 @@ func startBare(b *testing.B, databaseURL, table string, client redis.UniversalCl
 		if err := c.Bind(&in); err != nil {
 			return err
 		}
+		options, err := json.Marshal(in)
+		if err != nil {
+			return err
+		}
 		now := models.Time(time.Now())
 		p := models.Post{
 			ID: models.NewID(), AppID: owner.appID, UserID: owner.userID, Platform: models.TikTok, OAuthAccountID: in.AccountID,
-			Kind: models.Video, Content: models.Content{TikTok: &models.TikTokContent{Title: in.Title, PrivacyLevel: in.PrivacyLevel}},
+			Kind: models.Video, Content: models.Content{models.TikTok: options},
 			Lane: models.Lane(models.TikTok, in.AccountID), PublishAt: now, CreatedAt: now, UpdatedAt: now, MediaID: &in.MediaID,
 			Status: models.Queued, Step: models.StepTransfer, Admission: models.AdmissionAdmitted, RunAt: &now, EnqueuedAt: &now,
 		}

@@ -1,0 +1,26 @@
+package app
+
+import (
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"socialqueue/db"
+	"socialqueue/platform/instagram"
+	"socialqueue/platform/tiktok"
+	"socialqueue/publish"
+	instagramposts "socialqueue/publish/instagram"
+	tiktokposts "socialqueue/publish/tiktok"
+)
+
+// publishers are the platforms that posts can go to.
+func publishers(tt *tiktok.Client, ig *instagram.Client) []publish.Publisher {
+	return []publish.Publisher{tiktokposts.New(tt), instagramposts.New(ig)}
+}
+
+// OperatorPosts builds what commands for operators do with posts. It calls no platform.
+func OperatorPosts(d *db.DB, queue publish.Queue, log logrus.FieldLogger) (*publish.Service, error) {
+	return publish.New(publish.Deps{
+		DB: d, Queue: queue, Publishers: publishers(nil, nil), Log: log, Now: time.Now, Timings: publish.DefaultTimings(),
+	})
+}

@@ -1,0 +1,271 @@
+package publish
+
+import (
+	"context"
+	"errors"
+
+	"socialqueue/db"
+	"socialqueue/models"
+	"socialqueue/platform"
+)
+
+// This file holds the rule "never twice": what follows from a call that may have made the
+// post live and that was refused, was not answered, or whose effect cannot be seen. The
+// call is made again only after the platform was read and showed that the one before had
+// no effect, when it could no longer arrive.
+
+// failedCall is for a call that returned an error.
+func (r *run) failedCall(ctx context.Context, i int, e *models.LedgerEntry, err error) (outcome, error) {
+	step := &r.kind.Steps[i]
+	if step.Harmless {
+		if e != nil {
+			if settled := r.settle(ctx, e, models.Void); settled != nil {
+				return outcome{}, errors.Join(err, settled)
+			}
+		}
+		return r.stopped(ctx, err)
+	}
+	switch {
+	case errors.Is(err, errDraining), context.Cause(ctx) != nil:
+		return outcome{}, err // the next run reads
+	case unanswered(err):
+		return r.sent(models.Uncertain, describe(err)), nil
+	case step.RefusalProves && platform.KindOf(err) == platform.Unknown:
+		return r.sent(models.Uncertain, describe(err)), nil
+	case step.RefusalProves:
+		if settled := r.settle(ctx, e, models.Void); settled != nil {
+			return outcome{}, errors.Join(err, settled)
+		}
+		return r.stopped(ctx, err)
+	}
+	return r.refused(ctx, i, e, err)
+}
+
+// unanswered reports whether a call ended without an answer of the platform.
+func unanswered(err error) bool {
+	e, ok := errors.AsType[*platform.Error](err)
+	return !ok || e.Kind == platform.Unknown && e.PlatformCode == ""
+}
+
+// refused is for a call that was answered with an error. Platforms were seen to answer so
+// and publish all the same, so the platform is read before anything is concluded.
+func (r *run) refused(ctx context.Context, i int, e *models.LedgerEntry, refusal error) (outcome, error) {
+	step := &r.kind.Steps[i]
+	if step.Read == nil {
+		return r.sent(models.Uncertain, describe(refusal)), nil
+	}
+	v, err := step.Read(ctx, &Run{r})
+	if err != nil || v.State == Unreadable {
+		return r.sent(models.Uncertain, describe(refusal)), nil
+	}
+	if v.State != NotLive && v.State != NotReady {
+		return r.judge(ctx, i, v)
+	}
+	kind := platform.KindOf(refusal)
+	if kind == platform.Unknown {
+		return r.restricted(ctx, i, e, refusal)
+	}
+	final := kind == platform.Gone || kind == platform.Rejected
+	if v.State == NotLive && final && !r.wasMissing(e) {
+		return r.sent(models.Uncertain, describe(refusal)), nil // a read right behind a refusal may lag
+	}
+	if err := r.settle(ctx, e, models.Void); err != nil {
+		return outcome{}, err
+	}
+	return r.afterRefusal(ctx, i, refusal)
+}
+
+// wasMissing reports whether an earlier call like e was found to have had no effect a
+// while after it was made.
+func (r *run) wasMissing(e *models.LedgerEntry) bool {
+	for _, other := range r.ledger {
+		if other.Op == e.Op && other.ID != e.ID && other.State == models.Missing {
+			return true
+		}
+	}
+	return false
+}
+
+// restricted is for an answer that leaves open whether the post went live, where the read
+// showed that it did not: the call is repeated after the wait that the answer asks for.
+func (r *run) restricted(ctx context.Context, i int, e *models.LedgerEntry, refusal error) (outcome, error) {
+	if err := r.settle(ctx, e, models.Missing); err != nil {
+		return outcome{}, err
+	}
+	o := r.repeat(i, describe(refusal))
+	if e, ok := errors.AsType[*platform.Error](refusal); ok && o.attempt && e.RetryAfter > o.in {
+		o.in, o.reason = e.RetryAfter, models.DeferredRateLimit
+	}
+	return o, nil
+}
+
+// afterRefusal is for a call that had no effect, on a post that is not live.
+func (r *run) afterRefusal(ctx context.Context, i int, refusal error) (outcome, error) {
+	step := &r.kind.Steps[i]
+	switch platform.KindOf(refusal) {
+	case platform.NotReady:
+		if r.refusals(step.Op) >= max(step.NotReadyLimit, 1) {
+			return r.giveUp(ctx, step, refusal)
+		}
+		return r.lookLater(refusal.Error()), nil
+	case platform.Gone:
+		return r.giveUp(ctx, step, refusal)
+	case platform.Rejected:
+		if r.mayStillArrive() {
+			return r.uncertain(refusal.Error()), nil
+		}
+		if err := r.void(ctx, step.Op); err != nil {
+			return outcome{}, err
+		}
+		return r.fail(codeOf(refusal), refusal), nil
+	case platform.Transient:
+		return r.repeat(i, refusal.Error()), nil
+	default:
+		return outcome{}, refusal
+	}
+}
+
+// refusals counts the refused calls of op since the step before it was done.
+func (r *run) refusals(op models.LedgerOp) int {
+	n := 0
+	for _, e := range r.ledger {
+		switch {
+		case e.Op == op && e.State == models.Void:
+			n++
+		case e.Op != op && e.State == models.Done:
+			n = 0
+		}
+	}
+	return n
+}
+
+// giveUp begins the post again, although what its steps made is intact, unless a call
+// whose answer was lost may still arrive.
+func (r *run) giveUp(ctx context.Context, step *Step, refusal error) (outcome, error) {
+	if r.mayStillArrive() {
+		return r.uncertain(refusal.Error()), nil
+	}
+	return r.over(ctx, &platform.Error{
+		Provider: r.post.Platform, Op: string(step.Op), Kind: platform.Transient, Code: platform.CodePublishFailed, Message: refusal.Error(),
+	}, nil)
+}
+
+// mayStillArrive reports whether a call without an answer is so young that it may still
+// make the post live.
+func (r *run) mayStillArrive() bool {
+	for _, e := range r.ledger {
+		if !bool(e.Harmless) && e.Open() && r.Now().Before(e.CreatedAt.Add(DefaultArrives)) {
+			return true
+		}
+	}
+	return false
+}
+
+// notLive is for a successful read which showed that the call of the step at i has had no
+// effect so far.
+func (r *run) notLive(ctx context.Context, i int, v Verdict) (outcome, error) {
+	step := &r.kind.Steps[i]
+	e := r.entry(step.Op)
+	switch {
+	case e == nil:
+		return r.goBack(ctx, i, v)
+	case e.State == models.Done && i+1 < len(r.kind.Steps):
+		return r.advance(ctx, i+1)
+	case e.State == models.Done: // it was accepted: the read lags
+		return r.lookLater(v.Message), nil
+	case e.State == models.Missing && r.exhausted():
+		return r.uncertain(v.Message + "; no attempt is left, so the post is only polled"), nil
+	case e.State == models.Missing:
+		return r.goBack(ctx, i, v)
+	case r.Now().Before(e.CreatedAt.Add(step.arrives())):
+		return r.uncertain(v.Message + "; the last call may still arrive"), nil
+	}
+	if err := r.settle(ctx, e, models.Missing); err != nil {
+		return outcome{}, err
+	}
+	if r.stored == models.Publishing {
+		return r.goBack(ctx, i, v)
+	}
+	return r.repeat(i, v.Message+"; the call is made again"), nil
+}
+
+// goBack makes the call of the step at i, from where it has to be prepared.
+func (r *run) goBack(ctx context.Context, i int, v Verdict) (outcome, error) {
+	back := r.kind.back(i)
+	if r.kind.Steps[back].Heavy && r.stored != models.Publishing {
+		return r.repeat(i, v.Message+"; the upload goes on"), nil
+	}
+	return r.advance(ctx, back)
+}
+
+// exhausted reports whether the post has used its last attempt.
+func (r *run) exhausted() bool { return r.post.Attempts >= len(r.Timings.Retries) }
+
+// repeat has the call of the step at i made again by a later run, which reads the platform
+// first. The post may be live, so it is not queued: it can neither be canceled nor missed.
+// Without attempts left it is only polled.
+func (r *run) repeat(i int, message string) outcome {
+	if r.exhausted() {
+		o := r.uncertain(message)
+		o.exhausted = true
+		return o
+	}
+	status, step := models.Processing, models.StepPublish
+	if r.kind.Steps[r.kind.back(i)].Heavy {
+		status, step = models.Publishing, models.StepTransfer
+	}
+	return outcome{
+		status: status, step: step, in: r.Timings.Retries[r.post.Attempts], reason: models.DeferredRetry, attempt: true, message: message,
+	}
+}
+
+// live ends a post that is live. Where its id is not known yet, the platform is polled for
+// it for a while.
+func (r *run) live(ctx context.Context, i int, v Verdict) (outcome, error) {
+	if err := r.settleLive(ctx, &r.kind.Steps[i], v); err != nil {
+		return outcome{}, err
+	}
+	now, p := r.Now(), r.post
+	if p.PublishedAt == nil {
+		p.PublishedAt, p.WaitingSince, p.Looks = &now, &now, 0
+	}
+	o := outcome{status: models.Published, last: true, message: v.Message, rows: writeAlong(v.Record)}
+	switch {
+	case v.ID != "":
+		p.PlatformPostID = &v.ID
+		o.message += " as " + v.ID
+	case r.waited() < v.IDWithin:
+		o.last, o.step, o.in, o.look = false, models.StepPublish, r.lookWait(), true
+		o.message += "; its id is not known yet"
+	}
+	if v.Permalink != "" {
+		p.Permalink = &v.Permalink
+	}
+	return o, nil
+}
+
+// settleLive settles the call that made the post live, even if it was refused.
+func (r *run) settleLive(ctx context.Context, step *Step, v Verdict) error {
+	e := r.entry(step.Op)
+	if e == nil {
+		e = r.ledger.Latest(step.Op)
+	}
+	if e == nil || step.Harmless || e.State == models.Done && (v.ID == "" || e.ExternalID != nil) {
+		return nil
+	}
+	if v.ID != "" {
+		e.ExternalID = &v.ID
+	}
+	return r.settle(ctx, e, models.Done)
+}
+
+// delivered ends a post that is in the creator's inbox.
+func (r *run) delivered(ctx context.Context, i int, v Verdict) (outcome, error) {
+	if err := r.settleLive(ctx, &r.kind.Steps[i], Verdict{}); err != nil {
+		return outcome{}, err
+	}
+	return outcome{status: models.Delivered, last: true, message: v.Message, rows: writeAlong(v.Record)}, nil
+}
+
+// writeAlong writes a platform's own row together with the post.
+func writeAlong(record models.Record) db.RunWrite { return db.RunWrite{Record: record} }

@@ -1,0 +1,230 @@
+// Package tiktok publishes posts on TikTok.
+//
+// A video is an upload (tiktok.init), its chunks, and its last chunk: one publish_id is one
+// upload and can make at most one post, which goes live by itself once the last byte is in.
+// So opening an upload is harmless, the last chunk is the call that may make the post live,
+// and everything in between is read from status/fetch.
+package tiktok
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"socialqueue/models"
+	"socialqueue/platform"
+	"socialqueue/platform/tiktok"
+	"socialqueue/publish"
+)
+
+// The steps of a video.
+const (
+	opInit      models.LedgerOp = "tiktok.init"
+	opChunks    models.LedgerOp = "tiktok.chunks"
+	opLastChunk models.LedgerOp = "tiktok.last_chunk"
+)
+
+const (
+	// uploadURLLife is how long an upload_url takes bytes (direct-post reference,
+	// 2026-09-11), and uploadURLMargin the slack on either side of it.
+	uploadURLLife   = time.Hour
+	uploadURLMargin = 5 * time.Minute
+	// arrivalMargin is how long TikTok gets to count the bytes of a last chunk before it
+	// is sent again, for the same upload.
+	arrivalMargin = 10 * time.Second
+	// idWindow is how long a public video is polled for its id: moderation takes a
+	// minute, sometimes hours.
+	idWindow = 24 * time.Hour
+)
+
+// Publisher publishes on TikTok.
+type Publisher struct {
+	client *tiktok.Client
+}
+
+// New makes a Publisher.
+func New(client *tiktok.Client) *Publisher { return &Publisher{client: client} }
+
+// Platform returns models.TikTok.
+func (p *Publisher) Platform() models.Platform { return models.TikTok }
+
+// Kinds lists what can be posted.
+func (p *Publisher) Kinds() []publish.Kind {
+	return []publish.Kind{{
+		Name: models.Video, Decode: decode,
+		Steps: []publish.Step{
+			{Op: opInit, Harmless: true, Heavy: true, Prepare: p.prepareInit, Keep: keepPublishID},
+			{Op: opChunks, Harmless: true, Resumes: true, Heavy: true, Prepare: p.prepareChunks},
+			{
+				Op: opLastChunk, Heavy: true, Back: opChunks, RefusalProves: true, Arrives: arrivalMargin,
+				Prepare: p.prepareLastChunk, Read: p.read,
+			},
+		},
+	}}
+}
+
+func decode(raw json.RawMessage) (publish.Options, error) {
+	var o Options
+	err := json.Unmarshal(raw, &o)
+	return &o, err
+}
+
+func keepPublishID(p *models.Post, id string) { p.PublishID = &id }
+
+// prepareInit asks what the creator's account allows now.
+func (p *Publisher) prepareInit(ctx context.Context, run *publish.Run) (publish.Call, error) {
+	file, err := run.File(ctx)
+	if err != nil {
+		return nil, err
+	}
+	options, err := Of(run.Post())
+	if err != nil {
+		return nil, err
+	}
+	creator, err := p.client.CreatorInfo(ctx, run.Token().Access)
+	if err != nil {
+		return nil, err
+	}
+	if err := creatorAllows(creator, options, file); err != nil {
+		return nil, err
+	}
+	plan, err := tiktok.PlanUpload(file.Bytes)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context) (publish.Result, error) {
+		upload, err := p.client.InitVideo(ctx, run.Token().Access, videoPost(creator, options), plan)
+		if err != nil {
+			return publish.Result{}, err
+		}
+		return publish.Result{
+			ID: upload.PublishID, Secret: upload.URL, Message: "TikTok opened the upload " + upload.PublishID,
+			Record: record(run, options, upload.PublishID, "", "processing"),
+		}, nil
+	}, nil
+}
+
+// creatorAllows checks the post against what the creator's account allows now
+// (content sharing guidelines, 2026-09-11).
+func creatorAllows(c tiktok.CreatorInfo, options *Options, file *models.Media) error {
+	var errs models.FieldErrors
+	if !slices.Contains(c.PrivacyLevels, options.PrivacyLevel) {
+		errs.Add("privacy_level", "%s is not open to this creator now; TikTok offers %v", options.PrivacyLevel, c.PrivacyLevels)
+	}
+	if c.MaxVideoDuration > 0 && file.Duration() > c.MaxVideoDuration {
+		errs.Add("media_id", "the video lasts %s; this creator may post %s at most", file.Duration(), c.MaxVideoDuration)
+	}
+	if err := errs.Err(); err != nil {
+		return &platform.Error{
+			Provider: models.TikTok, Op: "tiktok.creator_info", Kind: platform.Rejected, Code: platform.CodePublishFailed, Err: err,
+		}
+	}
+	return nil
+}
+
+// videoPost fills post_info. What the creator's account forbids is switched off
+// here too, as the guidelines ask.
+func videoPost(c tiktok.CreatorInfo, o *Options) tiktok.VideoPost {
+	return tiktok.VideoPost{
+		Title: o.Title, PrivacyLevel: o.PrivacyLevel,
+		DisableDuet:    o.DisableDuet || c.DuetDisabled,
+		DisableComment: o.DisableComment || c.CommentDisabled,
+		DisableStitch:  o.DisableStitch || c.StitchDisabled,
+		BrandContent:   o.BrandContent, BrandOrganic: o.BrandOrganic,
+		AIGC: o.AIGC, CoverTimestampMs: o.CoverTimestampMs,
+	}
+}
+
+// read polls status/fetch.
+func (p *Publisher) read(ctx context.Context, run *publish.Run) (publish.Verdict, error) {
+	status, err := p.client.Status(ctx, run.Token().Access, run.ID(opInit))
+	if err != nil {
+		return publish.Verdict{}, err
+	}
+	return verdict(ctx, run, status)
+}
+
+// verdict says what TikTok's status means for the post.
+func verdict(ctx context.Context, run *publish.Run, status tiktok.Status) (publish.Verdict, error) {
+	options, err := Of(run.Post())
+	if err != nil {
+		return publish.Verdict{}, err
+	}
+	switch status.State {
+	case tiktok.StateComplete:
+		return live(run, options, status), nil
+	case tiktok.StateInbox:
+		return publish.Verdict{State: publish.Delivered, Message: "in the creator's TikTok inbox"}, nil
+	case tiktok.StateFailed:
+		return refused(run, options, status), nil
+	}
+	file, err := run.File(ctx)
+	if err != nil {
+		return publish.Verdict{}, err
+	}
+	last := run.Entry(opLastChunk)
+	if status.UploadedBytes >= file.Bytes || last != nil && last.State == models.Done {
+		return publish.Verdict{State: publish.Pending, Message: "TikTok has the whole video and says " + status.Raw}, nil
+	}
+	return incomplete(run, fmt.Sprintf("TikTok has %d of %d bytes", status.UploadedBytes, file.Bytes)), nil
+}
+
+// live is for a video that is live. Its id follows when moderation ended; one that only
+// the creator sees never gets any.
+func live(run *publish.Run, options *Options, status tiktok.Status) publish.Verdict {
+	v := publish.Verdict{State: publish.Live, Message: "live on TikTok"}
+	if len(status.PostIDs) > 0 {
+		v.ID = status.PostIDs[0]
+		v.Permalink = tiktok.Permalink(run.Token().Username, v.ID)
+	} else if options.PrivacyLevel != PrivacySelfOnly {
+		v.IDWithin = idWindow
+	}
+	v.Record = record(run, options, run.ID(opInit), v.ID, "published")
+	return v
+}
+
+// refused is for a video that TikTok took and then refused: it will not go live.
+func refused(run *publish.Run, options *Options, status tiktok.Status) publish.Verdict {
+	kind, code := tiktok.FailReasonKind(status.FailReason)
+	return publish.Verdict{
+		State: publish.Over, Record: record(run, options, run.ID(opInit), "", "failed"),
+		Err: &platform.Error{
+			Provider: models.TikTok, Op: "tiktok.status", Kind: kind, Code: code, PlatformCode: status.FailReason,
+			Message: "TikTok could not publish the video", RetryAfter: tiktok.CapWait,
+		},
+	}
+}
+
+// incomplete is for an upload that lacks bytes. One that is about to take no more of them
+// is over, unless its last chunk was sent: then only once its URL surely takes none.
+func incomplete(run *publish.Run, message string) publish.Verdict {
+	opened := run.Entry(opInit).CreatedAt
+	expires := opened.Add(uploadURLLife)
+	switch {
+	case !run.Now().After(expires.Add(-uploadURLMargin)):
+		return publish.Verdict{State: publish.NotLive, Message: message}
+	case run.MayBeLive() && !run.Now().After(expires.Add(uploadURLMargin)):
+		return publish.Verdict{Message: "the upload expires while its last chunk may be on its way; polling until it can no longer arrive"}
+	}
+	return publish.Verdict{State: publish.Over, Err: &platform.Error{
+		Provider: models.TikTok, Op: "tiktok.status", Kind: platform.Transient, Code: platform.CodeUploadFailed,
+		Message: "the upload expired before TikTok had the whole video",
+	}}
+}
+
+// record is the row of tiktok_posts for an upload. videoID may be empty.
+func record(run *publish.Run, o *Options, publishID, videoID, status string) models.Record {
+	p, now := run.Post(), run.Now()
+	row := models.TikTokPost{
+		UserID: p.UserID, OAuthAccountID: p.OAuthAccountID, PublishID: publishID, Status: status,
+		Title: o.Title, PrivacyLevel: o.PrivacyLevel, DisableDuet: o.DisableDuet, DisableComment: o.DisableComment,
+		DisableStitch: o.DisableStitch, BrandContentToggle: o.BrandContent, BrandOrganicToggle: o.BrandOrganic,
+		CreatedAt: now, UpdatedAt: now, PostID: &p.ID,
+	}
+	if videoID != "" {
+		row.VideoID = &videoID
+	}
+	return row
+}

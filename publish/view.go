@@ -1,0 +1,149 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"socialqueue/models"
+	"socialqueue/oauth"
+	"socialqueue/secrets"
+)
+
+// Run is what a publisher's step sees of one run of a post. It changes nothing.
+type Run struct{ r *run }
+
+// Post returns the post. The step must not change it.
+func (v *Run) Post() *models.Post { return v.r.post }
+
+// Token returns the account's token.
+func (v *Run) Token() oauth.Token { return v.r.token }
+
+// Now returns the time.
+func (v *Run) Now() time.Time { return v.r.Now() }
+
+// Log returns the log of the post.
+func (v *Run) Log() logrus.FieldLogger { return v.r.log }
+
+// Entry returns the newest record of a call that is not void, or nil.
+func (v *Run) Entry(op models.LedgerOp) *models.LedgerEntry { return v.r.entry(op) }
+
+// ID returns the platform's id that the call op returned; empty if there is none.
+func (v *Run) ID(op models.LedgerOp) string {
+	if e := v.r.entry(op); e != nil && e.ExternalID != nil {
+		return *e.ExternalID
+	}
+	return ""
+}
+
+// Fresh reports whether this run made the call op.
+func (v *Run) Fresh(op models.LedgerOp) bool {
+	e := v.r.entry(op)
+	return e != nil && e.Fence == v.r.post.Fence
+}
+
+// Secret opens the secret that the call op returned.
+func (v *Run) Secret(op models.LedgerOp) (secrets.Secret, error) {
+	e := v.r.entry(op)
+	if e == nil {
+		return "", fmt.Errorf("no call %s is recorded", op)
+	}
+	secret, err := v.r.Keys.Open(e.SealedURL, models.UploadSealedIn(v.r.post.ID))
+	if err != nil {
+		return "", fmt.Errorf("open what %s returned: %w", op, err)
+	}
+	return secret, nil
+}
+
+// MayBeLive reports whether any call that can make the post live may have taken effect.
+func (v *Run) MayBeLive() bool { return v.r.ledger.MayBeLive() }
+
+// Live reports whether the post is known to be live.
+func (v *Run) Live() bool { return v.r.post.PublishedAt != nil }
+
+// Waited returns how long the platform has had the post.
+func (v *Run) Waited() time.Duration { return v.r.waited() }
+
+// File returns the post's file.
+func (v *Run) File(ctx context.Context) (*models.Media, error) { return v.r.file(ctx) }
+
+// Open reads length bytes of the post's file from offset on.
+func (v *Run) Open(ctx context.Context, offset, length int64) (io.ReadCloser, error) {
+	return v.r.Store.NewRangeReader(ctx, *v.r.post.MediaID, offset, length)
+}
+
+// Link returns a public link to the post's file that is valid until a time.
+func (v *Run) Link(until time.Time) secrets.Secret { return v.r.Links.Link(*v.r.post.MediaID, until) }
+
+// Resume waits before a broken transfer is resumed for the n-th time in a row, counted from
+// 0. It reports false if it was resumed often enough for this run, and returns an error once
+// the process stops or the run has lost its lease.
+func (v *Run) Resume(ctx context.Context, n int) (bool, error) {
+	if n >= len(v.r.Timings.Resumes) {
+		return false, nil
+	}
+	return true, v.r.pause(ctx, v.r.Timings.Resumes[n])
+}
+
+// Stopping returns an error once the process stops or the run has lost its lease. Ask it
+// before each call of a step that makes several.
+func (v *Run) Stopping(ctx context.Context) error { return v.r.stopping(ctx) }
+
+// UntilDrain returns a context that also ends when the process stops: for a long transfer
+// that another worker can resume.
+func (v *Run) UntilDrain(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	done := make(chan struct{})
+	go func() {
+		select {
+		case <-v.r.drain:
+			cancel(errDraining)
+		case <-done:
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() {
+		close(done)
+		cancel(context.Canceled)
+	}
+}
+
+// Known tells which of these ids at the platform belong to other posts of the account.
+func (v *Run) Known(ctx context.Context, ids []string) (map[string]bool, error) {
+	return v.r.DB.Runs.KnownIDs(ctx, v.r.post.Lane, ids)
+}
+
+// Siblings lists the account's other posts that were sent or are being sent and whose id
+// at the platform is not known.
+func (v *Run) Siblings(ctx context.Context) ([]models.Post, error) {
+	return v.r.DB.Runs.UnsettledInLane(ctx, v.r.post.Lane, v.r.post.ID)
+}
+
+// NoteQuota keeps what the platform said about the account's publishing limit, for people
+// who look at the account. The post goes on where it cannot be kept.
+func (v *Run) NoteQuota(ctx context.Context, q models.Quota) {
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
+	if err := v.r.DB.Accounts.NoteQuota(ctx, v.r.post.Platform, v.r.post.AccountID(), q); err != nil {
+		v.r.log.WithError(err).Warn("could not store the account's quota; the next post reads it again")
+	}
+}
+
+// file reads the row of the post's file, once in a run.
+func (r *run) file(ctx context.Context) (*models.Media, error) {
+	if r.post.MediaID == nil {
+		return nil, errors.New("the post has no file yet")
+	}
+	if r.media == nil || r.media.ID != *r.post.MediaID {
+		m, err := r.DB.Media.ByID(ctx, *r.post.MediaID)
+		if err != nil {
+			return nil, err
+		}
+		r.media = m
+	}
+	return r.media, nil
+}
