@@ -29,7 +29,9 @@ var floors = [][]string{
 	{"platform/wire"},
 	{"platform", "view", "egress"},
 	{"models", "secrets"},
-	{"sandbox", "sandbox/sample"},
+	{"sandbox"},
+	{"sandbox/tiktok", "sandbox/instagram"},
+	{"sandbox/engine", "sandbox/sample"},
 }
 
 // wall is an import that is forbidden although its floors would allow it, or
@@ -41,12 +43,13 @@ type wall struct {
 
 var walls = []wall{
 	{in("models"), anything, "models imports nothing of ours"},
-	{in("sandbox"), anything, "the sandbox is the platforms' side and imports nothing of ours"},
+	{in("sandbox/engine"), anything, "the engine of the sandbox knows no platform"},
+	{in("sandbox"), notIn("sandbox"), "the sandbox is the platforms' side and imports nothing of ours"},
 	{in("handlers"), in("platform/tiktok", "platform/instagram", "platform/wire"), "handlers call use cases, never a platform client"},
 	{in("platform"), in("db"), "platform and db do not know each other"},
 	{in("db"), in("platform"), "platform and db do not know each other"},
 	{notIn("cmd"), in("app"), "only cmd and tests import app"},
-	{notIn("cmd", "app"), in("sandbox"), "only cmd, app and tests run the sandbox"},
+	{notIn("cmd", "app", "sandbox"), in("sandbox"), "only cmd, app and tests run the sandbox"},
 	{anything, in("cmd"), "nothing imports cmd"},
 	{anything, helper, "only tests import the helpers of tests"},
 }
@@ -80,7 +83,8 @@ func TestHouseRules(t *testing.T) {
 		{"neighbour", "handlers", "jobs", "handlers imports jobs, its neighbour on the same floor"},
 		{"models", "models", "secrets", "models imports secrets: models imports nothing of ours"},
 		{"sandbox", "sandbox", "models", "sandbox imports models: the sandbox is the platforms' side and imports nothing of ours"},
-		{"sandbox's parts", "sandbox", "sandbox/sample", "sandbox imports sandbox/sample: the sandbox is the platforms' side and imports nothing of ours"},
+		{"sandbox's platforms", "sandbox/tiktok", "sandbox/instagram", "sandbox/tiktok imports sandbox/instagram, its neighbour on the same floor"},
+		{"sandbox's engine", "sandbox/engine", "sandbox/sample", "sandbox/engine imports sandbox/sample: the engine of the sandbox knows no platform"},
 		{"client", "handlers", "platform/tiktok", "handlers imports platform/tiktok: handlers call use cases, never a platform client"},
 		{"platform to db", "platform/wire", "db", "platform/wire imports db: platform and db do not know each other"},
 		{"db to platform", "db", "platform", "db imports platform: platform and db do not know each other"},

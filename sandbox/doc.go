@@ -4,7 +4,10 @@
 //
 // It is written from the platforms' public pages and from real answers that others published, not from what a client
 // happens to send, and it takes the strict reading wherever they leave a choice. Comments name the page; the packages
-// platform/tiktok and platform/instagram list the addresses. It knows no other package of this module.
+// platform/tiktok and platform/instagram list the addresses. It knows no package of this module but those below it.
+//
+// This package puts together what is below it: package engine is the server, which knows no platform, and the packages
+// tiktok and instagram are the platforms. [New] takes further ones, each an implementation of [Platform].
 //
 // One host serves everything:
 //
@@ -18,7 +21,7 @@
 //	/_sandbox/...                                the control API
 //
 // Nothing runs on timers: each look at a publish or a container first moves it to where the virtual clock says it is.
-// [Server.Advance] therefore expires tokens, windows and upload URLs, and completes processing, at once. Only with an
+// [engine.Server.Advance] therefore expires tokens, windows and upload URLs, and completes processing, at once. Only with an
 // address for webhooks something looks by itself, every 20 ms.
 //
 // # Connecting accounts
@@ -44,7 +47,7 @@
 // With an address, in [Options] or by [Server.SetTikTokWebhook] and [Server.SetMetaWebhook], the platforms send. TikTok
 // tells what becomes of posts and authorizations; for Instagram a script says what happened, in [Server.SendInstagram].
 // Anything but 200 is tried again on the virtual clock. One account's deliveries come in order unless one fails or a
-// [Fault] of the ops "tiktok.webhook" and "instagram.webhook" spoils them; [Server.Webhooks] is the log.
+// [Fault] of the ops "tiktok.webhook" and "instagram.webhook" spoils them; [engine.Server.Webhooks] is the log.
 //
 // # Control API
 //

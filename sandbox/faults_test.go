@@ -15,6 +15,7 @@ import (
 )
 
 func TestFaultValidation(t *testing.T) {
+	w := newWorld(t, sandbox.Options{})
 	for name, f := range map[string]sandbox.Fault{
 		"unknown op":         {Op: "tiktok.publish", Mode: sandbox.ModeReset},
 		"unknown mode":       {Op: sandbox.OpTikTokInit, Mode: "explode"},
@@ -24,7 +25,7 @@ func TestFaultValidation(t *testing.T) {
 		"text for a number":  {Op: sandbox.OpInstagramPublish, Mode: sandbox.ModeError, Code: "internal"},
 		"negative skip":      {Op: sandbox.OpTikTokInit, Mode: sandbox.ModeReset, Skip: -1},
 	} {
-		if f.Validate() == nil {
+		if w.ValidateFault(f) == nil {
 			t.Errorf("%s: accepted", name)
 		}
 	}

@@ -1,12 +1,16 @@
 package sandbox
 
 import (
-	"net/http"
 	"time"
+
+	"socialqueue/sandbox/engine"
+	"socialqueue/sandbox/instagram"
+	"socialqueue/sandbox/tiktok"
 )
 
-// Options configures a Server. The zero value is the strict default: an audited TikTok app, appsecret_proof required,
-// the platforms' documented limits, short processing delays, and media fetched from loopback addresses too.
+// Options configures a Server: in one place what the engine and both platforms take. The zero value is the strict
+// default: an audited TikTok app, appsecret_proof required, the platforms' documented limits, short processing delays,
+// and media fetched from loopback addresses too.
 type Options struct {
 	Now     func() time.Time // base of the virtual clock; default time.Now
 	BaseURL string           // how clients reach the sandbox; default the address of Start
@@ -57,8 +61,8 @@ type Options struct {
 	// FetchTimeout bounds one media fetch in real time. Default 30 s.
 	FetchTimeout time.Duration
 
-	Limits *Limits // nil: DefaultLimits. A zero field means no limit, so &Limits{} switches all of them off.
-	Delays *Delays // nil: DefaultDelays. &Delays{} makes every step immediate.
+	Limits *Limits // nil: the documented limits. A zero field means no limit, so &Limits{} switches all of them off.
+	Delays *Delays // nil: a few seconds. &Delays{} makes every step immediate.
 }
 
 // Limits are the budgets of both platforms; zero means unlimited.
@@ -74,14 +78,6 @@ type Limits struct {
 	InstagramContainers int // containers per account in 24 h (IG User Media)
 }
 
-// DefaultLimits are the documented budgets. The Instagram call budget is that of an account with ten impressions a day.
-func DefaultLimits() *Limits {
-	return &Limits{
-		TikTokInit: 6, TikTokInbox: 6, TikTokCreatorInfo: 20, TikTokStatus: 30, TikTokPendingShares: 5,
-		InstagramCalls: 48_000, InstagramContainers: 400,
-	}
-}
-
 // Delays are what the platforms take their time for, on the virtual clock.
 type Delays struct {
 	TikTokProcessing  time.Duration // from the last byte to PUBLISH_COMPLETE or FAILED
@@ -93,72 +89,64 @@ type Delays struct {
 	InstagramMediaLag time.Duration // how long /{ig-id}/media misses a post
 }
 
-// DefaultDelays are short enough to watch and long enough that a client must poll.
-func DefaultDelays() *Delays {
-	return &Delays{
-		TikTokProcessing: 2 * time.Second, TikTokModeration: 2 * time.Second,
-		InstagramImage: time.Second, InstagramVideo: 3 * time.Second,
+func (o Options) engine() engine.Options {
+	return engine.Options{
+		Now: o.Now, BaseURL: o.BaseURL, DataDir: o.DataDir, Retain: o.Retain, DiscardBytes: o.DiscardBytes,
+		NoPrivateFetch: o.NoPrivateFetch, FetchTimeout: o.FetchTimeout,
 	}
 }
 
-// TikTokProfile is an edition of TikTok's token lifetimes, which changed in autumn 2026.
-type TikTokProfile string
-
-// The profiles.
-const (
-	ProfileCurrent TikTokProfile = "current" // 2 h and 180 days, every refresh rotates (Login Kit, 2026-11-02)
-	ProfileLegacy  TikTokProfile = "legacy"  // 24 h and 365 days, the refresh token stays (until autumn 2026)
-)
-
-// DoublePublish is the answer to a second media_publish of a published container. What Meta really answers is not
-// known, so each candidate can be chosen. None of them makes a second post.
-type DoublePublish string
-
-// The candidate answers.
-const (
-	DoubleNotFound DoublePublish = "a" // 400 24/2207006, the default
-	DoubleNotReady DoublePublish = "b" // 400 9007/2207027
-	DoubleSameID   DoublePublish = "c" // 200 with the id of the first publish
-	DoubleGeneric  DoublePublish = "d" // 400 100
-)
-
-const (
-	defaultRetain       = 512 << 20
-	defaultFetchTimeout = 30 * time.Second
-)
-
-func (o Options) withDefaults() Options {
-	setDefault(&o.TikTokClientKey, "sim-client-key")
-	setDefault(&o.TikTokClientSecret, "sim-client-secret")
-	setDefault(&o.TikTokProfile, ProfileCurrent)
-	setDefault(&o.OAuthErrorStatus, http.StatusOK)
-	setDefault(&o.FacebookAppID, "100000000000001")
-	setDefault(&o.FacebookAppSecret, "sim-app-secret")
-	setDefault(&o.MetaVerifyToken, "sim-verify-token")
-	setDefault(&o.DoublePublish, DoubleNotFound)
-	setDefault(&o.Retain, defaultRetain)
-	setDefault(&o.FetchTimeout, defaultFetchTimeout)
-	if len(o.TikTokRedirectURIs) == 0 {
-		o.TikTokRedirectURIs = loopbackURIs("/api/auth/tiktok/callback")
+func (o Options) tiktok() tiktok.Options {
+	t := tiktok.Options{
+		ClientKey: o.TikTokClientKey, ClientSecret: o.TikTokClientSecret, RedirectURIs: o.TikTokRedirectURIs,
+		Profile: o.TikTokProfile, OAuthErrorStatus: o.OAuthErrorStatus, Unaudited: o.Unaudited, LenientChunks: o.LenientChunks,
+		UploadBaseURL: o.UploadBaseURL, VerifiedPrefixes: o.VerifiedPrefixes, WebhookURL: o.TikTokWebhookURL,
 	}
-	if len(o.FacebookRedirectURIs) == 0 {
-		o.FacebookRedirectURIs = loopbackURIs("/api/auth/instagram/callback")
+	if l := o.Limits; l != nil {
+		t.Limits = &tiktok.Limits{
+			Init: l.TikTokInit, Inbox: l.TikTokInbox, CreatorInfo: l.TikTokCreatorInfo, Status: l.TikTokStatus,
+			ActiveCreators: l.TikTokActiveCreators, PendingShares: l.TikTokPendingShares,
+		}
 	}
-	if o.Now == nil {
-		o.Now = time.Now
+	if d := o.Delays; d != nil {
+		t.Delays = &tiktok.Delays{Processing: d.TikTokProcessing, Moderation: d.TikTokModeration}
 	}
-	if o.Limits == nil {
-		o.Limits = DefaultLimits()
+	return t
+}
+
+func (o Options) instagram() instagram.Options {
+	i := instagram.Options{
+		AppID: o.FacebookAppID, AppSecret: o.FacebookAppSecret, RedirectURIs: o.FacebookRedirectURIs, NoExpiresIn: o.NoExpiresIn,
+		ProofOptional: o.ProofOptional, DoublePublish: o.DoublePublish, WebhookURL: o.MetaWebhookURL, VerifyToken: o.MetaVerifyToken,
 	}
-	if o.Delays == nil {
-		o.Delays = DefaultDelays()
+	if l := o.Limits; l != nil {
+		i.Limits = &instagram.Limits{Calls: l.InstagramCalls, Containers: l.InstagramContainers}
+	}
+	if d := o.Delays; d != nil {
+		i.Delays = &instagram.Delays{
+			Image: d.InstagramImage, Video: d.InstagramVideo, Polls: d.InstagramPolls,
+			QuotaLag: d.InstagramQuotaLag, MediaLag: d.InstagramMediaLag,
+		}
+	}
+	return i
+}
+
+// inEffect fills in the defaults that the parts chose.
+func (o Options) inEffect(e engine.Options, t tiktok.Options, i instagram.Options) Options {
+	o.Now, o.Retain, o.FetchTimeout = e.Now, e.Retain, e.FetchTimeout
+	o.TikTokClientKey, o.TikTokClientSecret, o.TikTokRedirectURIs = t.ClientKey, t.ClientSecret, t.RedirectURIs
+	o.TikTokProfile, o.OAuthErrorStatus = t.Profile, t.OAuthErrorStatus
+	o.FacebookAppID, o.FacebookAppSecret, o.FacebookRedirectURIs = i.AppID, i.AppSecret, i.RedirectURIs
+	o.DoublePublish, o.MetaVerifyToken = i.DoublePublish, i.VerifyToken
+	o.Limits = &Limits{
+		TikTokInit: t.Limits.Init, TikTokInbox: t.Limits.Inbox, TikTokCreatorInfo: t.Limits.CreatorInfo, TikTokStatus: t.Limits.Status,
+		TikTokActiveCreators: t.Limits.ActiveCreators, TikTokPendingShares: t.Limits.PendingShares,
+		InstagramCalls: i.Limits.Calls, InstagramContainers: i.Limits.Containers,
+	}
+	o.Delays = &Delays{
+		TikTokProcessing: t.Delays.Processing, TikTokModeration: t.Delays.Moderation,
+		InstagramImage: i.Delays.Image, InstagramVideo: i.Delays.Video, InstagramPolls: i.Delays.Polls,
+		InstagramQuotaLag: i.Delays.QuotaLag, InstagramMediaLag: i.Delays.MediaLag,
 	}
 	return o
-}
-
-func setDefault[T comparable](v *T, def T) {
-	var zero T
-	if *v == zero {
-		*v = def
-	}
 }

@@ -14,6 +14,7 @@ import (
 )
 
 func TestWebhookFaultValidation(t *testing.T) {
+	w := newWorld(t, sandbox.Options{})
 	for name, f := range map[string]sandbox.Fault{
 		"stale at Meta":      {Op: sandbox.OpInstagramWebhook, Mode: sandbox.ModeStale},
 		"sha1 at TikTok":     {Op: sandbox.OpTikTokWebhook, Mode: sandbox.ModeLegacySignature},
@@ -21,11 +22,11 @@ func TestWebhookFaultValidation(t *testing.T) {
 		"no call":            {Op: sandbox.OpTikTokWebhook, Mode: sandbox.ModeReset},
 		"a call":             {Op: sandbox.OpTikTokInit, Mode: sandbox.ModeDuplicate},
 	} {
-		if f.Validate() == nil {
+		if w.ValidateFault(f) == nil {
 			t.Errorf("%s: accepted", name)
 		}
 	}
-	err := sandbox.Fault{Op: sandbox.OpTikTokWebhook, Mode: sandbox.ModeLegacySignature}.Validate()
+	err := w.ValidateFault(sandbox.Fault{Op: sandbox.OpTikTokWebhook, Mode: sandbox.ModeLegacySignature})
 	if err == nil || !strings.Contains(err.Error(), "duplicate, late, reorder, bad_signature, stale)") {
 		t.Errorf("%v", err)
 	}

@@ -1,0 +1,52 @@
+package engine
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+)
+
+// postRevoke ends access as the user or the platform would. Which platform's way it is stands in the body.
+func (s *Server) postRevoke(w http.ResponseWriter, r *http.Request) {
+	body, err := readControlBody(w, r, s.wantRevoke())
+	if err == nil {
+		err = s.revoke(body)
+	}
+	if err != nil {
+		controlError(w, err)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+func (s *Server) revoke(body []byte) error {
+	var in struct {
+		Platform string `json:"platform"`
+	}
+	if err := json.Unmarshal(body, &in); err != nil {
+		return err
+	}
+	for _, r := range s.revocations() {
+		if r.Platform == in.Platform {
+			return r.Serve(body)
+		}
+	}
+	return fmt.Errorf("unknown platform %q: send %s", in.Platform, s.wantRevoke())
+}
+
+func (s *Server) revocations() []Revocation {
+	var all []Revocation
+	for _, p := range s.platforms {
+		all = append(all, p.Revocations...)
+	}
+	return all
+}
+
+func (s *Server) wantRevoke() string {
+	var examples []string
+	for _, r := range s.revocations() {
+		examples = append(examples, r.Wants)
+	}
+	return strings.Join(examples, ", or ")
+}

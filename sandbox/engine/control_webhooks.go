@@ -1,0 +1,105 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+)
+
+// wanted is an example of the body that sets addresses.
+func (h *webhooks) wanted() string {
+	var fields []string
+	for _, from := range h.senders {
+		fields = append(fields, fmt.Sprintf("%q:\"http://...\"", from.URLField))
+		if from.TokenField != "" {
+			fields = append(fields, fmt.Sprintf("%q:\"...\"", from.TokenField))
+		}
+	}
+	return "{" + strings.Join(fields, ",") + `}; "" ends one`
+}
+
+// newTarget is an address for a platform.
+type newTarget struct {
+	from *sender
+	to   target
+}
+
+// targetsIn reads the addresses of a request; a platform that is left out keeps its own.
+func (h *webhooks) targetsIn(in map[string]*string) ([]newTarget, error) {
+	var found []newTarget
+	for _, from := range h.senders {
+		url, token := in[from.URLField], ""
+		delete(in, from.URLField)
+		if from.TokenField != "" {
+			if given := in[from.TokenField]; given != nil {
+				token = *given
+			}
+			delete(in, from.TokenField)
+		}
+		if url == nil {
+			continue
+		}
+		if _, ok := ParseURL(*url); !ok && *url != "" {
+			return nil, fmt.Errorf("%q is not an address: send %s", *url, h.wanted())
+		}
+		found = append(found, newTarget{from, from.target(*url, token)})
+	}
+	for name := range in {
+		return nil, fmt.Errorf("unknown field %q: send %s", name, h.wanted())
+	}
+	if len(found) == 0 {
+		return nil, errors.New("there is no address in it: send " + h.wanted())
+	}
+	return found, nil
+}
+
+// postWebhooks makes all handshakes before it sets an address: when one fails, everything stays as it was.
+func (s *Server) postWebhooks(w http.ResponseWriter, r *http.Request) {
+	in := map[string]*string{}
+	if !readControl(w, r, &in, s.webhooks.wanted()) {
+		return
+	}
+	targets, err := s.webhooks.targetsIn(in)
+	if err == nil {
+		err = s.webhooks.setAll(r.Context(), targets)
+	}
+	if err != nil {
+		controlError(w, err)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// SetWebhook says where the events of a platform go from now on, retries of earlier ones too; "" ends them. An empty
+// token is the platform's default. What happened before there was an address is not told later. A platform that has a
+// handshake makes it first; after an error everything is as it was.
+func (s *Server) SetWebhook(ctx context.Context, platform, url, token string) error {
+	from := s.webhooks.sender(platform)
+	if from == nil {
+		return fmt.Errorf("platform %q sends no webhooks", platform)
+	}
+	return s.webhooks.setAll(ctx, []newTarget{{from, from.target(url, token)}})
+}
+
+func (h *webhooks) setAll(ctx context.Context, targets []newTarget) error {
+	for i, t := range targets {
+		if t.to.url == "" || t.to.verified {
+			continue
+		}
+		if err := t.from.Verify(ctx, h.client, t.to.url, t.to.token); err != nil {
+			return err
+		}
+		targets[i].to.verified = true
+	}
+	h.s.settle()
+	for _, t := range targets {
+		h.aim(t.from.name, t.to)
+	}
+	return nil
+}
+
+func (s *Server) getWebhooks(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusOK, s.Webhooks())
+}

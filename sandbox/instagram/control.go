@@ -1,0 +1,33 @@
+package instagram
+
+import "errors"
+
+const wantEntries = `{"ig_id":"17841400000000001","comment":{"text":"Lovely!","username":"ann"}}, or {"entries":[...]} as Meta has them`
+
+// postedEntries are entries as Meta has them, or a comment in short.
+type postedEntries struct {
+	Entries []Entry  `json:"entries"`
+	IGID    string   `json:"ig_id"`
+	Comment *Comment `json:"comment"`
+}
+
+func (ig *Platform) entries(in postedEntries) ([]Entry, error) {
+	switch {
+	case !ig.host.SendsWebhooks():
+		return nil, errors.New("no address to send to: POST /_sandbox/webhooks with a meta_url first")
+	case len(in.Entries) > 0 && in.Comment == nil && in.IGID == "":
+		return in.Entries, nil
+	case len(in.Entries) == 0 && in.Comment != nil && in.IGID != "":
+		return []Entry{ig.CommentEntry(in.IGID, *in.Comment)}, nil
+	}
+	return nil, errors.New("send " + wantEntries)
+}
+
+// postEntries answers the entries: the ids that were made up are in them.
+func (ig *Platform) postEntries(in postedEntries) (any, error) {
+	entries, err := ig.entries(in)
+	if err == nil {
+		err = ig.send(entries)
+	}
+	return map[string][]Entry{"entries": entries}, err
+}

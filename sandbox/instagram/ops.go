@@ -1,0 +1,60 @@
+package instagram
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+
+	"socialqueue/sandbox/engine"
+)
+
+// The operations a Fault can name. OpProcess is no call: it happens when a file is complete. Nor is OpWebhook: each
+// sending to the app is one, retries too.
+const (
+	OpAccount         = "instagram.account"
+	OpContainer       = "instagram.container"
+	OpUpload          = "instagram.upload"
+	OpContainerStatus = "instagram.container_status"
+	OpPublish         = "instagram.publish"
+	OpQuota           = "instagram.quota"
+	OpMedia           = "instagram.media"
+	OpStories         = "instagram.stories"
+	OpPermalink       = "instagram.permalink"
+	OpProcess         = "instagram.process"
+	OpWebhook         = "instagram.webhook"
+
+	OpExchangeCode  = "instagram.exchange_code"
+	OpExchangeToken = "instagram.exchange_token"
+	OpMe            = "instagram.me"
+	OpPermissions   = "instagram.permissions"
+	OpPages         = "instagram.pages" // /me/accounts
+	OpBusinesses    = "instagram.businesses"
+	OpBusinessPages = "instagram.business_pages"
+	OpPage          = "instagram.page"
+	OpDebugToken    = "instagram.debug_token"
+	OpRevoke        = "instagram.revoke"
+)
+
+// graphOps are the calls whose errors have Graph's numbers.
+var graphOps = []string{
+	OpAccount, OpContainer, OpContainerStatus, OpPublish, OpQuota, OpMedia, OpStories, OpPermalink,
+	OpExchangeCode, OpExchangeToken, OpMe, OpPermissions, OpPages, OpBusinesses, OpBusinessPages, OpPage, OpDebugToken, OpRevoke,
+}
+
+func operations() []engine.Op {
+	ops := make([]engine.Op, 0, len(graphOps))
+	for _, name := range graphOps {
+		ops = append(ops, engine.Op{Name: name, CheckCode: isNumber})
+	}
+	return slices.Concat(ops, []engine.Op{
+		{Name: OpUpload, CodeOptional: true},
+		{Name: OpProcess, Modes: engine.ProcessModes, CheckCode: isNumber},
+	})
+}
+
+func isNumber(code string) error {
+	if _, err := strconv.Atoi(code); err != nil {
+		return fmt.Errorf("Instagram code %q is not a number", code)
+	}
+	return nil
+}

@@ -1,0 +1,102 @@
+package instagram
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"socialqueue/sandbox/engine"
+)
+
+// publishedMedia is one published media. Platform.mu guards it.
+type publishedMedia struct {
+	id        string
+	container *container
+	at        time.Time
+}
+
+// publish answers media_publish. It is the one call that makes a post, and it makes at most one per container
+// whatever DoublePublish says about the second call.
+func (ig *Platform) publish(c *graphCall) engine.Reply {
+	ig.mu.Lock()
+	defer ig.mu.Unlock()
+	for name := range c.params {
+		if name != "creation_id" && !slices.Contains(commonParams, name) {
+			return ig.fail(c.Exchange, *param(fmt.Sprintf("param %s is not allowed", name)))
+		}
+	}
+	id := c.params.Get("creation_id")
+	if id == "" {
+		return ig.fail(c.Exchange, *param("The parameter creation_id is required"))
+	}
+	n := ig.containers[id]
+	if n == nil || n.account != c.acc {
+		return ig.fail(c.Exchange, graphError{Code: 24, Subcode: 2207006})
+	}
+	if n.mediaID != "" {
+		return ig.publishAgain(c, n)
+	}
+	if e := ig.mayPublish(c, n); e != nil {
+		return ig.fail(c.Exchange, *e)
+	}
+	ig.goLive(n, c.Now)
+	return ig.ok(c, map[string]string{"id": n.mediaID})
+}
+
+func (ig *Platform) mayPublish(c *graphCall, n *container) *graphError {
+	state := n.state(c.Now, ig.opts.Delays)
+	switch {
+	case c.acc.Restricted:
+		return &graphError{Code: 25, Subcode: 2207050}
+	case n.kind == kindChildImage || n.kind == kindChildVideo:
+		return param("A carousel item cannot be published by itself")
+	case state == stateExpired:
+		return &graphError{Code: 24, Subcode: 2207008}
+	case state != stateFinished:
+		return &graphError{Code: 9007, Subcode: 2207027}
+	case c.acc.published(c.Now.Add(-day), c.Now) >= c.acc.QuotaTotal:
+		return &graphError{Code: 9, Subcode: 2207042}
+	}
+	return nil
+}
+
+func (ig *Platform) publishAgain(c *graphCall, n *container) engine.Reply {
+	switch ig.opts.DoublePublish {
+	case DoubleNotReady:
+		return ig.fail(c.Exchange, graphError{Code: 9007, Subcode: 2207027})
+	case DoubleSameID:
+		return ig.ok(c, map[string]string{"id": n.mediaID})
+	case DoubleGeneric:
+		return ig.fail(c.Exchange, graphError{Code: 100, Message: "Invalid parameter"})
+	}
+	return ig.fail(c.Exchange, graphError{Code: 24, Subcode: 2207006})
+}
+
+// goLive makes the post of a container.
+func (ig *Platform) goLive(n *container, now time.Time) {
+	m := &publishedMedia{id: ig.newID("180"), container: n, at: now}
+	n.mediaID = m.id
+	files := []*engine.Blob{n.blob}
+	if n.kind == kindCarousel {
+		files = nil
+		for _, child := range n.children {
+			child.mediaID = ig.newID("180")
+			files = append(files, child.blob)
+		}
+	}
+	ig.media[m.id] = m
+	n.account.media = append(n.account.media, m)
+	ig.host.GoLive(engine.LivePost{AccountID: n.account.IGID, Username: n.account.Username, Kind: n.kind.name,
+		ID: m.id, ContainerID: n.id, Caption: n.caption, Permalink: m.path(), At: now}, files...)
+}
+
+// path is the permalink without the host. The code in it is not the media id (seen in the field, 2026).
+func (m *publishedMedia) path() string {
+	switch m.container.kind {
+	case kindReel:
+		return "/reel/" + shortcode(m.id) + "/"
+	case kindStory:
+		return fmt.Sprintf("/stories/%s/%s/", m.container.account.Username, m.id)
+	}
+	return "/p/" + shortcode(m.id) + "/"
+}

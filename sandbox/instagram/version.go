@@ -1,0 +1,44 @@
+package instagram
+
+import (
+	"regexp"
+	"strconv"
+	"time"
+)
+
+// graphVersions are the versions known in November 2026 with the day each stops working (Graph API, Versions).
+var graphVersions = []struct {
+	name  string
+	until string // "" for not set
+}{
+	{"v20.0", "2026-09-24"}, {"v21.0", "2027-01-21"}, {"v22.0", "2027-05-20"}, {"v23.0", "2027-10-08"},
+	{"v24.0", "2028-02-18"}, {"v25.0", "2028-07-29"}, {"v26.0", ""},
+}
+
+var versionPattern = regexp.MustCompile(`^v(\d{1,3})\.0$`)
+
+// versionExists refuses a missing segment and a version newer than the newest.
+func versionExists(version string) bool {
+	newest := graphVersions[len(graphVersions)-1].name
+	return versionPattern.MatchString(version) && versionNumber(version) <= versionNumber(newest)
+}
+
+// servedVersion: a retired version is served by the oldest one still alive; the answer's header says so.
+func servedVersion(asked string, now time.Time) string {
+	for _, v := range graphVersions {
+		alive := v.until == "" || now.UTC().Format(time.DateOnly) < v.until
+		if alive && versionNumber(v.name) >= versionNumber(asked) {
+			return v.name
+		}
+	}
+	return graphVersions[len(graphVersions)-1].name
+}
+
+func versionNumber(v string) int {
+	m := versionPattern.FindStringSubmatch(v)
+	if m == nil {
+		return 0
+	}
+	n, _ := strconv.Atoi(m[1])
+	return n
+}

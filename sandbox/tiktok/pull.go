@@ -1,0 +1,82 @@
+package tiktok
+
+import (
+	"context"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+
+	"socialqueue/sandbox/engine"
+)
+
+// checkPullURL: https on a domain name under a verified property (Media Transfer Guide); loopback stands in for both
+// when private fetches are allowed.
+func (t *Platform) checkPullURL(raw string) *refusal {
+	u, ok := engine.ParseURL(raw)
+	if !ok {
+		return invalid("video_url is not a valid URL")
+	}
+	local := engine.IsLocalHost(u.Hostname()) && !t.host.Options().NoPrivateFetch
+	_, ipErr := netip.ParseAddr(u.Hostname())
+	if !local && (u.Scheme != "https" || ipErr == nil) {
+		return invalid("video_url must be https on a domain name")
+	}
+	if len(t.opts.VerifiedPrefixes) == 0 && local {
+		return nil
+	}
+	if !slices.ContainsFunc(t.opts.VerifiedPrefixes, func(p string) bool { return verifies(p, u) }) {
+		return &refusal{code: "url_ownership_unverified"}
+	}
+	return nil
+}
+
+// verifies tells whether a property, a domain or a URL prefix, covers u. Query strings do not matter.
+func verifies(property string, u *url.URL) bool {
+	if strings.Contains(property, "://") {
+		plain := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}
+		return strings.HasPrefix(plain.String(), property)
+	}
+	return u.Hostname() == property || strings.HasSuffix(u.Hostname(), "."+property)
+}
+
+// startPull downloads the video in the background; the publish is PROCESSING_DOWNLOAD meanwhile.
+func (t *Platform) startPull(p *publishTask, rawURL string) {
+	ctx, cancel := context.WithCancel(t.host.Context())
+	p.cancel = cancel
+	started := t.host.Go(func() {
+		defer cancel()
+		_, err := t.host.Fetch(ctx, rawURL, p.blob, maxVideoSize)
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		now := t.host.Now()
+		t.settle(p, now) // a cancel or the 1 h limit may have been first
+		if p.failed {
+			return
+		}
+		if err != nil {
+			t.fails(p, "video_pull_failed", now)
+			return
+		}
+		t.take(p, now)
+	})
+	if !started {
+		cancel()
+	}
+}
+
+// cancel stops a download that is under way (Media Transfer Guide).
+func (t *Platform) cancel(x *engine.Exchange, acc *account) engine.Reply {
+	p, no := t.find(x, acc)
+	if no != nil {
+		return t.fail(x, no.code, no.message)
+	}
+	if !p.pull || p.failed || !p.takenAt.IsZero() {
+		return t.fail(x, "publish_not_cancellable", "The publish can no longer be cancelled.")
+	}
+	t.fails(p, "publish_cancelled", x.Now)
+	rep := engine.JSONReply(http.StatusOK, map[string]any{"error": apiError{Code: "ok", LogID: x.LogID}})
+	rep.Code = "ok"
+	return rep
+}

@@ -1,0 +1,42 @@
+package tiktok
+
+import (
+	"fmt"
+	"time"
+
+	"socialqueue/sandbox/engine"
+)
+
+// RemoveApp is the user removing the app: both tokens die, and authorization.removed says so. Like the other triggers
+// it panics on an id that is not there: that is a mistake in the script.
+func (t *Platform) RemoveApp(openID string) {
+	engine.Must(t.trigger(openID, (*Platform).userRemovesApp))
+}
+
+// ExpireAccess ends the access token before its time; the refresh token lives.
+func (t *Platform) ExpireAccess(openID string) { engine.Must(t.trigger(openID, (*Platform).endAccess)) }
+
+func (t *Platform) trigger(openID string, end func(*Platform, *account, time.Time)) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	acc := t.accounts[openID]
+	if acc == nil {
+		return fmt.Errorf("there is no TikTok account %q", openID)
+	}
+	end(t, acc, t.host.Now())
+	return nil
+}
+
+// revocation is a trigger in the control API.
+type revocation struct {
+	Platform   string `json:"platform"`
+	ID         string `json:"id"`
+	AccessOnly bool   `json:"access_only"` // the refresh token lives
+}
+
+func (t *Platform) revoke(in revocation) error {
+	if in.AccessOnly {
+		return t.trigger(in.ID, (*Platform).endAccess)
+	}
+	return t.trigger(in.ID, (*Platform).userRemovesApp)
+}
