@@ -11,21 +11,22 @@ import (
 	"time"
 
 	"socialqueue/sandbox"
+	"socialqueue/sandbox/sandboxtest"
 )
 
 func TestManyPublishersOnePost(t *testing.T) {
-	media := mediaHost(t, map[string][]byte{"/ok.jpg": jpegOf(640, 640)})
-	w := newWorld(t, sandbox.Options{})
-	id := w.finished(media.URL + "/ok.jpg")
-	up := w.init(publicPost, 1000)
+	media := sandboxtest.MediaHost(t, map[string][]byte{"/ok.jpg": sandboxtest.JPEG(640, 640)})
+	w := sandboxtest.New(t, sandbox.Options{})
+	id := w.FinishedContainer(media.URL + "/ok.jpg")
+	up := w.Init(sandboxtest.PublicPost, 1000)
 	var published, created atomic.Int32
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
-			if a := w.do(w.graphRequest("POST", w.ig.IGID+"/media_publish", "creation_id", id)); a.status == 200 {
+			if a := w.Do(w.GraphRequest("POST", w.Instagram.IGID+"/media_publish", "creation_id", id)); a.HTTPStatus == 200 {
 				published.Add(1)
 			}
-			if a := w.put(up.Data.UploadURL, mp4(1000), 0, 999, 1000); a.status == 201 {
+			if a := w.PutChunk(up.Data.UploadURL, sandboxtest.MP4(1000), 0, 999, 1000); a.HTTPStatus == 201 {
 				created.Add(1)
 			}
 			w.LivePosts()
@@ -33,41 +34,41 @@ func TestManyPublishersOnePost(t *testing.T) {
 	}
 	wg.Wait()
 	w.Advance(time.Minute)
-	w.wantLive(2)
+	w.WantLive(2)
 	if published.Load() != 1 || created.Load() != 1 {
 		t.Errorf("%d publishes and %d uploads succeeded", published.Load(), created.Load())
 	}
 }
 
 func TestHandlerOnAnotherListener(t *testing.T) {
-	s := sandbox.New(sandbox.Options{Now: func() time.Time { return start }})
+	s := sandbox.New(sandbox.Options{Now: func() time.Time { return sandboxtest.StartTime }})
 	srv := httptest.NewServer(s.Handler())
 	t.Cleanup(func() { srv.Close(); _ = s.Close() })
-	w := &world{Server: s, t: t, http: srv.Client(), tt: s.AddTikTokAccount(sandbox.TikTokAccount{})}
-	req := w.ttRequest(pathInit, initBody(publicPost, 100, 100, 1))
+	w := &sandboxtest.Env{Server: s, T: t, HTTP: srv.Client(), TikTok: s.AddTikTokAccount(sandbox.TikTokAccount{})}
+	req := w.TikTokRequest(sandboxtest.PathInit, sandboxtest.InitBody(sandboxtest.PublicPost, 100, 100, 1))
 	req.URL.Scheme, req.URL.Host = "http", strings.TrimPrefix(srv.URL, "http://")
-	var a ttAnswer
-	w.mustDo(req).json(t, &a)
+	var a sandboxtest.TikTokAnswer
+	w.MustDo(req).JSON(t, &a)
 	if !strings.HasPrefix(a.Data.UploadURL, srv.URL+"/tiktok-upload/") {
 		t.Fatalf("upload_url %q is not on the host the client used", a.Data.UploadURL)
 	}
-	w.putAll(a.Data.UploadURL, mp4(100))
+	w.PutFile(a.Data.UploadURL, sandboxtest.MP4(100))
 }
 
 func TestUploadsOnASecondHostName(t *testing.T) {
-	w := newWorld(t, sandbox.Options{UploadBaseURL: "http://uploads.sim.test:8080/"})
-	if u := w.init(publicPost, 100).Data.UploadURL; !strings.HasPrefix(u, "http://uploads.sim.test:8080/tiktok-upload/upload?upload_id=") {
+	w := sandboxtest.New(t, sandbox.Options{UploadBaseURL: "http://uploads.sim.test:8080/"})
+	if u := w.Init(sandboxtest.PublicPost, 100).Data.UploadURL; !strings.HasPrefix(u, "http://uploads.sim.test:8080/tiktok-upload/upload?upload_id=") {
 		t.Errorf("upload_url %q", u)
 	}
 }
 
 func TestDataDir(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
-	w := newWorld(t, sandbox.Options{DataDir: dir, Delays: &sandbox.Delays{}})
-	good, bad := w.init(publicPost, 100), w.init(publicPost, 100)
-	w.putAll(good.Data.UploadURL, mp4(100))
-	w.putAll(bad.Data.UploadURL, make([]byte, 100))
-	w.wantStatus(bad.Data.PublishID, "FAILED", "file_format_check_failed")
+	w := sandboxtest.New(t, sandbox.Options{DataDir: dir, Delays: &sandbox.Delays{}})
+	good, bad := w.Init(sandboxtest.PublicPost, 100), w.Init(sandboxtest.PublicPost, 100)
+	w.PutFile(good.Data.UploadURL, sandboxtest.MP4(100))
+	w.PutFile(bad.Data.UploadURL, make([]byte, 100))
+	w.WantStatus(bad.Data.PublishID, "FAILED", "file_format_check_failed")
 	files, err := os.ReadDir(dir)
 	if err != nil || len(files) != 1 {
 		t.Errorf("a failed video must not stay on disk: %v %v", files, err)
@@ -75,7 +76,7 @@ func TestDataDir(t *testing.T) {
 }
 
 func TestStartRefuses(t *testing.T) {
-	w := newWorld(t, sandbox.Options{})
+	w := sandboxtest.New(t, sandbox.Options{})
 	if w.Start("127.0.0.1:0") == nil {
 		t.Error("started twice")
 	}

@@ -11,10 +11,11 @@ import (
 	"time"
 
 	"socialqueue/sandbox"
+	"socialqueue/sandbox/sandboxtest"
 )
 
 func TestWebhookFaultValidation(t *testing.T) {
-	w := newWorld(t, sandbox.Options{})
+	w := sandboxtest.New(t, sandbox.Options{})
 	for name, f := range map[string]sandbox.Fault{
 		"stale at Meta":      {Op: sandbox.OpInstagramWebhook, Mode: sandbox.ModeStale},
 		"sha1 at TikTok":     {Op: sandbox.OpTikTokWebhook, Mode: sandbox.ModeLegacySignature},
@@ -33,13 +34,13 @@ func TestWebhookFaultValidation(t *testing.T) {
 }
 
 func TestWebhookDuplicate(t *testing.T) {
-	w, r := metaWorld(t, always(200))
-	w.control("POST", "faults", `{"op":"instagram.webhook","mode":"duplicate"}`, 204, nil)
-	w.sendComment("twice")
-	w.delivered(r, 2)
-	w.sendComment("once")
-	got := w.delivered(r, 3)
-	if got[0].body != got[1].body || got[1].body == got[2].body {
+	w, r := sandboxtest.NewWithMetaWebhook(t, sandboxtest.Always(200))
+	w.Control("POST", "faults", `{"op":"instagram.webhook","mode":"duplicate"}`, 204, nil)
+	w.SendComment("twice")
+	w.Delivered(r, 2)
+	w.SendComment("once")
+	got := w.Delivered(r, 3)
+	if got[0].Body != got[1].Body || got[1].Body == got[2].Body {
 		t.Errorf("%+v", got)
 	}
 	if w.Webhooks()[0].Attempts != 2 || len(w.PendingFaults()) != 0 {
@@ -48,49 +49,49 @@ func TestWebhookDuplicate(t *testing.T) {
 }
 
 func TestWebhookLate(t *testing.T) {
-	w, r := metaWorld(t, always(200))
-	w.Script(sandbox.Fault{Op: sandbox.OpInstagramWebhook, Match: w.ig.IGID, Times: -1, Mode: sandbox.ModeLate, Delay: time.Hour})
-	w.sendComment("late")
-	w.attempted(0)
+	w, r := sandboxtest.NewWithMetaWebhook(t, sandboxtest.Always(200))
+	w.Script(sandbox.Fault{Op: sandbox.OpInstagramWebhook, Match: w.Instagram.IGID, Times: -1, Mode: sandbox.ModeLate, Delay: time.Hour})
+	w.SendComment("late")
+	w.Attempted(0)
 	w.Advance(59 * time.Minute)
-	w.attempted(0)
+	w.Attempted(0)
 	w.Advance(time.Minute)
-	w.delivered(r, 1)
+	w.Delivered(r, 1)
 }
 
 func TestWebhookReorder(t *testing.T) {
-	w, r := metaWorld(t, always(200))
+	w, r := sandboxtest.NewWithMetaWebhook(t, sandboxtest.Always(200))
 	w.Script(sandbox.Fault{Op: sandbox.OpInstagramWebhook, Mode: sandbox.ModeReorder})
-	w.sendComment("first")
-	w.attempted(0)
+	w.SendComment("first")
+	w.Attempted(0)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
 	if err := w.WaitWebhooks(ctx); err == nil || !strings.Contains(err.Error(), "held until the next one") {
 		t.Errorf("%v", err)
 	}
-	w.sendComment("second")
-	w.sendComment("third")
-	got := w.delivered(r, 3)
+	w.SendComment("second")
+	w.SendComment("third")
+	got := w.Delivered(r, 3)
 	for i, text := range []string{"second", "first", "third"} {
-		if !strings.Contains(got[i].body, text) {
-			t.Errorf("%d: %s, want %s", i, got[i].body, text)
+		if !strings.Contains(got[i].Body, text) {
+			t.Errorf("%d: %s, want %s", i, got[i].Body, text)
 		}
 	}
 }
 
 func TestWebhookHeldWithoutAnAddressIsDropped(t *testing.T) {
-	w, r := tiktokWorld(t, always(200))
+	w, r := sandboxtest.NewWithTikTokWebhook(t, sandboxtest.Always(200))
 	w.Script(sandbox.Fault{Op: sandbox.OpTikTokWebhook, Times: 2, Mode: sandbox.ModeReorder})
-	w.InvalidateTikTok(w.tt.OpenID)
-	w.attempted(0)
+	w.InvalidateTikTok(w.TikTok.OpenID)
+	w.Attempted(0)
 	w.SetTikTokWebhook("")
-	w.delivered(r, 0)
+	w.Delivered(r, 0)
 	w.SetTikTokWebhook(r.URL)
 	second, third := w.AddTikTokAccount(sandbox.TikTokAccount{}), w.AddTikTokAccount(sandbox.TikTokAccount{})
 	w.InvalidateTikTok(second.OpenID)
-	eventually(t, "the next is held in its place", func() bool { return len(w.PendingFaults()) == 0 })
+	sandboxtest.Eventually(t, "the next is held in its place", func() bool { return len(w.PendingFaults()) == 0 })
 	w.InvalidateTikTok(third.OpenID)
-	if events := tiktokEvents(t, w.delivered(r, 2)); events[0].OpenID != third.OpenID {
+	if events := sandboxtest.TikTokEvents(t, w.Delivered(r, 2)); events[0].OpenID != third.OpenID {
 		t.Errorf("%+v", events)
 	}
 	if hooks := w.Webhooks(); !hooks[0].Dropped || hooks[0].Attempts != 0 || !hooks[1].Delivered {
@@ -105,35 +106,35 @@ func TestWebhookSpoiledSignatures(t *testing.T) {
 		}
 		return 200
 	}
-	w, r := tiktokWorld(t, refuseFirst)
+	w, r := sandboxtest.NewWithTikTokWebhook(t, refuseFirst)
 	w.Script(sandbox.Fault{Op: sandbox.OpTikTokWebhook, Mode: sandbox.ModeBadSignature},
 		sandbox.Fault{Op: sandbox.OpTikTokWebhook, Skip: 1, Mode: sandbox.ModeStale})
-	w.InvalidateTikTok(w.tt.OpenID)
-	w.attempted(1)
+	w.InvalidateTikTok(w.TikTok.OpenID)
+	w.Attempted(1)
 	w.Advance(time.Second)
-	got := w.delivered(r, 2) // a fault meets one sending; the retry is sound
-	if _, ok := tiktokSignedAt(got[0].header.Get("TikTok-Signature"), "sim-client-secret", got[0].body); ok {
+	got := w.Delivered(r, 2) // a fault meets one sending; the retry is sound
+	if _, ok := sandboxtest.TikTokSignedAt(got[0].Header.Get("TikTok-Signature"), "sim-client-secret", got[0].Body); ok {
 		t.Error("the bad signature is good")
 	}
-	w.wantTikTokSigned(got[1], start.Add(time.Second))
+	w.WantTikTokSigned(got[1], sandboxtest.StartTime.Add(time.Second))
 	w.InvalidateTikTok(w.AddTikTokAccount(sandbox.TikTokAccount{}).OpenID)
-	w.wantTikTokSigned(w.delivered(r, 3)[2], start.Add(time.Second-10*time.Minute))
+	w.WantTikTokSigned(w.Delivered(r, 3)[2], sandboxtest.StartTime.Add(time.Second-10*time.Minute))
 }
 
 func TestWebhookMetaSpoiledSignatures(t *testing.T) {
-	w, r := metaWorld(t, always(200))
+	w, r := sandboxtest.NewWithMetaWebhook(t, sandboxtest.Always(200))
 	w.Script(sandbox.Fault{Op: sandbox.OpInstagramWebhook, Mode: sandbox.ModeBadSignature},
 		sandbox.Fault{Op: sandbox.OpInstagramWebhook, Mode: sandbox.ModeLegacySignature})
-	w.sendComment("bad")
-	w.delivered(r, 1)
-	w.sendComment("old")
-	got := w.delivered(r, 2)
-	newer, older := metaSignatures(got[0].body)
-	if n, o := got[0].header.Get("X-Hub-Signature-256"), got[0].header.Get("X-Hub-Signature"); n == newer || o == older || len(n) != len(newer) || len(o) != len(older) {
+	w.SendComment("bad")
+	w.Delivered(r, 1)
+	w.SendComment("old")
+	got := w.Delivered(r, 2)
+	newer, older := sandboxtest.MetaSignatures(got[0].Body)
+	if n, o := got[0].Header.Get("X-Hub-Signature-256"), got[0].Header.Get("X-Hub-Signature"); n == newer || o == older || len(n) != len(newer) || len(o) != len(older) {
 		t.Errorf("bad: %q %q", n, o)
 	}
-	_, older = metaSignatures(got[1].body)
-	if n, o := got[1].header.Get("X-Hub-Signature-256"), got[1].header.Get("X-Hub-Signature"); n != "" || o != older {
+	_, older = sandboxtest.MetaSignatures(got[1].Body)
+	if n, o := got[1].Header.Get("X-Hub-Signature-256"), got[1].Header.Get("X-Hub-Signature"); n != "" || o != older {
 		t.Errorf("old: %q %q", n, o)
 	}
 }
@@ -171,13 +172,13 @@ func TestWebhookEightAtOnceAndOneForAnAccount(t *testing.T) {
 	c := &crowd{gate: make(chan struct{})}
 	srv := httptest.NewServer(c)
 	t.Cleanup(srv.Close)
-	w := newWorld(t, sandbox.Options{TikTokWebhookURL: srv.URL})
-	w.Script(sandbox.Fault{Op: sandbox.OpTikTokWebhook, Match: w.tt.OpenID, Mode: sandbox.ModeDuplicate})
-	w.InvalidateTikTok(w.tt.OpenID)
+	w := sandboxtest.New(t, sandbox.Options{TikTokWebhookURL: srv.URL})
+	w.Script(sandbox.Fault{Op: sandbox.OpTikTokWebhook, Match: w.TikTok.OpenID, Mode: sandbox.ModeDuplicate})
+	w.InvalidateTikTok(w.TikTok.OpenID)
 	for range 11 {
 		w.InvalidateTikTok(w.AddTikTokAccount(sandbox.TikTokAccount{}).OpenID)
 	}
-	eventually(t, "eight at once", func() bool { now, _, _ := c.count(); return now == 8 })
+	sandboxtest.Eventually(t, "eight at once", func() bool { now, _, _ := c.count(); return now == 8 })
 	time.Sleep(30 * time.Millisecond)
 	close(c.gate)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
@@ -194,13 +195,13 @@ func TestWebhookOneAfterTheOther(t *testing.T) {
 	c := &crowd{gate: make(chan struct{})}
 	srv := httptest.NewServer(c)
 	t.Cleanup(srv.Close)
-	w := newWorld(t, sandbox.Options{Delays: delays, Limits: noLimits, TikTokWebhookURL: srv.URL})
-	w.putAll(w.init(publicPost, 100).Data.UploadURL, mp4(100))
+	w := sandboxtest.New(t, sandbox.Options{Delays: sandboxtest.Delays, Limits: sandboxtest.NoLimits, TikTokWebhookURL: srv.URL})
+	w.PutFile(w.Init(sandboxtest.PublicPost, 100).Data.UploadURL, sandboxtest.MP4(100))
 	w.Advance(time.Hour)
-	eventually(t, "the first", func() bool { now, _, _ := c.count(); return now == 1 })
+	sandboxtest.Eventually(t, "the first", func() bool { now, _, _ := c.count(); return now == 1 })
 	time.Sleep(30 * time.Millisecond)
 	close(c.gate)
-	eventually(t, "the second", func() bool { _, _, seen := c.count(); return seen == 2 })
+	sandboxtest.Eventually(t, "the second", func() bool { _, _, seen := c.count(); return seen == 2 })
 	if _, most, _ := c.count(); most != 1 {
 		t.Errorf("%d at once for one account", most)
 	}
@@ -212,7 +213,7 @@ func TestWebhookCloseEndsAHangingDelivery(t *testing.T) {
 	t.Cleanup(srv.Close)
 	s := sandbox.New(sandbox.Options{TikTokWebhookURL: srv.URL})
 	s.InvalidateTikTok(s.AddTikTokAccount(sandbox.TikTokAccount{}).OpenID)
-	eventually(t, "it hangs", func() bool { now, _, _ := c.count(); return now == 1 })
+	sandboxtest.Eventually(t, "it hangs", func() bool { now, _, _ := c.count(); return now == 1 })
 	began := time.Now()
 	if err := s.Close(); err != nil || time.Since(began) > 5*time.Second {
 		t.Errorf("%v after %v", err, time.Since(began))

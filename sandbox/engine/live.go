@@ -63,7 +63,9 @@ func (l *liveSet) withFiles(p LivePost, files []*Blob) LivePost {
 		p.Media = append(p.Media, m)
 		p.Bytes += m.Bytes
 	}
-	p.SHA256 = p.Media[0].SHA256
+	if len(p.Media) > 0 {
+		p.SHA256 = p.Media[0].SHA256
+	}
 	return p
 }
 

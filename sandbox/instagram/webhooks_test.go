@@ -1,4 +1,4 @@
-package sandbox_test
+package instagram_test
 
 import (
 	"encoding/json"
@@ -10,10 +10,11 @@ import (
 	"time"
 
 	"socialqueue/sandbox"
+	"socialqueue/sandbox/sandboxtest"
 )
 
 func TestWebhookHandshake(t *testing.T) {
-	w, r := newWorld(t, sandbox.Options{}), newReceiver(t, always(200))
+	w, r := sandboxtest.New(t, sandbox.Options{}), sandboxtest.NewReceiver(t, sandboxtest.Always(200))
 	var seen string
 	rude := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		seen = r.URL.Query().Get("hub.challenge")
@@ -24,60 +25,60 @@ func TestWebhookHandshake(t *testing.T) {
 	gone.Close()
 	for name, tc := range map[string]struct{ url, token, want string }{
 		"wrong token":          {r.URL, "not-ours", `got 403 "who are you?\n"`},
-		"more than the answer": {rude.URL, verifyToken, "want 200 and exactly the challenge"},
-		"nobody there":         {gone.URL, verifyToken, "refused"},
-		"no address":           {"http://a b", verifyToken, "not a URL"},
+		"more than the answer": {rude.URL, sandboxtest.VerifyToken, "want 200 and exactly the challenge"},
+		"nobody there":         {gone.URL, sandboxtest.VerifyToken, "refused"},
+		"no address":           {"http://a b", sandboxtest.VerifyToken, "not a URL"},
 	} {
 		err := w.SetMetaWebhook(t.Context(), tc.url, tc.token)
 		if err == nil || !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), tc.token) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	w.sendComment("to nobody")
-	w.delivered(r, 0)
+	w.SendComment("to nobody")
+	w.Delivered(r, 0)
 	if seen == "" || strings.Trim(seen, "0123456789") != "" {
 		t.Errorf("challenge %q", seen)
 	}
-	if err := w.SetMetaWebhook(t.Context(), r.URL+"/?keep=1", verifyToken); err != nil {
+	if err := w.SetMetaWebhook(t.Context(), r.URL+"/?keep=1", sandboxtest.VerifyToken); err != nil {
 		t.Fatal(err)
 	}
-	w.sendComment("Lovely!")
-	w.delivered(r, 1)
+	w.SendComment("Lovely!")
+	w.Delivered(r, 1)
 	if err := w.SetMetaWebhook(t.Context(), "", ""); err != nil {
 		t.Fatal(err)
 	}
-	w.sendComment("to nobody")
-	w.delivered(r, 1)
+	w.SendComment("to nobody")
+	w.Delivered(r, 1)
 }
 
 func TestWebhookHandshakeOfOptions(t *testing.T) {
-	r := newReceiver(t, always(200))
-	w := newWorld(t, sandbox.Options{MetaWebhookURL: r.URL, MetaVerifyToken: verifyToken})
+	r := sandboxtest.NewReceiver(t, sandboxtest.Always(200))
+	w := sandboxtest.New(t, sandbox.Options{MetaWebhookURL: r.URL, MetaVerifyToken: sandboxtest.VerifyToken})
 	for n := range 2 {
-		w.sendComment("Lovely!")
-		w.delivered(r, n+1)
+		w.SendComment("Lovely!")
+		w.Delivered(r, n+1)
 	}
-	if r.handshakes != 1 {
-		t.Errorf("%d handshakes", r.handshakes)
+	if r.Handshakes != 1 {
+		t.Errorf("%d handshakes", r.Handshakes)
 	}
 
-	wrong := newWorld(t, sandbox.Options{MetaWebhookURL: r.URL, MetaVerifyToken: "not-ours"})
-	wrong.sendComment("never comes")
-	if hook := wrong.attempted(2); hook.Status != 0 || !strings.Contains(hook.Error, "handshake") {
+	wrong := sandboxtest.New(t, sandbox.Options{MetaWebhookURL: r.URL, MetaVerifyToken: "not-ours"})
+	wrong.SendComment("never comes")
+	if hook := wrong.Attempted(2); hook.Status != 0 || !strings.Contains(hook.Error, "handshake") {
 		t.Errorf("%+v", hook)
 	}
-	w.delivered(r, 2)
+	w.Delivered(r, 2)
 }
 
 func TestWebhookInstagramBody(t *testing.T) {
-	w, r := metaWorld(t, always(200))
+	w, r := sandboxtest.NewWithMetaWebhook(t, sandboxtest.Always(200))
 	w.SendInstagram(
-		w.CommentEntry(w.ig.IGID, sandbox.InstagramComment{ID: "1791", Text: "Café <3 😀", FromID: "684", Username: "ann", MediaID: "180", ParentID: "1790"}),
-		w.CommentEntry(w.ig.IGID, sandbox.InstagramComment{ID: "1792", Text: "ours", Username: "bakery", MediaID: "180", SelfIGScopedID: "685"}),
-		w.MentionEntry(w.ig.IGID, "1803", "1793"),
-		w.MentionEntry(w.ig.IGID, "1803", ""),
-		w.StoryInsightsEntry(w.ig.IGID, sandbox.InstagramStoryInsights{MediaID: "1802", Impressions: 28, Reach: 17, TapsForward: 12, Exits: 1, Replies: -1}),
-		w.MessageEntry(w.ig.IGID, "684", "aWdfZG1fMQ", "hi"),
+		w.CommentEntry(w.Instagram.IGID, sandbox.InstagramComment{ID: "1791", Text: "Café <3 😀", FromID: "684", Username: "ann", MediaID: "180", ParentID: "1790"}),
+		w.CommentEntry(w.Instagram.IGID, sandbox.InstagramComment{ID: "1792", Text: "ours", Username: "bakery", MediaID: "180", SelfIGScopedID: "685"}),
+		w.MentionEntry(w.Instagram.IGID, "1803", "1793"),
+		w.MentionEntry(w.Instagram.IGID, "1803", ""),
+		w.StoryInsightsEntry(w.Instagram.IGID, sandbox.InstagramStoryInsights{MediaID: "1802", Impressions: 28, Reach: 17, TapsForward: 12, Exits: 1, Replies: -1}),
+		w.MessageEntry(w.Instagram.IGID, "684", "aWdfZG1fMQ", "hi"),
 		sandbox.InstagramEntry{ID: "1", Changes: []sandbox.InstagramChange{{Field: "comments", Value: json.RawMessage(`{ "id": "é" }`)}}},
 	)
 	head, change := `{"id":"17841400000000001","time":1795327200,`, func(field, value string) string {
@@ -92,18 +93,18 @@ func TestWebhookInstagramBody(t *testing.T) {
 		`{"id":"17841400000000001","time":1795327200000,"messaging":[{"sender":{"id":"684"},"recipient":{"id":"17841400000000001"},"timestamp":1795327200000,"message":{"mid":"aWdfZG1fMQ","text":"hi"}}]}`,
 		`{"id":"1","time":1795327200,` + change("comments", `{"id":"\u00e9"}`),
 	}, ",") + `]}`
-	got := w.delivered(r, 1)[0]
-	if got.body != want {
-		t.Errorf("got  %s\nwant %s", got.body, want)
+	got := w.Delivered(r, 1)[0]
+	if got.Body != want {
+		t.Errorf("got  %s\nwant %s", got.Body, want)
 	}
-	w.wantMetaSigned(got)
-	if hook := w.Webhooks()[0]; hook.Event != "comments,mentions,messages,story_insights" || hook.Account != w.ig.IGID || hook.Attempts != 1 {
+	w.WantMetaSigned(got)
+	if hook := w.Webhooks()[0]; hook.Event != "comments,mentions,messages,story_insights" || hook.Account != w.Instagram.IGID || hook.Attempts != 1 {
 		t.Errorf("%+v", hook)
 	}
 }
 
 func TestWebhookInstagramMakesUpIDs(t *testing.T) {
-	w := newWorld(t, sandbox.Options{})
+	w := sandboxtest.New(t, sandbox.Options{})
 	var value struct {
 		ID    string
 		From  struct{ ID string }
@@ -121,24 +122,24 @@ func TestWebhookInstagramMakesUpIDs(t *testing.T) {
 }
 
 func TestWebhookInstagramRetries(t *testing.T) {
-	w, r := metaWorld(t, always(503))
-	w.sendComment("Lovely!")
-	w.attempted(2) // the first retry is at once
+	w, r := sandboxtest.NewWithMetaWebhook(t, sandboxtest.Always(503))
+	w.SendComment("Lovely!")
+	w.Attempted(2) // the first retry is at once
 	w.Advance(time.Second)
-	w.attempted(3)
+	w.Attempted(3)
 	w.Advance(36*time.Hour - 2*time.Second)
-	if hook := w.attempted(4); hook.Dropped {
+	if hook := w.Attempted(4); hook.Dropped {
 		t.Errorf("%+v", hook)
 	}
 	w.Advance(time.Second)
-	w.delivered(r, 4)
+	w.Delivered(r, 4)
 	if hook := w.Webhooks()[0]; !hook.Dropped || hook.Delivered {
 		t.Errorf("%+v", hook)
 	}
 }
 
 func TestWebhookInstagramRefusesWhatIsNoEntry(t *testing.T) {
-	w, _ := metaWorld(t, always(200))
+	w, _ := sandboxtest.NewWithMetaWebhook(t, sandboxtest.Always(200))
 	both := w.MessageEntry("1", "", "", "hi")
 	both.Changes = w.MentionEntry("1", "2", "").Changes
 	for name, entries := range map[string][]sandbox.InstagramEntry{
