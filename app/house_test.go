@@ -56,7 +56,9 @@ var walls = []wall{
 
 // helper reports whether pkg is there for tests. Such packages stand on no
 // floor and may import what they like.
-func helper(pkg string) bool { return in("db/dbtest", "jobs/redistest", "sandbox/sandboxtest", "test")(pkg) }
+func helper(pkg string) bool {
+	return in("db/dbtest", "jobs/redistest", "sandbox/sandboxtest", "test")(pkg)
+}
 
 // bagNames say nothing about what is in the package.
 var bagNames = []string{"util", "utils", "common", "helper", "helpers", "misc", "shared"}

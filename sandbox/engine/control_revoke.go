@@ -20,10 +20,13 @@ func (s *Server) postRevoke(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
+// revokedPlatform is the part of the body that says who reads the rest.
+type revokedPlatform struct {
+	Platform string `json:"platform"`
+}
+
 func (s *Server) revoke(body []byte) error {
-	var in struct {
-		Platform string `json:"platform"`
-	}
+	var in revokedPlatform
 	if err := json.Unmarshal(body, &in); err != nil {
 		return err
 	}

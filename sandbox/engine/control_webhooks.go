@@ -2,9 +2,12 @@ package engine
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -27,16 +30,16 @@ type newTarget struct {
 }
 
 // targetsIn reads the addresses of a request; a platform that is left out keeps its own.
-func (h *webhooks) targetsIn(in map[string]*string) ([]newTarget, error) {
+func (h *webhooks) targetsIn(in map[string]json.RawMessage) ([]newTarget, error) {
 	var found []newTarget
 	for _, from := range h.senders {
-		url, token := in[from.URLField], ""
-		delete(in, from.URLField)
-		if from.TokenField != "" {
-			if given := in[from.TokenField]; given != nil {
-				token = *given
-			}
-			delete(in, from.TokenField)
+		url, err := takeText(in, from.URLField)
+		if err != nil {
+			return nil, err
+		}
+		token, err := takeText(in, from.TokenField)
+		if err != nil {
+			return nil, err
 		}
 		if url == nil {
 			continue
@@ -44,10 +47,14 @@ func (h *webhooks) targetsIn(in map[string]*string) ([]newTarget, error) {
 		if _, ok := ParseURL(*url); !ok && *url != "" {
 			return nil, fmt.Errorf("%q is not an address: send %s", *url, h.wanted())
 		}
-		found = append(found, newTarget{from, from.target(*url, token)})
+		to := from.target(*url, "")
+		if token != nil {
+			to = from.target(*url, *token)
+		}
+		found = append(found, newTarget{from, to})
 	}
-	for name := range in {
-		return nil, fmt.Errorf("unknown field %q: send %s", name, h.wanted())
+	if unknown := slices.Sorted(maps.Keys(in)); len(unknown) > 0 {
+		return nil, fmt.Errorf("unknown field %q: send %s", unknown[0], h.wanted())
 	}
 	if len(found) == 0 {
 		return nil, errors.New("there is no address in it: send " + h.wanted())
@@ -55,9 +62,23 @@ func (h *webhooks) targetsIn(in map[string]*string) ([]newTarget, error) {
 	return found, nil
 }
 
+// takeText takes a string out of a request; nil for one that is left out or null.
+func takeText(in map[string]json.RawMessage, field string) (*string, error) {
+	raw, ok := in[field]
+	if !ok || field == "" {
+		return nil, nil
+	}
+	delete(in, field)
+	var text *string
+	if err := json.Unmarshal(raw, &text); err != nil {
+		return nil, fmt.Errorf("%s: %w", field, err)
+	}
+	return text, nil
+}
+
 // postWebhooks makes all handshakes before it sets an address: when one fails, everything stays as it was.
 func (s *Server) postWebhooks(w http.ResponseWriter, r *http.Request) {
-	in := map[string]*string{}
+	in := map[string]json.RawMessage{}
 	if !readControl(w, r, &in, s.webhooks.wanted()) {
 		return
 	}
