@@ -1,13 +1,13 @@
-// Package sandbox is a simulated TikTok and Instagram: real HTTP, state in memory, a virtual clock, faults by script,
-// a count of what went live and a page that shows it. Developers post against it before they have an audited app;
-// tests use it as the counterpart that keeps state and answers "how many posts are there now?".
+// Package sandbox simulates TikTok and Instagram: an HTTP server with state in memory, a virtual clock, scripted faults,
+// a list of live posts and a page that shows them. Developers post against it before they have an audited app; tests
+// use it to check what was published, and how often.
 //
-// It is written from the platforms' public pages and from real answers that others published, not from what a client
-// happens to send, and it takes the strict reading wherever they leave a choice. Comments name the page; the packages
-// platform/tiktok and platform/instagram list the addresses. It knows no package of this module but those below it.
+// The simulation follows the platforms' public documentation and published answers, not what a client happens to send.
+// Where the documentation leaves a choice, it takes the strict reading. Comments name the page; the packages
+// platform/tiktok and platform/instagram list the addresses. The sandbox imports no other package of this module.
 //
-// This package puts together what is below it: package engine is the server, which knows no platform, and the packages
-// tiktok and instagram are the platforms. [New] takes further ones, each an implementation of [Platform].
+// This package combines the parts: package engine is the server, which knows no platform; the packages tiktok and
+// instagram are the platforms. [New] takes further platforms, each an implementation of [Platform].
 //
 // One host serves everything:
 //
@@ -20,38 +20,40 @@
 //	/                                            the feed page; permalinks are on the same host
 //	/_sandbox/...                                the control API
 //
-// Nothing runs on timers: each look at a publish or a container first moves it to where the virtual clock says it is.
-// [engine.Server.Advance] therefore expires tokens, windows and upload URLs, and completes processing, at once. Only with an
-// address for webhooks something looks by itself, every 20 ms.
+// There are no timers: every read of a publish or a container first brings it up to the virtual time, so
+// [engine.Server.Advance] expires tokens, windows and upload URLs and completes processing at once. Only while webhooks
+// have an address does a loop check the clock, every 20 ms.
 //
 // # Connecting accounts
 //
-// Both consent pages work in a browser. A script posts to the address of the page, query and all: decision=allow or
-// deny, account (an id or "new"; may be left out when there is one at most), scope and page for each that is granted.
-// What it leaves out is granted whole; only the page's own form, which has form=1, means "none" by it.
+// Both consent pages work in a browser. A script posts a form to the URL of the page, including its query:
+// decision=allow or deny, account (an id or "new"; optional if there is at most one), and scope and page once for each
+// that is granted. If scope or page is absent, all are granted; in the page's own form, which has form=1, none.
 //
 //	curl -i "$S/tiktok-auth/v2/auth/authorize/?client_key=...&scope=user.info.basic,video.publish&..." -d decision=allow
 //
-// Tokens die on the virtual clock, by revocation and by [Server.InvalidateTikTok], [Server.ExpireTikTokAccess],
-// [Server.InvalidateFacebook] and [Server.LosePage].
+// Tokens expire on the virtual clock. [Server.InvalidateTikTok], [Server.ExpireTikTokAccess],
+// [Server.InvalidateFacebook] and [Server.LosePage] end them earlier, as does the platforms' own revocation.
 //
 // # Faults
 //
-// A [Fault] names an operation, how many calls to let pass and to meet, and a [Mode]. Without After the call has no
-// effect; with After it has all of it and only the answer suffers:
+// A [Fault] names an operation, a [Mode], how many calls it skips and how many it affects. Without After the call has no
+// effect; with After it takes effect and only the answer is changed:
 //
 //	s.Script(sandbox.Fault{Op: sandbox.OpInstagramPublish, Mode: sandbox.ModeReset, After: true}) // live, answer lost
 //
 // # Webhooks
 //
-// With an address, in [Options] or by [Server.SetTikTokWebhook] and [Server.SetMetaWebhook], the platforms send. TikTok
-// tells what becomes of posts and authorizations; for Instagram a script says what happened, in [Server.SendInstagram].
-// Anything but 200 is tried again on the virtual clock. One account's deliveries come in order unless one fails or a
-// [Fault] of the ops "tiktok.webhook" and "instagram.webhook" spoils them; [engine.Server.Webhooks] is the log.
+// The platforms send webhooks once they have an address, from [Options], [Server.SetTikTokWebhook] or
+// [Server.SetMetaWebhook]. TikTok sends the results of posts and the end of authorizations; Instagram sends what a script
+// passes to [Server.SendInstagram]. A delivery that is not answered with 200 is retried on the virtual clock. The
+// deliveries of one account are sent in order, unless one fails or meets a [Fault] of "tiktok.webhook" or
+// "instagram.webhook". [engine.Server.Webhooks] is the log.
 //
 // # Control API
 //
-// What the Go methods do, for another process; GET /_sandbox/ lists it. A mistake in a request answers 400 {"error":"..."}.
+// The control API offers the Go methods to other processes; GET /_sandbox/ lists it. An invalid request is answered
+// with 400 {"error":"..."}.
 //
 //	curl -X POST   $S/_sandbox/faults -d '{"op":"tiktok.init","mode":"error","code":"internal_error","times":2}'
 //	curl -X POST   $S/_sandbox/faults -d '[{"op":"instagram.publish","mode":"slow","delay":"3s"}]'

@@ -6,7 +6,7 @@ import (
 	"socialqueue/sandbox/tiktok"
 )
 
-// What scripts and tests name most is here under one roof; the packages document it.
+// The types that scripts and tests use most, so that they need one import. Their packages document them.
 type (
 	// Platform is a simulated platform that New can take besides TikTok and Instagram.
 	Platform = engine.Platform

@@ -29,7 +29,7 @@ type Options struct {
 	TikTokRedirectURIs []string
 	// TikTokProfile is the edition of the token lifetimes. Default ProfileCurrent.
 	TikTokProfile TikTokProfile
-	// OAuthErrorStatus is the HTTP status of TikTok's OAuth errors, which no page states. Default 200, as seen in the field.
+	// OAuthErrorStatus is the HTTP status of TikTok's OAuth errors, which no page states. Default 200, as observed.
 	OAuthErrorStatus int
 	// Unaudited makes the TikTok app one that has not passed the audit: private accounts, SELF_ONLY.
 	Unaudited bool
@@ -85,7 +85,7 @@ type Delays struct {
 	InstagramImage    time.Duration // from the container to FINISHED
 	InstagramVideo    time.Duration // from the last byte to FINISHED
 	InstagramPolls    int           // at least this many reads answer IN_PROGRESS
-	InstagramQuotaLag time.Duration // how long quota_usage misses a post (minutes, seen in the field, 2026-09)
+	InstagramQuotaLag time.Duration // how long quota_usage misses a post (minutes, observed, 2026-09)
 	InstagramMediaLag time.Duration // how long /{ig-id}/media misses a post
 }
 

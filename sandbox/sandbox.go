@@ -16,8 +16,8 @@ type Server struct {
 	instagram *instagram.Platform
 }
 
-// New builds a Server with TikTok, Instagram and more platforms, if given. It listens only after Start; Handler serves
-// without. Close it in either case.
+// New creates a Server with TikTok, Instagram and any further platforms. It listens only after Start; Handler serves
+// without a listener. Close it in either case.
 func New(opts Options, more ...Platform) *Server {
 	tt, ig := tiktok.New(opts.tiktok()), instagram.New(opts.instagram())
 	s := &Server{tiktok: tt, instagram: ig, Server: engine.New(opts.engine(), append([]Platform{tt, ig}, more...)...)}
@@ -25,22 +25,22 @@ func New(opts Options, more ...Platform) *Server {
 	return s
 }
 
-// Options are the options in effect, defaults filled in: a client takes its app credentials from here.
+// Options returns the options in effect, with defaults filled in. A client takes its app credentials from here.
 func (s *Server) Options() Options { return s.opts }
 
-// TikTokURL is the base of the simulated open.tiktokapis.com.
+// TikTokURL returns the base address of the simulated open.tiktokapis.com.
 func (s *Server) TikTokURL() string { return s.tiktok.URL() }
 
-// TikTokAuthURL is the base of the simulated www.tiktok.com, where users consent.
+// TikTokAuthURL returns the base address of the simulated www.tiktok.com, where users consent.
 func (s *Server) TikTokAuthURL() string { return s.tiktok.AuthURL() }
 
-// FacebookDialogURL is the base of the simulated www.facebook.com, where users consent.
+// FacebookDialogURL returns the base address of the simulated www.facebook.com, where users consent.
 func (s *Server) FacebookDialogURL() string { return s.instagram.DialogURL() }
 
-// GraphURL is the base of the simulated graph.facebook.com.
+// GraphURL returns the base address of the simulated graph.facebook.com.
 func (s *Server) GraphURL() string { return s.instagram.GraphURL() }
 
-// RuploadURL is the base of the simulated rupload.facebook.com.
+// RuploadURL returns the base address of the simulated rupload.facebook.com.
 func (s *Server) RuploadURL() string { return s.instagram.UploadURL() }
 
 // AddTikTokAccount connects an account and returns it with its tokens (see tiktok.Platform.AddAccount).
@@ -51,57 +51,57 @@ func (s *Server) AddInstagramAccount(a InstagramAccount) InstagramAccount {
 	return s.instagram.AddAccount(a)
 }
 
-// AddFacebookUser makes a user and returns it with its defaults filled in (see instagram.Platform.AddFacebookUser).
+// AddFacebookUser adds a user and returns it with its defaults filled in (see instagram.Platform.AddFacebookUser).
 func (s *Server) AddFacebookUser(u FacebookUser) FacebookUser { return s.instagram.AddFacebookUser(u) }
 
-// InvalidateTikTok is the user removing the app: both tokens die, and authorization.removed says so. Like the other
-// triggers it panics on an id that is not there: that is a mistake in the script.
+// InvalidateTikTok acts as the user who removes the app: both tokens end, and authorization.removed is sent. It panics
+// on an unknown id.
 func (s *Server) InvalidateTikTok(openID string) { s.tiktok.RemoveApp(openID) }
 
-// ExpireTikTokAccess ends the access token before its time; the refresh token lives.
+// ExpireTikTokAccess ends the access token early; the refresh token stays valid. It panics on an unknown id.
 func (s *Server) ExpireTikTokAccess(openID string) { s.tiktok.ExpireAccess(openID) }
 
-// InvalidateFacebook kills all tokens of a user and their Page tokens: they answer 190 with the subcode, such as 460
-// for a changed password. With 458 the consent is gone too.
+// InvalidateFacebook revokes all tokens of a user and their Page tokens: calls answer 190 with the subcode, such as 460
+// for a changed password. 458 also deletes the consent. It panics on an unknown id.
 func (s *Server) InvalidateFacebook(userID string, subcode int) {
 	s.instagram.InvalidateFacebook(userID, subcode)
 }
 
-// LosePage takes a user's role on a Page: its Page tokens answer 190/492 and the lists no longer have it.
+// LosePage removes a user's role on a Page: its Page tokens answer 190/492 and lists omit the Page. It panics on an
+// unknown id.
 func (s *Server) LosePage(userID, pageID string) { s.instagram.LosePage(userID, pageID) }
 
-// SetTikTokWebhook says where TikTok's events go from now on, retries of earlier ones too; "" ends them. What
-// happened before there was an address is not told later.
+// SetTikTokWebhook sets the address of TikTok's webhooks, including retries of earlier deliveries; "" stops them.
+// Earlier events are not sent to a new address.
 func (s *Server) SetTikTokWebhook(url string) {
-	engine.Must(s.SetWebhook(context.Background(), TikTok, url, "")) // fails only where there is a handshake
+	engine.Must(s.SetWebhook(context.Background(), TikTok, url, "")) // returns an error only for a platform with a handshake
 }
 
-// SetMetaWebhook makes Meta's handshake with url and sends there from now on; "" ends it. An empty verifyToken is
-// Options.MetaVerifyToken. After an error everything is as it was.
+// SetMetaWebhook makes Meta's handshake with url and sets it as the address of Meta's webhooks; "" stops them. An empty
+// verifyToken selects Options.MetaVerifyToken. On an error nothing changes.
 func (s *Server) SetMetaWebhook(ctx context.Context, url, verifyToken string) error {
 	return s.SetWebhook(ctx, Instagram, url, verifyToken)
 }
 
-// SendInstagram queues one delivery of all entries. Without an address nothing is sent. It panics on an entry that
-// Meta could not send: that is a mistake in the script.
+// SendInstagram queues one delivery of all entries. Without an address nothing is sent. It panics on an invalid entry.
 func (s *Server) SendInstagram(entries ...InstagramEntry) { s.instagram.Send(entries...) }
 
-// CommentEntry is a comment on a post of igID.
+// CommentEntry returns the entry of a comment on a post of igID.
 func (s *Server) CommentEntry(igID string, c InstagramComment) InstagramEntry {
 	return s.instagram.CommentEntry(igID, c)
 }
 
-// MentionEntry is somebody naming igID in a caption, or in a comment when there is a commentID.
+// MentionEntry returns the entry of a mention of igID in a caption, or in a comment if commentID is set.
 func (s *Server) MentionEntry(igID, mediaID, commentID string) InstagramEntry {
 	return s.instagram.MentionEntry(igID, mediaID, commentID)
 }
 
-// StoryInsightsEntry is the end of a story of igID.
+// StoryInsightsEntry returns the entry of a story of igID that ended.
 func (s *Server) StoryInsightsEntry(igID string, numbers InstagramStoryInsights) InstagramEntry {
 	return s.instagram.StoryInsightsEntry(igID, numbers)
 }
 
-// MessageEntry is a message to igID; an empty fromID or mid is made up.
+// MessageEntry returns the entry of a message to igID. An empty fromID or mid is generated.
 func (s *Server) MessageEntry(igID, fromID, mid, text string) InstagramEntry {
 	return s.instagram.MessageEntry(igID, fromID, mid, text)
 }

@@ -11,11 +11,11 @@ import (
 	"sync"
 )
 
-// headBytes of a file are kept in memory, enough to tell its format.
+// headBytes is how much of each file stays in memory: enough to detect its format.
 const headBytes = 64
 
-// Blob is one file on its way in or stored: streamed to disk, hashed and counted in constant memory. One goroutine
-// writes at a time (the upload's busy flag sees to that); size and file may be read meanwhile.
+// Blob is one uploaded or fetched file. It is streamed to disk, hashed and counted in constant memory. Only one
+// goroutine may write at a time; size and file may be read meanwhile.
 type Blob struct {
 	id        string
 	path      string // "" when bytes are discarded
@@ -57,10 +57,11 @@ func (s *Server) newBlob() (*Blob, error) {
 // KeepHead keeps the first n bytes in memory until First, for a format whose header may be long.
 func (b *Blob) KeepHead(n int) { b.headLimit = n }
 
-// Path is where the feed serves the bytes, as far as they are kept.
+// Path returns the path under which the feed serves the file while its bytes are kept.
 func (b *Blob) Path() string { return "/_sandbox/files/" + b.id }
 
-// Write appends p. A file that outgrows the retained size is dropped from disk; counting and hashing go on.
+// Write appends p. When the file grows beyond Options.Retain, its bytes are deleted from disk; counting and hashing
+// continue.
 func (b *Blob) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -80,7 +81,7 @@ func (b *Blob) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Mark remembers the present end; Rollback returns to it, as if what came later had never been sent.
+// Mark returns the current end of the file for Rollback.
 func (b *Blob) Mark() (BlobMark, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -91,7 +92,7 @@ func (b *Blob) Mark() (BlobMark, error) {
 	return BlobMark{n: b.n, hash: c, head: len(b.head)}, nil
 }
 
-// Rollback returns to a mark.
+// Rollback truncates the file to a mark, as if the later bytes had never been sent.
 func (b *Blob) Rollback(m BlobMark) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -111,7 +112,7 @@ func (b *Blob) Finish() {
 	}
 }
 
-// First gives the beginning of the file, up to headLimit, and lets go of all but headBytes of it.
+// First returns the beginning of the file, up to the length set by KeepHead, and frees all but headBytes of it.
 func (b *Blob) First() []byte {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -120,7 +121,7 @@ func (b *Blob) First() []byte {
 	return head
 }
 
-// Discard forgets the stored bytes; the count and the hash stay.
+// Discard deletes the stored bytes. The count and the hash stay.
 func (b *Blob) Discard() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -138,21 +139,21 @@ func (b *Blob) drop() {
 	b.kept = false
 }
 
-// Size is how many bytes have arrived.
+// Size returns how many bytes have arrived.
 func (b *Blob) Size() int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.n
 }
 
-// Sum is the SHA-256 of what has arrived, in hex.
+// Sum returns the SHA-256 of the bytes that have arrived, in hex.
 func (b *Blob) Sum() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return hex.EncodeToString(b.hash.Sum(nil))
 }
 
-// open gives the stored bytes to read, or false when they were not kept.
+// open opens the stored bytes for reading. It returns false if they were not kept.
 func (b *Blob) open() (*os.File, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -163,7 +164,7 @@ func (b *Blob) open() (*os.File, bool) {
 	return f, err == nil
 }
 
-// ContentType is the type the feed page serves the file as: told by its first bytes, not by what the client said.
+// ContentType returns the media type detected from the first bytes, whatever the client declared.
 func (b *Blob) ContentType() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// maxCalls bounds the log of calls; the counters go on counting.
+// maxCalls bounds the call log. The counters are not bounded.
 const maxCalls = 2000
 
-// Call is one request as the simulated platform saw it.
+// Call is one request as the simulated platform received it.
 type Call struct {
 	At      time.Time `json:"at"`
 	Op      string    `json:"op"` // one of Description.Ops, or what a platform calls an unknown call
@@ -46,7 +46,7 @@ func (s *Server) Calls() []Call {
 	return slices.Clone(s.calls.recent)
 }
 
-// CountCalls is how often op was called since the start, faulty calls included.
+// CountCalls returns how often op was called since the start, including calls that met a fault.
 func (s *Server) CountCalls(op string) int {
 	s.calls.mu.Lock()
 	defer s.calls.mu.Unlock()

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// clock is the virtual time of a Server: a base clock plus what Advance added. Every lifetime, window and delay of
-// the simulation reads it; only network timeouts run on real time.
+// clock is the virtual time of a Server: the base clock plus what Advance added. Lifetimes, rate windows and delays use
+// it; only network timeouts use real time.
 type clock struct {
 	base func() time.Time
 
@@ -26,11 +26,11 @@ func (c *clock) advance(d time.Duration) {
 	c.offset += d
 }
 
-// Now is the sandbox's virtual time.
+// Now returns the virtual time.
 func (s *Server) Now() time.Time { return s.clock.now() }
 
-// Advance moves the virtual clock forward: tokens, rate windows and processing all age by d.
-// Webhooks that this makes due are on their way soon after; WaitWebhooks waits for them.
+// Advance moves the virtual clock forward by d: tokens, rate windows and processing age. Webhooks that become due are
+// sent soon after; WaitWebhooks waits for them.
 func (s *Server) Advance(d time.Duration) {
 	s.clock.advance(d)
 	s.webhooks.poke()

@@ -15,10 +15,10 @@ var consentHTML string
 
 var consentTemplates = template.Must(template.New("consent").Parse(consentHTML))
 
-// NewAccount is the account on a consent page that is made when it is chosen.
+// NewAccount is the form value that asks for a new account instead of an existing one.
 const NewAccount = "new"
 
-// ConsentPage is where a user lets an app in, or does not.
+// ConsentPage is the page on which a user grants or denies an app access.
 type ConsentPage struct {
 	Platform string
 	App      string // its client id: the only name it has here
@@ -40,10 +40,11 @@ type ConsentScope struct {
 	Required bool
 }
 
-// ConsentItem is a box on the page: Value is what the form sends, Text what the user reads.
+// ConsentItem is a checkbox: the form sends Value, the user reads Text.
 type ConsentItem struct{ Value, Text string }
 
-// RefusedPage is a platform's own answer to a request it does not accept. It never leads back to the app.
+// RefusedPage is the error page for an authorization request that the platform does not accept. It does not redirect to
+// the app.
 type RefusedPage struct {
 	Platform string
 	Title    string
@@ -51,12 +52,12 @@ type RefusedPage struct {
 	Names    []string // of the wrong parameters
 }
 
-// RenderConsent answers with the page.
+// RenderConsent writes the page.
 func RenderConsent(w http.ResponseWriter, page ConsentPage) {
 	renderPage(w, http.StatusOK, "consent", page)
 }
 
-// RenderRefused answers with the page, as a 400.
+// RenderRefused writes the page with status 400.
 func RenderRefused(w http.ResponseWriter, page RefusedPage) {
 	renderPage(w, http.StatusBadRequest, "refused", page)
 }
@@ -68,14 +69,14 @@ func renderPage(w http.ResponseWriter, status int, name string, page any) {
 	_ = consentTemplates.ExecuteTemplate(w, name, page) // a failure here is the browser gone
 }
 
-// ConsentForm is what the page's form sent, or a script in its place.
+// ConsentForm is the submitted form of a ConsentPage, sent by a browser or by a script.
 type ConsentForm struct {
 	Allowed bool // false: the user said no
 	account string
 	fields  url.Values
 }
 
-// ReadConsent reads the form. Its error is for the user to see.
+// ReadConsent parses the form. Its error is meant for the user.
 func ReadConsent(r *http.Request) (ConsentForm, error) {
 	r.Body = http.MaxBytesReader(nil, r.Body, maxRequestBody)
 	if err := r.ParseForm(); err != nil {
@@ -88,8 +89,8 @@ func ReadConsent(r *http.Request) (ConsentForm, error) {
 	return ConsentForm{decision == "allow", r.PostForm.Get("account"), r.PostForm}, nil
 }
 
-// Ticked keeps what the user ticked. A browser leaves an unticked box out, so in its form (which has form=1) nothing
-// means none; a script that sends nothing takes all.
+// Ticked returns the values of all that the user ticked. Browsers omit unticked boxes, so in the page's own form (which
+// has form=1) an absent field means none; a script that omits the field grants all.
 func (f ConsentForm) Ticked(field string, all []string) []string {
 	sent := f.fields[field]
 	if len(sent) == 0 && f.fields.Get("form") == "" {
@@ -98,7 +99,8 @@ func (f ConsentForm) Ticked(field string, all []string) []string {
 	return slices.DeleteFunc(slices.Clone(all), func(v string) bool { return !slices.Contains(sent, v) })
 }
 
-// Choose is the account that the form means: without one the only one there is, or a new one.
+// Choose returns the account that the form selects. Without a selection it is the only known account, or a new one if
+// none is known.
 func (f ConsentForm) Choose(known []string) (string, error) {
 	switch {
 	case f.account == NewAccount, f.account == "" && len(known) == 0:
@@ -113,7 +115,7 @@ func (f ConsentForm) Choose(known []string) (string, error) {
 	return f.account, nil
 }
 
-// RedirectBack sends the browser to the app with the outcome.
+// RedirectBack redirects the browser to the app with the result of the consent.
 func RedirectBack(w http.ResponseWriter, redirectURI string, outcome url.Values, fragment string) {
 	separator := "?"
 	if strings.Contains(redirectURI, "?") {
@@ -123,16 +125,16 @@ func RedirectBack(w http.ResponseWriter, redirectURI string, outcome url.Values,
 	w.WriteHeader(http.StatusFound)
 }
 
-// anyPort stands for a port in a registered redirect URI (Login Kit for Desktop).
+// anyPort is the wildcard port of a registered redirect URI (Login Kit for Desktop).
 const anyPort = ":*/"
 
-// LoopbackURIs register a path on any port of this machine.
+// LoopbackURIs returns redirect URIs that match path on any port of localhost and 127.0.0.1.
 func LoopbackURIs(path string) []string {
 	return []string{"http://localhost:*" + path, "http://127.0.0.1:*" + path}
 }
 
-// IsRegistered matches byte for byte, but for the port of a loopback address that was registered with "*". The "*" itself
-// is no port, so such an address does not parse.
+// IsRegistered reports whether redirectURI equals a registered one byte for byte. A registered loopback address may
+// have "*" as its port, which matches any port.
 func IsRegistered(redirectURI string, registered []string) bool {
 	u, err := url.Parse(redirectURI)
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// routeControl adds the control API: what the Go methods do, for a child process or curl (see the package comment).
+// routeControl adds the control API, which offers the Go methods to other processes and curl.
 func (s *Server) routeControl(mux *http.ServeMux) {
 	mux.HandleFunc("GET /_sandbox", s.getIndex)
 	mux.HandleFunc("GET /_sandbox/", s.getIndex)
@@ -31,10 +31,10 @@ func (s *Server) routeControl(mux *http.ServeMux) {
 	}
 }
 
-// wantAdvance is the body that advance takes.
+// wantAdvance is an example body of the advance endpoint.
 const wantAdvance = `{"duration":"2h"}`
 
-// wantFaults is an example of the body that faults takes.
+// wantFaults returns an example body of the faults endpoint.
 func (s *Server) wantFaults() string {
 	op := "..."
 	if len(s.ops) > 0 {
@@ -49,7 +49,7 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	_, _ = w.Write(rep.Body)
 }
 
-// readControl decodes a control request.
+// readControl decodes the body of a control request into v. On an error it writes the answer and returns false.
 func readControl(w http.ResponseWriter, r *http.Request, v any, wanted string) bool {
 	body, err := readControlBody(w, r, wanted)
 	if err == nil {
@@ -70,7 +70,7 @@ func readControlBody(w http.ResponseWriter, r *http.Request, wanted string) ([]b
 	return body, err
 }
 
-// decodeControl refuses unknown fields, unlike the platforms: a typo in a script must show.
+// decodeControl refuses unknown fields, unlike the platforms, so that a typo in a script is reported.
 func decodeControl(body []byte, v any) error {
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.DisallowUnknownFields()
@@ -81,7 +81,7 @@ func controlError(w http.ResponseWriter, err error) {
 	writeJSON(w, http.StatusBadRequest, map[string]string{"error": err.Error()})
 }
 
-// serveControl serves an endpoint of a platform.
+// serveControl serves a platform's endpoint.
 func serveControl(c Control) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var answer any
@@ -195,7 +195,7 @@ func (s *Server) getDrafts(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusOK, s.Drafts())
 }
 
-// getCalls answers the log, newest last, and the counters; ?op= narrows the log to one operation.
+// getCalls returns the counters and the call log, newest last; ?op= restricts the log to one operation.
 func (s *Server) getCalls(w http.ResponseWriter, r *http.Request) {
 	calls := []Call{}
 	for _, c := range s.Calls() {

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// index describes the control API as this server has it.
+// index returns the help text of the control API for the attached platforms.
 func (s *Server) index() string {
 	var b strings.Builder
 	line := func(method, path, what string) { fmt.Fprintf(&b, "%-6s /_sandbox/%-20s %s\n", method, path, what) }
@@ -63,7 +63,7 @@ func (s *Server) consentPaths() []string {
 	return paths
 }
 
-// getIndex tells what the control API has, at its root and wherever it has nothing.
+// getIndex serves the index at the root of the control API, and with status 404 for unknown paths below it.
 func (s *Server) getIndex(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	if strings.TrimRight(r.URL.Path, "/") != "/_sandbox" {

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// postRevoke ends access as the user or the platform would. Which platform's way it is stands in the body.
+// postRevoke ends access the way a user or platform would. The body names the platform, which reads the rest.
 func (s *Server) postRevoke(w http.ResponseWriter, r *http.Request) {
 	body, err := readControlBody(w, r, s.wantRevoke())
 	if err == nil {
@@ -20,7 +20,7 @@ func (s *Server) postRevoke(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// revokedPlatform is the part of the body that says who reads the rest.
+// revokedPlatform is the part of the body that selects the Revocation.
 type revokedPlatform struct {
 	Platform string `json:"platform"`
 }

@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// wanted is an example of the body that sets addresses.
+// wanted returns an example body of the webhooks endpoint.
 func (h *webhooks) wanted() string {
 	var fields []string
 	for _, from := range h.senders {
@@ -23,13 +23,13 @@ func (h *webhooks) wanted() string {
 	return "{" + strings.Join(fields, ",") + `}; "" ends one`
 }
 
-// newTarget is an address for a platform.
+// newTarget is a new address for a platform's webhooks.
 type newTarget struct {
 	from *sender
 	to   target
 }
 
-// targetsIn reads the addresses of a request; a platform that is left out keeps its own.
+// targetsIn reads the addresses in a request. A platform that is not mentioned keeps its address.
 func (h *webhooks) targetsIn(in map[string]json.RawMessage) ([]newTarget, error) {
 	var found []newTarget
 	for _, from := range h.senders {
@@ -62,7 +62,7 @@ func (h *webhooks) targetsIn(in map[string]json.RawMessage) ([]newTarget, error)
 	return found, nil
 }
 
-// takeText takes a string out of a request; nil for one that is left out or null.
+// takeText removes a string field from a request and returns it. It returns nil if the field is absent or null.
 func takeText(in map[string]json.RawMessage, field string) (*string, error) {
 	raw, ok := in[field]
 	if !ok || field == "" {
@@ -76,7 +76,7 @@ func takeText(in map[string]json.RawMessage, field string) (*string, error) {
 	return text, nil
 }
 
-// postWebhooks makes all handshakes before it sets an address: when one fails, everything stays as it was.
+// postWebhooks makes all handshakes before it sets an address. If one fails, nothing changes.
 func (s *Server) postWebhooks(w http.ResponseWriter, r *http.Request) {
 	in := map[string]json.RawMessage{}
 	if !readControl(w, r, &in, s.webhooks.wanted()) {
@@ -93,9 +93,9 @@ func (s *Server) postWebhooks(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// SetWebhook says where the events of a platform go from now on, retries of earlier ones too; "" ends them. An empty
-// token is the platform's default. What happened before there was an address is not told later. A platform that has a
-// handshake makes it first; after an error everything is as it was.
+// SetWebhook sets the address of a platform's webhooks, including retries of earlier deliveries; an empty url stops
+// them. An empty token selects the platform's default. Earlier events are not sent to a new address. If the platform
+// requires a handshake, SetWebhook makes it first; on an error nothing changes.
 func (s *Server) SetWebhook(ctx context.Context, platform, url, token string) error {
 	from := s.webhooks.sender(platform)
 	if from == nil {

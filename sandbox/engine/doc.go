@@ -1,11 +1,11 @@
-// Package engine is what the simulated platforms of the sandbox share: real HTTP, state in memory, a virtual clock,
-// faults by script, a log of calls, delivery of webhooks, a count of what went live and a page that shows it, and a
-// control API. It knows no platform; each is a [Platform] that New attaches.
+// Package engine is the part of the sandbox that all simulated platforms share: the HTTP server, the virtual clock,
+// scripted faults, the call log, webhook delivery, live posts with their feed page, consent pages and the control API.
+// It knows no platform: each one implements [Platform] and is passed to [New].
 //
-// A platform answers its routes by way of [Host.Perform], which takes the call through the fault script, and tells the
-// host of every post that becomes visible with [Host.GoLive].
+// A platform serves its routes with [Host.Perform], which applies the fault script, and reports every post that becomes
+// visible with [Host.GoLive].
 //
-// Nothing runs on timers: a platform moves what it simulates to where the virtual clock says it is whenever somebody
-// looks. [Server.Advance] therefore expires tokens and completes processing at once. Only with an address for webhooks
-// something looks by itself, every 20 ms.
+// The engine runs no timers. Platforms bring their state up to the virtual time whenever it is read, so [Server.Advance]
+// expires tokens and completes processing at once. Only while webhooks have an address does a loop check the clock,
+// every 20 ms.
 package engine

@@ -28,7 +28,7 @@ type Exchange struct {
 	Now     time.Time
 }
 
-// Reply is a complete answer, kept as a value so that a fault can lose, cut or replace it after the effect.
+// Reply is a complete answer. It is a value, so that a fault can drop, cut or replace it after the call took effect.
 type Reply struct {
 	Status int
 	Header http.Header
@@ -36,7 +36,7 @@ type Reply struct {
 	Code   string // for the call log
 }
 
-// Face is how the answers of a platform look, also those that a fault makes.
+// Face renders what a platform's answers have in common, so that faults look like the platform's own answers.
 type Face interface {
 	// Refuse renders a scripted error in the platform's own shape.
 	Refuse(x *Exchange, f Fault) Reply
@@ -44,12 +44,12 @@ type Face interface {
 	Finish(x *Exchange, rep *Reply)
 }
 
-// ClientText is an error whose text goes to the platform's client word for word.
+// ClientText is an error whose text is sent to the platform's client word for word.
 type ClientText string
 
 func (t ClientText) Error() string { return string(t) }
 
-// JSONReply is an answer with v as its body.
+// JSONReply returns an answer with v encoded as JSON.
 func JSONReply(status int, v any) Reply {
 	body, err := json.Marshal(v)
 	if err != nil {
@@ -58,12 +58,12 @@ func JSONReply(status int, v any) Reply {
 	return Reply{Status: status, Header: http.Header{"Content-Type": {"application/json; charset=UTF-8"}}, Body: body}
 }
 
-// TextReply is an answer with a text as its body.
+// TextReply returns an answer with a text body.
 func TextReply(status int, contentType, body string) Reply {
 	return Reply{Status: status, Header: http.Header{"Content-Type": {contentType}}, Body: []byte(body)}
 }
 
-// perform runs one call through the fault script. serve makes the effect and returns the honest answer.
+// perform runs one call through the fault script. serve makes the effect and returns the answer without the fault.
 func (s *Server) perform(w http.ResponseWriter, x *Exchange, p Face, serve func(*Exchange) Reply) {
 	f, scripted := s.faults.take(x.Op, x.Account)
 	if !scripted {
@@ -134,7 +134,7 @@ func (s *Server) slow(w http.ResponseWriter, x *Exchange, p Face, f Fault, serve
 	s.answer(w, x, p, rep, f.Mode)
 }
 
-// sleep waits in real time; false when the sandbox closed meanwhile.
+// sleep waits in real time. It returns false if the sandbox is closed meanwhile.
 func (s *Server) sleep(d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -146,7 +146,8 @@ func (s *Server) sleep(d time.Duration) bool {
 	}
 }
 
-// hang keeps the client waiting. The body is read first: only then does net/http notice a client that leaves.
+// hang blocks until the client disconnects or the sandbox is closed. The body is read first: net/http detects a
+// disconnect only then.
 func (s *Server) hang(r *http.Request) {
 	_, _ = io.Copy(io.Discard, r.Body)
 	select {
@@ -155,7 +156,7 @@ func (s *Server) hang(r *http.Request) {
 	}
 }
 
-// cut ends the connection without an answer, by a TCP reset where the connection can be had.
+// cut closes the connection without an answer, with a TCP reset where possible.
 func (s *Server) cut(w http.ResponseWriter, x *Exchange, fault Mode) {
 	s.record(x, 0, "", fault)
 	abort(w)
@@ -194,7 +195,7 @@ func gatewayReply(f Fault) Reply {
 	return TextReply(status, "text/html", fmt.Sprintf("<html><head><title>%d %s</title></head><body><h1>%s</h1></body></html>\n", status, text, text))
 }
 
-// ReadBody reads a request body of a size that a JSON or form body can have.
+// ReadBody reads a JSON or form body, up to 1 MiB.
 func ReadBody(r *http.Request) ([]byte, error) {
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxRequestBody+1))
 	if err == nil && len(body) > maxRequestBody {
@@ -203,7 +204,7 @@ func ReadBody(r *http.Request) ([]byte, error) {
 	return body, err
 }
 
-// Bearer is the token of the Authorization header, or "".
+// Bearer returns the token of the Authorization header, or "".
 func Bearer(r *http.Request) string {
 	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	if !ok {
@@ -212,7 +213,7 @@ func Bearer(r *http.Request) string {
 	return token
 }
 
-// PeekBody reads the body ahead, for a call that only its parameters can name, and puts it back.
+// PeekBody reads the body and puts it back. It serves calls whose operation depends on their parameters.
 func PeekBody(r *http.Request) []byte {
 	body, _ := io.ReadAll(io.LimitReader(r.Body, maxRequestBody)) // an error is met again by who reads the rest
 	r.Body = struct {
@@ -222,7 +223,7 @@ func PeekBody(r *http.Request) []byte {
 	return body
 }
 
-// brokenBody fails where the client's connection is to break off.
+// brokenBody returns an error where the client's connection is to break.
 type brokenBody struct {
 	io.Reader
 	io.Closer

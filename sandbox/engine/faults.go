@@ -46,7 +46,7 @@ func joinModes(modes []Mode) string {
 	return strings.Join(names, ", ")
 }
 
-// opTable is what faults can name: the operations of all platforms, in their order.
+// opTable holds the operations of all platforms that a fault can name.
 type opTable []Op
 
 func (t *opTable) add(op Op) {
@@ -75,7 +75,7 @@ func (t opTable) names() string {
 	return strings.Join(names, ", ")
 }
 
-// modes are all that some operation can take.
+// modes returns every mode that some operation takes.
 func (t opTable) modes() []Mode {
 	modes := slices.Concat(CallModes, ProcessModes, WebhookModes)
 	for _, op := range t {
@@ -107,7 +107,8 @@ type Fault struct {
 	Delay   time.Duration `json:"-"`                 // ModeSlow, ModeLate; "delay":"2s" in the control API
 }
 
-// ValidateFault reports a fault that could never do what it says.
+// ValidateFault returns an error for a fault that can have no effect: an unknown operation, a mode that the operation
+// does not take, or a missing or wrong value.
 func (s *Server) ValidateFault(f Fault) error {
 	op, ok := s.ops.find(f.Op)
 	if !ok {
@@ -148,8 +149,8 @@ type faultScript struct {
 	faults []Fault
 }
 
-// take returns the first fault for this call and uses it up. Every earlier matching fault that still skips counts
-// the call as one it let pass.
+// take returns the first fault that matches the call and consumes one of its uses. Earlier matching faults that still
+// have Skip left count the call as skipped.
 func (fs *faultScript) take(op, account string) (Fault, bool) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
@@ -174,7 +175,7 @@ func (fs *faultScript) take(op, account string) (Fault, bool) {
 	return Fault{}, false
 }
 
-// Script appends faults. It panics on one that ValidateFault refuses: that is a mistake in the script, not a condition.
+// Script appends faults. It panics on a fault that ValidateFault refuses.
 func (s *Server) Script(faults ...Fault) {
 	for _, f := range faults {
 		Must(s.ValidateFault(f))
@@ -193,14 +194,14 @@ func (s *Server) script(faults []Fault) {
 	}
 }
 
-// ClearFaults forgets every fault that has not been used up.
+// ClearFaults removes every remaining fault.
 func (s *Server) ClearFaults() {
 	s.faults.mu.Lock()
 	defer s.faults.mu.Unlock()
 	s.faults.faults = nil
 }
 
-// PendingFaults are the faults still to come; a test that scripted a fault asserts that none is left.
+// PendingFaults returns the remaining faults. A test that scripted a fault should check that none is left.
 func (s *Server) PendingFaults() []Fault {
 	s.faults.mu.Lock()
 	defer s.faults.mu.Unlock()

@@ -47,7 +47,7 @@ func (s *Server) routeFeed(mux *http.ServeMux) {
 	mux.HandleFunc("GET /_sandbox/avatar.svg", getAvatar)
 }
 
-// getPage serves the feed at "/" and every other path as the permalink it may be.
+// getPage serves the feed at "/" and treats every other path as a permalink.
 func (s *Server) getPage(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
@@ -97,7 +97,7 @@ func renderFeed(w http.ResponseWriter, page feedPage) {
 	_ = feedTemplate.Execute(w, page) // a failure here is the browser gone
 }
 
-// getFile serves the bytes of a live post, with Range so that a video can be sought.
+// getFile serves the bytes of a live post, with Range support so that a browser can seek in a video.
 func (s *Server) getFile(w http.ResponseWriter, r *http.Request) {
 	b, ok := s.live.file(r.PathValue("id"))
 	if !ok {

@@ -41,7 +41,7 @@ func newFetcher(opts Options) *fetcher {
 
 func (f *fetcher) close() { f.client.CloseIdleConnections() }
 
-// control refuses private addresses after name resolution, so that a public name cannot point inside.
+// control refuses private addresses after name resolution, so that a public name cannot point to one.
 func (f *fetcher) control(_, address string, _ syscall.RawConn) error {
 	ap, err := netip.ParseAddrPort(address)
 	if err != nil {
@@ -58,7 +58,7 @@ func isPublic(a netip.Addr) bool {
 	return a.IsGlobalUnicast() && !a.IsPrivate()
 }
 
-// IsLocalHost tells a host that only exists inside: localhost, loopback and private addresses.
+// IsLocalHost reports whether a host is localhost, or a loopback or private address.
 func IsLocalHost(host string) bool {
 	if host == "localhost" {
 		return true
@@ -95,7 +95,7 @@ func (f *fetcher) fetch(ctx context.Context, rawURL string, b *Blob, limit int64
 	return mediaType, nil
 }
 
-// ParseURL accepts absolute http and https URLs.
+// ParseURL parses a URL and accepts only absolute http and https URLs without user information.
 func ParseURL(raw string) (*url.URL, bool) {
 	u, err := url.Parse(raw)
 	ok := err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" && u.User == nil

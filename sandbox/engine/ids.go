@@ -7,8 +7,8 @@ import (
 	"sync"
 )
 
-// idSource numbers everything that needs an identifier. It starts at a random point, so a client's database that
-// outlives the sandbox never meets a number twice. A platform gives its identifiers their shape.
+// idSource generates numbers for identifiers. It starts at a random number, so that identifiers do not repeat in a
+// database that outlives the sandbox. The platforms derive their own formats.
 type idSource struct {
 	mu  sync.Mutex
 	seq uint64
@@ -27,7 +27,7 @@ func (g *idSource) next() uint64 {
 	return g.seq
 }
 
-// newSecret is a random token under a prefix that says it belongs to the sandbox.
+// newSecret returns a random token with the given prefix.
 func newSecret(prefix string) string {
 	var b [12]byte
 	rand.Read(b[:])

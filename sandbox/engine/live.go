@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// LivePost is one post that the public, or its audience, can see. Counting them answers a test's first question.
+// LivePost is one post that the public or its audience can see.
 type LivePost struct {
 	Platform    string      `json:"platform"`
 	AccountID   string      `json:"account_id"`
@@ -32,7 +32,7 @@ type LiveMedia struct {
 	Bytes       int64  `json:"bytes"`
 }
 
-// liveSet holds what went live. Paths are stored without a host: the address may only be known later.
+// liveSet holds live posts and drafts. Paths are stored without a host, which may not be known yet.
 type liveSet struct {
 	mu     sync.Mutex
 	posts  []LivePost
@@ -76,7 +76,7 @@ func (l *liveSet) file(id string) (*Blob, bool) {
 	return b, ok
 }
 
-// LivePosts is everything live on all platforms at the present virtual time, in the order it went live.
+// LivePosts returns everything that is live at the current virtual time, in the order in which it went live.
 func (s *Server) LivePosts() []LivePost {
 	s.settle()
 	s.live.mu.Lock()
@@ -84,7 +84,7 @@ func (s *Server) LivePosts() []LivePost {
 	return absolute(s.live.posts, s.URL())
 }
 
-// Drafts are the posts that wait for their user to complete them; they are not live.
+// Drafts returns the posts that wait for their user to complete them. They are not live.
 func (s *Server) Drafts() []LivePost {
 	s.settle()
 	s.live.mu.Lock()

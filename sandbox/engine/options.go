@@ -2,8 +2,7 @@ package engine
 
 import "time"
 
-// Options configures the part of a Server that all platforms share. The zero value is the strict default, but for
-// media, which is fetched from loopback addresses too.
+// Options configures what all platforms share.
 type Options struct {
 	Now     func() time.Time // base of the virtual clock; default time.Now
 	BaseURL string           // how clients reach the sandbox; default the address of Start
@@ -35,7 +34,7 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// SetDefault gives *v the value def if it has none.
+// SetDefault sets *v to def if *v is the zero value.
 func SetDefault[T comparable](v *T, def T) {
 	var zero T
 	if *v == zero {
@@ -43,7 +42,8 @@ func SetDefault[T comparable](v *T, def T) {
 	}
 }
 
-// Must panics on an error in what a script asked for: that is a mistake in the script, not a condition.
+// Must panics if err is not nil. Methods that scripts call use it for mistakes in the script, such as an unknown
+// account.
 func Must(err error) {
 	if err != nil {
 		panic("sandbox: " + err.Error())

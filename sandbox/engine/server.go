@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// Server is the simulated outside world: the platforms, their clock, their faults and what went live.
+// Server runs simulated platforms: it holds their clock, faults, call log, live posts and webhooks.
 type Server struct {
 	opts      Options
 	clock     *clock
@@ -48,8 +48,9 @@ type attached struct {
 	name string
 }
 
-// New builds a Server with its platforms; the feed has a column for each, in this order. It listens only after Start;
-// Handler serves without. Close it in either case. New panics when two platforms share a name, a route or an operation.
+// New creates a Server with the given platforms; the feed has a column for each, in this order. It listens only after
+// Start; Handler serves without a listener. Close it in either case. New panics if two platforms share a name, route or
+// operation.
 func New(opts Options, platforms ...Platform) *Server {
 	opts = opts.withDefaults()
 	s := &Server{opts: opts, clock: &clock{base: opts.Now}, ids: newIDSource(), baseURL: strings.TrimRight(opts.BaseURL, "/")}
@@ -82,7 +83,7 @@ func (s *Server) attach(p Platform) {
 	}
 }
 
-// settle has every platform do what the virtual clock has made due.
+// settle lets every platform complete what is due at the current virtual time.
 func (s *Server) settle() {
 	for _, p := range s.platforms {
 		if p.Settle != nil {
@@ -103,10 +104,10 @@ func (s *Server) prepareDataDir() {
 	}
 }
 
-// Options are the options in effect, defaults filled in.
+// Options returns the options in effect, with defaults filled in.
 func (s *Server) Options() Options { return s.opts }
 
-// Handler serves everything under one host, for a caller with a listener of its own.
+// Handler returns the handler for everything the sandbox serves, for a caller with its own listener.
 func (s *Server) Handler() http.Handler { return s.handler }
 
 func (s *Server) routes() http.Handler {
@@ -148,7 +149,7 @@ func (s *Server) Start(addr string) error {
 	return nil
 }
 
-// tracked lets Close wait for the requests it interrupts.
+// tracked registers requests, so that Close can wait for those it interrupts.
 func (s *Server) tracked(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !s.begin() {
@@ -160,7 +161,7 @@ func (s *Server) tracked(h http.Handler) http.Handler {
 	})
 }
 
-// begin registers work that Close has to wait for; false once Close has begun.
+// begin registers work that Close waits for. It returns false once Close has begun.
 func (s *Server) begin() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -171,8 +172,8 @@ func (s *Server) begin() bool {
 	return true
 }
 
-// Close stops listening, cuts open connections, ends hanging answers, fetches and webhooks, waits for all of them, and
-// removes the temporary data directory. It may be called twice.
+// Close stops listening, closes open connections, stops fetches and webhooks, waits for all of them, and removes the
+// temporary data directory. It may be called twice.
 func (s *Server) Close() error {
 	s.mu.Lock()
 	first := !s.closed
@@ -193,14 +194,15 @@ func (s *Server) Close() error {
 	return err
 }
 
-// URL is where clients reach the sandbox, without a trailing slash; empty before Start unless Options.BaseURL says.
+// URL returns the address of the sandbox without a trailing slash. It is empty before Start unless Options.BaseURL is
+// set.
 func (s *Server) URL() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.baseURL
 }
 
-// newExchange starts the record of a call. Without a known address, links are built from the host the client used.
+// newExchange starts the record of a call. If the address is not known, links use the host that the client used.
 func (s *Server) newExchange(r *http.Request) *Exchange {
 	x := &Exchange{Request: r, Now: s.Now(), Base: s.URL()}
 	if x.Base == "" {

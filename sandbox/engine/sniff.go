@@ -2,7 +2,7 @@ package engine
 
 import "bytes"
 
-// sniff tells the media formats the platforms take by their first bytes; "" for anything else.
+// sniff detects the media formats that platforms accept by their first bytes. It returns "" for anything else.
 func sniff(head []byte) string {
 	switch {
 	case len(head) >= 12 && string(head[4:8]) == "ftyp":

@@ -17,7 +17,7 @@ const (
 	maxWebhooks = 2000                  // bounds the log; what is still to be sent is kept apart
 )
 
-// Webhook is one delivery and how far it has come.
+// Webhook is one delivery and its state.
 type Webhook struct {
 	Platform  string      `json:"platform"`
 	Event     string      `json:"event"`    // in the platform's words
@@ -39,7 +39,7 @@ type sender struct {
 	name string
 }
 
-// target is where a platform sends. verified is true from the start for a platform without a handshake.
+// target is the address of a platform's webhooks. verified is true from the start for a platform without a handshake.
 type target struct {
 	url, token string
 	verified   bool
@@ -49,7 +49,7 @@ func (f *sender) target(url, token string) target {
 	return target{url: url, token: cmp.Or(token, f.Token), verified: f.Verify == nil}
 }
 
-// webhooks is the sending side of all platforms. Without an address it runs nothing and keeps nothing.
+// webhooks delivers the events of all platforms. Without an address it runs nothing and stores nothing.
 type webhooks struct {
 	s       *Server
 	client  *http.Client
@@ -80,7 +80,7 @@ func newWebhooks(s *Server) *webhooks {
 	return h
 }
 
-// sender is the sending side of a platform, or nil.
+// sender returns the sending side of a platform, or nil.
 func (h *webhooks) sender(platform string) *sender {
 	i := slices.IndexFunc(h.senders, func(f *sender) bool { return f.name == platform })
 	if i < 0 {
@@ -89,7 +89,7 @@ func (h *webhooks) sender(platform string) *sender {
 	return h.senders[i]
 }
 
-// aim sets where a platform sends, and starts the loop once there is somewhere to send to.
+// aim sets the address of a platform and starts the loop if needed.
 func (h *webhooks) aim(platform string, to target) {
 	h.mu.Lock()
 	h.targets[platform] = to
@@ -97,7 +97,7 @@ func (h *webhooks) aim(platform string, to target) {
 	h.run()
 }
 
-// Webhooks are the deliveries so far, oldest first.
+// Webhooks returns the deliveries so far, oldest first.
 func (s *Server) Webhooks() []Webhook {
 	s.webhooks.mu.Lock()
 	defer s.webhooks.mu.Unlock()
@@ -109,8 +109,8 @@ func (s *Server) Webhooks() []Webhook {
 	return out
 }
 
-// WaitWebhooks waits until everything that has happened so far was delivered or dropped. It does not move the clock:
-// with a failing receiver and a clock that stands still it ends with ctx, and says what is left.
+// WaitWebhooks waits until every event so far was delivered or dropped. It does not move the clock: if a receiver keeps
+// failing, it waits until ctx ends and then returns an error that names what is left.
 func (s *Server) WaitWebhooks(ctx context.Context) error {
 	tick := time.NewTicker(webhookTick / 4)
 	defer tick.Stop()
@@ -130,7 +130,7 @@ func (s *Server) WaitWebhooks(ctx context.Context) error {
 	}
 }
 
-// left describes what is not settled.
+// left describes the deliveries that are not settled.
 func (h *webhooks) left() []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -143,14 +143,14 @@ func (h *webhooks) left() []string {
 	return left
 }
 
-// sends tells whether a platform has an address.
+// sends reports whether a platform has an address.
 func (h *webhooks) sends(platform string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.targets[platform].url != ""
 }
 
-// queue takes a new delivery; without an address it is as if it had never been.
+// queue adds a delivery. Without an address it does nothing.
 func (h *webhooks) queue(w Webhook) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -166,7 +166,7 @@ func (h *webhooks) queue(w Webhook) {
 	h.poke()
 }
 
-// run starts the loop, once and only with an address.
+// run starts the loop once there is an address. Later calls do nothing.
 func (h *webhooks) run() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -186,8 +186,8 @@ func (h *webhooks) anyAddress() bool {
 	return false
 }
 
-// loop notices what the virtual clock has made due. A client looks at its posts when it likes, but a platform speaks
-// up by itself, so here something has to watch.
+// loop sends what the virtual clock has made due. A platform sends events on its own initiative, so something has to
+// poll.
 func (h *webhooks) loop() {
 	defer h.s.work.Done()
 	tick := time.NewTicker(webhookTick)
@@ -204,7 +204,7 @@ func (h *webhooks) loop() {
 	}
 }
 
-// poke has the loop look at once; it never blocks.
+// poke makes the loop check again at once. It never blocks.
 func (h *webhooks) poke() {
 	select {
 	case h.wake <- struct{}{}:

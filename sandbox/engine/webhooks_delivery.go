@@ -19,7 +19,8 @@ const (
 	maxWebhookAnswer = 64 << 10 // read of an answer, and thrown away
 )
 
-// delivery is a Webhook on its way. Platform, Event, Account, Body and from never change; webhooks.mu guards the rest.
+// delivery is a Webhook that is being delivered. Platform, Event, Account, Body and from never change; webhooks.mu
+// guards the rest.
 type delivery struct {
 	Webhook
 	from     *sender
@@ -41,15 +42,15 @@ func (d *delivery) String() string {
 	return what
 }
 
-// turn is whose turn it is: one account's deliveries go one after the other. The platforms promise no order; a test
-// that wants disorder scripts it.
+// turn is the key of deliveries that are sent one after the other: those of one account. The platforms promise no
+// order; a test that wants disorder scripts it.
 func (d *delivery) turn() string { return d.Platform + " " + d.Account }
 
 func (d *delivery) expired(now time.Time) bool {
 	return d.Attempts > 0 && !now.Before(d.firstAt.Add(d.from.Life))
 }
 
-// backoff is the wait after the latest failure.
+// backoff returns the wait after the latest failure.
 func (d *delivery) backoff() time.Duration {
 	doublings := d.failures - 1
 	if d.from.RetryAtOnce {
@@ -69,7 +70,7 @@ func newWebhookClient() *http.Client {
 	}
 }
 
-// dispatch forgets what is settled, gives up what is too old and starts every sending that is due, oldest first.
+// dispatch removes settled deliveries, drops expired ones and sends those that are due, oldest first.
 func (h *webhooks) dispatch() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -90,7 +91,7 @@ func (h *webhooks) dispatch() {
 	}
 }
 
-// attempt sends d in the background, unless a fault makes it wait. h.mu is held.
+// attempt sends d in the background, unless a fault delays it. h.mu is held.
 func (h *webhooks) attempt(d *delivery, now time.Time) {
 	mode, wait := h.misbehave(d, now)
 	if wait || !h.s.begin() {
@@ -101,7 +102,7 @@ func (h *webhooks) attempt(d *delivery, now time.Time) {
 	go h.send(d, h.targets[d.Platform], mode)
 }
 
-// misbehave asks the fault script what becomes of this sending, and whether it waits. h.mu is held.
+// misbehave returns the scripted fault of this sending, and whether the sending waits. h.mu is held.
 func (h *webhooks) misbehave(d *delivery, now time.Time) (mode Mode, wait bool) {
 	if d.waited {
 		d.waited = false
@@ -119,7 +120,7 @@ func (h *webhooks) misbehave(d *delivery, now time.Time) (mode Mode, wait bool) 
 	return f.Mode, false
 }
 
-// send makes one attempt: signed anew each time, as its signature holds the time.
+// send makes one attempt. Each attempt is signed again, as the signature may contain the time.
 func (h *webhooks) send(d *delivery, to target, mode Mode) {
 	defer h.s.work.Done()
 	defer h.finish(d)
@@ -134,7 +135,8 @@ func (h *webhooks) send(d *delivery, to target, mode Mode) {
 	}
 }
 
-// post makes one request. An address from Options is verified first, and a failed handshake is a failed delivery.
+// post makes one request. An address from the options is verified first; a failed handshake counts as a failed
+// delivery.
 func (h *webhooks) post(d *delivery, to target, header http.Header) (status int, err error) {
 	if !to.verified {
 		if err := d.from.Verify(h.s.ctx, h.client, to.url, to.token); err != nil {
@@ -158,7 +160,7 @@ func (h *webhooks) post(d *delivery, to target, header http.Header) (status int,
 	return res.StatusCode, nil
 }
 
-// verified remembers a handshake, unless another address was set meanwhile.
+// verified records a handshake, unless the address was changed meanwhile.
 func (h *webhooks) verified(platform string, to target) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -178,7 +180,7 @@ func (h *webhooks) note(d *delivery, header http.Header, status int, err error) 
 	}
 }
 
-// finish settles d or plans its retry, and lets go of one that waited for it.
+// finish settles d or schedules its retry, and releases a delivery that waited for it.
 func (h *webhooks) finish(d *delivery) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -192,7 +194,7 @@ func (h *webhooks) finish(d *delivery) {
 	h.poke()
 }
 
-// release ends the wait of one that was held, if there is one. h.mu is held.
+// release ends the wait of a held delivery; d may be nil. h.mu is held.
 func (h *webhooks) release(d *delivery) {
 	if d != nil && d.held {
 		d.held, d.waited = false, true

@@ -11,14 +11,14 @@ import (
 	"strings"
 )
 
-// sign makes the headers of one sending; mode may spoil them.
+// sign returns the headers of one sending; mode may spoil the signature.
 func (h *webhooks) sign(d *delivery, mode Mode) http.Header {
 	header := http.Header{"Content-Type": {"application/json"}, "User-Agent": {"socialqueue-sandbox/1.0"}}
 	d.from.Sign(header, d.Body, mode)
 	return header
 }
 
-// SigningSecret is the secret that a sending is signed with: the app's, or somebody else's by ModeBadSignature.
+// SigningSecret returns the secret to sign with: the app's, or another one for ModeBadSignature.
 func SigningSecret(mode Mode, secret string) string {
 	if mode == ModeBadSignature {
 		return secret + "-of-another-app"
@@ -26,14 +26,14 @@ func SigningSecret(mode Mode, secret string) string {
 	return secret
 }
 
-// HexMAC is the HMAC of a message, in hex.
+// HexMAC returns the HMAC of a message in hex.
 func HexMAC(newHash func() hash.Hash, secret, message string) string {
 	mac := hmac.New(newHash, []byte(secret))
 	mac.Write([]byte(message))
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
-// CompactJSON writes v as platforms send it in webhooks, on one line and without HTML escapes.
+// CompactJSON encodes v the way platforms send it in webhooks: on one line and without HTML escapes.
 func CompactJSON(v any) (string, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)

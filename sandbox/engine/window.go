@@ -2,10 +2,10 @@ package engine
 
 import "time"
 
-// Windows counts events per key over a sliding span of time. Its owner's mutex guards it.
+// Windows counts events per key in a sliding time window. The owner's mutex guards it.
 type Windows map[string][]time.Time
 
-// Count drops what is older than span and returns how many events of key remain.
+// Count drops events older than span and returns how many events of key remain.
 func (w Windows) Count(key string, now time.Time, span time.Duration) int {
 	times := w[key]
 	cut := now.Add(-span)
@@ -21,7 +21,7 @@ func (w Windows) Count(key string, now time.Time, span time.Duration) int {
 	return len(times) - i
 }
 
-// Take records an event unless the limit is reached. A refused event is not counted; limit 0 always passes.
+// Take records an event unless the limit is reached, and reports whether it did. Limit 0 means no limit.
 func (w Windows) Take(key string, now time.Time, span time.Duration, limit int) bool {
 	if limit <= 0 {
 		return true

@@ -34,7 +34,7 @@ type Account struct {
 
 const accountPersonal = "PERSONAL"
 
-// account carries the account's rolling windows and its media. Platform.mu guards it.
+// account is an account with its rate windows and media. Platform.mu guards it.
 type account struct {
 	Account
 	calls      engine.Windows // under the key ""
@@ -42,8 +42,8 @@ type account struct {
 	media      []*publishedMedia // oldest first
 }
 
-// AddAccount connects an account and returns it with its tokens. Several accounts may share one user token.
-// Adding an ig-id again changes its settings and keeps its media, and its tokens too unless new ones are given.
+// AddAccount connects an account and returns it with its tokens. Several accounts may share one user token. Adding an
+// ig-id again changes its settings and keeps its media; the tokens stay too, unless new ones are given.
 func (ig *Platform) AddAccount(a Account) Account {
 	ig.mu.Lock()
 	defer ig.mu.Unlock()
@@ -90,7 +90,7 @@ func (ig *Platform) add(a Account, now time.Time) Account {
 	return a
 }
 
-// revoke takes an account from a token that another one replaced.
+// revoke removes an account from a token that was replaced by another.
 func (ig *Platform) revoke(token, replacement, igID string) {
 	t := ig.tokens[token]
 	if t == nil || token == replacement {

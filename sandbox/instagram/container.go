@@ -49,7 +49,7 @@ func (n *container) maxBytes() int64 {
 	return maxReelBytes
 }
 
-// arrive notes that all bytes are here (or never will be) and decides what processing will find.
+// arrive records that all bytes have arrived, or never will, and decides the result of processing.
 func (ig *Platform) arrive(n *container, now time.Time) {
 	n.arrivedAt = now
 	if n.blob != nil {
@@ -69,7 +69,7 @@ func (ig *Platform) arrive(n *container, now time.Time) {
 	}
 }
 
-// state is where the container stands on the virtual clock.
+// state returns the status_code of the container at the virtual time.
 func (n *container) state(now time.Time, d *Delays) string {
 	switch {
 	case n.mediaID != "":
@@ -84,7 +84,7 @@ func (n *container) state(now time.Time, d *Delays) string {
 	return n.childState(now, d)
 }
 
-// childState: a carousel is as far as its slowest child, and fails with any of them.
+// childState returns the state of a carousel: it is as far as its slowest child, and fails with any of them.
 func (n *container) childState(now time.Time, d *Delays) string {
 	state := stateFinished
 	for _, child := range n.children {
@@ -105,7 +105,7 @@ func (n *container) delay(d *Delays) time.Duration {
 	return d.Image
 }
 
-// readContainer answers GET /{container}. The status sentence is what Meta sends in practice.
+// readContainer answers GET /{container}. The status sentence is the one that Meta sends (observed).
 func (ig *Platform) readContainer(c *graphCall) engine.Reply {
 	ig.mu.Lock()
 	defer ig.mu.Unlock()
@@ -139,7 +139,7 @@ func (n *container) sentence(state string) string {
 	return "Error: Media upload has failed with error code " + code
 }
 
-// videoStatus reports how far a resumable upload has come (Resumable Uploads).
+// videoStatus returns the progress of a resumable upload (Resumable Uploads).
 func (n *container) videoStatus(state string) any {
 	if !n.resumable {
 		return nil

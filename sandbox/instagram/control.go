@@ -4,7 +4,7 @@ import "errors"
 
 const wantEntries = `{"ig_id":"17841400000000001","comment":{"text":"Lovely!","username":"ann"}}, or {"entries":[...]} as Meta has them`
 
-// postedEntries are entries as Meta has them, or a comment in short.
+// postedEntries is the body of the control endpoint: entries in Meta's format, or a comment in short form.
 type postedEntries struct {
 	Entries []Entry  `json:"entries"`
 	IGID    string   `json:"ig_id"`
@@ -23,7 +23,7 @@ func (ig *Platform) entries(in postedEntries) ([]Entry, error) {
 	return nil, errors.New("send " + wantEntries)
 }
 
-// postEntries answers the entries: the ids that were made up are in them.
+// postEntries sends the entries and returns them with the generated ids.
 func (ig *Platform) postEntries(in postedEntries) (any, error) {
 	entries, err := ig.entries(in)
 	if err == nil {

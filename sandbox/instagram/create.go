@@ -18,8 +18,8 @@ const (
 	maxRatio      = 1.91
 )
 
-// createContainer answers POST /{ig-id}/media. An image is fetched before the answer, as Meta refuses a bad one at
-// once; a video is fetched behind it and its failure shows in the container's status.
+// createContainer answers POST /{ig-id}/media. An image is fetched before the answer, because Meta refuses a bad one at
+// once. A video is fetched afterwards; a failure shows in the container's status.
 func (ig *Platform) createContainer(c *graphCall) engine.Reply {
 	kind, e := kindOf(c.params)
 	if e == nil {
@@ -54,7 +54,7 @@ func (ig *Platform) newContainer(c *graphCall, kind *mediaKind) *container {
 	}
 }
 
-// openContainer registers a checked container and starts what has to happen before it is FINISHED.
+// openContainer registers a checked container and starts what it needs to become FINISHED.
 func (ig *Platform) openContainer(c *graphCall, n *container) engine.Reply {
 	answer := map[string]string{"id": n.id}
 	switch {
@@ -76,7 +76,7 @@ func (ig *Platform) openContainer(c *graphCall, n *container) engine.Reply {
 	return ig.ok(c, answer)
 }
 
-// childrenOf resolves the children of a carousel: 2 to 10 items of this account, alive and not failed.
+// childrenOf returns the children of a carousel: 2 to 10 items of this account, not expired and not failed.
 func (ig *Platform) childrenOf(c *graphCall) ([]*container, *graphError) {
 	ids, ok := list(c.params.Get("children"))
 	if !ok || len(ids) < 2 || len(ids) > 10 {
@@ -99,7 +99,7 @@ func (ig *Platform) childrenOf(c *graphCall) ([]*container, *graphError) {
 	return children, nil
 }
 
-// fetchImages loads and checks what has to be right at once: the image, and a reel's cover.
+// fetchImages loads and checks the images that must be valid at once: the image itself and a reel's cover.
 func (ig *Platform) fetchImages(c *graphCall, n *container) *graphError {
 	if u := c.params.Get("cover_url"); u != "" {
 		cover, e := ig.fetchImage(u, false)
@@ -117,7 +117,7 @@ func (ig *Platform) fetchImages(c *graphCall, n *container) *graphError {
 	return e
 }
 
-// fetchImage downloads an image for real and holds it against the image rules of IG User Media, 2026-03.
+// fetchImage downloads an image and checks it against the image rules of IG User Media, 2026-03.
 func (ig *Platform) fetchImage(rawURL string, checkShape bool) (*engine.Blob, *graphError) {
 	unfetched := &graphError{Code: 9004, Subcode: 2207052}
 	if _, ok := engine.ParseURL(rawURL); !ok || !isASCII(rawURL) {
@@ -190,7 +190,7 @@ func (ig *Platform) startFetch(n *container, rawURL string) error {
 	return nil
 }
 
-// fetchVideo returns the subcode of what went wrong, or "".
+// fetchVideo returns the subcode of the error, or "".
 func (ig *Platform) fetchVideo(n *container, rawURL string) string {
 	if _, ok := engine.ParseURL(rawURL); !ok || !isASCII(rawURL) {
 		return "2207077"

@@ -23,7 +23,7 @@ type graphError struct {
 	lasting bool // not the transient error its code stands for elsewhere
 }
 
-// graphText is what is known of an error besides its numbers.
+// graphText is what an error answer holds besides its numbers.
 type graphText struct {
 	message   string
 	title     string
@@ -31,8 +31,8 @@ type graphText struct {
 	transient bool
 }
 
-// graphTexts are the messages of Error Codes, 2026-06-02, and of Handling Errors; real ones where they differ from the
-// page.
+// graphTexts are the messages of Error Codes, 2026-06-02, and of Handling Errors, or the observed ones where they
+// differ.
 var graphTexts = map[[2]int]graphText{
 	{1, 0}:   {message: "An unknown error occurred", status: 500, transient: true},
 	{2, 0}:   {message: "Service temporarily unavailable", status: 500, transient: true},
@@ -121,7 +121,8 @@ func graphType(e graphError) string {
 	return "OAuthException"
 }
 
-// challenge is the class in www-authenticate, which answers about codes, tokens and throttles carry.
+// challenge returns the error class of the www-authenticate header, which answers about codes, tokens and rate limits
+// carry.
 func challenge(e graphError) string {
 	switch e.Subcode {
 	case 36007, 36008, 36009:
@@ -136,7 +137,7 @@ func challenge(e graphError) string {
 	return ""
 }
 
-// graphFace gives the fault machinery Meta's shapes for one call.
+// graphFace renders the answers of one Graph call, including those of faults.
 type graphFace struct {
 	ig        *Platform
 	call      *graphCall
@@ -193,7 +194,7 @@ type businessUsage struct {
 	Minutes int    `json:"estimated_time_to_regain_access"`
 }
 
-// usage is how much of its call budget the account has used, in percent, and the minutes until it may call again.
+// usage returns how much of its call budget the account has used, in percent, and the minutes until it may call again.
 func (ig *Platform) usage(x *engine.Exchange) (percent, minutes int) {
 	ig.mu.Lock()
 	defer ig.mu.Unlock()

@@ -26,7 +26,7 @@ type Change struct {
 	Value json.RawMessage `json:"value"`
 }
 
-// Comment is what CommentEntry tells of a comment; ids that are left out are made up.
+// Comment describes a comment for CommentEntry. Missing ids are generated.
 type Comment struct {
 	ID       string `json:"id"`
 	Text     string `json:"text"`
@@ -38,7 +38,7 @@ type Comment struct {
 	SelfIGScopedID string `json:"self_ig_scoped_id"`
 }
 
-// StoryInsights are the numbers of a story that ended. Meta writes -1 for one that is under 5.
+// StoryInsights are the numbers of a story that ended. Meta writes -1 for numbers below 5.
 type StoryInsights struct {
 	MediaID     string `json:"media_id"`
 	Impressions int    `json:"impressions"`
@@ -49,7 +49,7 @@ type StoryInsights struct {
 	Replies     int    `json:"replies"`
 }
 
-// reference is a reference to a person or a media.
+// reference identifies a person or a media object.
 type reference struct {
 	ID string `json:"id"`
 }
@@ -88,7 +88,7 @@ type messageValue struct {
 	} `json:"message"`
 }
 
-// CommentEntry is a comment on a post of igID.
+// CommentEntry returns the entry of a comment on a post of igID.
 func (ig *Platform) CommentEntry(igID string, c Comment) Entry {
 	if c.SelfIGScopedID != "" {
 		c.FromID = igID
@@ -103,17 +103,17 @@ func (ig *Platform) CommentEntry(igID string, c Comment) Entry {
 	})
 }
 
-// MentionEntry is somebody naming igID in a caption, or in a comment when there is a commentID.
+// MentionEntry returns the entry of a mention of igID in a caption, or in a comment if commentID is set.
 func (ig *Platform) MentionEntry(igID, mediaID, commentID string) Entry {
 	return ig.changeEntry(igID, "mentions", mentionValue{MediaID: mediaID, CommentID: commentID})
 }
 
-// StoryInsightsEntry is the end of a story of igID.
+// StoryInsightsEntry returns the entry of a story of igID that ended.
 func (ig *Platform) StoryInsightsEntry(igID string, numbers StoryInsights) Entry {
 	return ig.changeEntry(igID, "story_insights", numbers)
 }
 
-// MessageEntry is a message to igID; an empty fromID or mid is made up.
+// MessageEntry returns the entry of a message to igID. An empty fromID or mid is generated.
 func (ig *Platform) MessageEntry(igID, fromID, mid, text string) Entry {
 	engine.SetDefault(&fromID, ig.newID("684"))
 	engine.SetDefault(&mid, ig.host.Secret("aWdfZG1f"))
@@ -133,8 +133,7 @@ func rawJSON(v any) json.RawMessage {
 	return json.RawMessage(text)
 }
 
-// Send queues one delivery of all entries. Without an address nothing is sent. It panics on an entry that
-// Meta could not send: that is a mistake in the script.
+// Send queues one delivery of all entries. Without an address nothing is sent. It panics on an invalid entry.
 func (ig *Platform) Send(entries ...Entry) { engine.Must(ig.send(entries)) }
 
 func (ig *Platform) send(entries []Entry) error {
@@ -159,7 +158,7 @@ func (ig *Platform) send(entries []Entry) error {
 	return nil
 }
 
-// complete fills in the time, and refuses an entry that is none.
+// complete fills in the time. It returns an error for an invalid entry.
 func (e *Entry) complete(now time.Time) error {
 	if e.ID == "" || (len(e.Changes) == 0) == (len(e.Messaging) == 0) {
 		return fmt.Errorf("an entry needs an id and either changes or messaging: %+v", *e)
@@ -172,7 +171,7 @@ func (e *Entry) complete(now time.Time) error {
 	return nil
 }
 
-// fields names what a delivery is about; messaging has no field of its own in the body.
+// fields returns what a delivery is about, joined by commas. Messages have no field name in the body.
 func fields(entries []Entry) string {
 	var names []string
 	for _, e := range entries {

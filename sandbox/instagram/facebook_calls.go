@@ -39,7 +39,7 @@ var loginEdges = map[string]graphRoute{
 	"DELETE user permissions":     {OpRevoke, nil, (*Platform).deletePermissions},
 }
 
-// loginRoute finds the row for a call that connects an account. Only the parameters tell the two exchanges apart, and
+// loginRoute finds the row for a call of the login flow. Only the parameters tell the two token exchanges apart, and
 // whose call it is.
 func (ig *Platform) loginRoute(c *graphCall, params url.Values) (graphRoute, bool) {
 	ig.mu.Lock()
@@ -58,11 +58,11 @@ func (ig *Platform) loginRoute(c *graphCall, params url.Values) (graphRoute, boo
 	if params.Get("grant_type") == exchangeGrant {
 		route.op = OpExchangeToken
 	}
-	c.node, c.Account = node, ig.whose(tokenOf(c.Request, params), params)
+	c.node, c.Account = node, ig.callerOf(tokenOf(c.Request, params), params)
 	return route, true
 }
 
-// loginNode tells what an id stands for.
+// loginNode returns what an id stands for.
 func (ig *Platform) loginNode(id string) string {
 	if isAppEndpoint(id) {
 		return nodeApp
@@ -83,10 +83,10 @@ func (ig *Platform) loginNode(id string) string {
 	return ""
 }
 
-// isAppEndpoint knows the two paths that may go without a version.
+// isAppEndpoint reports whether a path may omit the version.
 func isAppEndpoint(id string) bool { return id == "oauth" || id == "debug_token" }
 
-// reaches tells whether the call's token reaches what the call is on.
+// reaches reports whether the call's token has access to the object of the call.
 func (ig *Platform) reaches(c *graphCall) bool {
 	user := c.token.user
 	switch c.node {
@@ -104,7 +104,7 @@ func (ig *Platform) reaches(c *graphCall) bool {
 	return false
 }
 
-// readMe answers GET /me: the user, or the Page when a Page token asks.
+// readMe answers GET /me: the user, or the Page of a Page token.
 func (ig *Platform) readMe(c *graphCall) engine.Reply {
 	ig.mu.Lock()
 	defer ig.mu.Unlock()
@@ -124,7 +124,7 @@ func (ig *Platform) readPermissions(c *graphCall) engine.Reply {
 	return ig.ok(c, map[string]any{"data": c.token.user.permissions})
 }
 
-// deletePermissions takes one permission back, or removes the app, which ends every token of the user.
+// deletePermissions withdraws one permission, or removes the app, which ends every token of the user.
 func (ig *Platform) deletePermissions(c *graphCall) engine.Reply {
 	ig.mu.Lock()
 	defer ig.mu.Unlock()

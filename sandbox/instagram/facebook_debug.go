@@ -8,13 +8,13 @@ import (
 	"socialqueue/sandbox/engine"
 )
 
-// granularScope is a scope with the objects it holds for.
+// granularScope is a scope with the objects it applies to.
 type granularScope struct {
 	Scope     string   `json:"scope"`
 	TargetIDs []string `json:"target_ids,omitempty"`
 }
 
-// debugToken answers debug_token, for the app's own token {app-id}|{app-secret} (Debugging and Validating Tokens).
+// debugToken answers debug_token for the app's own token {app-id}|{app-secret} (Debugging and Validating Tokens).
 func (ig *Platform) debugToken(c *graphCall) engine.Reply {
 	ig.mu.Lock()
 	defer ig.mu.Unlock()
@@ -64,7 +64,7 @@ func unixOrZero(t time.Time) int64 {
 	return t.Unix()
 }
 
-// granularScopes tells for each scope the Pages, Instagram accounts or portfolios it holds for.
+// granularScopes returns the Pages, Instagram accounts or portfolios of each scope.
 func (ig *Platform) granularScopes(t *graphToken) []granularScope {
 	targets := ig.targets(t)
 	out := []granularScope{}
@@ -75,7 +75,7 @@ func (ig *Platform) granularScopes(t *graphToken) []granularScope {
 	return out
 }
 
-// targets are what a token reaches, by the first word of the scopes.
+// targets returns the objects that a token has access to, by the first word of the scopes.
 func (ig *Platform) targets(t *graphToken) map[string][]string {
 	targets := map[string][]string{}
 	if t.user == nil {

@@ -10,11 +10,11 @@ import (
 	"socialqueue/sandbox/engine"
 )
 
-// facebookCodeLife is in Instagram Platform, Overview.
+// facebookCodeLife is the lifetime of a code (Instagram Platform, Overview).
 const facebookCodeLife = time.Hour
 
-// facebookScopes are the scopes an app may ask for, as the dialog words them (Permissions Reference). The names of
-// Instagram Login, instagram_business_*, are not among them.
+// facebookScopes maps the scopes that an app may request to their texts in the dialog (Permissions Reference). The
+// names of Instagram Login, instagram_business_*, are not among them.
 var facebookScopes = map[string]string{
 	"public_profile":            "Receive your name and profile picture",
 	"email":                     "Receive your email address",
@@ -31,7 +31,7 @@ var facebookScopes = map[string]string{
 	"ads_read":                  "Read ads of the ad accounts you have access to",
 }
 
-// facebookCode is an authorization code; who it is for, what was granted is with the user.
+// facebookCode is an authorization code. The granted scopes and Pages are stored with the user.
 type facebookCode struct {
 	userID      string
 	redirectURI string
@@ -39,15 +39,15 @@ type facebookCode struct {
 	used        bool
 }
 
-// facebookAsk is a dialog request that passed its checks.
-type facebookAsk struct {
+// dialogRequest is a valid request for the login dialog.
+type dialogRequest struct {
 	redirectURI string
 	state       string
 	scopes      []string
 	rerequest   bool
 }
 
-// serveDialog is the login dialog of www.facebook.com (Facebook Login, manual flow).
+// serveDialog serves the login dialog of www.facebook.com (Facebook Login, manual flow).
 func (ig *Platform) serveDialog(w http.ResponseWriter, r *http.Request) {
 	version, ok := strings.CutSuffix(strings.TrimPrefix(r.URL.Path, "/"), "/dialog/oauth")
 	if !ok || !versionExists(version) {
@@ -70,9 +70,9 @@ func (ig *Platform) serveDialog(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// readDialog checks a request in the order in which Facebook's pages appear.
-func (ig *Platform) readDialog(q url.Values) (facebookAsk, *engine.RefusedPage) {
-	ask := facebookAsk{q.Get("redirect_uri"), q.Get("state"), strings.Split(q.Get("scope"), ","), q.Get("auth_type") == "rerequest"}
+// readDialog checks a request in the order in which Facebook shows its error pages.
+func (ig *Platform) readDialog(q url.Values) (dialogRequest, *engine.RefusedPage) {
+	ask := dialogRequest{q.Get("redirect_uri"), q.Get("state"), strings.Split(q.Get("scope"), ","), q.Get("auth_type") == "rerequest"}
 	invalid := slices.DeleteFunc(slices.Clone(ask.scopes), func(scope string) bool { return facebookScopes[scope] != "" })
 	switch {
 	case q.Get("client_id") != ig.opts.AppID:
@@ -91,7 +91,7 @@ func (ig *Platform) readDialog(q url.Values) (facebookAsk, *engine.RefusedPage) 
 	return ask, nil
 }
 
-func (ig *Platform) dialogPage(ask facebookAsk) engine.ConsentPage {
+func (ig *Platform) dialogPage(ask dialogRequest) engine.ConsentPage {
 	ig.mu.Lock()
 	defer ig.mu.Unlock()
 	page := engine.ConsentPage{Platform: "Facebook", App: ig.opts.AppID}
@@ -112,8 +112,8 @@ func (ig *Platform) dialogPage(ask facebookAsk) engine.ConsentPage {
 	return page
 }
 
-// decide answers the form of the dialog with the way back to the app.
-func (ig *Platform) decide(w http.ResponseWriter, r *http.Request, ask facebookAsk) {
+// decide handles the form of the dialog and redirects to the app.
+func (ig *Platform) decide(w http.ResponseWriter, r *http.Request, ask dialogRequest) {
 	form, err := engine.ReadConsent(r)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
@@ -140,8 +140,8 @@ func (ig *Platform) decide(w http.ResponseWriter, r *http.Request, ask facebookA
 	engine.RedirectBack(w, ask.redirectURI, outcome, "#_=_")
 }
 
-// consent notes what the chosen user grants. It holds at once, for tokens of earlier consents too.
-func (ig *Platform) consent(form engine.ConsentForm, ask facebookAsk) (code string, err error) {
+// consent stores what the chosen user grants. It applies at once, also to tokens of earlier consents.
+func (ig *Platform) consent(form engine.ConsentForm, ask dialogRequest) (code string, err error) {
 	ig.mu.Lock()
 	defer ig.mu.Unlock()
 	var known []string

@@ -6,7 +6,7 @@ import (
 	"socialqueue/sandbox/engine"
 )
 
-// listPages answers /me/accounts, which leaves out the Pages held through a portfolio (seen in the field, 2026).
+// listPages answers /me/accounts, which omits the Pages of a portfolio (observed, 2026).
 func (ig *Platform) listPages(c *graphCall) engine.Reply {
 	ig.mu.Lock()
 	defer ig.mu.Unlock()
@@ -58,7 +58,7 @@ func (ig *Platform) readPage(c *graphCall) engine.Reply {
 	return ig.ok(c, object)
 }
 
-// pageObject is a Page with the asked fields. Whoever asks for the Instagram account needs a scope for it.
+// pageObject returns the requested fields of a Page. The Instagram account needs a scope of its own.
 func (ig *Platform) pageObject(c *graphCall, p FacebookPage, def string) (map[string]any, *graphError) {
 	asked := c.params.Get("fields")
 	object := map[string]any{"id": p.ID, "name": p.Name, "tasks": p.Tasks, "access_token": ig.pageTokenOf(c, p),
@@ -91,7 +91,7 @@ func (ig *Platform) pageTokenOf(c *graphCall, p FacebookPage) string {
 	return ig.pageToken(c.token, p.ID)
 }
 
-// linkedAccount is the instagram_business_account of a Page: nil without a professional account behind it.
+// linkedAccount returns the instagram_business_account of a Page, or nil if it has no professional account.
 func (ig *Platform) linkedAccount(c *graphCall, p FacebookPage, fields string) (any, *graphError) {
 	acc := ig.professional(p.InstagramID)
 	if acc == nil {
@@ -107,7 +107,7 @@ func (ig *Platform) linkedAccount(c *graphCall, p FacebookPage, fields string) (
 	return object, nil
 }
 
-// professional is an account that the API serves: a personal one it does not know.
+// professional returns an account that the API serves, or nil. Personal accounts are unknown to the API.
 func (ig *Platform) professional(igID string) *account {
 	if acc := ig.accounts[igID]; acc != nil && acc.AccountType != accountPersonal {
 		return acc

@@ -16,11 +16,11 @@ const (
 	longTokenLife  = 5_183_944 * time.Second
 )
 
-// dataAccessLife is the second clock of a consent, which only a new one restarts (Facebook Login).
+// dataAccessLife is how long a consent grants access to data. Only a new consent restarts it (Facebook Login).
 const dataAccessLife = 90 * day
 
-// graphToken is a user or Page token and what it reaches. Scopes and Pages of a token from the login dialog are those
-// its user grants at the time of the call.
+// graphToken is a user or Page token. The scopes and Pages of a token from the login dialog are those that its user
+// grants at the time of the call.
 type graphToken struct {
 	user     *facebookUser   // nil for the tokens of AddAccount
 	page     string          // of a Page token
@@ -42,7 +42,7 @@ func (t *graphToken) granted() []string {
 	return t.user.granted()
 }
 
-// lacks names the first of the scopes that the token does not have.
+// lacks returns the error for the first scope that the token does not have, or nil.
 func (t *graphToken) lacks(scopes []string) *graphError {
 	for _, scope := range scopes {
 		if !slices.Contains(t.granted(), scope) {
@@ -52,7 +52,8 @@ func (t *graphToken) lacks(scopes []string) *graphError {
 	return nil
 }
 
-// reach tells whether a token reaches an Instagram account and, for one of the login dialog, through which Page.
+// reach reports whether a token has access to an Instagram account. For a token of the login dialog it returns the Page
+// in between.
 func (ig *Platform) reach(t *graphToken, igID string) (page *FacebookPage, ok bool) {
 	switch {
 	case ig.professional(igID) == nil:
@@ -68,15 +69,15 @@ func (ig *Platform) reach(t *graphToken, igID string) (page *FacebookPage, ok bo
 	return nil, false
 }
 
-// pages are those a token of the login dialog reaches.
+// pages returns the Pages that a token of the login dialog has access to.
 func (t *graphToken) pages() []FacebookPage {
 	return t.user.visible(func(p FacebookPage) bool { return t.covers(p.ID) })
 }
 
-// covers: a user token has all Pages that were granted, a Page token its own.
+// covers reports whether a token applies to a Page: a user token has all granted Pages, a Page token its own.
 func (t *graphToken) covers(pageID string) bool { return t.page == "" || t.page == pageID }
 
-// accessToken answers oauth/access_token: both exchanges.
+// accessToken answers oauth/access_token, which serves both exchanges.
 func (ig *Platform) accessToken(c *graphCall) engine.Reply {
 	ig.mu.Lock()
 	defer ig.mu.Unlock()
@@ -97,7 +98,7 @@ func (ig *Platform) accessToken(c *graphCall) engine.Reply {
 
 const exchangeGrant = "fb_exchange_token"
 
-// exchangeCode uses a code up, whatever comes of it: single use, read strictly.
+// exchangeCode exchanges a code. A code can be used once, even if the exchange fails (strict reading).
 func (ig *Platform) exchangeCode(c *graphCall) engine.Reply {
 	code := ig.facebook.codes[c.params.Get("code")]
 	if code == nil {
@@ -116,7 +117,7 @@ func (ig *Platform) exchangeCode(c *graphCall) engine.Reply {
 	return ig.grantUser(c, &graphToken{user: ig.facebook.users[code.userID], expiresAt: c.Now.Add(shortTokenLife)})
 }
 
-// exchangeToken answers fb_exchange_token. It takes a user token that lives, long ones too, and leaves it alive.
+// exchangeToken answers fb_exchange_token. It takes any valid user token and leaves it valid.
 func (ig *Platform) exchangeToken(c *graphCall) engine.Reply {
 	old, e := ig.checkToken(c.params.Get(exchangeGrant), c.Now)
 	if e != nil {
@@ -140,7 +141,8 @@ func (ig *Platform) grantUser(c *graphCall, t *graphToken) engine.Reply {
 	return ig.ok(c, answer)
 }
 
-// pageToken is the Page token that a user token stands for. It ends with a short one and never with a long one.
+// pageToken returns the Page token that belongs to a user token. It expires with a short-lived user token; that of a
+// long-lived one does not expire.
 func (ig *Platform) pageToken(user *graphToken, pageID string) string {
 	token := user.pageTokens[pageID]
 	if known := ig.tokens[token]; known != nil && known.dead == nil {
@@ -155,8 +157,8 @@ func (ig *Platform) pageToken(user *graphToken, pageID string) string {
 	return token
 }
 
-// whose tells the Facebook user a login call is about, for faults and the call log.
-func (ig *Platform) whose(token string, params url.Values) string {
+// callerOf returns the Facebook user that a login call is about, for faults and the call log.
+func (ig *Platform) callerOf(token string, params url.Values) string {
 	for _, candidate := range []string{params.Get(exchangeGrant), params.Get("input_token"), token} {
 		if t := ig.tokens[candidate]; t != nil && t.user != nil {
 			return t.user.ID

@@ -50,8 +50,8 @@ const (
 	statusDeclined = "declined"
 )
 
-// AddFacebookUser makes a user and returns it with its defaults filled in. Adding an id again changes name and Pages
-// and keeps the consent and the tokens.
+// AddFacebookUser adds a user and returns it with its defaults filled in. Adding an id again changes the name and the
+// Pages, and keeps the consent and the tokens.
 func (ig *Platform) AddFacebookUser(u FacebookUser) FacebookUser {
 	ig.mu.Lock()
 	defer ig.mu.Unlock()
@@ -88,14 +88,14 @@ func (ig *Platform) completePage(p *FacebookPage, now time.Time) {
 	}
 }
 
-// newUser is who a consent page makes up: a Page with an Instagram account.
+// newUser creates the user for "a new account" of the dialog: one Page with an Instagram account.
 func (ig *Platform) newUser(now time.Time) *facebookUser {
 	return ig.addUser(FacebookUser{Pages: []FacebookPage{{InstagramID: ig.newID("178")}}}, now)
 }
 
 func lastDigits(id string) string { return id[len(id)-min(4, len(id)):] }
 
-// usersByName are the users in the order of the login dialog.
+// usersByName returns the users in the order of the login dialog.
 func (ig *Platform) usersByName() []*facebookUser {
 	users := make([]*facebookUser, 0, len(ig.facebook.users))
 	for _, u := range ig.facebook.users {
@@ -105,8 +105,8 @@ func (ig *Platform) usersByName() []*facebookUser {
 	return users
 }
 
-// consent takes the user's answer to the dialog. Scopes of an earlier consent that were not asked for stay; one that
-// was declined is asked again only with auth_type=rerequest (Facebook Login, manual flow).
+// consent applies the user's answer to the dialog. Scopes of an earlier consent that were not requested stay; a
+// declined scope is asked again only with auth_type=rerequest (Facebook Login, manual flow).
 func (u *facebookUser) consent(asked, ticked []string, rerequest bool, now time.Time) {
 	u.consentAt = now
 	for _, scope := range asked {
@@ -135,7 +135,7 @@ func (u *facebookUser) setStatus(scope, status string) {
 	u.permissions = append(u.permissions, facebookPermission{scope, status})
 }
 
-// granted are the scopes that hold.
+// granted returns the scopes that are granted.
 func (u *facebookUser) granted() []string {
 	scopes := []string{}
 	for _, p := range u.permissions {
@@ -146,10 +146,10 @@ func (u *facebookUser) granted() []string {
 	return scopes
 }
 
-// withdraw forgets the consent: the app is removed.
+// withdraw deletes the consent, as when the user removes the app.
 func (u *facebookUser) withdraw() { u.permissions, u.pages = nil, nil }
 
-// page is a Page that the user holds and lets the app use, or nil.
+// page returns a Page that the user holds and lets the app use, or nil.
 func (u *facebookUser) page(id string) *FacebookPage {
 	i := slices.IndexFunc(u.Pages, func(p FacebookPage) bool { return p.ID == id })
 	if i < 0 || !slices.Contains(u.pages, id) {
@@ -158,7 +158,7 @@ func (u *facebookUser) page(id string) *FacebookPage {
 	return &u.Pages[i]
 }
 
-// visible are the Pages that page knows, in the user's order, as far as keep wants them.
+// visible returns the Pages that page would return and keep accepts, in the user's order.
 func (u *facebookUser) visible(keep func(FacebookPage) bool) []FacebookPage {
 	var pages []FacebookPage
 	for _, p := range u.Pages {
@@ -169,8 +169,8 @@ func (u *facebookUser) visible(keep func(FacebookPage) bool) []FacebookPage {
 	return pages
 }
 
-// mayPublish tells whether the user's role on the Page is enough: CREATE_CONTENT or MANAGE, under either naming
-// (Content Publishing, 2026-03).
+// mayPublish reports whether the user's role on the Page suffices: CREATE_CONTENT or MANAGE, in either naming (Content
+// Publishing, 2026-03).
 func (p FacebookPage) mayPublish() bool {
 	return slices.ContainsFunc(p.Tasks, func(task string) bool {
 		task = strings.TrimPrefix(task, "PROFILE_PLUS_")

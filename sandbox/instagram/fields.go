@@ -11,7 +11,7 @@ import (
 // graphField is one entry of the fields parameter; sub is what its braces hold.
 type graphField struct{ name, sub string }
 
-// splitFields takes the fields parameter apart, leaving braces alone: children{id,media_type} is one field.
+// splitFields splits the fields parameter at its commas, but not inside braces: children{id,media_type} is one field.
 func splitFields(raw string) ([]graphField, *graphError) {
 	var fields []graphField
 	depth, start := 0, 0
@@ -32,7 +32,7 @@ func splitFields(raw string) ([]graphField, *graphError) {
 	return fields, nil
 }
 
-// selectFrom takes the asked fields of an object, and its id in any case; without any, those of def.
+// selectFrom returns the requested fields of an object and its id. If none are requested, it returns those of def.
 func selectFrom(asked, def string, object map[string]any) (map[string]any, *graphError) {
 	engine.SetDefault(&asked, def)
 	fields, e := checkFields(asked, object)
@@ -42,7 +42,7 @@ func selectFrom(asked, def string, object map[string]any) (map[string]any, *grap
 	return pick(object, append(fields, "id")), nil
 }
 
-// selectFields answers the asked fields of an object; without any, only the id.
+// selectFields answers with the requested fields of an object and its id.
 func (ig *Platform) selectFields(c *graphCall, object map[string]any) engine.Reply {
 	fields, e := parseFields(c.params, object, "id")
 	if e != nil {
@@ -73,7 +73,7 @@ func checkFields(raw string, known map[string]any) ([]string, *graphError) {
 	return names, nil
 }
 
-// pick leaves out fields without a value, as Graph does.
+// pick omits fields without a value, as Graph does.
 func pick(object map[string]any, fields []string) map[string]any {
 	out := map[string]any{}
 	for _, f := range fields {

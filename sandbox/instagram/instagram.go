@@ -41,14 +41,14 @@ const (
 	uploadPrefix = "/rupload"
 )
 
-// New makes an Instagram to attach to one server.
+// New creates an Instagram for one server.
 func New(opts Options) *Platform {
 	return &Platform{opts: opts.withDefaults(), accounts: map[string]*account{}, tokens: map[string]*graphToken{},
 		containers: map[string]*container{}, media: map[string]*publishedMedia{},
 		facebook: facebook{users: map[string]*facebookUser{}, codes: map[string]*facebookCode{}}}
 }
 
-// Options are the options in effect, defaults filled in: a client takes its app credentials from here.
+// Options returns the options in effect, with defaults filled in. A client takes its app credentials from here.
 func (ig *Platform) Options() Options { return ig.opts }
 
 // Name implements engine.Platform.
@@ -81,16 +81,16 @@ func (ig *Platform) Attach(host *engine.Host) engine.Description {
 	}
 }
 
-// DialogURL is the base of the simulated www.facebook.com, where users consent.
+// DialogURL returns the base address of the simulated www.facebook.com, where users consent.
 func (ig *Platform) DialogURL() string { return ig.host.URL() + dialogPrefix }
 
-// GraphURL is the base of the simulated graph.facebook.com.
+// GraphURL returns the base address of the simulated graph.facebook.com.
 func (ig *Platform) GraphURL() string { return ig.host.URL() + graphPrefix }
 
-// UploadURL is the base of the simulated rupload.facebook.com.
+// UploadURL returns the base address of the simulated rupload.facebook.com.
 func (ig *Platform) UploadURL() string { return ig.host.URL() + uploadPrefix }
 
-// graphCall is a Graph request taken apart.
+// graphCall is a parsed Graph request.
 type graphCall struct {
 	*engine.Exchange
 	version string
@@ -116,7 +116,7 @@ var (
 	publishScopes = []string{"instagram_basic", "instagram_content_publish"}
 )
 
-// graphEdges are the calls on an account; what a bare id means depends on the object behind it.
+// graphEdges are the calls on an account. What a bare id means depends on the object.
 var graphEdges = map[string]graphRoute{
 	"POST media":                   {OpContainer, publishScopes, (*Platform).createContainer},
 	"POST media_publish":           {OpPublish, publishScopes, (*Platform).publish},
@@ -148,7 +148,7 @@ func (ig *Platform) serveGraph(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// route finds the row for a call and whom it is about.
+// route finds the row of a call and the account it is about.
 func (ig *Platform) route(c *graphCall) graphRoute {
 	route, ok := ig.accountRoute(c)
 	if !ok {
@@ -185,7 +185,7 @@ func (ig *Platform) accountRoute(c *graphCall) (graphRoute, bool) {
 	return route, ok
 }
 
-// call checks what every Graph call checks: version, token, proof, object, scope, call budget.
+// call makes the checks of every Graph call: version, token, proof, object, scope, call budget.
 func (ig *Platform) call(c *graphCall, route graphRoute) engine.Reply {
 	if !versionExists(c.version) && (c.version != "" || c.node != nodeApp) {
 		return ig.fail(c.Exchange, graphError{Code: 2500, Message: "Unknown path components: /" + c.version})
@@ -230,7 +230,7 @@ func (ig *Platform) authorize(c *graphCall, route graphRoute) *graphError {
 		return e
 	}
 	if c.node == nodeAccount {
-		return ig.admit(c)
+		return ig.checkAccountCall(c)
 	}
 	if c.node == nodeUser && c.edge != "" && c.token.page != "" {
 		return param(fmt.Sprintf("Tried accessing nonexisting field (%s) on node type (Page)", c.edge))
@@ -238,14 +238,15 @@ func (ig *Platform) authorize(c *graphCall, route graphRoute) *graphError {
 	return nil
 }
 
-// unsupported is the answer about an object that is not there, or not for this token.
+// unsupported returns the error for an object that does not exist or that the token has no access to.
 func (c *graphCall) unsupported() *graphError {
 	return &graphError{Code: 100, Subcode: 33, Message: fmt.Sprintf("Unsupported %s request. Object with ID '%s' does not exist, cannot be loaded due to missing permissions, or does not support this operation",
 		strings.ToLower(c.Request.Method), c.id)}
 }
 
-// admit checks what only calls on an Instagram account need: the role on its Page to publish, and the call budget.
-func (ig *Platform) admit(c *graphCall) *graphError {
+// checkAccountCall makes the checks of calls on an Instagram account: the role on its Page to publish, and the call
+// budget.
+func (ig *Platform) checkAccountCall(c *graphCall) *graphError {
 	c.acc = ig.accounts[c.Account]
 	page, _ := ig.reach(c.token, c.Account)
 	if c.Request.Method == http.MethodPost && page != nil && !page.mayPublish() {
@@ -257,7 +258,8 @@ func (ig *Platform) admit(c *graphCall) *graphError {
 	return nil
 }
 
-// checkToken tells a live token from a killed (190 and why), an expired (190/463) and an unknown one (190).
+// checkToken returns a valid token, or the error of a revoked (190 with its subcode), an expired (190/463) or an
+// unknown one (190).
 func (ig *Platform) checkToken(token string, now time.Time) (*graphToken, *graphError) {
 	t := ig.tokens[token]
 	switch {
@@ -272,7 +274,7 @@ func (ig *Platform) checkToken(token string, now time.Time) (*graphToken, *graph
 	return t, nil
 }
 
-// checkProof verifies appsecret_proof against the token of this very call (Secure Requests).
+// checkProof verifies appsecret_proof against the token of the call (Secure Requests).
 func (ig *Platform) checkProof(token, proof string) *graphError {
 	if proof == "" {
 		if ig.opts.ProofOptional {
@@ -288,7 +290,7 @@ func (ig *Platform) checkProof(token, proof string) *graphError {
 	return nil
 }
 
-// peekParams reads the parameters ahead of the call.
+// peekParams reads the parameters before the call does.
 func peekParams(r *http.Request) url.Values {
 	ahead := *r
 	ahead.Body = io.NopCloser(bytes.NewReader(engine.PeekBody(r)))
@@ -296,7 +298,7 @@ func peekParams(r *http.Request) url.Values {
 	return params
 }
 
-// readParams merges the query with a form or JSON body; Graph takes parameters in any of them.
+// readParams merges the query with a form or JSON body: Graph takes parameters in any of them.
 func readParams(r *http.Request) (url.Values, error) {
 	params := r.URL.Query()
 	body, err := engine.ReadBody(r)

@@ -35,7 +35,7 @@ const (
 	OpRevoke        = "instagram.revoke"
 )
 
-// graphOps are the calls whose errors have Graph's numbers.
+// graphOps are the calls with Graph's numeric error codes.
 var graphOps = []string{
 	OpAccount, OpContainer, OpContainerStatus, OpPublish, OpQuota, OpMedia, OpStories, OpPermalink,
 	OpExchangeCode, OpExchangeToken, OpMe, OpPermissions, OpPages, OpBusinesses, OpBusinessPages, OpPage, OpDebugToken, OpRevoke,

@@ -42,7 +42,7 @@ type Delays struct {
 	Image    time.Duration // from the container to FINISHED
 	Video    time.Duration // from the last byte to FINISHED
 	Polls    int           // at least this many reads answer IN_PROGRESS
-	QuotaLag time.Duration // how long quota_usage misses a post (minutes, seen in the field, 2026-09)
+	QuotaLag time.Duration // how long quota_usage misses a post (minutes, observed, 2026-09)
 	MediaLag time.Duration // how long /{ig-id}/media misses a post
 }
 

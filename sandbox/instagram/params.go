@@ -15,7 +15,7 @@ import (
 	"unicode/utf8"
 )
 
-// mergeJSON adds the members of a JSON object; anything but a string keeps its JSON text.
+// mergeJSON adds the members of a JSON object. A value that is not a string keeps its JSON text.
 func mergeJSON(params url.Values, body []byte) error {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(body, &members); err != nil {
@@ -100,7 +100,7 @@ func kindOf(p url.Values) (*mediaKind, *graphError) {
 	return nil, &graphError{Code: 100, Subcode: 2207023}
 }
 
-// checkParams holds the parameters against the table of their kind and then against each rule.
+// checkParams checks the parameters against the table of their kind and against each rule.
 func (k *mediaKind) checkParams(p url.Values) *graphError {
 	image, video := p.Get("image_url"), p.Get("video_url")
 	if (k == kindImage || k == kindChildImage) && image == "" {
@@ -233,7 +233,7 @@ func checkTrial(v string) *graphError {
 
 var digits = regexp.MustCompile(`^\d+$`)
 
-// list reads a comma list or a JSON array of strings or numbers; Graph takes both.
+// list reads a comma-separated list or a JSON array of strings or numbers; Graph takes both.
 func list(v string) ([]string, bool) {
 	v = strings.TrimSpace(v)
 	if v == "" {

@@ -15,8 +15,8 @@ type publishedMedia struct {
 	at        time.Time
 }
 
-// publish answers media_publish. It is the one call that makes a post, and it makes at most one per container
-// whatever DoublePublish says about the second call.
+// publish answers media_publish, the only call that creates a post. It creates at most one per container, whatever
+// DoublePublish says.
 func (ig *Platform) publish(c *graphCall) engine.Reply {
 	ig.mu.Lock()
 	defer ig.mu.Unlock()
@@ -72,7 +72,7 @@ func (ig *Platform) publishAgain(c *graphCall, n *container) engine.Reply {
 	return ig.fail(c.Exchange, graphError{Code: 24, Subcode: 2207006})
 }
 
-// goLive makes the post of a container.
+// goLive publishes a container.
 func (ig *Platform) goLive(n *container, now time.Time) {
 	m := &publishedMedia{id: ig.newID("180"), container: n, at: now}
 	n.mediaID = m.id
@@ -90,7 +90,7 @@ func (ig *Platform) goLive(n *container, now time.Time) {
 		ID: m.id, ContainerID: n.id, Caption: n.caption, Permalink: m.path(), At: now}, files...)
 }
 
-// path is the permalink without the host. The code in it is not the media id (seen in the field, 2026).
+// path returns the permalink without the host. Its code is not the media id (observed, 2026).
 func (m *publishedMedia) path() string {
 	switch m.container.kind {
 	case kindReel:

@@ -51,7 +51,7 @@ func (ig *Platform) mediaFields(c *graphCall, m *publishedMedia) map[string]any 
 	return fields
 }
 
-// listMedia answers GET /{ig-id}/media: newest first, stories left out.
+// listMedia answers GET /{ig-id}/media: newest first, without stories.
 func (ig *Platform) listMedia(c *graphCall) engine.Reply {
 	return ig.list(c, func(m *publishedMedia) bool { return m.container.kind != kindStory })
 }
@@ -82,7 +82,7 @@ func (ig *Platform) list(c *graphCall, keep func(*publishedMedia) bool) engine.R
 	})
 }
 
-// listReply answers one page of a list; object renders an item, id names it in the cursors.
+// listReply answers one page of a list. object renders an item; id identifies it in the cursors.
 func listReply[T any](ig *Platform, c *graphCall, all []T, id func(T) string, object func(T) (map[string]any, *graphError)) engine.Reply {
 	limit, e := listLimit(c.params)
 	if e != nil {
@@ -132,7 +132,8 @@ func listWindow(p url.Values) (since, until int64, e *graphError) {
 	return since, until, nil
 }
 
-// cutPage applies the cursors. A cursor names an item, so a post that appears meanwhile does not shift the pages.
+// cutPage applies the cursors. A cursor identifies an item, so that a post that appears meanwhile does not shift the
+// pages.
 func cutPage[T any](all []T, id func(T) string, p url.Values, limit int) (page []T, more bool, e *graphError) {
 	at := func(cursor string) int {
 		name, _ := base64.RawURLEncoding.DecodeString(cursor)
@@ -154,7 +155,7 @@ func cutPage[T any](all []T, id func(T) string, p url.Values, limit int) (page [
 	return all[:min(limit, len(all))], len(all) > limit, nil
 }
 
-// paging carries the cursors, and the next URL unless this is the last page. Meta's next holds the token in clear.
+// paging returns the cursors, and the next URL unless this is the last page. Meta's next URL contains the token.
 func (c *graphCall) paging(first, last string, more bool) map[string]any {
 	after := base64.RawURLEncoding.EncodeToString([]byte(last))
 	before := base64.RawURLEncoding.EncodeToString([]byte(first))

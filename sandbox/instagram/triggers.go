@@ -13,14 +13,14 @@ const (
 	pageLost   = 492
 )
 
-// InvalidateFacebook kills all tokens of a user and their Page tokens: they answer 190 with the subcode, such as 460
-// for a changed password. With 458 the consent is gone too. Like the other triggers it panics on an id that is not
-// there: that is a mistake in the script.
+// InvalidateFacebook revokes all tokens of a user and their Page tokens: calls answer 190 with the subcode, such as 460
+// for a changed password. 458 also deletes the consent. It panics on an unknown id.
 func (ig *Platform) InvalidateFacebook(userID string, subcode int) {
 	engine.Must(ig.invalidate(userID, subcode))
 }
 
-// LosePage takes a user's role on a Page: its Page tokens answer 190/492 and the lists no longer have it.
+// LosePage removes a user's role on a Page: its Page tokens answer 190/492 and lists omit the Page. It panics on an
+// unknown id.
 func (ig *Platform) LosePage(userID, pageID string) { engine.Must(ig.losePage(userID, pageID)) }
 
 func (ig *Platform) invalidate(userID string, subcode int) error {
@@ -34,7 +34,7 @@ func (ig *Platform) invalidate(userID string, subcode int) error {
 	return nil
 }
 
-// kill ends all tokens of a user. ig.mu is held.
+// kill revokes all tokens of a user. ig.mu is held.
 func (ig *Platform) kill(user *facebookUser, subcode int) {
 	if subcode == appRemoved {
 		user.withdraw()
@@ -66,7 +66,7 @@ func (ig *Platform) losePage(userID, pageID string) error {
 	return nil
 }
 
-// revocation is a trigger in the control API.
+// revocation is the body of a revoke request.
 type revocation struct {
 	Platform string `json:"platform"`
 	ID       string `json:"id"`

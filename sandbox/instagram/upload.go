@@ -31,8 +31,8 @@ func (ig *Platform) container(id string) *container {
 	return ig.containers[id]
 }
 
-// upload takes bytes from the offset on. What came before a connection broke is kept: a client asks the container
-// how much that was and sends the rest.
+// upload takes bytes from the offset on. Bytes that arrived before a broken connection are kept: a client reads their
+// count from the container and sends the rest.
 func (ig *Platform) upload(x *engine.Exchange, n *container, version string) engine.Reply {
 	if refused := ig.openUpload(x, n, version); refused != nil {
 		return *refused
@@ -87,8 +87,8 @@ func (ig *Platform) openUpload(x *engine.Exchange, n *container, version string)
 	return nil
 }
 
-// mayUpload verifies "Authorization: OAuth {token}". Whether the upload host wants appsecret_proof is not known, so
-// one is checked only when it is sent.
+// mayUpload verifies "Authorization: OAuth {token}". It is not known whether the upload host requires appsecret_proof,
+// so a proof is checked only if it is sent.
 func (ig *Platform) mayUpload(x *engine.Exchange, n *container) bool {
 	token, ok := strings.CutPrefix(x.Request.Header.Get("Authorization"), "OAuth ")
 	if !ok {
@@ -105,7 +105,7 @@ func (ig *Platform) mayUpload(x *engine.Exchange, n *container) bool {
 	return proof == "" || ig.checkProof(token, proof) == nil
 }
 
-// openBytes holds offset, file_size and Content-Length against what has arrived.
+// openBytes checks offset, file_size and Content-Length against the bytes that have arrived.
 func (ig *Platform) openBytes(x *engine.Exchange, n *container) (message string) {
 	offset, err1 := strconv.ParseInt(x.Request.Header.Get("offset"), 10, 64)
 	size, err2 := strconv.ParseInt(x.Request.Header.Get("file_size"), 10, 64)
@@ -148,7 +148,7 @@ func uploadFailure(kind, message string) engine.Reply {
 	return rep
 }
 
-// uploadFace gives the fault machinery the upload host's shapes.
+// uploadFace renders the answers of the upload host, including those of faults.
 type uploadFace struct{}
 
 func (uploadFace) Refuse(_ *engine.Exchange, f engine.Fault) engine.Reply {
@@ -172,5 +172,5 @@ func (uploadFace) Finish(x *engine.Exchange, rep *engine.Reply) {
 	rep.Header.Set("X-Fb-Trace-Id", x.LogID)
 }
 
-// isVideo: MP4 or MOV (IG User Media, 2026-03).
+// isVideo reports whether a type is MP4 or MOV (IG User Media, 2026-03).
 func isVideo(mime string) bool { return mime == "video/mp4" || mime == "video/quicktime" }

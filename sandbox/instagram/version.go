@@ -17,13 +17,14 @@ var graphVersions = []struct {
 
 var versionPattern = regexp.MustCompile(`^v(\d{1,3})\.0$`)
 
-// versionExists refuses a missing segment and a version newer than the newest.
+// versionExists refuses a missing version and one above the newest.
 func versionExists(version string) bool {
 	newest := graphVersions[len(graphVersions)-1].name
 	return versionPattern.MatchString(version) && versionNumber(version) <= versionNumber(newest)
 }
 
-// servedVersion: a retired version is served by the oldest one still alive; the answer's header says so.
+// servedVersion returns the version that serves a call: for a retired one, the oldest that still works. The answer's
+// header names it.
 func servedVersion(asked string, now time.Time) string {
 	for _, v := range graphVersions {
 		alive := v.until == "" || now.UTC().Format(time.DateOnly) < v.until

@@ -25,7 +25,7 @@ const (
 	maxHandshakeAnswer = 64 << 10
 )
 
-// webhookSender: Meta makes its first retry at once (Instagram Platform, Webhooks).
+// webhookSender describes Meta's webhooks. The first retry comes at once (Instagram Platform, Webhooks).
 func (ig *Platform) webhookSender() *engine.WebhookSender {
 	return &engine.WebhookSender{
 		Op: OpWebhook, Modes: []engine.Mode{ModeLegacySignature}, URL: ig.opts.WebhookURL, Token: ig.opts.VerifyToken,
@@ -34,8 +34,8 @@ func (ig *Platform) webhookSender() *engine.WebhookSender {
 	}
 }
 
-// sign adds both headers over the escaped bytes (Graph API Webhooks, Getting Started): the newer one, and the older
-// one that Meta's own sample app still checks.
+// sign adds both signature headers, over the escaped bytes (Graph API Webhooks, Getting Started). Meta's own sample app
+// still checks the older one.
 func (ig *Platform) sign(header http.Header, body string, mode engine.Mode) {
 	secret := engine.SigningSecret(mode, ig.opts.AppSecret)
 	header.Set("X-Hub-Signature", "sha1="+engine.HexMAC(sha1.New, secret, body))
@@ -44,7 +44,7 @@ func (ig *Platform) sign(header http.Header, body string, mode engine.Mode) {
 	}
 }
 
-// escapeUnicode writes every rune beyond ASCII as Meta does, \u00e9 in lower case; an emoji is a surrogate pair.
+// escapeUnicode writes every rune beyond ASCII as Meta does: \u00e9 in lower case, an emoji as a surrogate pair.
 func escapeUnicode(s string) string {
 	var b strings.Builder
 	for _, r := range s {
@@ -59,8 +59,7 @@ func escapeUnicode(s string) string {
 	return b.String()
 }
 
-// verify is the handshake: the answer must be 200 and the challenge, with nothing around it (Graph API Webhooks,
-// Getting Started).
+// verify makes the handshake: the answer must be 200 and exactly the challenge (Graph API Webhooks, Getting Started).
 func (ig *Platform) verify(ctx context.Context, client *http.Client, to, token string) error {
 	challenge := fmt.Sprint(ig.host.NextID())
 	status, body, err := sendChallenge(ctx, client, to, token, challenge)
@@ -96,7 +95,7 @@ func sendChallenge(ctx context.Context, client *http.Client, to, token, challeng
 	return res.StatusCode, string(got), err
 }
 
-// withoutURL takes off the URL that net/http adds: the verify token is in it.
+// withoutURL removes the URL that net/http adds to its errors: it contains the verify token.
 func withoutURL(err error) error {
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		return wrapped.Err

@@ -22,7 +22,7 @@ const (
 	privacySelf      = "SELF_ONLY"
 )
 
-// Account is a creator who connected the app, or is about to on the consent page.
+// Account is a creator's account. The creator has connected the app, or can do so on the consent page.
 type Account struct {
 	OpenID   string `json:"open_id"`
 	UnionID  string `json:"union_id"` // the same for all apps of one developer
@@ -58,8 +58,8 @@ type account struct {
 	shares []*publishTask // inbox sends of the last 24 h
 }
 
-// AddAccount connects an account and returns it with its tokens. Adding an open_id again changes its settings
-// and keeps its posts, and its tokens too unless new ones are given.
+// AddAccount connects an account and returns it with its tokens. Adding an open_id again changes its settings and keeps
+// its posts; the tokens stay too, unless new ones are given.
 func (t *Platform) AddAccount(a Account) Account {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -113,7 +113,7 @@ func (a *account) hasScope(oneOf []string) bool {
 	return slices.ContainsFunc(oneOf, func(s string) bool { return slices.Contains(a.Scopes, s) })
 }
 
-// privacyOptions follow from the account's type (Query Creator Info).
+// privacyOptions returns the privacy levels of the account's type (Query Creator Info).
 func (a *account) privacyOptions() []string {
 	if a.Private {
 		return []string{privacyFollowers, privacyFriends, privacySelf}
@@ -121,12 +121,12 @@ func (a *account) privacyOptions() []string {
 	return []string{privacyPublic, privacyFriends, privacySelf}
 }
 
-// atCap tells that the account has used its posts of the last 24 h.
+// atCap reports whether the account has used its posts of the last 24 h.
 func (a *account) atCap(now time.Time) bool {
 	return a.PostsCap >= 0 && a.posted.Count("", now, day) >= a.PostsCap
 }
 
-// blocked is the error code that keeps an account from posting at present, or "".
+// blocked returns the error code that currently keeps an account from posting, or "".
 func (t *Platform) blocked(acc *account, now time.Time) string {
 	switch {
 	case acc.Banned:
@@ -157,7 +157,7 @@ func (t *Platform) creatorsFull(now time.Time) bool {
 	return len(t.creators) >= limit
 }
 
-// creatorInfo answers creator_info/query; a blocked account gets HTTP 200 with the blocking code.
+// creatorInfo answers creator_info/query. A blocked account gets HTTP 200 with the blocking code.
 func (t *Platform) creatorInfo(x *engine.Exchange, acc *account) engine.Reply {
 	if code := t.blocked(acc, x.Now); code != "" {
 		return t.failWith(x, http.StatusOK, code, "")

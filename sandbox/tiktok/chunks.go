@@ -26,12 +26,13 @@ const (
 	errChunkCount = engine.ClientText("The total chunk count is invalid")
 )
 
-// chunkPlan is how a client announced to cut its file.
+// chunkPlan is how a client announced to split its file.
 type chunkPlan struct {
 	size, chunk, count int64
 }
 
-// check accepts any legal plan. One chunk must be the whole file; of several, the remainder rides in the last.
+// check accepts any legal plan. A single chunk must be the whole file; with several chunks, the last one includes the
+// remainder.
 func (p chunkPlan) check(lenient bool) error {
 	lo, hi, last := int64(strictMinChunk), int64(strictMaxChunk), int64(maxLastChunk)
 	if lenient {
@@ -56,7 +57,7 @@ func (p chunkPlan) check(lenient bool) error {
 	return nil
 }
 
-// lastByte is the last index of the chunk that begins at first.
+// lastByte returns the index of the last byte of the chunk that begins at first.
 func (p chunkPlan) lastByte(first int64) int64 {
 	if first/p.chunk >= p.count-1 {
 		return p.size - 1
@@ -64,7 +65,7 @@ func (p chunkPlan) lastByte(first int64) int64 {
 	return first + p.chunk - 1
 }
 
-// number is a JSON integer that was required: absent and null differ from zero.
+// number is a required JSON integer: it distinguishes an absent or null value from zero.
 type number struct {
 	set   bool
 	value int64

@@ -9,7 +9,7 @@ import (
 	"socialqueue/sandbox/engine"
 )
 
-// scopeTexts are the scopes an app may ask for, as the consent page words them (Scopes Overview).
+// scopeTexts maps the scopes that an app may request to their texts on the consent page (Scopes Overview).
 var scopeTexts = map[string]string{
 	scopeBasic:      "Access your profile info: avatar, display name",
 	scopeProfile:    "Access your profile links, bio and verification",
@@ -19,7 +19,7 @@ var scopeTexts = map[string]string{
 	"video.upload":  "Send drafts to your TikTok inbox",
 }
 
-// authorizeRequest is an authorize request that passed its checks.
+// authorizeRequest is a valid request for the consent page.
 type authorizeRequest struct {
 	redirectURI string
 	state       string
@@ -27,14 +27,14 @@ type authorizeRequest struct {
 	scopes      []string
 }
 
-// serveAuth is the consent page of www.tiktok.com (Login Kit for Web). There are no sessions here, so the page is
-// shown whatever disable_auto_auth says.
+// serveAuth serves the consent page of www.tiktok.com (Login Kit for Web). The sandbox has no sessions, so it shows the
+// page whatever disable_auto_auth says.
 func (t *Platform) serveAuth(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path != "/v2/auth/authorize/" {
 		http.NotFound(w, r)
 		return
 	}
-	ask, wrong := t.readAsk(r.URL.Query())
+	ask, wrong := t.readAuthorizeRequest(r.URL.Query())
 	if len(wrong) > 0 {
 		engine.RenderRefused(w, engine.RefusedPage{Platform: title, Title: "Something went wrong", Names: wrong,
 			Text: "We couldn't log in with TikTok. This may be due to specific app settings. If you're a developer, correct the following and try again:"})
@@ -50,8 +50,8 @@ func (t *Platform) serveAuth(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// readAsk checks an authorize request and names the parameters that are wrong.
-func (t *Platform) readAsk(q url.Values) (ask authorizeRequest, wrong []string) {
+// readAuthorizeRequest checks a request for the consent page and returns the names of its wrong parameters.
+func (t *Platform) readAuthorizeRequest(q url.Values) (ask authorizeRequest, wrong []string) {
 	ask = authorizeRequest{q.Get("redirect_uri"), q.Get("state"), q.Get("code_challenge"), strings.Split(q.Get("scope"), ",")}
 	unknown := func(scope string) bool { return scopeTexts[scope] == "" }
 	method := q.Get("code_challenge_method")
@@ -88,7 +88,7 @@ func (t *Platform) consentPage(ask authorizeRequest) engine.ConsentPage {
 	return page
 }
 
-// decide answers the form of the consent page with the way back to the app.
+// decide handles the form of the consent page and redirects to the app.
 func (t *Platform) decide(w http.ResponseWriter, r *http.Request, ask authorizeRequest) {
 	form, err := engine.ReadConsent(r)
 	if err != nil {
@@ -112,7 +112,7 @@ func (t *Platform) decide(w http.ResponseWriter, r *http.Request, ask authorizeR
 	engine.RedirectBack(w, ask.redirectURI, outcome, "")
 }
 
-// consent notes what the chosen account grants. Its tokens change only when the code is exchanged.
+// consent stores what the chosen account grants. Its tokens change only when the code is exchanged.
 func (t *Platform) consent(form engine.ConsentForm, ask authorizeRequest) (code string, granted []string, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -6,7 +6,7 @@ import (
 	"socialqueue/sandbox/engine"
 )
 
-// envelope is the shape of every answer outside OAuth and uploads.
+// envelope is the format of every answer except those of OAuth and uploads.
 type envelope struct {
 	Data  any      `json:"data"`
 	Error apiError `json:"error"`
@@ -68,7 +68,7 @@ func (t *Platform) ok(x *engine.Exchange, data any) engine.Reply {
 	return rep
 }
 
-// fail answers an error code with its usual status; an empty message means the usual text.
+// fail returns an error code with its usual status. An empty message selects the usual text.
 func (t *Platform) fail(x *engine.Exchange, code, message string) engine.Reply {
 	return t.failWith(x, statuses[code], code, message)
 }
@@ -85,8 +85,7 @@ func (t *Platform) failWith(x *engine.Exchange, status int, code, message string
 	return rep
 }
 
-// Refuse renders a scripted error: the envelope, the flat shape of OAuth, or a bare status where the upload host would
-// answer.
+// Refuse renders a scripted error: the envelope, the flat format of OAuth, or a bare status for the upload host.
 func (t *Platform) Refuse(x *engine.Exchange, f engine.Fault) engine.Reply {
 	if x.Op == OpExchangeCode || x.Op == OpRefreshToken || x.Op == OpRevoke {
 		return t.refuseOAuth(x, f)

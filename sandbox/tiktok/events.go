@@ -21,7 +21,8 @@ const (
 	removedByApp  = 5
 )
 
-// eventEnvelope is the envelope (Webhooks Overview). Content is a string that holds JSON: a receiver decodes twice.
+// eventEnvelope is the body of a webhook (Webhooks Overview). Content is a string that holds JSON, so a receiver
+// decodes twice.
 type eventEnvelope struct {
 	ClientKey  string `json:"client_key"`
 	Event      string `json:"event"`
@@ -30,7 +31,7 @@ type eventEnvelope struct {
 	Content    string `json:"content"`
 }
 
-// postEvent is the content of the post.publish events; here post_id is a string (seen in the field, 2026-02).
+// postEvent is the content of the post.publish events. Here post_id is a string (observed, 2026-02).
 type postEvent struct {
 	PublishID   string `json:"publish_id"`
 	PublishType string `json:"publish_type"`
@@ -42,7 +43,7 @@ type removal struct {
 	Reason int `json:"reason"`
 }
 
-// emit queues an event for the time at which it happened, which may be before anybody noticed. t.mu is held.
+// emit queues an event with the time at which it happened, which may be in the past. t.mu is held.
 func (t *Platform) emit(event, openID string, at time.Time, content any) {
 	if !t.host.SendsWebhooks() {
 		return
@@ -55,8 +56,8 @@ func (t *Platform) emit(event, openID string, at time.Time, content any) {
 	t.host.SendWebhook(event, openID, body)
 }
 
-// tell emits an event of a publish.
-func (t *Platform) tell(p *publishTask, event string, at time.Time, content postEvent) {
+// emitPost emits an event of a publish task.
+func (t *Platform) emitPost(p *publishTask, event string, at time.Time, content postEvent) {
 	content.PublishID, content.PublishType = p.id, "DIRECT_PUBLISH"
 	if p.inbox {
 		content.PublishType = "INBOX_SHARE"

@@ -43,7 +43,7 @@ type sourceInfo struct {
 	VideoURL        string `json:"video_url"`
 }
 
-// refusal is an error answer on its way out of a check; a nil refusal passes.
+// refusal is the error answer of a failed check; nil means that the check passed.
 type refusal struct{ code, message string }
 
 func invalid(message string) *refusal { return &refusal{"invalid_param", message} }
@@ -68,7 +68,7 @@ func (t *Platform) initDirect(x *engine.Exchange, acc *account) engine.Reply {
 	return t.begin(x, p, in.SourceInfo)
 }
 
-// initInbox takes no post_info: the user completes the draft in the app (Upload Video reference).
+// initInbox takes no post_info: the user completes the draft in TikTok's app (Upload Video reference).
 func (t *Platform) initInbox(x *engine.Exchange, acc *account) engine.Reply {
 	var in struct {
 		SourceInfo *sourceInfo `json:"source_info"`
@@ -90,7 +90,8 @@ func (t *Platform) initInbox(x *engine.Exchange, acc *account) engine.Reply {
 	return t.begin(x, p, in.SourceInfo)
 }
 
-// pendingShares counts the inbox sends of the last 24 h that may still become a post, those in flight included.
+// pendingShares counts the inbox shares of the last 24 h that may still become a post, including uploads that are not
+// complete.
 func (t *Platform) pendingShares(acc *account, now time.Time) int {
 	acc.shares = slices.DeleteFunc(acc.shares, func(p *publishTask) bool {
 		t.settle(p, now)
@@ -129,7 +130,7 @@ func (t *Platform) checkSource(src *sourceInfo) *refusal {
 		return invalid("video_size, chunk_size and total_chunk_count are required")
 	}
 	if err := src.plan().check(t.opts.LenientChunks); err != nil {
-		return &refusal{"invalid_params", err.Error()} // spelled so in real answers (seen in the field, 2026-08)
+		return &refusal{"invalid_params", err.Error()} // spelled so in real answers (observed, 2026-08)
 	}
 	return nil
 }
@@ -153,7 +154,7 @@ func (t *Platform) newPublish(x *engine.Exchange, acc *account, src *sourceInfo,
 	}
 }
 
-// begin opens the publish for its bytes and answers init.
+// begin registers the publish task and answers init.
 func (t *Platform) begin(x *engine.Exchange, p *publishTask, src *sourceInfo) engine.Reply {
 	b, err := t.host.NewBlob()
 	if err != nil {

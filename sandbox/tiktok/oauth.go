@@ -13,8 +13,7 @@ import (
 	"socialqueue/sandbox/engine"
 )
 
-// authCode is an authorization code. How long one lives is on no page of Login Kit; ten minutes is what the Business
-// API says of its own.
+// authCode is an authorization code. Login Kit documents no lifetime; ten minutes is that of the Business API.
 type authCode struct {
 	openID      string
 	scopes      []string // granted
@@ -26,7 +25,8 @@ type authCode struct {
 
 const codeLife = 10 * time.Minute
 
-// tokenGrant is the token answer: flat, unlike everything else of this API (Get a User Access Token, 2026-11-02).
+// tokenGrant is the token answer. It is flat, unlike all other answers of this API (Get a User Access Token,
+// 2026-11-02).
 type tokenGrant struct {
 	AccessToken      string `json:"access_token"`
 	ExpiresIn        int64  `json:"expires_in"`
@@ -37,14 +37,14 @@ type tokenGrant struct {
 	TokenType        string `json:"token_type"`
 }
 
-// oauthError is the flat failure: error is a string here.
+// oauthError is the flat error answer; its error is a string.
 type oauthError struct {
 	Error       string `json:"error"`
 	Description string `json:"error_description"`
 	LogID       string `json:"log_id"`
 }
 
-// The descriptions that are known (OAuth Error Handling, and the field for the verifier); others are worded alike.
+// The descriptions that are known (OAuth Error Handling, and observed for the verifier); others are worded alike.
 const (
 	textMalformed = "The request parameters are malformed."
 	textNoSecret  = "Client secret is missed in request."
@@ -52,7 +52,7 @@ const (
 	textVerifier  = "Code verifier or code challenge is invalid."
 )
 
-// oauthCall serves a form whose client credentials are right, with t.mu held.
+// oauthCall serves a form with valid client credentials. t.mu is held.
 type oauthCall func(*Platform, *engine.Exchange, url.Values) engine.Reply
 
 var oauthCalls = map[string]oauthCall{
@@ -60,7 +60,7 @@ var oauthCalls = map[string]oauthCall{
 	"/v2/oauth/revoke/": (*Platform).revokeToken,
 }
 
-// serveOAuth looks into the form first: which operation it is, and whose, stands only there.
+// serveOAuth reads the form first, because only the form tells the operation and the account.
 func (t *Platform) serveOAuth(w http.ResponseWriter, x *engine.Exchange, serve oauthCall) {
 	form, _ := url.ParseQuery(string(engine.PeekBody(x.Request))) // a malformed one is refused below
 	x.Op, x.Account = t.oauthOp(x.Request.URL.Path, form)
@@ -100,7 +100,7 @@ func (t *Platform) oauth(x *engine.Exchange, serve oauthCall) engine.Reply {
 	return serve(t, x, form)
 }
 
-// readForm takes a form and nothing else: the token endpoint has no JSON.
+// readForm accepts a form only: the token endpoint takes no JSON.
 func readForm(r *http.Request) (url.Values, error) {
 	body, err := engine.ReadBody(r)
 	if err != nil {
@@ -124,7 +124,7 @@ func (t *Platform) token(x *engine.Exchange, form url.Values) engine.Reply {
 	return t.oauthFail(x, "unsupported_grant_type", "The grant type is not supported.")
 }
 
-// exchangeCode uses a code up, whatever comes of it: single use, read strictly.
+// exchangeCode exchanges a code. A code can be used once, even if the exchange fails (strict reading).
 func (t *Platform) exchangeCode(x *engine.Exchange, form url.Values) engine.Reply {
 	if form.Get("code") == "" || form.Get("redirect_uri") == "" {
 		return t.oauthFail(x, "invalid_request", textMalformed)
@@ -147,7 +147,8 @@ func (t *Platform) exchangeCode(x *engine.Exchange, form url.Values) engine.Repl
 
 var verifierPattern = regexp.MustCompile(`^[A-Za-z0-9._~-]{43,128}$`)
 
-// answersChallenge compares in lower-case hex: TikTok does not take the base64url of RFC 7636 (Login Kit for Desktop).
+// answersChallenge compares in lower-case hex. TikTok does not accept the base64url of RFC 7636 (Login Kit for
+// Desktop).
 func answersChallenge(verifier, challenge string) bool {
 	sum := sha256.Sum256([]byte(verifier))
 	return verifierPattern.MatchString(verifier) && hex.EncodeToString(sum[:]) == challenge
@@ -166,8 +167,8 @@ func (t *Platform) refreshToken(x *engine.Exchange, form url.Values) engine.Repl
 	return t.grant(x, acc)
 }
 
-// revokeToken takes the access token and ends both (Revoke a User Access Token, 2026-11-02). The app hears of it by
-// webhook, too (Webhooks Events).
+// revokeToken takes the access token and ends both tokens (Revoke a User Access Token, 2026-11-02). The app gets a
+// webhook too (Webhooks Events).
 func (t *Platform) revokeToken(x *engine.Exchange, form url.Values) engine.Reply {
 	token := form.Get("token")
 	if token == "" {
@@ -203,7 +204,7 @@ func (t *Platform) oauthFail(x *engine.Exchange, code, description string) engin
 	return rep
 }
 
-// refuseOAuth renders a scripted error; a throttle has no code of its own in OAuth Error Handling.
+// refuseOAuth renders a scripted error. OAuth Error Handling has no code for a rate limit.
 func (t *Platform) refuseOAuth(x *engine.Exchange, f engine.Fault) engine.Reply {
 	code, description := f.Code, f.Message
 	if f.Mode == engine.ModeRateLimit {

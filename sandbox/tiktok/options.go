@@ -17,7 +17,7 @@ type Options struct {
 	RedirectURIs []string
 	// Profile is the edition of the token lifetimes. Default ProfileCurrent.
 	Profile Profile
-	// OAuthErrorStatus is the HTTP status of OAuth errors, which no page states. Default 200, as seen in the field.
+	// OAuthErrorStatus is the HTTP status of OAuth errors, which no page states. Default 200, as observed.
 	OAuthErrorStatus int
 	// Unaudited makes the app one that has not passed the audit: private accounts, SELF_ONLY.
 	Unaudited bool

@@ -11,8 +11,8 @@ import (
 	"socialqueue/sandbox/engine"
 )
 
-// checkPullURL: https on a domain name under a verified property (Media Transfer Guide); loopback stands in for both
-// when private fetches are allowed.
+// checkPullURL requires https on a domain name under a verified property (Media Transfer Guide). Loopback addresses
+// pass if private fetches are allowed.
 func (t *Platform) checkPullURL(raw string) *refusal {
 	u, ok := engine.ParseURL(raw)
 	if !ok {
@@ -32,7 +32,7 @@ func (t *Platform) checkPullURL(raw string) *refusal {
 	return nil
 }
 
-// verifies tells whether a property, a domain or a URL prefix, covers u. Query strings do not matter.
+// verifies reports whether a property, which is a domain or a URL prefix, covers u. Query strings do not matter.
 func verifies(property string, u *url.URL) bool {
 	if strings.Contains(property, "://") {
 		plain := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}
@@ -41,7 +41,7 @@ func verifies(property string, u *url.URL) bool {
 	return u.Hostname() == property || strings.HasSuffix(u.Hostname(), "."+property)
 }
 
-// startPull downloads the video in the background; the publish is PROCESSING_DOWNLOAD meanwhile.
+// startPull downloads the video in the background. The status is PROCESSING_DOWNLOAD meanwhile.
 func (t *Platform) startPull(p *publishTask, rawURL string) {
 	ctx, cancel := context.WithCancel(t.host.Context())
 	p.cancel = cancel
@@ -66,7 +66,7 @@ func (t *Platform) startPull(p *publishTask, rawURL string) {
 	}
 }
 
-// cancel stops a download that is under way (Media Transfer Guide).
+// cancel stops a download that has not finished (Media Transfer Guide).
 func (t *Platform) cancel(x *engine.Exchange, acc *account) engine.Reply {
 	p, no := t.find(x, acc)
 	if no != nil {

@@ -8,7 +8,7 @@ import (
 	"socialqueue/sandbox/engine"
 )
 
-// publishTask is one publish_id from init to its end. Platform.mu guards it.
+// publishTask is one publish_id from init to its final state. Platform.mu guards it.
 type publishTask struct {
 	id        string
 	account   *account // as at init; settings may change later, the identity does not
@@ -39,13 +39,13 @@ func (p *publishTask) expired(now time.Time) bool {
 	return !now.Before(p.createdAt.Add(uploadURLLife))
 }
 
-// abandoned tells an upload whose URL ran out before the last byte: it can never become a post.
+// abandoned reports an upload whose URL expired before the last byte: it can never become a post.
 func (p *publishTask) abandoned(now time.Time) bool {
 	return !p.pull && p.takenAt.IsZero() && p.expired(now)
 }
 
-// take notes that the whole file has arrived and decides what processing will find. The finding shows only after
-// the processing delay: an accepted upload is not a published one.
+// take records that the whole file has arrived, and decides the result of processing. The result shows only after the
+// processing delay: an accepted upload is not a published one.
 func (t *Platform) take(p *publishTask, now time.Time) {
 	p.takenAt = now
 	p.blob.Finish()
@@ -70,11 +70,11 @@ func (t *Platform) take(p *publishTask, now time.Time) {
 	t.settle(p, now)
 }
 
-// current is the account as it is now; AddAccount may have replaced it since init.
+// current returns the account with its current settings; AddAccount may have replaced it since init.
 func (t *Platform) current(p *publishTask) *account { return t.accounts[p.account.OpenID] }
 
-// settle moves a publish to where the virtual clock says it is. It runs before every look at a publish, so no timer
-// is needed and the outcome does not depend on who looks when.
+// settle moves a publish task to its state at the virtual time. It runs before every read of a task, so no timer is
+// needed and the result does not depend on who reads when.
 func (t *Platform) settle(p *publishTask, now time.Time) {
 	if p.failed || p.done || p.stuck {
 		return
@@ -104,10 +104,10 @@ func (t *Platform) fails(p *publishTask, reason string, at time.Time) {
 	}
 	p.blob.Discard()
 	delete(t.pending, p)
-	t.tell(p, eventFailed, at, postEvent{Reason: reason})
+	t.emitPost(p, eventFailed, at, postEvent{Reason: reason})
 }
 
-// publish makes the one live post, or inbox draft, of a publish_id.
+// publish creates the one live post, or inbox draft, of a publish_id.
 func (t *Platform) publish(p *publishTask, at time.Time) {
 	p.done = true
 	delete(t.pending, p)
@@ -116,24 +116,24 @@ func (t *Platform) publish(p *publishTask, at time.Time) {
 		Caption: p.title, Privacy: p.privacy, At: at}
 	if p.inbox {
 		t.host.AddDraft(post, p.blob)
-		t.tell(p, eventInbox, at, postEvent{})
+		t.emitPost(p, eventInbox, at, postEvent{})
 		return
 	}
 	p.postID = snowflake(t.host.NextID(), at)
 	post.ID = fmt.Sprint(p.postID)
 	post.Permalink = fmt.Sprintf("/@%s/video/%d", acc.Username, p.postID)
 	t.host.GoLive(post, p.blob)
-	t.tell(p, eventComplete, at, postEvent{})
+	t.emitPost(p, eventComplete, at, postEvent{})
 	if p.privacy != privacySelf {
 		t.review[p] = struct{}{}
 	}
 }
 
-// moderate ends the review of a post whose id is due, and says so once.
+// moderate ends the review of a post whose public id is due, and emits the event once.
 func (t *Platform) moderate(p *publishTask, now time.Time) {
 	if _, waits := t.review[p]; waits && p.hasPublicID(now, t.opts.Delays) {
 		delete(t.review, p)
-		t.tell(p, eventAvailable, p.publicAt(t.opts.Delays), postEvent{PostID: fmt.Sprint(p.postID)})
+		t.emitPost(p, eventAvailable, p.publicAt(t.opts.Delays), postEvent{PostID: fmt.Sprint(p.postID)})
 	}
 }
 
@@ -149,7 +149,7 @@ func (t *Platform) settleAll() {
 	}
 }
 
-// statusData is the data of status/fetch; empty fields are left out, ids are bare numbers (Get Post Status).
+// statusData is the data of status/fetch. Empty fields are omitted, ids are numbers (Get Post Status).
 type statusData struct {
 	Status     string  `json:"status"`
 	FailReason string  `json:"fail_reason,omitempty"`
@@ -163,7 +163,7 @@ func (t *Platform) status(x *engine.Exchange, acc *account) engine.Reply {
 	if no != nil {
 		return t.fail(x, no.code, no.message)
 	}
-	st := statusData{Status: p.word(), FailReason: p.failReason}
+	st := statusData{Status: p.statusName(), FailReason: p.failReason}
 	if p.pull {
 		st.Downloaded = p.blob.Size()
 	} else {
@@ -175,7 +175,7 @@ func (t *Platform) status(x *engine.Exchange, acc *account) engine.Reply {
 	return t.ok(x, st)
 }
 
-func (p *publishTask) word() string {
+func (p *publishTask) statusName() string {
 	switch {
 	case p.failed:
 		return "FAILED"
@@ -189,17 +189,17 @@ func (p *publishTask) word() string {
 	return "PROCESSING_UPLOAD"
 }
 
-// hasPublicID: ids appear when moderation has ended, and never for SELF_ONLY.
+// hasPublicID reports whether the post has a public id: moderation has ended and the post is not SELF_ONLY.
 func (p *publishTask) hasPublicID(now time.Time, d *Delays) bool {
 	return p.done && !p.inbox && p.privacy != privacySelf && !now.Before(p.publicAt(d))
 }
 
-// publicAt is when moderation ends.
+// publicAt returns when moderation ends.
 func (p *publishTask) publicAt(d *Delays) time.Time {
 	return p.takenAt.Add(d.Processing + d.Moderation)
 }
 
-// find reads the publish_id of a status or cancel call and checks whose it is.
+// find reads the publish_id of a status or cancel call and checks that it belongs to the account.
 func (t *Platform) find(x *engine.Exchange, acc *account) (*publishTask, *refusal) {
 	var in struct {
 		PublishID string `json:"publish_id"`

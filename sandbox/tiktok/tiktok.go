@@ -40,7 +40,7 @@ const (
 	authPrefix = "/tiktok-auth"
 )
 
-// New makes a TikTok to attach to one server.
+// New creates a TikTok for one server.
 func New(opts Options) *Platform {
 	return &Platform{
 		opts: opts.withDefaults(), accounts: map[string]*account{}, codes: map[string]*authCode{}, access: map[string]*accessToken{},
@@ -49,7 +49,7 @@ func New(opts Options) *Platform {
 	}
 }
 
-// Options are the options in effect, defaults filled in: a client takes its app credentials from here.
+// Options returns the options in effect, with defaults filled in. A client takes its app credentials from here.
 func (t *Platform) Options() Options { return t.opts }
 
 // Name implements engine.Platform.
@@ -79,10 +79,10 @@ func (t *Platform) Attach(host *engine.Host) engine.Description {
 	}
 }
 
-// URL is the base of the simulated open.tiktokapis.com.
+// URL returns the base address of the simulated open.tiktokapis.com.
 func (t *Platform) URL() string { return t.host.URL() + apiPrefix }
 
-// AuthURL is the base of the simulated www.tiktok.com, where users consent.
+// AuthURL returns the base address of the simulated www.tiktok.com, where users consent.
 func (t *Platform) AuthURL() string { return t.host.URL() + authPrefix }
 
 // endpoint is one row of the API's table.
@@ -127,14 +127,14 @@ func (t *Platform) serveAPI(w http.ResponseWriter, r *http.Request) {
 	t.host.Perform(w, x, t, func(x *engine.Exchange) engine.Reply { return t.call(x, ep) })
 }
 
-// unsupportedPath is the gateway's text, which a client also meets when it forgets the trailing slash.
+// unsupportedPath is the answer of TikTok's gateway to an unknown path, including one without the trailing slash.
 func unsupportedPath() engine.Reply {
 	rep := engine.TextReply(http.StatusNotFound, "text/plain; charset=utf-8", "Unsupported path(Janus)")
 	rep.Header["X-Janus-Info"] = []string{"sandbox"}
 	return rep
 }
 
-// call checks what every endpoint checks, in TikTok's order: token, scope, rate, body.
+// call makes the checks of every endpoint, in TikTok's order: token, scope, rate, body.
 func (t *Platform) call(x *engine.Exchange, ep endpoint) engine.Reply {
 	body, err := engine.ReadBody(x.Request)
 	t.mu.Lock()
@@ -154,7 +154,7 @@ func (t *Platform) call(x *engine.Exchange, ep endpoint) engine.Reply {
 	return ep.serve(t, x, acc)
 }
 
-// decode reads the JSON body; a type mismatch is an error, an unknown field is not.
+// decode reads a JSON body. A wrong type is an error, an unknown field is not.
 func decode(r *http.Request, v any) error {
 	if mt, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); mt != "application/json" {
 		return engine.ClientText("Content-Type must be application/json; charset=UTF-8")
@@ -165,7 +165,7 @@ func decode(r *http.Request, v any) error {
 	return nil
 }
 
-// owner tells whose token a request carries, valid or not, for faults and the call log.
+// owner returns the account of the request's token, valid or not, for faults and the call log.
 func (t *Platform) owner(r *http.Request) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -6,19 +6,19 @@ import (
 	"time"
 )
 
-// accessToken is an access token. Whatever kills it does so by ending it.
+// accessToken is an access token. It is revoked by setting its end.
 type accessToken struct {
 	openID string
 	endsAt time.Time
 }
 
-// tokenLives is how long an app's tokens live.
+// tokenLives are the lifetimes of an app's tokens.
 type tokenLives struct {
 	access, refresh time.Duration
 	rotates         bool // a refresh answers a new refresh token and ends the pair before it
 }
 
-// lives are the numbers of a profile (Manage User Access Tokens, 2026-11-02, and its edition before autumn 2026).
+// lives returns the lifetimes of a profile (Manage User Access Tokens, 2026-11-02, and its edition before autumn 2026).
 func (p Profile) lives() tokenLives {
 	if p == ProfileLegacy {
 		return tokenLives{access: day, refresh: 365 * day}
@@ -26,7 +26,7 @@ func (p Profile) lives() tokenLives {
 	return tokenLives{access: 2 * time.Hour, refresh: 180 * day, rotates: true}
 }
 
-// ownerOf tells whose an access token is or was. t.mu is held.
+// ownerOf returns the account that an access token is or was for. t.mu is held.
 func (t *Platform) ownerOf(token string) string {
 	if known := t.access[token]; known != nil {
 		return known.openID
@@ -34,7 +34,7 @@ func (t *Platform) ownerOf(token string) string {
 	return ""
 }
 
-// holder is the account that a live access token stands for, or nil. t.mu is held.
+// holder returns the account of a valid access token, or nil. t.mu is held.
 func (t *Platform) holder(token string, now time.Time) *account {
 	known := t.access[token]
 	if known == nil || !now.Before(known.endsAt) {
@@ -43,8 +43,8 @@ func (t *Platform) holder(token string, now time.Time) *account {
 	return t.accounts[known.openID]
 }
 
-// connect gives an account the tokens of a new consent. What was issued before ends: the strict reading, as the page
-// tells only what a refresh does.
+// connect gives an account the tokens of a new consent. Earlier tokens end (strict reading: the page documents only
+// what a refresh does).
 func (t *Platform) connect(acc *account, scopes []string, now time.Time) {
 	t.endAccess(acc, now)
 	acc.Scopes = scopes
@@ -53,9 +53,9 @@ func (t *Platform) connect(acc *account, scopes []string, now time.Time) {
 	t.issueAccess(acc, now)
 }
 
-// renew is a refresh. The old access token dies with the old refresh token: the strict reading of "the previous one
-// stops working" (Refresh a User Access Token, 2026-11-02). RefreshExpiresAt stays as it is: no page says that the 180
-// days begin anew, so here they count from the consent.
+// renew is a refresh. The old access token ends with the old refresh token: the strict reading of "the previous one
+// stops working" (Refresh a User Access Token, 2026-11-02). RefreshExpiresAt does not change: no page says that the 180
+// days start again, so they count from the consent.
 func (t *Platform) renew(acc *account, now time.Time) {
 	if t.opts.Profile.lives().rotates {
 		t.endAccess(acc, now)
@@ -75,7 +75,7 @@ func (t *Platform) issueRefresh(acc *account) {
 	t.refresh[acc.RefreshToken] = acc.OpenID
 }
 
-// endAccess ends every access token of an account, those that a legacy refresh left alive too.
+// endAccess ends every access token of an account, including those that a legacy refresh left valid.
 func (t *Platform) endAccess(acc *account, now time.Time) {
 	for _, token := range t.access {
 		if token.openID == acc.OpenID && now.Before(token.endsAt) {
@@ -87,7 +87,7 @@ func (t *Platform) endAccess(acc *account, now time.Time) {
 	}
 }
 
-// disconnect ends both tokens. The event is for an authorization that was there: a second removal is none.
+// disconnect ends both tokens. The event is emitted only if the authorization was still valid.
 func (t *Platform) disconnect(acc *account, now time.Time, reason int) {
 	t.endAccess(acc, now)
 	if now.Before(acc.RefreshExpiresAt) {
@@ -100,7 +100,7 @@ func (t *Platform) userRemovesApp(acc *account, now time.Time) {
 	t.disconnect(acc, now, removedByUser)
 }
 
-// byUsername are the accounts in the order of the consent page. t.mu is held.
+// byUsername returns the accounts in the order of the consent page. t.mu is held.
 func (t *Platform) byUsername() []*account {
 	accounts := make([]*account, 0, len(t.accounts))
 	for _, acc := range t.accounts {

@@ -7,13 +7,13 @@ import (
 	"socialqueue/sandbox/engine"
 )
 
-// RemoveApp is the user removing the app: both tokens die, and authorization.removed says so. Like the other triggers
-// it panics on an id that is not there: that is a mistake in the script.
+// RemoveApp acts as the user who removes the app: both tokens end, and authorization.removed is sent. It panics on an
+// unknown id.
 func (t *Platform) RemoveApp(openID string) {
 	engine.Must(t.trigger(openID, (*Platform).userRemovesApp))
 }
 
-// ExpireAccess ends the access token before its time; the refresh token lives.
+// ExpireAccess ends the access token early; the refresh token stays valid. It panics on an unknown id.
 func (t *Platform) ExpireAccess(openID string) { engine.Must(t.trigger(openID, (*Platform).endAccess)) }
 
 func (t *Platform) trigger(openID string, end func(*Platform, *account, time.Time)) error {
@@ -27,7 +27,7 @@ func (t *Platform) trigger(openID string, end func(*Platform, *account, time.Tim
 	return nil
 }
 
-// revocation is a trigger in the control API.
+// revocation is the body of a revoke request.
 type revocation struct {
 	Platform   string `json:"platform"`
 	ID         string `json:"id"`

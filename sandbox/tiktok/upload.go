@@ -9,7 +9,7 @@ import (
 	"socialqueue/sandbox/engine"
 )
 
-// serveUpload is the host behind upload_url: bare statuses, no envelope, the URL is the credential.
+// serveUpload serves the host of upload_url: bare statuses, no envelope, and the URL is the credential.
 func (t *Platform) serveUpload(w http.ResponseWriter, r *http.Request) {
 	x := t.host.NewExchange(r)
 	x.Op, x.LogID = OpChunk, logID(t.host.NextID(), x.Now)
@@ -20,7 +20,7 @@ func (t *Platform) serveUpload(w http.ResponseWriter, r *http.Request) {
 	t.host.Perform(w, x, t, func(x *engine.Exchange) engine.Reply { return t.putChunk(x, p) })
 }
 
-// upload finds the task a URL belongs to, or nil.
+// upload returns the task that a URL belongs to, or nil.
 func (t *Platform) upload(r *http.Request) *publishTask {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -31,7 +31,7 @@ func (t *Platform) upload(r *http.Request) *publishTask {
 	return p
 }
 
-// putChunk takes one chunk. The bytes stream to disk outside the lock; busy keeps a second PUT out meanwhile.
+// putChunk takes one chunk. The bytes are streamed to disk outside the lock; busy refuses a second PUT meanwhile.
 func (t *Platform) putChunk(x *engine.Exchange, p *publishTask) engine.Reply {
 	first, last, refused := t.openChunk(x, p)
 	if refused != nil {
@@ -57,7 +57,7 @@ func (t *Platform) putChunk(x *engine.Exchange, p *publishTask) engine.Reply {
 	return t.uploadReply(p, http.StatusCreated, "")
 }
 
-// openChunk checks the request line and headers and reserves the upload for this chunk.
+// openChunk checks the request line and headers, and reserves the upload for this chunk.
 func (t *Platform) openChunk(x *engine.Exchange, p *publishTask) (first, last int64, refused *engine.Reply) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -101,8 +101,8 @@ func parseContentRange(h string) (first, last, total int64, ok bool) {
 	return first, last, total, first <= last && last < total
 }
 
-// uploadReply is a bare status with the progress header. Its number is the count of bytes taken: which of count and
-// last index TikTok means is not known: its page does not say.
+// uploadReply is a bare status with the progress header. The header holds the count of bytes; TikTok's page does not
+// say whether it means the count or the last index.
 func (t *Platform) uploadReply(p *publishTask, status int, why string) engine.Reply {
 	rep := engine.TextReply(status, "text/plain; charset=utf-8", why)
 	if p != nil {
@@ -111,7 +111,7 @@ func (t *Platform) uploadReply(p *publishTask, status int, why string) engine.Re
 	return rep
 }
 
-// isVideo: MP4, MOV or WebM (Media Transfer Guide).
+// isVideo reports whether a type is MP4, MOV or WebM (Media Transfer Guide).
 func isVideo(mime string) bool {
 	return mime == "video/mp4" || mime == "video/quicktime" || mime == "video/webm"
 }

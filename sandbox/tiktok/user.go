@@ -43,8 +43,8 @@ func avatarURL(x *engine.Exchange, _ *account) any { return x.Base + "/_sandbox/
 
 func profileURL(x *engine.Exchange, a *account) any { return x.Base + "/@" + a.Username }
 
-// userInfo answers the asked fields. One outside the granted scopes refuses the whole call: of the three answers that
-// sources report, the one seen in the field.
+// userInfo answers the requested fields. A field outside the granted scopes refuses the whole call; sources report
+// three different answers, this one was observed.
 func (t *Platform) userInfo(x *engine.Exchange, acc *account) engine.Reply {
 	asked := x.Request.URL.Query().Get("fields")
 	if asked == "" {

@@ -9,7 +9,7 @@ import (
 	"socialqueue/sandbox/engine"
 )
 
-// ModeStale is a Fault of OpWebhook: t is ten minutes old, twice the five that receivers usually allow.
+// ModeStale is a Fault of OpWebhook: the signature is ten minutes old. Receivers usually allow five.
 const ModeStale engine.Mode = "stale"
 
 const (
@@ -24,8 +24,8 @@ func (t *Platform) webhookSender() *engine.WebhookSender {
 	}
 }
 
-// sign adds t and s, the HMAC over "t.body" (Webhooks Verification). Whether a retry carries a new t is on no page;
-// here it does, as a receiver that checks the age could never take a late retry otherwise.
+// sign adds t and s, the HMAC over "t.body" (Webhooks Verification). No page says whether a retry carries a new t. Here
+// it does: otherwise a receiver that checks the age could never accept a late retry.
 func (t *Platform) sign(header http.Header, body string, mode engine.Mode) {
 	now := t.host.Now()
 	if mode == ModeStale {
