@@ -84,7 +84,7 @@ func TestHandedBackTasksTellTheirWait(t *testing.T) {
 	}
 
 	must(client.HSet(ctx, task(taskID(first)), "state", "active").Err())
-	if is, err := q.mend(ctx, untimed, true); err != nil || is || client.HExists(ctx, task(taskID(first)), "pending_since").Val() {
+	if is, err := q.keys.repair(ctx, untimed, true); err != nil || is || client.HExists(ctx, task(taskID(first)), "pending_since").Val() {
 		t.Errorf("a task that runs got a time at which it began to wait: %v, %v", is, err)
 	}
 	must(client.HSet(ctx, task(taskID(first)), "state", "pending").Err())

@@ -34,15 +34,12 @@ const (
 	deliverTimeout  = 2 * time.Minute
 	// refilledKey is lost whenever Redis loses its content.
 	refilledKey = "socialqueue:refilled"
-	// asynqQueues is Asynq's set of queue names. A client that wrote its names
-	// once does not write them again, so after a loss of data the queues would be
-	// invisible to every tool.
-	asynqQueues = "asynq:queues"
 )
 
 // Queue puts tasks into Asynq. It is safe for concurrent use.
 type Queue struct {
 	redis     redis.UniversalClient
+	keys      asynqKeys
 	client    *asynq.Client
 	inspector *asynq.Inspector
 }
@@ -58,6 +55,7 @@ var (
 func NewQueue(client redis.UniversalClient) *Queue {
 	return &Queue{
 		redis:     client,
+		keys:      asynqKeys{client},
 		client:    asynq.NewClientFromRedisClient(client),
 		inspector: asynq.NewInspectorFromRedisClient(client),
 	}
@@ -175,32 +173,20 @@ func (q *Queue) stateOf(ctx context.Context, queue, id string) (publish.TaskStat
 	case asynq.TaskStateArchived, asynq.TaskStateCompleted:
 		return publish.TaskDead, nil
 	default:
-		return q.listed(ctx, queue, info)
+		return q.waiting(ctx, queue, info)
 	}
 }
 
-// listedLook is how far a list is searched for a task: a longer one may well hold it.
-const listedLook = 5000
-
-// listed makes sure that a task which calls itself waiting stands in the list or set
-// that workers take from. A Redis that evicts can lose that and keep the task: it would
-// never run, and its id would stay taken.
-func (q *Queue) listed(ctx context.Context, queue string, info *asynq.TaskInfo) (publish.TaskState, error) {
-	key := queueKey(queue, info.State.String())
-	var err error
-	if info.State == asynq.TaskStatePending {
-		_, err = q.redis.LPos(ctx, key, info.ID, redis.LPosArgs{MaxLen: listedLook}).Result()
-		if n, lenErr := q.redis.LLen(ctx, key).Result(); lenErr != nil || n > listedLook {
-			return publish.TaskPending, lenErr
-		}
-	} else {
-		_, err = q.redis.ZScore(ctx, key, info.ID).Result()
-	}
-	if errors.Is(err, redis.Nil) {
-		return publish.TaskDead, nil
-	}
+// waiting returns the state of a task that says it waits. A Redis that evicts can lose
+// its place in the list that workers take from, and keep the task: it would never run,
+// and its id would stay taken.
+func (q *Queue) waiting(ctx context.Context, queue string, info *asynq.TaskInfo) (publish.TaskState, error) {
+	listed, err := q.keys.isListed(ctx, queue, info.State.String(), info.ID)
 	if err != nil {
-		return 0, fmt.Errorf("look for %s in %s: %w", info.ID, key, err)
+		return 0, fmt.Errorf("find task %s in queue %s: %w", info.ID, queue, err)
+	}
+	if !listed {
+		return publish.TaskDead, nil
 	}
 	return publish.TaskPending, nil
 }
@@ -209,12 +195,12 @@ func (q *Queue) listed(ctx context.Context, queue string, info *asynq.TaskInfo) 
 func (q *Queue) Lost(ctx context.Context) (bool, error) {
 	n, err := q.redis.Exists(ctx, refilledKey).Result()
 	if err != nil {
-		return false, fmt.Errorf("look for the marker in Redis: %w", err)
+		return false, fmt.Errorf("read the marker in Redis: %w", err)
 	}
 	return n == 0, nil
 }
 
-// Refilled notes that every task that should be in Redis is in it.
+// Refilled records that every task that should be in Redis is in it.
 func (q *Queue) Refilled(ctx context.Context) error {
 	if err := q.NameQueues(ctx); err != nil {
 		return err
@@ -227,48 +213,65 @@ func (q *Queue) Refilled(ctx context.Context) error {
 
 // NameQueues makes the queues visible to every tool.
 func (q *Queue) NameQueues(ctx context.Context) error {
-	names := make([]any, len(Queues))
-	for i, name := range Queues {
-		names[i] = name
-	}
-	if err := q.redis.SAdd(ctx, asynqQueues, names...).Err(); err != nil {
+	if err := q.keys.name(ctx, Queues...); err != nil {
 		return fmt.Errorf("name the queues in Redis: %w", err)
 	}
 	return nil
 }
 
-// Workers tells how many worker processes are alive that serve the queue which the
-// fewest serve.
-func (q *Queue) Workers() (int, error) {
-	servers, err := q.inspector.Servers()
-	if err != nil {
-		return 0, fmt.Errorf("list workers: %w", err)
-	}
-	served := map[string]int{}
-	for _, s := range servers {
-		for name := range s.Queues {
-			served[name]++
+// UnnamedQueues lists the queues that no tool would show, as their names are not in
+// Redis.
+func (q *Queue) UnnamedQueues(ctx context.Context) ([]string, error) {
+	var unnamed []string
+	for _, name := range Queues {
+		named, err := q.keys.isNamed(ctx, name)
+		if err != nil {
+			return nil, fmt.Errorf("find the name of queue %s in Redis: %w", name, err)
+		}
+		if !named {
+			unnamed = append(unnamed, name)
 		}
 	}
-	least := len(servers)
-	for _, name := range Queues {
-		least = min(least, served[name])
-	}
-	return least, nil
+	return unnamed, nil
 }
 
-// Pause has workers take no more tasks of a queue. That it is paused already is no
+// Workers returns how many live worker processes serve the queue with the fewest.
+func (q *Queue) Workers() (int, error) {
+	serving, least, err := q.serving()
+	for _, name := range Queues {
+		least = min(least, serving[name])
+	}
+	return least, err
+}
+
+// serving counts the live servers that serve each queue, and all of them.
+func (q *Queue) serving() (byQueue map[string]int, all int, err error) {
+	servers, err := q.inspector.Servers()
+	if err != nil {
+		return nil, 0, fmt.Errorf("list workers: %w", err)
+	}
+	byQueue = map[string]int{}
+	for _, s := range servers {
+		for name := range s.Queues {
+			byQueue[name]++
+		}
+	}
+	return byQueue, len(servers), nil
+}
+
+// Pause pauses a queue: workers take no more tasks of it. Pausing a paused queue is no
 // error.
 func (q *Queue) Pause(queue string) error {
 	return q.setPaused(queue, true, q.inspector.PauseQueue)
 }
 
-// Resume has workers take tasks of a queue again. That they do already is no error.
+// Resume resumes a queue: workers take tasks of it again. Resuming a queue that is not
+// paused is no error.
 func (q *Queue) Resume(queue string) error {
 	return q.setPaused(queue, false, q.inspector.UnpauseQueue)
 }
 
-// pausedTimeout bounds Paused: somebody waits for a page.
+// pausedTimeout bounds Paused, as a person waits for the page that shows it.
 const pausedTimeout = 2 * time.Second
 
 // Paused lists the queues that are paused.
@@ -277,21 +280,21 @@ func (q *Queue) Paused() ([]string, error) {
 	defer cancel()
 	var paused []string
 	for _, name := range Queues {
-		n, err := q.redis.Exists(ctx, queueKey(name, "paused")).Result()
+		is, err := q.keys.isPaused(ctx, name)
 		if err != nil {
-			return nil, fmt.Errorf("look whether queue %s is paused: %w", name, err)
+			return nil, fmt.Errorf("read whether queue %s is paused: %w", name, err)
 		}
-		if n > 0 {
+		if is {
 			paused = append(paused, name)
 		}
 	}
 	return paused, nil
 }
 
-// setPaused looks first: Asynq calls a change that is none an error. It knows a queue
-// only once it was named.
+// setPaused pauses or resumes a queue unless it is so already, which Asynq calls an
+// error. Asynq knows a queue only once it was named.
 func (q *Queue) setPaused(queue string, paused bool, change func(string) error) error {
-	if err := q.redis.SAdd(context.Background(), asynqQueues, queue).Err(); err != nil {
+	if err := q.keys.name(context.Background(), queue); err != nil {
 		return fmt.Errorf("name queue %s in Redis: %w", queue, err)
 	}
 	info, err := q.inspector.GetQueueInfo(queue)
