@@ -68,7 +68,7 @@ func (c *core) monitoring() handlers.Pages {
 		return handlers.Pages{}
 	}
 	return handlers.Pages{
-		Operator: jobs.Monitor(c.redis, handlers.MonitoringRoot, false), Viewer: jobs.Monitor(c.redis, handlers.MonitoringRoot, true),
+		Operator: c.queue.Monitor(handlers.MonitoringRoot, false), Viewer: c.queue.Monitor(handlers.MonitoringRoot, true),
 	}
 }
 

@@ -114,7 +114,7 @@ func (c *core) setDB(d *db.DB) {
 
 func (c *core) setRedis(client redis.UniversalClient) {
 	c.redis = client
-	c.queue = jobs.NewQueue(client)
+	c.queue = jobs.NewQueue(client, TaskKinds())
 	c.metrics.Redis(func() observe.RedisPool {
 		s := client.PoolStats()
 		return observe.RedisPool{Open: s.TotalConns, Idle: s.IdleConns, Misses: s.Misses, Timeouts: s.Timeouts}

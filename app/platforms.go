@@ -3,9 +3,11 @@ package app
 import (
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"github.com/sirupsen/logrus"
 
 	"socialqueue/db"
+	"socialqueue/jobs"
 	"socialqueue/platform/instagram"
 	"socialqueue/platform/tiktok"
 	"socialqueue/publish"
@@ -19,8 +21,8 @@ func publishers(tt *tiktok.Client, ig *instagram.Client) []publish.Publisher {
 }
 
 // OperatorPosts builds what commands for operators do with posts. It calls no platform.
-func OperatorPosts(d *db.DB, queue publish.Queue, log logrus.FieldLogger) (*publish.Service, error) {
+func OperatorPosts(d *db.DB, client redis.UniversalClient, log logrus.FieldLogger) (*publish.Service, error) {
 	return publish.New(publish.Deps{
-		DB: d, Queue: queue, Publishers: publishers(nil, nil), Log: log, Now: time.Now, Timings: publish.DefaultTimings(),
+		DB: d, Queue: jobs.NewQueue(client, TaskKinds()), Publishers: publishers(nil, nil), Log: log, Now: time.Now, Timings: publish.DefaultTimings(),
 	})
 }

@@ -32,8 +32,8 @@ func workerConns(cfg config.Config) int {
 }
 
 func (c *core) newWorker() *jobs.Worker {
-	work := jobs.Work{Runner: c.posts, Keeper: c.tokens, Listener: c.inbox, Notifier: c.notify}
-	return jobs.NewWorker(c.redis, work, c.log, jobs.WorkerOptions{
+	work := jobs.Work{Posts: c.posts, Accounts: c.tokens, Webhooks: c.inbox, Deliveries: c.notify}
+	return jobs.NewWorker(c.redis, TaskKinds(), work, c.log, jobs.WorkerOptions{
 		Concurrency: c.cfg.WorkerConcurrency, UploadConcurrency: c.cfg.UploadConcurrency, ShutdownTimeout: c.cfg.ShutdownTimeout,
 		Metrics: c.metrics,
 	})

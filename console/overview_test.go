@@ -20,7 +20,7 @@ func TestOverviewWhileRedisHangs(t *testing.T) {
 	client := jobs.NewRedis(config.Redis{Mode: config.RedisSingle, Addrs: []string{redistest.Silent(t)}})
 	t.Cleanup(func() { _ = client.Close() })
 	log, _ := logtest.NewNullLogger()
-	pages := console.New(console.Deps{DB: dbtest.SQLite(t), PausedQueues: jobs.NewQueue(client).Paused, Log: log, Now: time.Now}, true)
+	pages := console.New(console.Deps{DB: dbtest.SQLite(t), PausedQueues: jobs.NewQueue(client, jobs.NewKinds()).Paused, Log: log, Now: time.Now}, true)
 	answer, began := httptest.NewRecorder(), time.Now()
 	pages.ServeHTTP(answer, httptest.NewRequest("GET", console.Root, nil))
 	if took := time.Since(began); took > 4*time.Second {

@@ -9,7 +9,7 @@ import (
 // Tasks that nobody will see to are counted until they are mended.
 func TestOrphansShow(t *testing.T) {
 	client := newClient(t)
-	q := NewQueue(client)
+	q := NewQueue(client, testKinds())
 	if err := client.LPush(t.Context(), queueKey(QueueUpload, "active"), "lost").Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -38,7 +38,7 @@ func TestOrphansShow(t *testing.T) {
 // Redis' own numbers are those of INFO.
 func TestRedisGauges(t *testing.T) {
 	client := newClient(t)
-	q := NewQueue(client)
+	q := NewQueue(client, testKinds())
 	if used := gaugeOf(t, q.RedisGauges, "redis_memory_bytes", "redis"); used < 1<<16 {
 		t.Errorf("Redis uses %v bytes", used)
 	}

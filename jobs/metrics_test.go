@@ -28,7 +28,7 @@ func shows(t *testing.T, m *observe.Metrics, line string) bool {
 // What comes of tasks is counted by their types, under the words of the metrics' contract.
 func TestRunsAreCounted(t *testing.T) {
 	client, m := newClient(t), observe.NewMetrics()
-	q := NewQueue(client)
+	q := NewQueue(client, testKinds())
 	refused := &platform.Error{Op: "x", Kind: platform.RateLimited}
 	ways := []func(ctx context.Context) error{
 		func(context.Context) error { return nil },
@@ -87,9 +87,9 @@ func TestRunsAreCounted(t *testing.T) {
 // That Asynq takes a task away from its worker is told to nobody but the error handler.
 func TestLostLeaseIsCounted(t *testing.T) {
 	m := observe.NewMetrics()
-	h := hooks{log: quiet(), metrics: m}
-	h.handleError(t.Context(), asynq.NewTask(TypeTikTokUpload, nil), asynq.ErrLeaseExpired)
-	h.handleError(t.Context(), asynq.NewTask(TypeTikTokUpload, nil), errors.New("database is away"))
+	h := hooks{log: quiet(), metrics: m, kinds: testKinds()}
+	h.handleError(t.Context(), asynq.NewTask("tiktok:upload", nil), asynq.ErrLeaseExpired)
+	h.handleError(t.Context(), asynq.NewTask("tiktok:upload", nil), errors.New("database is away"))
 	if !shows(t, m, `socialqueue_task_errors_total{class="lease_lost",type="tiktok:upload"} 1`) {
 		t.Error("a lost lease is not counted once")
 	}
@@ -98,7 +98,7 @@ func TestLostLeaseIsCounted(t *testing.T) {
 // Names that somebody makes up share a series.
 func TestUnknownTypesShareALabel(t *testing.T) {
 	client, m := newClient(t), observe.NewMetrics()
-	q := NewQueue(client)
+	q := NewQueue(client, testKinds())
 	startWorker(t, client, WorkerOptions{Metrics: m}, func(context.Context, publish.Task, <-chan struct{}) error { return nil })
 	for i := range 3 {
 		if _, err := q.client.EnqueueContext(t.Context(), asynq.NewTask(fmt.Sprint("made:up", i), nil), asynq.Queue(QueuePublish)); err != nil {
@@ -116,7 +116,7 @@ func TestUnknownTypesShareALabel(t *testing.T) {
 // A job that Asynq gave up and that still runs is stuck until it returns.
 func TestStuckHandlersShow(t *testing.T) {
 	client, m := newClient(t), observe.NewMetrics()
-	q := NewQueue(client)
+	q := NewQueue(client, testKinds())
 	began, release := make(chan struct{}), make(chan struct{})
 	startWorker(t, client, WorkerOptions{Metrics: m}, func(context.Context, publish.Task, <-chan struct{}) error {
 		select {
@@ -137,7 +137,7 @@ func TestStuckHandlersShow(t *testing.T) {
 		t.Error("a job that runs counts as stuck")
 	}
 	eventually(t, 15*time.Second, "it is stuck", func() bool {
-		if err := q.inspector.CancelProcessing(taskID(task)); err != nil { // which one that is not listened to yet does not hear
+		if err := q.inspector.CancelProcessing(postID(task)); err != nil { // which one that is not listened to yet does not hear
 			t.Fatal(err)
 		}
 		return shows(t, m, stuck+"1\n")

@@ -13,14 +13,15 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Monitor makes the operators' page of the queues, asynqmon, which lives under root.
-// It shows of a task what it is about. The client stays the caller's.
+// Monitor makes the operators' page of the queues, asynqmon, under root. It shows only
+// the ids in a payload.
 //
-// asynqmon itself knows no users: whoever serves this has to.
-func Monitor(client redis.UniversalClient, root string, readOnly bool) http.Handler {
+// asynqmon has no authentication: the caller has to add it.
+func (q *Queue) Monitor(root string, readOnly bool) http.Handler {
+	shown := q.kinds.shown()
 	return shutIn(asynqmon.New(asynqmon.Options{
-		RootPath: root, RedisConnOpt: sharedRedis{client}, ReadOnly: readOnly,
-		PayloadFormatter: asynqmon.PayloadFormatterFunc(showPayload),
+		RootPath: root, RedisConnOpt: sharedRedis{q.redis}, ReadOnly: readOnly,
+		PayloadFormatter: asynqmon.PayloadFormatterFunc(func(_ string, payload []byte) string { return showPayload(shown, payload) }),
 		ResultFormatter:  asynqmon.ResultFormatterFunc(func(string, []byte) string { return "" }), // no task has one
 	}))
 }
@@ -31,17 +32,15 @@ type sharedRedis struct{ client redis.UniversalClient }
 // MakeRedisClient implements asynq.RedisConnOpt.
 func (s sharedRedis) MakeRedisClient() any { return s.client }
 
-// shownFields are what payloads may hold: ids, and nothing that is a secret. What
-// else a task holds, of a newer program or of somebody else, is not shown.
-var shownFields = []string{"v", "post_id", "fence", "platform", "account_id", "webhook_event_id", "endpoint_id"}
-
-func showPayload(_ string, payload []byte) string {
+// showPayload renders the fields of a payload that operators may see. What else a task
+// holds, of a newer release or of another program, is not shown.
+func showPayload(fields []string, payload []byte) string {
 	var held map[string]json.RawMessage
 	if json.Unmarshal(payload, &held) != nil {
 		return "(not shown: it is none of ours)"
 	}
 	shown := map[string]json.RawMessage{}
-	for _, name := range shownFields {
+	for _, name := range fields {
 		if value, ok := held[name]; ok {
 			shown[name] = value
 		}

@@ -24,7 +24,7 @@ func askMonitor(t *testing.T, h http.Handler, method, path string) *httptest.Res
 // The page loads nothing from elsewhere, and its policy allows the scripts that stand
 // in it and no others.
 func TestMonitorIsShutIn(t *testing.T) {
-	h := Monitor(newClient(t), "/monitoring", false)
+	h := NewQueue(newClient(t), testKinds()).Monitor("/monitoring", false)
 	for _, path := range []string{"/monitoring", "/monitoring/", "/monitoring/queues/publish"} {
 		rec := askMonitor(t, h, "GET", path)
 		page, policy := rec.Body.String(), rec.Header().Get("Content-Security-Policy")
@@ -58,7 +58,7 @@ func TestMonitorIsShutIn(t *testing.T) {
 // A task shows what it is about, and nothing that is not known to be harmless.
 func TestMonitorShowsTasks(t *testing.T) {
 	client := newClient(t)
-	q, task := NewQueue(client), aTask()
+	q, task := NewQueue(client, testKinds()), aTask()
 	task.AccountID, task.At = 7, time.Now().Add(time.Hour)
 	if err := q.Enqueue(t.Context(), task); err != nil {
 		t.Fatal(err)
@@ -67,7 +67,7 @@ func TestMonitorShowsTasks(t *testing.T) {
 	if _, err := q.client.Enqueue(foreign, asynq.Queue(QueuePublish), asynq.ProcessIn(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
-	rec := askMonitor(t, Monitor(client, "/monitoring", true), "GET", "/monitoring/api/queues/publish/scheduled_tasks")
+	rec := askMonitor(t, q.Monitor("/monitoring", true), "GET", "/monitoring/api/queues/publish/scheduled_tasks")
 	var answer struct {
 		Tasks []struct{ Payload string }
 	}
@@ -83,7 +83,7 @@ func TestMonitorShowsTasks(t *testing.T) {
 	if strings.Contains(rec.Body.String(), "hunter2") {
 		t.Error("a field that is not known is shown")
 	}
-	if strings.Contains(showPayload("x", []byte("hunter2")), "hunter2") {
+	if strings.Contains(showPayload(q.kinds.shown(), []byte("hunter2")), "hunter2") {
 		t.Error("a payload that is no JSON is shown")
 	}
 }
@@ -91,15 +91,15 @@ func TestMonitorShowsTasks(t *testing.T) {
 // Whoever only looks pauses nothing; an operator does.
 func TestMonitorPauses(t *testing.T) {
 	client := newClient(t)
-	q := NewQueue(client)
+	q := NewQueue(client, testKinds())
 	if err := q.Enqueue(t.Context(), aTask()); err != nil {
 		t.Fatal(err)
 	}
 	const pause = "/monitoring/api/queues/publish:pause"
-	if rec := askMonitor(t, Monitor(client, "/monitoring", true), "POST", pause); rec.Code != http.StatusMethodNotAllowed {
+	if rec := askMonitor(t, q.Monitor("/monitoring", true), "POST", pause); rec.Code != http.StatusMethodNotAllowed {
 		t.Errorf("a read-only page answers %d", rec.Code)
 	}
-	if rec := askMonitor(t, Monitor(client, "/monitoring", false), "POST", pause); rec.Code != http.StatusNoContent {
+	if rec := askMonitor(t, q.Monitor("/monitoring", false), "POST", pause); rec.Code != http.StatusNoContent {
 		t.Errorf("the page answers %d %s", rec.Code, rec.Body)
 	}
 	if info, err := q.inspector.GetQueueInfo(QueuePublish); err != nil || !info.Paused {
@@ -109,7 +109,7 @@ func TestMonitorPauses(t *testing.T) {
 
 // Pausing twice is no error, nor is going on twice.
 func TestPause(t *testing.T) {
-	q := NewQueue(newClient(t)) // which never had a task
+	q := NewQueue(newClient(t), testKinds()) // which never had a task
 	for _, want := range []bool{true, true, false, false} {
 		change := q.Resume
 		if want {

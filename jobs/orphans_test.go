@@ -15,12 +15,12 @@ import (
 // the look; a task that is whole stays.
 func TestManyOrphans(t *testing.T) {
 	client := newClient(t)
-	q := NewQueue(client)
+	q := NewQueue(client, testKinds())
 	task := aTask()
 	if err := q.Enqueue(t.Context(), task); err != nil {
 		t.Fatal(err)
 	}
-	key := queueKey(queueOf(task), "pending")
+	key := queueKey(QueuePublish, "pending")
 	const lost = 2*orphanPage + 7
 	ids := make([]any, lost)
 	for i := range ids {
@@ -40,7 +40,7 @@ func TestManyOrphans(t *testing.T) {
 		}
 	}
 	left, err := client.LRange(t.Context(), key, 0, -1).Result()
-	if err != nil || len(left) != 1 || left[0] != taskID(task) {
+	if err != nil || len(left) != 1 || left[0] != postID(task) {
 		t.Errorf("left in the list: %d ids, %v", len(left), err)
 	}
 	if again, err := q.Orphans(t.Context(), false, false); err != nil || len(again) != 0 {
@@ -53,7 +53,7 @@ func TestManyOrphans(t *testing.T) {
 // of a task that a worker took meanwhile.
 func TestHandedBackTasksTellTheirWait(t *testing.T) {
 	client := newClient(t)
-	q := NewQueue(client)
+	q := NewQueue(client, testKinds())
 	ctx := t.Context()
 	first, old := aTask(), aTask()
 	must := func(err error) {
@@ -66,7 +66,7 @@ func TestHandedBackTasksTellTheirWait(t *testing.T) {
 	handBack(t, client, QueuePublish)
 	must(q.Enqueue(ctx, old))
 	task := func(id string) string { return queueKey(QueuePublish, "t:"+id) }
-	must(client.HSet(ctx, task(taskID(old)), "pending_since", time.Now().Add(-10*time.Minute).UnixNano()).Err())
+	must(client.HSet(ctx, task(postID(old)), "pending_since", time.Now().Add(-10*time.Minute).UnixNano()).Err())
 	must(client.RPush(ctx, queueKey(QueuePublish, "pending"), "lost").Err())
 
 	wantAge := func() {
@@ -76,22 +76,22 @@ func TestHandedBackTasksTellTheirWait(t *testing.T) {
 		}
 	}
 	wantAge()
-	untimed := Orphan{Queue: QueuePublish, State: "pending", ID: taskID(first), NoSince: true}
+	untimed := Orphan{Queue: QueuePublish, State: "pending", ID: postID(first), NoSince: true}
 	found, err := q.Orphans(ctx, true, false)
 	must(err)
 	if lost := (Orphan{Queue: QueuePublish, State: "pending", ID: "lost"}); !slices.Equal(found, []Orphan{untimed, lost}) {
 		t.Errorf("found %+v", found)
 	}
 
-	must(client.HSet(ctx, task(taskID(first)), "state", "active").Err())
-	if is, err := q.keys.repair(ctx, untimed, true); err != nil || is || client.HExists(ctx, task(taskID(first)), "pending_since").Val() {
+	must(client.HSet(ctx, task(postID(first)), "state", "active").Err())
+	if is, err := q.keys.repair(ctx, untimed, true); err != nil || is || client.HExists(ctx, task(postID(first)), "pending_since").Val() {
 		t.Errorf("a task that runs got a time at which it began to wait: %v, %v", is, err)
 	}
-	must(client.HSet(ctx, task(taskID(first)), "state", "pending").Err())
+	must(client.HSet(ctx, task(postID(first)), "state", "pending").Err())
 	if n, err := q.Repair(ctx, "here"); err != nil || n != 1 {
 		t.Errorf("repaired %d, want the lost one only: %v", n, err)
 	}
-	if since, err := client.HGet(ctx, task(taskID(first)), "pending_since").Int64(); err != nil || time.Since(time.Unix(0, since)).Abs() > time.Minute {
+	if since, err := client.HGet(ctx, task(postID(first)), "pending_since").Int64(); err != nil || time.Since(time.Unix(0, since)).Abs() > time.Minute {
 		t.Errorf("it is pending since %d, %v", since, err)
 	}
 	if again, err := q.Orphans(ctx, false, false); err != nil || len(again) != 0 {

@@ -12,23 +12,23 @@ import (
 	"socialqueue/observe"
 )
 
-// laterError puts a task off. It is no failure and uses no attempt.
+// laterError postpones a task. It is no failure and uses no attempt.
 type laterError struct {
 	in    time.Duration
 	cause error
 }
 
-// Error tells the wait and its cause.
+// Error returns the wait and its cause.
 func (e *laterError) Error() string { return fmt.Sprintf("again in %s: %v", e.in, e.cause) }
 
-// Unwrap gives the cause.
+// Unwrap returns the cause.
 func (e *laterError) Unwrap() error { return e.cause }
 
 func later(in time.Duration, cause error) error { return &laterError{in: in, cause: cause} }
 
-// troubleDelays space the tries of a task that met trouble of our own, such as
-// a database that is away.
-var troubleDelays = []time.Duration{time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second, 30 * time.Second}
+// errorDelays are the waits between the tries of a task that met an internal error,
+// such as a database that does not answer.
+var errorDelays = []time.Duration{time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second, 30 * time.Second}
 
 // isFailure tells Asynq what counts in its statistics.
 func isFailure(err error) bool {
@@ -46,7 +46,7 @@ func retryDelay(n int, err error, _ *asynq.Task) time.Duration {
 	case errors.Is(err, asynq.ErrLeaseExpired):
 		return 0
 	default:
-		return troubleDelays[min(n, len(troubleDelays)-1)]
+		return errorDelays[min(n, len(errorDelays)-1)]
 	}
 }
 
@@ -55,6 +55,7 @@ func retryDelay(n int, err error, _ *asynq.Task) time.Duration {
 type hooks struct {
 	log     logrus.FieldLogger
 	metrics *observe.Metrics
+	kinds   *Kinds
 }
 
 func (h hooks) isFailure(err error) (failed bool) {
@@ -63,16 +64,16 @@ func (h hooks) isFailure(err error) (failed bool) {
 }
 
 func (h hooks) retryDelay(n int, err error, t *asynq.Task) (d time.Duration) {
-	defer h.recover("RetryDelayFunc", func() { d = troubleDelays[0] })
+	defer h.recover("RetryDelayFunc", func() { d = errorDelays[0] })
 	return retryDelay(n, err, t)
 }
 
-// handleError logs a failed task. No state of ours depends on it: Asynq does
-// not call it for every end of a task.
+// handleError logs a failed task. No state of ours depends on it, as Asynq does not
+// call it for every task that ends.
 func (h hooks) handleError(_ context.Context, t *asynq.Task, err error) {
 	defer h.recover("ErrorHandler", func() {})
 	if errors.Is(err, asynq.ErrLeaseExpired) { // which the job itself cannot know
-		h.metrics.TaskErred(typeLabel(t), observe.ClassLeaseLost)
+		h.metrics.TaskErred(h.kinds.label(t), observe.ClassLeaseLost)
 	}
 	entry := h.log.WithFields(logrus.Fields{observe.FieldAction: t.Type(), observe.FieldCorrelationID: t.Headers()[headerCorrelation]}).WithError(err)
 	if isFailure(err) {

@@ -12,9 +12,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 
-	"socialqueue/db"
 	"socialqueue/inbox"
-	"socialqueue/models"
 	"socialqueue/notify"
 	"socialqueue/oauth"
 	"socialqueue/observe"
@@ -25,19 +23,13 @@ const (
 	// maxRetry is out of reach: the attempt budget lives in the post's row, and
 	// Asynq archives a task on its last attempt whatever the reason.
 	maxRetry = math.MaxInt32
-	// The time-outs of runs end a run that hangs; every call has its own, much
-	// shorter ones.
-	transferTimeout = 6 * time.Hour
-	publishTimeout  = 10 * time.Minute
-	upkeepTimeout   = 5 * time.Minute
-	webhookTimeout  = time.Minute
-	deliverTimeout  = 2 * time.Minute
 	// refilledKey is lost whenever Redis loses its content.
 	refilledKey = "socialqueue:refilled"
 )
 
 // Queue puts tasks into Asynq. It is safe for concurrent use.
 type Queue struct {
+	kinds     *Kinds
 	redis     redis.UniversalClient
 	keys      asynqKeys
 	client    *asynq.Client
@@ -51,9 +43,10 @@ var (
 	_ notify.Queue  = (*Queue)(nil)
 )
 
-// NewQueue makes a Queue on a client that stays the caller's.
-func NewQueue(client redis.UniversalClient) *Queue {
+// NewQueue makes a Queue for some kinds of tasks. The caller closes the client.
+func NewQueue(client redis.UniversalClient, kinds *Kinds) *Queue {
 	return &Queue{
+		kinds:     kinds,
 		redis:     client,
 		keys:      asynqKeys{client},
 		client:    asynq.NewClientFromRedisClient(client),
@@ -61,87 +54,17 @@ func NewQueue(client redis.UniversalClient) *Queue {
 	}
 }
 
-// Enqueue puts a task in, to run at its time. A task with its id that is in
-// already is the same task, put in by an earlier try whose answer was lost, or
-// by somebody else: success.
-func (q *Queue) Enqueue(ctx context.Context, t publish.Task) error {
-	task, err := encode(t)
+// enqueue puts a task of a kind in.
+func enqueue[A any](ctx context.Context, q *Queue, k kind[A], args A, e envelope) error {
+	task, err := newTask(k.name, args, e)
 	if err != nil {
 		return err
 	}
-	timeout := publishTimeout
-	if queueOf(t) == QueueUpload {
-		timeout = transferTimeout
-	}
-	return q.put(ctx, task, taskID(t), asynq.Queue(queueOf(t)), asynq.Timeout(timeout), asynq.ProcessAt(t.At))
+	queue, timeout := k.route(args)
+	return q.put(ctx, task, k.id(args), asynq.Queue(queue), asynq.Timeout(timeout), asynq.ProcessAt(e.notBefore))
 }
 
-// EnqueueUpkeep puts in a task that sees to an account. Its id names the fence of
-// the account's tokens, so that one which was left behind by a worker's death
-// holds up no other than that very refresh.
-func (q *Queue) EnqueueUpkeep(ctx context.Context, accountID, fence int64) error {
-	task, err := newTask(TypeTokenRefresh, upkeepPayload{Version: payloadVersion, AccountID: accountID}, time.Now(), models.NewID(), observe.TraceParent(ctx))
-	if err != nil {
-		return err
-	}
-	id := fmt.Sprintf("account-%d:%d", accountID, fence)
-	if err := q.removeDead(id); err != nil {
-		return err
-	}
-	return q.put(ctx, task, id, asynq.Queue(QueueTokens), asynq.Timeout(upkeepTimeout))
-}
-
-// EnqueueWebhook puts in a task that gives a platform's event its effect.
-func (q *Queue) EnqueueWebhook(ctx context.Context, e *models.WebhookEvent) error {
-	due := time.Now()
-	if e.RunAt != nil {
-		due = *e.RunAt
-	}
-	task, err := newTask(TypeWebhookProcess, webhookPayload{Version: payloadVersion, EventID: e.ID}, due, e.CorrelationID, observe.TraceParent(ctx))
-	if err != nil {
-		return err
-	}
-	return q.put(ctx, task, webhookTaskID(e), asynq.Queue(QueueWebhooks), asynq.Timeout(webhookTimeout))
-}
-
-func webhookTaskID(e *models.WebhookEvent) string { return fmt.Sprintf("webhook-%d:%d", e.ID, e.Fence) }
-
-// WebhookState looks the task of a platform's event up.
-func (q *Queue) WebhookState(ctx context.Context, e *models.WebhookEvent) (publish.TaskState, error) {
-	return q.stateOf(ctx, QueueWebhooks, webhookTaskID(e))
-}
-
-// deliverAgain is how soon another task may follow one that did not claim its
-// endpoint.
-const deliverAgain = 5 * time.Second
-
-// EnqueueDeliver puts in a task that tells an endpoint what is due. Its id names the
-// endpoint's fence, and the time in steps: a task whose worker died before it claimed
-// the endpoint keeps its id for minutes. Of two tasks with the same fence one finds
-// nothing to do.
-func (q *Queue) EnqueueDeliver(ctx context.Context, r db.EndpointRun) error {
-	task, err := newTask(TypeNotifyDeliver, deliverPayload{Version: payloadVersion, EndpointID: r.ID, Fence: r.Fence}, time.Now(), models.NewID(), observe.TraceParent(ctx))
-	if err != nil {
-		return err
-	}
-	id := fmt.Sprintf("endpoint-%s:%d:%d", r.ID, r.Fence, time.Now().Unix()/int64(deliverAgain/time.Second))
-	return q.put(ctx, task, id, asynq.Queue(QueueNotify), asynq.Timeout(deliverTimeout))
-}
-
-// removeDead removes a task of an account that was archived, by hand as nobody
-// else does it: its id would stay taken, and the account alone.
-func (q *Queue) removeDead(id string) error {
-	info, err := q.inspector.GetTaskInfo(QueueTokens, id)
-	if err == nil && info.State == asynq.TaskStateArchived {
-		err = q.inspector.DeleteTask(QueueTokens, id)
-	}
-	if err != nil && !errors.Is(err, asynq.ErrTaskNotFound) && !errors.Is(err, asynq.ErrQueueNotFound) {
-		return fmt.Errorf("look for %s: %w", id, err)
-	}
-	return nil
-}
-
-// put enqueues a task under an id of ours. That it is in already is success.
+// put enqueues a task under an id of ours. A task that is already in is success.
 func (q *Queue) put(ctx context.Context, task *asynq.Task, id string, opts ...asynq.Option) error {
 	ctx = observe.WithCorrelationID(observe.WithTraceParent(ctx, task.Headers()[headerTrace]), task.Headers()[headerCorrelation])
 	ctx, span := observe.Span(ctx, "enqueue "+task.Type(), trace.SpanKindProducer,
@@ -154,18 +77,16 @@ func (q *Queue) put(ctx context.Context, task *asynq.Task, id string, opts ...as
 	return nil
 }
 
-// State looks a task up.
-func (q *Queue) State(ctx context.Context, t publish.Task) (publish.TaskState, error) {
-	return q.stateOf(ctx, queueOf(t), taskID(t))
-}
-
-func (q *Queue) stateOf(ctx context.Context, queue, id string) (publish.TaskState, error) {
+// stateOfTask returns the state of a task of a kind.
+func stateOfTask[A any](ctx context.Context, q *Queue, k kind[A], args A) (publish.TaskState, error) {
+	queue, _ := k.route(args)
+	id := k.id(args)
 	info, err := q.inspector.GetTaskInfo(queue, id)
 	if errors.Is(err, asynq.ErrTaskNotFound) || errors.Is(err, asynq.ErrQueueNotFound) {
 		return publish.TaskMissing, nil
 	}
 	if err != nil {
-		return 0, fmt.Errorf("look up %s: %w", id, err)
+		return 0, fmt.Errorf("read the state of task %s: %w", id, err)
 	}
 	switch info.State {
 	case asynq.TaskStateActive:

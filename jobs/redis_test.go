@@ -45,7 +45,7 @@ func TestRedisDropsPackets(t *testing.T) {
 			t.Cleanup(func() { close(way.over) })
 			client.AddHook(way)
 			began := time.Now()
-			err := ask(NewQueue(client))
+			err := ask(NewQueue(client, testKinds()))
 			if took := time.Since(began); err == nil || took > 2*callTimeout {
 				t.Errorf("took %s, and err = %v", took, err)
 			}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -95,39 +94,4 @@ func (q *Queue) Scheduler(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("read from Redis where a scheduler is alive: %w", err)
 	}
 	return where, nil
-}
-
-// PostTask is a task of a post, in whatever state it is in Asynq.
-type PostTask struct {
-	Queue, State, ID string
-	PostID           string
-	Fence            int64
-}
-
-// PostTasks lists the tasks of posts that wait or are archived, at most orphanScan of
-// each state.
-func (q *Queue) PostTasks(ctx context.Context) ([]PostTask, error) {
-	var found []PostTask
-	for _, queue := range []string{QueuePublish, QueueUpload} {
-		for _, state := range asynqStates {
-			for from := int64(0); state != stateActive && from < orphanScan; from += orphanPage {
-				ids, err := q.keys.ids(ctx, queue, state, from, orphanPage)
-				if err != nil {
-					return nil, fmt.Errorf("list the tasks of queue %s: %w", queue, err)
-				}
-				for _, id := range ids {
-					t := PostTask{Queue: queue, State: state.name, ID: id}
-					post, fence, _ := strings.Cut(id, ":")
-					if _, err := fmt.Sscan(fence, &t.Fence); err == nil {
-						t.PostID = post
-						found = append(found, t)
-					}
-				}
-				if len(ids) < orphanPage {
-					break
-				}
-			}
-		}
-	}
-	return found, nil
 }

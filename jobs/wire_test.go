@@ -16,7 +16,7 @@ import (
 // TestWire pins every task as it is stored in Redis. During an upgrade workers of two
 // releases share the queues, so none of this may change.
 func TestWire(t *testing.T) {
-	q := NewQueue(newClient(t))
+	q := NewQueue(newClient(t), testKinds())
 	post := func(p models.Platform, step models.Step) func(context.Context) error {
 		return func(ctx context.Context) error {
 			return q.Enqueue(ctx, publish.Task{

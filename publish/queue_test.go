@@ -642,5 +642,5 @@ func (w *world) silentRedis() *jobs.Queue {
 	w.t.Helper()
 	client := jobs.NewRedis(config.Redis{Mode: config.RedisSingle, Addrs: []string{redistest.Silent(w.t)}})
 	w.t.Cleanup(func() { _ = client.Close() })
-	return jobs.NewQueue(client)
+	return jobs.NewQueue(client, jobs.NewKinds(jobs.PostTypesOf(models.TikTok), jobs.PostTypesOf(models.Instagram)))
 }

@@ -49,7 +49,7 @@ func withPost(ctx context.Context, id string, fn func(*db.DB, *publish.Service, 
 			if err != nil {
 				return err
 			}
-			posts, err := app.OperatorPosts(d, jobs.NewQueue(client), logOf(cfg, os.Stderr))
+			posts, err := app.OperatorPosts(d, client, logOf(cfg, os.Stderr))
 			if err != nil {
 				return err
 			}

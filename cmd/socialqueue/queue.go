@@ -124,7 +124,7 @@ func listPausesCmd() *cobra.Command {
 					fmt.Fprintf(cmd.OutOrStdout(), "%s  %s\n", timeText(&p.CreatedAt), printable(p.String()))
 				}
 				return withRedis(cfg, func(client redis.UniversalClient) error {
-					queues, err := jobs.NewQueue(client).Paused()
+					queues, err := jobs.NewQueue(client, app.TaskKinds()).Paused()
 					for _, name := range queues {
 						fmt.Fprintf(cmd.OutOrStdout(), "queue %s is paused\n", name)
 					}
@@ -147,7 +147,7 @@ func say(cmd *cobra.Command, err error, outcome string) error {
 func changeQueue(cmd *cobra.Command, name, by, done string, change func(*jobs.Queue, string) error) error {
 	return withDB(cmd.Context(), config.Scheduler, func(cfg config.Config, _ *db.DB) error {
 		return withRedis(cfg, func(client redis.UniversalClient) error {
-			if err := change(jobs.NewQueue(client), name); err != nil {
+			if err := change(jobs.NewQueue(client, app.TaskKinds()), name); err != nil {
 				return err
 			}
 			logOf(cfg, cmd.ErrOrStderr()).WithFields(map[string]any{observe.FieldAction: observe.ActionOperator, "queue": name}).Warn(done + " by " + by)
@@ -161,7 +161,7 @@ func changeQueue(cmd *cobra.Command, name, by, done string, change func(*jobs.Qu
 func withPosts(ctx context.Context, fn func(*publish.Service) error) error {
 	return withMigratedDB(ctx, config.Scheduler, func(cfg config.Config, d *db.DB) error {
 		return withRedis(cfg, func(client redis.UniversalClient) error {
-			posts, err := app.OperatorPosts(d, jobs.NewQueue(client), logOf(cfg, os.Stderr))
+			posts, err := app.OperatorPosts(d, client, logOf(cfg, os.Stderr))
 			if err != nil {
 				return err
 			}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"socialqueue/app"
 	"socialqueue/config"
 	"socialqueue/db/dbtest"
 	"socialqueue/jobs"
@@ -49,7 +50,7 @@ func TestPausedQueueIsLogged(t *testing.T) {
 		if err != nil || !strings.Contains(logged, tt.says) {
 			t.Errorf("%v: %v, logged %q, want %q", tt.args, err, logged, tt.says)
 		}
-		if paused, err := jobs.NewQueue(client).Paused(); err != nil || len(paused) != tt.paused {
+		if paused, err := jobs.NewQueue(client, app.TaskKinds()).Paused(); err != nil || len(paused) != tt.paused {
 			t.Errorf("%v: %v are paused (%v), want %d", tt.args, paused, err, tt.paused)
 		}
 	}

@@ -110,7 +110,7 @@ var troubles = []trouble{
 	},
 	{name: "a task cannot be read", alerts: []string{"TasksArchived"}, start: func(w *world) func() {
 		const id = "unreadable"
-		_, err := asynq.NewClientFromRedisClient(w.redis).EnqueueContext(w.t.Context(), asynq.NewTask(jobs.TypeTikTokPublish, []byte("not JSON")),
+		_, err := asynq.NewClientFromRedisClient(w.redis).EnqueueContext(w.t.Context(), asynq.NewTask("tiktok:publish", []byte("not JSON")),
 			asynq.Queue(jobs.QueuePublish), asynq.TaskID(id))
 		w.must(err)
 		return func() { w.must(w.inspector().DeleteTask(jobs.QueuePublish, id)) }

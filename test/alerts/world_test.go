@@ -364,7 +364,7 @@ func (w *world) redisConfig(name, value string) {
 // redisMemory is how much memory Redis uses.
 func (w *world) redisMemory() int64 {
 	w.t.Helper()
-	nodes, err := jobs.NewQueue(w.redis).RedisNodes(w.t.Context())
+	nodes, err := jobs.NewQueue(w.redis, app.TaskKinds()).RedisNodes(w.t.Context())
 	w.must(err)
 	return nodes[0].Used
 }

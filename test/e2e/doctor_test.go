@@ -102,7 +102,7 @@ func TestDoctorFixes(t *testing.T) {
 	tt := w.tiktokAccount()
 	clip := w.upload("video/mp4", sample.Video)
 	upload := func(key string) string { return "asynq:{upload}:" + key }
-	w.must(jobs.NewQueue(w.redis).Refilled(ctx)) // as a scheduler that was here once did
+	w.must(jobs.NewQueue(w.redis, app.TaskKinds()).Refilled(ctx)) // as a scheduler that was here once did
 
 	taskless := w.accept(tt, video(tt, clip, "its task is lost"))
 	unleased := w.accept(tt, video(tt, clip, "its worker is lost"))
