@@ -19,14 +19,14 @@ import (
 // asynqmon has no authentication: the caller has to add it.
 func (q *Queue) Monitor(root string, readOnly bool) http.Handler {
 	shown := q.kinds.shown()
-	return shutIn(asynqmon.New(asynqmon.Options{
+	return confined(asynqmon.New(asynqmon.Options{
 		RootPath: root, RedisConnOpt: sharedRedis{q.redis}, ReadOnly: readOnly,
 		PayloadFormatter: asynqmon.PayloadFormatterFunc(func(_ string, payload []byte) string { return showPayload(shown, payload) }),
 		ResultFormatter:  asynqmon.ResultFormatterFunc(func(string, []byte) string { return "" }), // no task has one
 	}))
 }
 
-// sharedRedis gives asynqmon our client.
+// sharedRedis makes asynqmon use our client.
 type sharedRedis struct{ client redis.UniversalClient }
 
 // MakeRedisClient implements asynq.RedisConnOpt.
@@ -55,13 +55,12 @@ func showPayload(fields []string, payload []byte) string {
 	return string(text)
 }
 
-// maxPage is the largest page that is rewritten; asynqmon's own has a few thousand
-// bytes.
+// maxPage is the largest page that is rewritten. asynqmon's page has a few thousand bytes.
 const maxPage = 1 << 20
 
-// shutIn serves asynqmon's pages so that they load nothing from elsewhere and run no
-// script that is not theirs.
-func shutIn(next http.Handler) http.Handler {
+// confined serves asynqmon's pages with a policy: they load nothing from other hosts and
+// run only their own scripts.
+func confined(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		page := &pageWriter{ResponseWriter: w}
 		next.ServeHTTP(page, r)
@@ -69,7 +68,7 @@ func shutIn(next http.Handler) http.Handler {
 	})
 }
 
-// pageWriter holds HTML back until it is whole, and passes the rest on.
+// pageWriter buffers HTML until it is complete, and passes everything else through.
 type pageWriter struct {
 	http.ResponseWriter
 	status int
@@ -90,7 +89,7 @@ func (p *pageWriter) Write(b []byte) (int, error) {
 	return p.ResponseWriter.Write(b)
 }
 
-// begin decides what is written by its first bytes: asynqmon's index has no type.
+// begin decides by the first bytes whether this is HTML: asynqmon's index has no type.
 func (p *pageWriter) begin(b []byte) {
 	p.begun = true
 	h := p.Header()
@@ -98,7 +97,7 @@ func (p *pageWriter) begin(b []byte) {
 		h.Set("Content-Type", http.DetectContentType(b))
 	}
 	if bytes.HasPrefix(b, []byte("{")) || bytes.HasPrefix(b, []byte("[")) {
-		h.Set("Content-Type", "application/json") // asynqmon leaves it to be guessed
+		h.Set("Content-Type", "application/json") // asynqmon sets none
 	}
 	p.isPage = strings.HasPrefix(h.Get("Content-Type"), "text/html")
 	if !p.isPage {
@@ -123,19 +122,18 @@ func (p *pageWriter) flush() {
 	p.Header().Set("Content-Security-Policy", contentPolicy(page))
 	p.Header().Del("Content-Length")
 	p.head()
-	_, _ = p.ResponseWriter.Write(page) // the operator is gone; nobody is left to tell
+	_, _ = p.ResponseWriter.Write(page) // fails only if the operator's browser is gone
 }
 
 var (
-	// unwanted are links to fonts elsewhere, of which those of the machine take the
-	// place (the icons are drawn), and to the manifest, which browsers ask for without
-	// the password.
+	// unwanted matches links to fonts on other hosts (the page then uses local fonts and
+	// drawn icons), and to the manifest, which browsers request without the password.
 	unwanted     = regexp.MustCompile(`<link[^>]*(href="https?://|rel="manifest")[^>]*>`)
 	inlineScript = regexp.MustCompile(`(?s)<script>(.*?)</script>`)
 )
 
-// contentPolicy allows a page its own files and the scripts that stand in it. The
-// styles are made as the page goes.
+// contentPolicy allows a page its own files and its inline scripts. Its styles are
+// created by those scripts.
 func contentPolicy(page []byte) string {
 	scripts := "'self'"
 	for _, match := range inlineScript.FindAllSubmatch(page, -1) {

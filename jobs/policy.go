@@ -30,14 +30,14 @@ func later(in time.Duration, cause error) error { return &laterError{in: in, cau
 // such as a database that does not answer.
 var errorDelays = []time.Duration{time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second, 30 * time.Second}
 
-// isFailure tells Asynq what counts in its statistics.
+// isFailure reports whether Asynq counts an error as a failure.
 func isFailure(err error) bool {
 	var wait *laterError
 	return err != nil && !errors.As(err, &wait) && !errors.Is(err, asynq.ErrLeaseExpired)
 }
 
-// retryDelay tells Asynq when to bring a task back. One whose worker was lost
-// comes back at once: its post's fence says whether it still has work to do.
+// retryDelay returns when Asynq retries a task. It retries a task whose worker died at
+// once: the fence of the post says whether there is still work to do.
 func retryDelay(n int, err error, _ *asynq.Task) time.Duration {
 	var wait *laterError
 	switch {

@@ -17,31 +17,31 @@ import (
 	"socialqueue/observe"
 )
 
-// ErrEvicts: Redis may throw tasks away when its memory is full.
+// ErrEvicts is returned when Redis may evict tasks once its memory is full.
 var ErrEvicts = errors.New("redis may evict tasks: set maxmemory-policy to noeviction")
 
-// callTimeout is how long a call to Redis takes at most whose caller set no end.
+// callTimeout bounds a call to Redis whose context has no deadline.
 const callTimeout = 5 * time.Second
 
-// settleRetryPause is the wait between tries to tell Redis that a task ended.
+// settleRetryPause is the wait between tries to record in Redis that a task ended.
 const settleRetryPause = 100 * time.Millisecond
 
-// clusterLook is how often the client asks a cluster that it uses who has what. A
-// master that died answers nothing, not even where its replica is: without asking,
-// go-redis would call on it for the minute that it keeps an answer.
-const clusterLook = time.Second
+// clusterReload is how often the client reads a cluster's slots while it uses them. A
+// master that died does not redirect to its replica: without reading, go-redis would
+// call it for the minute that it keeps the slots.
+const clusterReload = time.Second
 
 // NewRedis makes a client for a single Redis, a Sentinel group or a Cluster.
-// The caller closes it, after everything that uses it has stopped: Asynq dies
-// of a client that is closed under it.
+// The caller closes it after everything that uses it has stopped: Asynq crashes if its
+// client is closed first.
 func NewRedis(cfg config.Redis) redis.UniversalClient {
 	opts := &redis.UniversalOptions{
 		Addrs: cfg.Addrs, Username: cfg.Username, Password: cfg.Password.Reveal(), DB: cfg.DB,
 		IsClusterMode: cfg.Mode == config.RedisCluster,
 		MasterName:    cfg.Master, SentinelUsername: cfg.SentinelUsername, SentinelPassword: cfg.SentinelPassword.Reveal(),
-		// Without this go-redis does not look at the deadlines of contexts.
+		// Without this go-redis ignores the deadlines of contexts.
 		ContextTimeoutEnabled: true,
-		// Notices of planned maintenance are a feature of one vendor's cloud.
+		// Notifications of planned maintenance exist in one vendor's cloud only.
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	}
 	if cfg.TLS {
@@ -49,7 +49,7 @@ func NewRedis(cfg config.Redis) redis.UniversalClient {
 	}
 	client := connect(cfg.Mode, opts)
 	client.AddHook(settleHook{})
-	client.AddHook(patienceHook{}) // within the other, which looks at deadlines
+	client.AddHook(patienceHook{}) // inside settleHook, which must see the caller's deadline
 	return client
 }
 
@@ -58,12 +58,12 @@ func connect(mode config.RedisMode, opts *redis.UniversalOptions) redis.Universa
 		return redis.NewUniversalClient(opts)
 	}
 	cluster := opts.Cluster()
-	cluster.ClusterStateReloadInterval = clusterLook
+	cluster.ClusterStateReloadInterval = clusterReload
 	return redis.NewClusterClient(cluster)
 }
 
-// LogRedis has the Redis client write into a log what it would write to standard error,
-// in a form of its own. It says little that we do not say ourselves.
+// LogRedis makes the Redis client write to a log, at debug level, what it would write to
+// standard error. Most of it is in our own errors too.
 func LogRedis(log logrus.FieldLogger) { redis.SetLogger(redisLog{log}) }
 
 type redisLog struct{ log logrus.FieldLogger }
@@ -73,14 +73,14 @@ func (l redisLog) Printf(_ context.Context, format string, args ...any) {
 	l.log.WithField(observe.FieldAction, "redis").Debugf(format, args...)
 }
 
-// settleHook makes sure that the end of a task reaches Redis.
+// settleHook retries the calls by which Asynq records that a task ended.
 //
 // Asynq v0.26 hands a failed acknowledgement to its syncer with a context that
 // is already canceled, so the second try never happens and the finished task
 // runs again after its lease. The acknowledging calls are the only scripts that
 // Asynq runs under a deadline, that of the task's lease: those are tried again
-// until then, and only if the transport failed. They may be repeated: a task
-// that is gone is answered so.
+// until then, and only if the transport failed. Repeating them is safe: Redis then
+// answers that the task is gone.
 type settleHook struct{}
 
 // DialHook leaves dialing as it is.
@@ -110,10 +110,10 @@ func isScript(cmd redis.Cmder) bool {
 	return name == "eval" || name == "evalsha"
 }
 
-// patienceHook gives calls an end that have none. Asynq's inspector takes no context,
-// and of a Redis that drops packets each of its calls would take over a minute and a
-// half, in which a tick does not heed SIGTERM and a page shows nothing: go-redis dials
-// five times, and that again for each of its four tries.
+// patienceHook gives calls without a deadline one of callTimeout. Asynq's inspector takes
+// no context. On a Redis that drops packets each of its calls would take over 90 seconds,
+// as go-redis dials five times in each of four tries: a tick would ignore SIGTERM, and a
+// page would show nothing.
 type patienceHook struct{}
 
 // DialHook leaves dialing as it is.
@@ -144,8 +144,8 @@ func patiently(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, callTimeout)
 }
 
-// isTransport reports whether err came from the way to Redis, or from a Redis
-// that is just starting or changing its role, and not from the command.
+// isTransport reports whether err came from the connection, or from a Redis that is
+// starting or changing its role, and not from the command.
 func isTransport(err error) bool {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, redis.ErrClosed) {
 		var timeout net.Error
@@ -162,7 +162,7 @@ func isTransport(err error) bool {
 	return false
 }
 
-// sleep waits and reports whether ctx is still alive.
+// sleep waits for d. It returns false if ctx ended first.
 func sleep(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -174,8 +174,8 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// CheckNoEviction returns ErrEvicts unless Redis, in a cluster every master, keeps
-// what it is given. A Redis that does not tell its policy passes.
+// CheckNoEviction returns ErrEvicts unless Redis, in a cluster every master, has the
+// policy noeviction. A Redis that does not say its policy passes.
 func CheckNoEviction(ctx context.Context, client redis.UniversalClient) error {
 	if cluster, ok := client.(*redis.ClusterClient); ok {
 		return cluster.ForEachMaster(ctx, func(ctx context.Context, master *redis.Client) error {
@@ -191,7 +191,7 @@ func checkNoEviction(ctx context.Context, client redis.Cmdable) error {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("ask Redis for its memory policy: %w", err)
+		return fmt.Errorf("read the memory policy of Redis: %w", err)
 	}
 	for line := range strings.Lines(info) {
 		policy, found := strings.CutPrefix(strings.TrimSpace(line), "maxmemory_policy:")

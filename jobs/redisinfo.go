@@ -14,27 +14,27 @@ import (
 	"socialqueue/observe"
 )
 
-// RedisNode is what a Redis that takes writes says of itself.
+// RedisNode describes a Redis that takes writes.
 type RedisNode struct {
 	Addr    string
 	Version string
-	// Policy is its maxmemory-policy; empty where it does not tell.
+	// Policy is its maxmemory-policy; empty if it does not say.
 	Policy string
 	// Used and Max are its memory in bytes; Max is 0 where there is no limit.
 	Used, Max int64
-	// Evicted counts the keys that it threw away since it started.
+	// Evicted counts the keys that it evicted since it started.
 	Evicted int64
-	// Replicas are those that are connected to it.
+	// Replicas is the number of connected replicas.
 	Replicas int64
-	// AppendOnly and Snapshots say how it keeps its content, and Broken what of that
-	// failed last; empty: nothing did.
+	// AppendOnly and Snapshots say how it persists its content, and Broken which of that
+	// failed last; empty if nothing did.
 	AppendOnly, Snapshots bool
 	Broken                string
 	// Skew is how far its clock is ahead of ours.
 	Skew time.Duration
 }
 
-// Ping asks Redis for a sign of life.
+// Ping returns an error unless Redis answers.
 func (q *Queue) Ping(ctx context.Context) error {
 	if err := q.redis.Ping(ctx).Err(); err != nil {
 		return fmt.Errorf("reach redis: %w", err)
@@ -42,7 +42,7 @@ func (q *Queue) Ping(ctx context.Context) error {
 	return nil
 }
 
-// RedisNodes asks Redis about itself, in a cluster every master.
+// RedisNodes returns the Redis in use, or every master of a cluster.
 func (q *Queue) RedisNodes(ctx context.Context) ([]RedisNode, error) {
 	cluster, isCluster := q.redis.(*redis.ClusterClient)
 	if !isCluster {
@@ -67,22 +67,22 @@ func askNode(ctx context.Context, client redis.Cmdable) (RedisNode, error) {
 	began := time.Now()
 	at, err := client.Time(ctx).Result()
 	if err != nil {
-		return n, fmt.Errorf("ask Redis for the time: %w", err)
+		return n, fmt.Errorf("read the clock of Redis: %w", err)
 	}
 	n.Skew = at.Sub(began.Add(time.Since(began) / 2))
 	text, err := client.Info(ctx).Result()
 	if err != nil {
-		return n, fmt.Errorf("ask Redis about itself: %w", err)
+		return n, fmt.Errorf("read INFO of Redis: %w", err)
 	}
 	info := infoOf(text)
 	number := func(name string) int64 {
-		value, _ := strconv.ParseInt(info[name], 10, 64) // what is not told counts as 0
+		value, _ := strconv.ParseInt(info[name], 10, 64) // a missing value counts as 0
 		return value
 	}
 	n.Version, n.Policy, n.Used, n.Max, n.Evicted = info["redis_version"], info["maxmemory_policy"], number("used_memory"), number("maxmemory"), number("evicted_keys")
 	n.Replicas = number("connected_slaves")
 	n.AppendOnly = info["aof_enabled"] == "1"
-	if saves, err := client.ConfigGet(ctx, "save").Result(); err == nil { // managed ones refuse CONFIG
+	if saves, err := client.ConfigGet(ctx, "save").Result(); err == nil { // managed services refuse CONFIG
 		n.Snapshots = saves["save"] != ""
 	}
 	for name, what := range map[string]string{
@@ -96,7 +96,8 @@ func askNode(ctx context.Context, client redis.Cmdable) (RedisNode, error) {
 	return n, nil
 }
 
-// RedisGauges tells what Redis says of itself, in a cluster of every master.
+// RedisGauges returns memory, evictions, persistence and replicas of Redis, for every
+// master of a cluster.
 func (q *Queue) RedisGauges(ctx context.Context) ([]observe.Gauge, error) {
 	nodes, err := q.RedisNodes(ctx)
 	if err != nil {
@@ -117,11 +118,11 @@ func (q *Queue) RedisGauges(ctx context.Context) ([]observe.Gauge, error) {
 			observe.Gauge{Name: "redis_persistence_failed", Help: "Whether Redis' last write of its append-only file, the last rewriting of that or its last snapshot failed.", Labels: labels, Value: broken},
 		)
 	}
-	// Without the node, as masters change.
+	// No node label, as masters change.
 	return append(gauges, observe.Gauge{Name: "redis_replicas", Help: "Replicas that are connected, of all masters.", Value: float64(replicas)}), nil
 }
 
-// infoOf reads what INFO answers.
+// infoOf parses the answer of INFO.
 func infoOf(text string) map[string]string {
 	info := map[string]string{}
 	for line := range strings.Lines(text) {

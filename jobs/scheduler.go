@@ -10,20 +10,20 @@ import (
 	"socialqueue/observe"
 )
 
-// Tick is something that a scheduler does over and over.
+// Tick is work that a scheduler repeats.
 type Tick struct {
 	Name  string
 	Every time.Duration
 	Do    func(context.Context) error
 }
 
-// Locker lets one of several schedulers run a tick at a time.
+// Locker makes sure that only one of several schedulers runs a tick at a time.
 type Locker interface {
 	TryTick(ctx context.Context, name string, fn func(context.Context) error) (ran bool, err error)
 }
 
-// Scheduler runs ticks until it is stopped. Any number of them may run: a tick
-// that another one is just running is left out, and every tick may run twice.
+// Scheduler runs ticks until it is stopped. Any number of schedulers may run: one skips
+// a tick that another is running, and every tick may run twice.
 type Scheduler struct {
 	locker Locker
 	ticks  []Tick
@@ -68,12 +68,13 @@ const (
 	// tickTimeout bounds one tick, so that one that hangs is tried again. It is
 	// long enough to refill an emptied Redis, and shorter than db.TickIdle.
 	tickTimeout = 2 * time.Minute
-	// staleAfter is how many periods beyond that a tick may be silent before the
-	// scheduler is no longer alive.
+	// staleAfter is how many periods beyond that may pass without an end of a tick before
+	// the scheduler counts as dead.
 	staleAfter = 3
 )
 
-// Alive reports whether every tick still comes around. It asks nobody else.
+// Alive reports whether every tick of this process still runs or is skipped in time. It
+// calls neither Redis nor the database.
 func (s *Scheduler) Alive(now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -111,8 +112,8 @@ func (s *Scheduler) run(ctx context.Context, tick Tick) {
 	}
 }
 
-// beat notes that a tick came around here, whatever came of it: that this process is
-// alive. Whether the work gets done is the metric's to say.
+// beat records that a tick ended here, with whatever result: this process is alive. The
+// metric says whether the work was done.
 func (s *Scheduler) beat(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

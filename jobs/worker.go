@@ -145,8 +145,8 @@ func (p *pool) ProcessTask(ctx context.Context, t *asynq.Task) error {
 	defer p.watch(ctx)()
 	ctx, span := spanOf(ctx, t)
 	defer span.End()
-	// Asynq itself cancels a job only after it gave its task back, and does not wait
-	// for it then: the process would be gone before the job has let go of its post.
+	// Asynq itself cancels a job only after it pushed its task back, and does not wait for
+	// the job: the process would exit before the job has released its post.
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(p.worker.uncut, cancel)()
@@ -164,7 +164,7 @@ func (p *pool) ProcessTask(ctx context.Context, t *asynq.Task) error {
 	return err
 }
 
-// watch counts a job as stuck from the end of its context until its own.
+// watch counts a job as stuck from the end of its context until it returns.
 func (p *pool) watch(ctx context.Context) (ended func()) {
 	queue, _ := asynq.GetQueueName(ctx)
 	done := make(chan struct{})
@@ -205,10 +205,10 @@ func (w *Worker) count(ctx context.Context, t *asynq.Task, a observe.Attempt, er
 
 // attemptOf returns the result of a run: the error says it, or else what the work
 // recorded.
-func attemptOf(noted observe.Attempt, err error) observe.Attempt {
+func attemptOf(recorded observe.Attempt, err error) observe.Attempt {
 	switch {
-	case err == nil && noted.Outcome == "":
-		noted.Outcome = observe.AttemptSuccess
+	case err == nil && recorded.Outcome == "":
+		recorded.Outcome = observe.AttemptSuccess
 	case err == nil:
 	case errors.Is(err, errPanicked):
 		return observe.Attempt{Outcome: observe.AttemptRetry, Class: observe.ClassPanic}
@@ -219,7 +219,7 @@ func attemptOf(noted observe.Attempt, err error) observe.Attempt {
 	default:
 		return observe.Attempt{Outcome: observe.AttemptSnooze}
 	}
-	return noted
+	return recorded
 }
 
 // asynqLog gives Asynq our log.
