@@ -62,10 +62,11 @@ func (s *Admission) Admit(ctx context.Context, posts []models.Post, now time.Tim
 			UPDATE posts SET admission = 'admitted', enqueued_at = ?, updated_at = ?,
 				deferred_reason = CASE WHEN deferred_reason = 'paused' THEN '' ELSE deferred_reason END
 			WHERE id = ? AND fence = ? AND admission IN ('waiting', 'parked')`, now, now, p.ID, p.Fence)
-		if res.Error != nil {
-			return admitted, fmt.Errorf("admit post %s: %w", p.ID, res.Error)
+		ok, err := changedAny(res, "admit post "+p.ID)
+		if err != nil {
+			return admitted, err
 		}
-		if res.RowsAffected == 1 {
+		if ok {
 			admitted = append(admitted, p)
 		}
 	}
@@ -226,11 +227,8 @@ func (s *Admission) Refence(ctx context.Context, p *models.Post, now time.Time) 
 	res := s.orm.WithContext(ctx).Model(&models.Post{}).
 		Where("id = ? AND fence = ? AND (lease_until IS NULL OR lease_until < ?)", p.ID, p.Fence, now).
 		UpdateColumns(map[string]any{"fence": p.Fence + 1, "enqueued_at": now})
-	if res.Error != nil {
-		return fmt.Errorf("refence post %s: %w", p.ID, res.Error)
-	}
-	if res.RowsAffected == 0 {
-		return fmt.Errorf("refence post %s: %w", p.ID, ErrStale)
+	if err := changedOne(res, "refence post "+p.ID); err != nil {
+		return err
 	}
 	p.Fence++
 	return nil

@@ -51,13 +51,20 @@ func first(err error, what string) error {
 	}
 }
 
-// changedOne turns a guarded update that changed nothing into ErrStale.
+// changedOne returns ErrStale if a guarded write of one row changed none.
 func changedOne(res *gorm.DB, what string) error {
+	ok, err := changedAny(res, what)
+	if err == nil && !ok {
+		err = fmt.Errorf("%s: %w", what, ErrStale)
+	}
+	return err
+}
+
+// changedAny reports whether a write changed a row, for writes that may find nothing
+// to change.
+func changedAny(res *gorm.DB, what string) (bool, error) {
 	if res.Error != nil {
-		return fmt.Errorf("%s: %w", what, res.Error)
+		return false, fmt.Errorf("%s: %w", what, res.Error)
 	}
-	if res.RowsAffected == 0 {
-		return fmt.Errorf("%s: %w", what, ErrStale)
-	}
-	return nil
+	return res.RowsAffected > 0, nil
 }

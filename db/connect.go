@@ -229,8 +229,5 @@ func saveInstagramAccount(tx *gorm.DB, ig *models.InstagramAccount) (stored bool
 		Where:     clause.Where{Exprs: []clause.Expression{gorm.Expr("instagram_accounts.user_id = ?", ig.UserID)}},
 		DoUpdates: set,
 	}, clause.Returning{}).Create(ig)
-	if res.Error != nil {
-		return false, fmt.Errorf("store Instagram account: %w", res.Error)
-	}
-	return res.RowsAffected == 1, nil
+	return changedAny(res, "store Instagram account")
 }

@@ -114,8 +114,8 @@ func (s *Outbox) EndAttempt(ctx context.Context, delivery *models.WebhookDeliver
 			UpdateColumns(map[string]any{
 				"status": delivery.Status, "attempts": delivery.Attempts, "next_at": delivery.NextAt, "settled_at": delivery.SettledAt,
 			})
-		if res.Error != nil || res.RowsAffected == 0 {
-			return wrap(res.Error, "write delivery %d", delivery.ID)
+		if ok, err := changedAny(res, fmt.Sprintf("write delivery %d", delivery.ID)); err != nil || !ok {
+			return err
 		}
 		a.DeliveryID = delivery.ID
 		return wrap(tx.Create(&a).Error, "write the try of delivery %d", delivery.ID)

@@ -135,8 +135,5 @@ func endLogin(tx *gorm.DB, id int64, reason string, now time.Time) (ended bool, 
 			"status": models.AccountDisconnected, "status_reason": reason, "refresh_fence": gorm.Expr("refresh_fence + 1"),
 			"refresh_lease_until": nil, "refresh_failures": 0, "refresh_unsettled": false, "upkeep_at": now, "updated_at": now,
 		})
-	if res.Error != nil {
-		return false, fmt.Errorf("disconnect account %d: %w", id, res.Error)
-	}
-	return res.RowsAffected > 0, nil
+	return changedAny(res, fmt.Sprintf("disconnect account %d", id))
 }

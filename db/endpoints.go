@@ -109,13 +109,11 @@ func (s *Outbox) DeleteEndpoint(ctx context.Context, appID int64, id string, now
 func setEndpoint(tx *gorm.DB, appID int64, id string, set map[string]any) error {
 	res := tx.Model(&models.WebhookEndpoint{}).
 		Where("app_id = ? AND id = ? AND deleted_at IS NULL", appID, id).UpdateColumns(set)
-	if res.Error != nil {
-		return fmt.Errorf("change webhook endpoint %s: %w", id, res.Error)
+	ok, err := changedAny(res, "change webhook endpoint "+id)
+	if err == nil && !ok {
+		err = fmt.Errorf("webhook endpoint %s: %w", id, ErrNotFound)
 	}
-	if res.RowsAffected == 0 {
-		return fmt.Errorf("webhook endpoint %s: %w", id, ErrNotFound)
-	}
-	return nil
+	return err
 }
 
 // DeliveryFilter narrows the list of an endpoint's deliveries. Zero values do not

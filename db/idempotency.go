@@ -30,21 +30,15 @@ type Completion struct {
 func (s *Tenants) TakeKey(ctx context.Context, key *models.IdempotencyKey, now time.Time) (held *models.IdempotencyKey, taken bool, err error) {
 	orm := s.orm.WithContext(ctx)
 	res := orm.Clauses(clause.OnConflict{DoNothing: true}).Create(key)
-	if res.Error != nil {
-		return nil, false, fmt.Errorf("take idempotency key: %w", res.Error)
-	}
-	if res.RowsAffected == 1 {
-		return key, true, nil
+	if taken, err = changedAny(res, "take idempotency key"); err != nil || taken {
+		return key, taken, err
 	}
 	// The old owner's completion names itself, so it cannot follow a takeover.
 	res = orm.Model(&models.IdempotencyKey{}).
 		Where("app_id = ? AND key = ? AND response_status = 0 AND locked_until < ?", key.AppID, key.Key, now).
 		Updates(map[string]any{"owner": key.Owner, "locked_until": key.LockedUntil, "request": key.Request, "body_hash": key.BodyHash})
-	if res.Error != nil {
-		return nil, false, fmt.Errorf("take over idempotency key: %w", res.Error)
-	}
-	if res.RowsAffected == 1 {
-		return key, true, nil
+	if taken, err = changedAny(res, "take over idempotency key"); err != nil || taken {
+		return key, taken, err
 	}
 	var found models.IdempotencyKey
 	err = orm.Where("app_id = ? AND key = ?", key.AppID, key.Key).Take(&found).Error
@@ -97,12 +91,6 @@ func (d conn) completing(ctx context.Context, done *Completion, work func(tx *go
 		res := tx.Model(&models.IdempotencyKey{}).
 			Where("app_id = ? AND key = ? AND owner = ? AND response_status = 0", done.AppID, done.Key, done.Owner).
 			Updates(set)
-		if res.Error != nil {
-			return fmt.Errorf("complete idempotency key: %w", res.Error)
-		}
-		if res.RowsAffected == 0 {
-			return fmt.Errorf("complete idempotency key: %w", ErrStale)
-		}
-		return nil
+		return changedOne(res, "complete idempotency key")
 	})
 }

@@ -184,10 +184,9 @@ func (s *Inbox) Prune(ctx context.Context, before time.Time, limit int) error {
 func (s *Inbox) ReceiveComment(ctx context.Context, account *models.InstagramAccount, c *models.InstagramComment, correlationID string, now time.Time) (received bool, err error) {
 	err = s.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		res := tx.Clauses(clause.OnConflict{Columns: []clause.Column{{Name: "ig_comment_id"}}, DoNothing: true}).Create(c)
-		if res.Error != nil || res.RowsAffected == 0 {
-			return wrap(res.Error, "store comment %s", c.IGCommentID)
+		if received, err = changedAny(res, "store comment "+c.IGCommentID); err != nil || !received {
+			return err
 		}
-		received = true
 		if c.IGMediaID != nil {
 			if err := countComment(tx, account.ID, *c.IGMediaID, now); err != nil {
 				return err

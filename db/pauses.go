@@ -33,10 +33,7 @@ func (s *Admission) Pause(ctx context.Context, p models.Pause) error {
 // Resume ends a pause and reports whether there was one.
 func (s *Admission) Resume(ctx context.Context, scope string) (bool, error) {
 	res := s.orm.WithContext(ctx).Delete(&models.Pause{}, "scope = ?", scope)
-	if res.Error != nil {
-		return false, fmt.Errorf("resume %s: %w", scope, res.Error)
-	}
-	return res.RowsAffected > 0, nil
+	return changedAny(res, "resume "+scope)
 }
 
 // HasAccount reports whether there is an account, whosever it is.

@@ -91,13 +91,7 @@ func take(p *models.Post, owner string, now time.Time, lease time.Duration) {
 func (s *Runs) Renew(ctx context.Context, id string, fence int64, until time.Time) error {
 	res := s.orm.WithContext(ctx).Model(&models.Post{}).
 		Where("id = ? AND fence = ? AND lease_until IS NOT NULL", id, fence).UpdateColumn("lease_until", until)
-	if res.Error != nil {
-		return fmt.Errorf("renew lease of post %s: %w", id, res.Error)
-	}
-	if res.RowsAffected == 0 {
-		return fmt.Errorf("renew lease of post %s: %w", id, ErrStale)
-	}
-	return nil
+	return changedOne(res, "renew lease of post "+id)
 }
 
 // Intend writes a ledger entry before the call it tells of, if the run that
@@ -107,11 +101,8 @@ func (s *Runs) Intend(ctx context.Context, e *models.LedgerEntry, now time.Time)
 	return s.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		res := tx.Model(&models.Post{}).
 			Where("id = ? AND fence = ? AND lease_until > ?", e.PostID, e.Fence, now).UpdateColumn("updated_at", now)
-		if res.Error != nil {
-			return fmt.Errorf("write ledger of post %s: %w", e.PostID, res.Error)
-		}
-		if res.RowsAffected == 0 {
-			return fmt.Errorf("write ledger of post %s: %w", e.PostID, ErrStale)
+		if err := changedOne(res, "write ledger of post "+e.PostID); err != nil {
+			return err
 		}
 		if err := tx.Create(e).Error; err != nil {
 			return fmt.Errorf("write ledger of post %s: %w", e.PostID, err)

@@ -97,8 +97,5 @@ func (s *Tokens) Reseal(ctx context.Context, old Sealed, value string) (bool, er
 	res := s.orm.WithContext(ctx).Exec(
 		fmt.Sprintf("UPDATE %[1]s SET %[2]s = @new WHERE %[3]s AND %[2]s = @old", old.column.table, old.column.column, id),
 		map[string]any{"new": value, "id": old.ID, "old": old.Value})
-	if res.Error != nil {
-		return false, fmt.Errorf("store a secret in %s: %w", old.column, res.Error)
-	}
-	return res.RowsAffected == 1, nil
+	return changedAny(res, fmt.Sprintf("store a secret in %s", old.column))
 }

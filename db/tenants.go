@@ -62,13 +62,11 @@ func (s *Tenants) TouchKey(ctx context.Context, id int64, now time.Time) error {
 func (s *Tenants) RevokeKey(ctx context.Context, prefix string, now time.Time) error {
 	res := s.orm.WithContext(ctx).Model(&models.APIKey{}).
 		Where("prefix = ? AND revoked_at IS NULL", prefix).Update("revoked_at", now)
-	if res.Error != nil {
-		return fmt.Errorf("revoke API key: %w", res.Error)
+	ok, err := changedAny(res, "revoke API key")
+	if err == nil && !ok {
+		err = fmt.Errorf("API key %s: %w", prefix, ErrNotFound)
 	}
-	if res.RowsAffected == 0 {
-		return fmt.Errorf("API key %s: %w", prefix, ErrNotFound)
-	}
-	return nil
+	return err
 }
 
 // EnsureUser stores a user, or finds the app's user with the same external id.

@@ -77,10 +77,9 @@ func (s *Runs) NoteAvailability(ctx context.Context, a Availability, event model
 			Where("publish_id = ? AND (availability_at IS NULL OR availability_at < ? OR (availability_at = ? AND publicly_available AND NOT ?))",
 				a.PublishID, a.At, a.At, a.Public).
 			UpdateColumns(map[string]any{"publicly_available": a.Public, "availability_at": a.At})
-		if res.Error != nil || res.RowsAffected == 0 {
-			return wrap(res.Error, "note the availability of upload %s", a.PublishID)
+		if news, err = changedAny(res, "note the availability of upload "+a.PublishID); err != nil || !news {
+			return err
 		}
-		news = true
 		return tx.Create(&event).Error
 	})
 	return news, err
