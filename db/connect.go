@@ -26,7 +26,7 @@ func (c *Connection) waking(now time.Time) laneChange {
 }
 
 func (c *Connection) clone() *Connection {
-	copied := &Connection{Account: new(*c.Account), Pages: slices.Clone(c.Pages)}
+	copied := &Connection{Account: new(*c.Account), Pages: slices.Clone(c.Pages), LeftReason: c.LeftReason}
 	for i, p := range copied.Pages {
 		if p.Instagram != nil {
 			copied.Pages[i].Instagram = new(*p.Instagram)
@@ -164,7 +164,7 @@ func leaveLogins(tx *gorm.DB, c *Connection, before map[int64]int64, now time.Ti
 	}
 	slices.Sort(left)
 	for _, login := range slices.Compact(left) {
-		ended, err := endEmptyLogin(tx, login, "its accounts are reached by another login", now)
+		ended, err := endEmptyLogin(tx, login, c.LeftReason, now)
 		if err == nil && ended {
 			err = forgetTokens(tx, login, &now)
 		}

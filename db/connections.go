@@ -50,6 +50,8 @@ type Connection struct {
 	Account *models.OAuthAccount
 	// Pages are those of a Facebook login.
 	Pages []PageConnection
+	// LeftReason is the status reason of a login whose accounts this one reaches now.
+	LeftReason string
 }
 
 // PageConnection is a Page with the Instagram account behind it; that is nil

@@ -89,12 +89,13 @@ func (s *Connections) Disconnect(ctx context.Context, e Ending, now time.Time) (
 	return login, err
 }
 
-// FinishEnding cancels the rest of the posts of a row's disconnected accounts. It
+// FinishEnding cancels the rest of the posts of a row's disconnected accounts. note
+// makes the message in their timelines from the reason of their account. FinishEnding
 // may be cut off and called again.
-func (s *Connections) FinishEnding(ctx context.Context, a *models.OAuthAccount, now time.Time) error {
+func (s *Connections) FinishEnding(ctx context.Context, a *models.OAuthAccount, note func(reason string) string, now time.Time) error {
 	var endings []Ending
 	if a.Provider == models.TikTok && a.Status == models.AccountDisconnected {
-		endings = append(endings, Ending{Platform: models.TikTok, AccountID: a.ID, Reason: a.StatusReason})
+		endings = append(endings, Ending{Platform: models.TikTok, AccountID: a.ID, Reason: a.StatusReason, Note: note(a.StatusReason)})
 	}
 	var gone []models.InstagramAccount
 	err := s.orm.WithContext(ctx).Where("oauth_account_id = ? AND status = ?", a.ID, models.AccountDisconnected).Find(&gone).Error
@@ -102,7 +103,7 @@ func (s *Connections) FinishEnding(ctx context.Context, a *models.OAuthAccount, 
 		return fmt.Errorf("list the disconnected accounts of login %d: %w", a.ID, err)
 	}
 	for _, ig := range gone {
-		endings = append(endings, Ending{Platform: models.Instagram, AccountID: ig.ID, Reason: ig.StatusReason})
+		endings = append(endings, Ending{Platform: models.Instagram, AccountID: ig.ID, Reason: ig.StatusReason, Note: note(ig.StatusReason)})
 	}
 	for _, e := range endings {
 		if err := s.changeWhile(ctx, e, models.AccountDisconnected, canceling(e, now)...); err != nil {

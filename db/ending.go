@@ -19,8 +19,11 @@ type Ending struct {
 	Platform models.Platform
 	// AccountID is the account as the API names it.
 	AccountID int64
-	// Reason is told in the account and in the timelines of its posts.
+	// Reason is the status reason of the account.
 	Reason string
+	// Note is the message in the timelines of the posts that wait or are canceled
+	// with the account.
+	Note string
 	// anonymous: the app is told without what says whose account it was.
 	anonymous bool
 }

@@ -147,9 +147,7 @@ func deferring(e Ending, until, now time.Time) laneChange {
 		set:  "admission = 'waiting', enqueued_at = NULL, run_at = @until, deferred_until = @until, deferred_reason = @reason, fence = fence + 1",
 		args: map[string]any{"until": until, "reason": models.DeferredReauthorize},
 		told: models.EventPostDeferred, reason: models.DeferredReauthorize,
-		event: &models.PostEvent{
-			At: now, Type: models.EventNote, Message: "waits until the account is connected again: " + e.Reason,
-		},
+		event: &models.PostEvent{At: now, Type: models.EventNote, Message: e.Note},
 	}
 }
 
@@ -161,9 +159,7 @@ func canceling(e Ending, now time.Time) []laneChange {
 			lanes: []string{e.lane()}, now: now, where: "status = @from",
 			set:  "status = 'canceled', admission = '', enqueued_at = NULL, run_at = NULL, deferred_until = NULL, deferred_reason = '', fence = fence + 1",
 			args: map[string]any{"from": from}, told: models.EventPostCanceled,
-			event: &models.PostEvent{
-				At: now, Type: models.EventState, From: from, To: models.Canceled, Message: "canceled: " + e.Reason,
-			},
+			event: &models.PostEvent{At: now, Type: models.EventState, From: from, To: models.Canceled, Message: e.Note},
 		})
 	}
 	return changes

@@ -201,7 +201,7 @@ func TestAccountsAreTold(t *testing.T) {
 			f.must(err)
 			a, err := f.Accounts.OAuthAccount(ctx, f.account.ID)
 			f.must(err)
-			f.must(f.Connections.FinishEnding(ctx, a, epoch))
+			f.must(f.Connections.FinishEnding(ctx, a, func(reason string) string { return reason }, epoch))
 		}
 		count := map[models.AppEvent]int{}
 		for _, event := range f.told(endpoint)[len(told):] {

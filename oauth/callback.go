@@ -215,6 +215,7 @@ func (s *Service) exchange(ctx context.Context, c connect, code secrets.Secret) 
 // waited for it.
 func (s *Service) store(ctx context.Context, c *db.Connection) error {
 	now := c.Account.ConnectedAt
+	c.LeftReason = "its accounts are reached by another login"
 	err := db.Persist(ctx, persistFor, func(ctx context.Context) error { return s.DB.Connections.Connect(ctx, c, now) }, nil)
 	if err != nil {
 		return err

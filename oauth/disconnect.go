@@ -31,7 +31,8 @@ func (s *Service) Disconnect(ctx context.Context, appID int64, p models.Platform
 	if _, err := s.DB.Accounts.Get(ctx, appID, p, id); err != nil {
 		return nil, err
 	}
-	ending, now := db.Ending{Platform: p, AccountID: id, Reason: "the account was disconnected"}, s.Now()
+	const reason = "the account was disconnected"
+	ending, now := db.Ending{Platform: p, AccountID: id, Reason: reason, Note: canceledNote(reason)}, s.Now()
 	var login int64
 	err := db.Persist(ctx, endingFor, func(ctx context.Context) (err error) {
 		login, err = s.DB.Connections.Disconnect(ctx, ending, now)
@@ -46,6 +47,10 @@ func (s *Service) Disconnect(ctx context.Context, appID int64, p models.Platform
 	return s.DB.Accounts.Get(ctx, appID, p, id)
 }
 
+// canceledNote is the message in the timeline of a post that is canceled because its
+// account ended.
+func canceledNote(reason string) string { return "canceled: " + reason }
+
 // finishEnding does at once what the upkeep of a login would do for its accounts
 // that ended, so that whoever ended one finds its posts canceled, and the consent
 // gone at the platform too.
@@ -59,7 +64,7 @@ func (s *Service) finishEnding(ctx context.Context, login int64) error {
 	if a.Status == models.AccountDisconnected {
 		return s.Upkeep(ctx, login)
 	}
-	return s.DB.Connections.FinishEnding(ctx, a, s.Now())
+	return s.DB.Connections.FinishEnding(ctx, a, canceledNote, s.Now())
 }
 
 // revoke takes a disconnected account's consent back at the platform and forgets

@@ -401,7 +401,7 @@ func TestEndMeetsNewPosts(t *testing.T) {
 			w.post(models.TikTok, a.ID, nil), w.post(models.Instagram, ig.ID, nil), w.post(models.Instagram, ig.ID, w.inHalfAnHour),
 		}
 		for _, row := range []*models.OAuthAccount{stale, login} {
-			w.must(w.db.Connections.FinishEnding(w.ctx, row, w.clock.Now()))
+			w.must(w.db.Connections.FinishEnding(w.ctx, row, func(reason string) string { return reason }, w.clock.Now()))
 		}
 		for p, id := range map[models.Platform]int64{models.TikTok: a.ID, models.Instagram: ig.ID} {
 			w.must(w.db.Connections.PutOff(w.ctx, db.Ending{Platform: p, AccountID: id, Reason: "dead"}, w.clock.Now().Add(time.Hour), w.clock.Now()))

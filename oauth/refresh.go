@@ -334,6 +334,7 @@ const reauthorizeFor = 6 * time.Hour
 func (s *Service) reauthorize(ctx context.Context, a *models.OAuthAccount, e db.Ending, refused db.Refused) error {
 	now := s.Now()
 	until := now.Add(reauthorizeFor)
+	e.Note = "waits until the account is connected again: " + e.Reason
 	err := db.Persist(ctx, persistFor, func(ctx context.Context) error { return s.DB.Connections.Reauthorize(ctx, e, refused, until, now) }, nil)
 	switch {
 	case errors.Is(err, db.ErrStale):

@@ -91,7 +91,7 @@ func settled(ctx context.Context, err error) error {
 
 func (s *Service) see(ctx context.Context, a *models.OAuthAccount) error {
 	now := s.Now()
-	if err := s.DB.Connections.FinishEnding(ctx, a, now); err != nil {
+	if err := s.DB.Connections.FinishEnding(ctx, a, canceledNote, now); err != nil {
 		return err
 	}
 	switch {
