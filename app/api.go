@@ -48,7 +48,7 @@ type httpServer struct {
 
 func (c *core) newHTTPServer() *httpServer {
 	return &httpServer{core: c, server: handlers.Server(handlers.New(handlers.Deps{
-		DB: c.db, Posts: c.posts, Accounts: c.tokens, Inbox: c.inbox, Notify: c.notify, Store: c.store, Links: c.links, Log: c.log, Now: c.opts.Now, MediaMaxBytes: c.cfg.MediaMaxBytes,
+		Tenants: c.tenants, Posts: c.posts, Accounts: c.tokens, Inbox: c.inbox, Notify: c.notify, Store: c.store, Links: c.links, Log: c.log, Now: c.opts.Now, MediaMaxBytes: c.cfg.MediaMaxBytes,
 		Metrics: c.metrics, Monitoring: c.monitoring(), Console: c.console(),
 		Operator:       handlers.Operator{User: c.cfg.OperatorUser, Password: c.cfg.OperatorPassword, ReadOnly: c.cfg.OperatorReadOnly},
 		TrustedProxies: c.cfg.TrustedProxies,

@@ -22,6 +22,7 @@ import (
 	"socialqueue/platform/instagram"
 	"socialqueue/platform/tiktok"
 	"socialqueue/publish"
+	"socialqueue/tenants"
 )
 
 // apiConns is how many database connections an api or scheduler holds at most.
@@ -50,18 +51,19 @@ func (o Options) withDefaults() Options {
 // core is what every process stands on.
 type core struct {
 	lifecycle
-	cfg    config.Config
-	opts   Options
-	db     *db.DB
-	redis  redis.UniversalClient
-	queue  *jobs.Queue
-	store  *media.Store
-	links  *media.Signer
-	tokens *oauth.Service
-	posts  *publish.Service
-	inbox  *inbox.Service
-	notify *notify.Service
-	log    *logrus.Logger
+	cfg     config.Config
+	opts    Options
+	db      *db.DB
+	redis   redis.UniversalClient
+	queue   *jobs.Queue
+	store   *media.Store
+	links   *media.Signer
+	tokens  *oauth.Service
+	tenants *tenants.Service
+	posts   *publish.Service
+	inbox   *inbox.Service
+	notify  *notify.Service
+	log     *logrus.Logger
 	// metrics is what this process counts.
 	metrics *observe.Metrics
 }
@@ -162,6 +164,7 @@ func (c *core) buildService() error {
 	if c.posts, err = publish.New(deps); err != nil {
 		return err
 	}
+	c.tenants = tenants.New(tenants.Deps{DB: c.db, Log: c.log, Now: c.opts.Now})
 	c.buildWebhooks()
 	return nil
 }

@@ -19,14 +19,15 @@ import (
 	"gorm.io/gorm"
 	"gorm.io/gorm/logger"
 
+	"socialqueue/models"
 	"socialqueue/secrets"
 )
 
 var (
-	// ErrNotFound: no such row, or not one that the caller may see.
-	ErrNotFound = errors.New("not found")
-	// ErrStale: the row moved on under the caller. Stop, and send nothing.
-	ErrStale = errors.New("stale: another holder moved the row on")
+	// ErrNotFound is models.ErrNotFound.
+	ErrNotFound = models.ErrNotFound
+	// ErrStale is models.ErrStale.
+	ErrStale = models.ErrStale
 	// ErrNoSuchMove: the transition table does not allow the write. It is a
 	// mistake of the program; trying again does not help.
 	ErrNoSuchMove = errors.New("the transition table does not allow this move")

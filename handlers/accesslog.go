@@ -39,7 +39,7 @@ func (a *api) logRequest(c echo.Context, took time.Duration, err error) {
 		observe.FieldAction:        c.Request().Method + " " + routeOf(c),
 		observe.FieldDuration:      took,
 		"status":                   status,
-		"app_id":                   callerOf(c).appID,
+		"app_id":                   callerOf(c).AppID,
 		"bytes":                    c.Response().Size,
 		"remote":                   c.RealIP(),
 	})

@@ -10,8 +10,8 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"socialqueue/db"
 	"socialqueue/models"
+	"socialqueue/oauth"
 	"socialqueue/view"
 )
 
@@ -20,12 +20,12 @@ const (
 	maxAccounts     = 1000
 )
 
-func viewAccount(a *db.Account) view.Account { return view.OfAccount(&a.OAuth, a.Instagram) }
+func viewAccount(a *oauth.Account) view.Account { return view.OfAccount(&a.OAuth, a.Instagram) }
 
 // listAccounts answers a bare list. Where there is more, the Link header leads to
 // it (RFC 8288).
 func (a *api) listAccounts(c echo.Context) error {
-	f := db.AccountFilter{AppID: callerOf(c).appID, Limit: defaultAccounts}
+	f := oauth.Filter{AppID: callerOf(c).AppID, Limit: defaultAccounts}
 	err := readQuery(c.Request().URL.RawQuery, "list", map[string]func(string) string{
 		"user_id":  userParam(&f.UserID),
 		"platform": platformFilter(&f.Platform),
@@ -37,7 +37,7 @@ func (a *api) listAccounts(c echo.Context) error {
 	}
 	page := f.Limit
 	f.Limit++ // one more tells whether there is a next page
-	accounts, err := a.DB.Accounts.List(c.Request().Context(), f)
+	accounts, err := a.Accounts.List(c.Request().Context(), f)
 	if err != nil {
 		return err
 	}
@@ -53,7 +53,7 @@ func (a *api) listAccounts(c echo.Context) error {
 	return c.JSON(http.StatusOK, views)
 }
 
-func setAccountCursor(f *db.AccountFilter, value string) string {
+func setAccountCursor(f *oauth.Filter, value string) string {
 	p, id, _ := strings.Cut(value, ":")
 	n, ok := number(id, math.MaxInt32)
 	if !ok || platformFilter(&f.AfterPlatform)(p) != "" {
@@ -82,15 +82,12 @@ func (a *api) disconnectAccount(c echo.Context) error {
 	if !ok {
 		return notFound("account")
 	}
-	account, err := a.Accounts.Disconnect(c.Request().Context(), callerOf(c).appID, p, id)
+	account, err := a.Accounts.Disconnect(c.Request().Context(), callerOf(c).AppID, p, id)
 	if err != nil {
 		return err
 	}
 	return c.JSON(http.StatusOK, viewAccount(account))
 }
-
-// maxPages bounds the list of Pages: nobody has a role on more.
-const maxPages = 5000
 
 type pageView struct {
 	PageID    string  `json:"page_id"`
@@ -117,11 +114,7 @@ func (a *api) listPages(c echo.Context) error {
 	if userID == 0 {
 		return models.FieldErrors{{Field: "user_id", Message: "is required: the id of one of your users"}}
 	}
-	ctx := c.Request().Context()
-	if _, err := a.DB.Tenants.User(ctx, callerOf(c).appID, userID); err != nil {
-		return err
-	}
-	pages, err := a.DB.Accounts.FacebookPages(ctx, callerOf(c).appID, userID, maxPages)
+	pages, err := a.Accounts.Pages(c.Request().Context(), callerOf(c).AppID, userID)
 	if err != nil {
 		return err
 	}

@@ -1,27 +1,21 @@
 package handlers
 
 import (
-	"crypto/sha256"
 	"errors"
 	"net/http"
 	"strings"
 
 	"github.com/labstack/echo/v4"
 
-	"socialqueue/apikey"
-	"socialqueue/db"
+	"socialqueue/models"
+	"socialqueue/tenants"
 )
 
-// caller is who makes a request.
-type caller struct {
-	appID int64
-	keyID int64
-}
-
+// callerKey is where a request's context holds its tenants.Caller.
 const callerKey = "caller"
 
-func callerOf(c echo.Context) caller {
-	who, _ := c.Get(callerKey).(caller)
+func callerOf(c echo.Context) tenants.Caller {
+	who, _ := c.Get(callerKey).(tenants.Caller)
 	return who
 }
 
@@ -36,8 +30,8 @@ func (a *api) authenticate(next echo.HandlerFunc) echo.HandlerFunc {
 		if !ok {
 			return unauthorized(c)
 		}
-		who, err := a.callerBy(c, key)
-		if errors.Is(err, db.ErrNotFound) {
+		who, err := a.Tenants.Authenticate(c.Request().Context(), key)
+		if errors.Is(err, models.ErrNotFound) {
 			return unauthorized(c)
 		}
 		if err != nil {
@@ -67,32 +61,4 @@ func unauthorized(c echo.Context) error {
 		status: http.StatusUnauthorized, code: codeUnauthorized,
 		detail: "send a valid API key: Authorization: Bearer sq_...",
 	}
-}
-
-// callerBy finds out whose key it is. An unknown one is db.ErrNotFound.
-func (a *api) callerBy(c echo.Context, key string) (caller, error) {
-	prefix, ok := apikey.Prefix(key)
-	if !ok {
-		return caller{}, db.ErrNotFound
-	}
-	sum := apikey.Hash(key)
-	now := a.Now()
-	if who, ok := a.keys.get(sum, now); ok {
-		return who, nil
-	}
-	return a.lookUp(c, key, prefix, sum)
-}
-
-func (a *api) lookUp(c echo.Context, key, prefix string, sum [sha256.Size]byte) (caller, error) {
-	row, err := a.DB.Tenants.KeyByPrefix(c.Request().Context(), prefix)
-	if err != nil {
-		return caller{}, err
-	}
-	if !apikey.Verify(row.Hash, key) {
-		return caller{}, db.ErrNotFound
-	}
-	who, now := caller{appID: row.AppID, keyID: row.ID}, a.Now()
-	a.keys.put(sum, who, now)
-	a.keys.touch(row, now)
-	return who, nil
 }

@@ -30,7 +30,7 @@ func (a *api) beginConnect(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	start := oauth.Start{AppID: callerOf(c).appID, Platform: p}
+	start := oauth.Start{AppID: callerOf(c).AppID, Platform: p}
 	err = readQuery(c.Request().URL.RawQuery, "call", map[string]func(string) string{
 		"user_id":    userParam(&start.UserID),
 		"return_url": func(value string) string { start.ReturnURL = value; return "" },

@@ -10,9 +10,9 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"socialqueue/db"
 	"socialqueue/models"
 	"socialqueue/notify"
+	"socialqueue/tenants"
 	"socialqueue/view"
 )
 
@@ -107,18 +107,18 @@ func (a *api) createEndpoint(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return a.once(c, jsonContent(body), func(cl *claim) (*answer, error) { return a.makeEndpoint(c, r, cl) })
+	return a.once(c, jsonContent(body), func(cl *tenants.Claim) (*answer, error) { return a.makeEndpoint(c, r, cl) })
 }
 
-func (a *api) makeEndpoint(c echo.Context, r notify.Request, cl *claim) (*answer, error) {
-	var complete func(*models.WebhookEndpoint) (*db.Completion, error)
+func (a *api) makeEndpoint(c echo.Context, r notify.Request, cl *tenants.Claim) (*answer, error) {
+	var complete func(*models.WebhookEndpoint) (*tenants.Completion, error)
 	if cl != nil {
-		complete = func(e *models.WebhookEndpoint) (*db.Completion, error) {
+		complete = func(e *models.WebhookEndpoint) (*tenants.Completion, error) {
 			kept, err := showEndpoint(withSecret{endpointView: a.viewEndpoint(e)})
-			return cl.completion(kept, ""), err
+			return completion(cl, kept, ""), err
 		}
 	}
-	e, secret, err := a.Notify.Create(c.Request().Context(), callerOf(c).appID, r, complete)
+	e, secret, err := a.Notify.Create(c.Request().Context(), callerOf(c).AppID, r, complete)
 	if err != nil {
 		return nil, err
 	}
@@ -138,7 +138,7 @@ func (a *api) listEndpoints(c echo.Context) error {
 	if err := readQuery(c.Request().URL.RawQuery, "list", nil); err != nil {
 		return err
 	}
-	all, err := a.DB.Outbox.Endpoints(c.Request().Context(), callerOf(c).appID)
+	all, err := a.Notify.Endpoints(c.Request().Context(), callerOf(c).AppID)
 	if err != nil {
 		return err
 	}
@@ -163,7 +163,7 @@ func (a *api) getEndpoint(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	e, err := a.DB.Outbox.Endpoint(c.Request().Context(), callerOf(c).appID, id)
+	e, err := a.Notify.Endpoint(c.Request().Context(), callerOf(c).AppID, id)
 	if err != nil {
 		return err
 	}
@@ -183,7 +183,7 @@ func (a *api) changeEndpoint(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	e, err := a.Notify.Change(c.Request().Context(), callerOf(c).appID, id, r)
+	e, err := a.Notify.Change(c.Request().Context(), callerOf(c).AppID, id, r)
 	if err != nil {
 		return err
 	}
@@ -195,7 +195,7 @@ func (a *api) deleteEndpoint(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := a.DB.Outbox.DeleteEndpoint(c.Request().Context(), callerOf(c).appID, id, a.Now()); err != nil {
+	if err := a.Notify.Delete(c.Request().Context(), callerOf(c).AppID, id); err != nil {
 		return err
 	}
 	return c.NoContent(http.StatusNoContent)
@@ -206,7 +206,7 @@ func (a *api) rotateSecret(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	e, secret, err := a.Notify.Rotate(c.Request().Context(), callerOf(c).appID, id)
+	e, secret, err := a.Notify.Rotate(c.Request().Context(), callerOf(c).AppID, id)
 	if err != nil {
 		return err
 	}
@@ -219,7 +219,7 @@ func (a *api) testEndpoint(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	delivery, err := a.Notify.Test(c.Request().Context(), callerOf(c).appID, id)
+	delivery, err := a.Notify.Test(c.Request().Context(), callerOf(c).AppID, id)
 	if err != nil {
 		return err
 	}
@@ -275,7 +275,7 @@ func (a *api) listDeliveries(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	f := db.DeliveryFilter{EndpointID: id, Limit: defaultDeliveries}
+	f := notify.DeliveryFilter{EndpointID: id, Limit: defaultDeliveries}
 	err = readQuery(c.Request().URL.RawQuery, "list", map[string]func(string) string{
 		"status": func(value string) string {
 			if f.Status = models.DeliveryStatus(value); !slices.Contains(models.DeliveryStatuses, f.Status) {
@@ -295,16 +295,13 @@ func (a *api) listDeliveries(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := a.DB.Outbox.Endpoint(c.Request().Context(), callerOf(c).appID, id); err != nil {
-		return err
-	}
 	return a.answerDeliveries(c, f)
 }
 
-func (a *api) answerDeliveries(c echo.Context, f db.DeliveryFilter) error {
+func (a *api) answerDeliveries(c echo.Context, f notify.DeliveryFilter) error {
 	ctx, page := c.Request().Context(), f.Limit
 	f.Limit++ // one more tells whether there is a next page
-	all, err := a.DB.Outbox.Deliveries(ctx, f)
+	all, err := a.Notify.Deliveries(ctx, callerOf(c).AppID, f)
 	if err != nil {
 		return err
 	}
@@ -321,7 +318,7 @@ func (a *api) answerDeliveries(c echo.Context, f db.DeliveryFilter) error {
 	for i := range all {
 		ids[i] = all[i].ID
 	}
-	attempts, err := a.DB.Outbox.Attempts(ctx, ids)
+	attempts, err := a.Notify.Attempts(ctx, ids)
 	if err != nil {
 		return err
 	}
@@ -337,11 +334,11 @@ func (a *api) redeliver(c echo.Context) error {
 		return notFound("webhook delivery")
 	}
 	ctx := c.Request().Context()
-	delivery, err := a.Notify.Redeliver(ctx, callerOf(c).appID, id)
+	delivery, err := a.Notify.Redeliver(ctx, callerOf(c).AppID, id)
 	if err != nil {
 		return err
 	}
-	attempts, err := a.DB.Outbox.Attempts(ctx, []int64{id})
+	attempts, err := a.Notify.Attempts(ctx, []int64{id})
 	if err != nil {
 		return err
 	}

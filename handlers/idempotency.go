@@ -10,8 +10,8 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"socialqueue/db"
 	"socialqueue/models"
+	"socialqueue/tenants"
 )
 
 const (
@@ -45,21 +45,13 @@ func (ans *answer) write(c echo.Context) error {
 	return c.Blob(ans.status, echo.MIMEApplicationJSON, append(ans.body, '\n'))
 }
 
-// claim is a request's hold on its idempotency key.
-type claim struct {
-	appID      int64
-	key, owner string
-}
-
 // completion is what the transaction that does the work writes into the key.
 // A request without a key has a nil claim, and completes nothing.
-func (cl *claim) completion(ans *answer, hash string) *db.Completion {
+func completion(cl *tenants.Claim, ans *answer, hash string) *tenants.Completion {
 	if cl == nil {
 		return nil
 	}
-	return &db.Completion{
-		AppID: cl.appID, Key: cl.key, Owner: cl.owner, Status: ans.status, Body: string(ans.body), PostID: ans.postID, BodyHash: hash,
-	}
+	return cl.Completion(ans.status, ans.body, ans.postID, hash)
 }
 
 // content tells one request's content from another's. For an upload it is known
@@ -80,7 +72,7 @@ func jsonContent(body []byte) content {
 // the same request again gets the first answer. work must complete the claim in
 // the transaction that creates something, so that there is no moment in which
 // one is stored and not the other.
-func (a *api) once(c echo.Context, what content, work func(*claim) (*answer, error)) error {
+func (a *api) once(c echo.Context, what content, work func(*tenants.Claim) (*answer, error)) error {
 	key, err := idempotencyKey(c.Request())
 	if err != nil {
 		return err
@@ -123,23 +115,14 @@ func idempotencyKey(r *http.Request) (string, error) {
 }
 
 // take reserves the key, or returns the row of the request that has it.
-func (a *api) take(c echo.Context, key string, what content) (*claim, *models.IdempotencyKey, error) {
-	now := a.Now()
-	row := models.IdempotencyKey{
-		AppID: callerOf(c).appID, Key: key, Request: requestLine(c), BodyHash: what.hash,
-		Owner: models.NewID(), LockedUntil: now.Add(what.lock), CreatedAt: now,
-	}
-	held, taken, err := a.DB.Tenants.TakeKey(c.Request().Context(), &row, now)
-	if errors.Is(err, db.ErrNotFound) {
+func (a *api) take(c echo.Context, key string, what content) (*tenants.Claim, *models.IdempotencyKey, error) {
+	cl, held, err := a.Tenants.Take(c.Request().Context(), tenants.Attempt{
+		AppID: callerOf(c).AppID, Key: key, Request: requestLine(c), BodyHash: what.hash, Lock: what.lock,
+	})
+	if errors.Is(err, models.ErrNotFound) {
 		return nil, nil, stillRunning() // its holder gave it back in this moment
 	}
-	if err != nil {
-		return nil, nil, err
-	}
-	if !taken {
-		return nil, held, nil
-	}
-	return &claim{appID: row.AppID, key: key, owner: row.Owner}, nil, nil
+	return cl, held, err
 }
 
 func requestLine(c echo.Context) string { return c.Request().Method + " " + c.Path() }
@@ -185,10 +168,10 @@ func stillRunning() *problem {
 
 // release gives the key of a failed request back, also when its sender has
 // gone. Where the failure hid a success the key is completed, and stays.
-func (a *api) release(c echo.Context, cl *claim, cause error) error {
+func (a *api) release(c echo.Context, cl *tenants.Claim, cause error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Request().Context()), releaseTime)
 	defer cancel()
-	if err := a.DB.Tenants.ReleaseKey(ctx, cl.appID, cl.key, cl.owner); err != nil {
+	if err := a.Tenants.Release(ctx, cl); err != nil {
 		a.logOf(c).WithError(err).Warn("an idempotency key was not given back; it frees itself in a while")
 	}
 	return cause

@@ -9,6 +9,7 @@ import (
 	"socialqueue/models"
 	"socialqueue/publish"
 	"socialqueue/publish/instagram"
+	"socialqueue/tenants"
 )
 
 const notOffered = "not offered by this version"
@@ -83,5 +84,5 @@ func (a *api) instagramPublish(c echo.Context) error {
 	if err := in.check(); err != nil {
 		return err
 	}
-	return a.once(c, jsonContent(body), func(cl *claim) (*answer, error) { return a.accept(c, in.request(), cl, "") })
+	return a.once(c, jsonContent(body), func(cl *tenants.Claim) (*answer, error) { return a.accept(c, in.request(), cl, "") })
 }

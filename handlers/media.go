@@ -12,9 +12,9 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"socialqueue/db"
 	"socialqueue/media"
 	"socialqueue/models"
+	"socialqueue/tenants"
 )
 
 const fieldFile = "file"
@@ -49,7 +49,7 @@ func (a *api) createMedia(c echo.Context) error {
 		return a.hashFile(file)
 	}
 	what := content{drain: drain, lock: uploadLock}
-	return a.once(c, what, func(cl *claim) (*answer, error) { return a.storeMedia(c, cl) })
+	return a.once(c, what, func(cl *tenants.Claim) (*answer, error) { return a.storeMedia(c, cl) })
 }
 
 // surelyTooLarge spares a client the sending of what will be refused.
@@ -61,21 +61,21 @@ func (a *api) surelyTooLarge(r *http.Request) bool {
 	return r.ContentLength > most
 }
 
-func (a *api) storeMedia(c echo.Context, cl *claim) (*answer, error) {
+func (a *api) storeMedia(c echo.Context, cl *tenants.Claim) (*answer, error) {
 	file, err := mediaBody(c)
 	if err != nil {
 		return nil, err
 	}
 	ans := &answer{status: http.StatusCreated}
-	complete := func(m *models.Media) (*db.Completion, error) {
+	complete := func(m *models.Media) (*tenants.Completion, error) {
 		body, err := json.Marshal(viewMedia(m))
 		if err != nil {
 			return nil, fmt.Errorf("show media %s: %w", m.ID, err)
 		}
 		ans.body = body
-		return cl.completion(ans, m.SHA256), nil
+		return completion(cl, ans, m.SHA256), nil
 	}
-	if _, err := a.Posts.StoreFile(c.Request().Context(), callerOf(c).appID, file, complete); err != nil {
+	if _, err := a.Posts.StoreFile(c.Request().Context(), callerOf(c).AppID, file, complete); err != nil {
 		return nil, a.fileError(fieldFile, err)
 	}
 	return ans, nil
@@ -155,7 +155,7 @@ func (a *api) mediaLink(c echo.Context) error {
 	case err != nil:
 		return notFound("file")
 	}
-	m, err := a.DB.Media.ByID(c.Request().Context(), id)
+	m, err := a.Posts.File(c.Request().Context(), id)
 	if err != nil {
 		return err
 	}

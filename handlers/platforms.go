@@ -115,7 +115,7 @@ func (a *api) deletionStatus(c echo.Context) error {
 	if !ok {
 		return notFound("request to delete")
 	}
-	request, err := a.DB.Connections.DataDeletion(c.Request().Context(), code)
+	request, err := a.Accounts.Deletion(c.Request().Context(), code)
 	if err != nil {
 		return err
 	}

@@ -14,9 +14,9 @@ import (
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
-	"socialqueue/db"
 	"socialqueue/models"
 	"socialqueue/publish"
+	"socialqueue/tenants"
 	"socialqueue/view"
 )
 
@@ -26,18 +26,18 @@ const (
 )
 
 // accept hands a request to the use case and shows the post.
-func (a *api) accept(c echo.Context, r publish.Request, cl *claim, hash string) (*answer, error) {
-	r.AppID, r.CorrelationID = callerOf(c).appID, correlationID(c.Request())
+func (a *api) accept(c echo.Context, r publish.Request, cl *tenants.Claim, hash string) (*answer, error) {
+	r.AppID, r.CorrelationID = callerOf(c).AppID, correlationID(c.Request())
 	if r.AccountID > math.MaxInt32 {
-		return nil, fmt.Errorf("%s account %d: %w", r.Platform, r.AccountID, db.ErrNotFound) // ids are 32 bits wide
+		return nil, fmt.Errorf("%s account %d: %w", r.Platform, r.AccountID, models.ErrNotFound) // ids are 32 bits wide
 	}
 	ans := &answer{status: http.StatusAccepted}
 	if cl != nil {
-		r.Complete = func(p *models.Post) (*db.Completion, error) {
+		r.Complete = func(p *models.Post) (*tenants.Completion, error) {
 			if err := a.show(ans, p); err != nil {
 				return nil, err
 			}
-			return cl.completion(ans, hash), nil
+			return completion(cl, ans, hash), nil
 		}
 	}
 	post, err := a.Posts.Accept(c.Request().Context(), r)
@@ -72,7 +72,7 @@ func (a *api) getPost(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	p, err := a.DB.Posts.Get(c.Request().Context(), callerOf(c).appID, id)
+	p, err := a.Posts.Get(c.Request().Context(), callerOf(c).AppID, id)
 	if err != nil {
 		return err
 	}
@@ -84,16 +84,11 @@ func (a *api) postEvents(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	ctx := c.Request().Context()
-	p, err := a.DB.Posts.Get(ctx, callerOf(c).appID, id)
+	p, events, err := a.Posts.Timeline(c.Request().Context(), callerOf(c).AppID, id)
 	if err != nil {
 		return err
 	}
 	about(c, p)
-	events, err := a.DB.Posts.Events(ctx, id)
-	if err != nil {
-		return err
-	}
 	return c.JSON(http.StatusOK, map[string]any{"events": viewEvents(p, events)})
 }
 
@@ -113,7 +108,7 @@ func (a *api) reschedulePost(c echo.Context) error {
 	if at == nil {
 		return models.FieldErrors{{Field: "publish_at", Message: "is required: " + wanted(&at)}}
 	}
-	p, err := a.Posts.Reschedule(c.Request().Context(), callerOf(c).appID, id, *at)
+	p, err := a.Posts.Reschedule(c.Request().Context(), callerOf(c).AppID, id, *at)
 	if err != nil {
 		return err
 	}
@@ -125,7 +120,7 @@ func (a *api) cancelPost(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	p, err := a.Posts.Cancel(c.Request().Context(), callerOf(c).appID, id)
+	p, err := a.Posts.Cancel(c.Request().Context(), callerOf(c).AppID, id)
 	if err != nil {
 		return err
 	}
@@ -137,7 +132,7 @@ func (a *api) retryPost(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	p, err := a.Posts.Retry(c.Request().Context(), callerOf(c).appID, id)
+	p, err := a.Posts.Retry(c.Request().Context(), callerOf(c).AppID, id)
 	if err != nil {
 		return err
 	}
@@ -150,10 +145,10 @@ func (a *api) listPosts(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	filter.AppID = callerOf(c).appID
+	filter.AppID = callerOf(c).AppID
 	page := filter.Limit
 	filter.Limit++ // one more tells whether there is a next page
-	posts, err := a.DB.Posts.List(c.Request().Context(), filter)
+	posts, err := a.Posts.List(c.Request().Context(), filter)
 	if err != nil {
 		return err
 	}
@@ -173,8 +168,8 @@ func (a *api) listPosts(c echo.Context) error {
 }
 
 // postFilter reads the query of a list.
-func postFilter(rawQuery string) (db.PostFilter, error) {
-	f := db.PostFilter{Limit: defaultPage}
+func postFilter(rawQuery string) (publish.Filter, error) {
+	f := publish.Filter{Limit: defaultPage}
 	err := readQuery(rawQuery, "list", map[string]func(string) string{
 		"status": func(value string) string {
 			if f.Status = models.Status(value); !f.Status.Valid() {
@@ -229,7 +224,7 @@ func postID(c echo.Context) (string, error) {
 	return id, nil
 }
 
-func notFound(what string) error { return fmt.Errorf("%s: %w", what, db.ErrNotFound) }
+func notFound(what string) error { return fmt.Errorf("%s: %w", what, models.ErrNotFound) }
 
 // pathText reads a parameter of the path that may hold any character. Echo
 // leaves it escaped where the path was.

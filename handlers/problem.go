@@ -9,7 +9,6 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"socialqueue/db"
 	"socialqueue/inbox"
 	"socialqueue/media"
 	"socialqueue/models"
@@ -130,13 +129,13 @@ func problemOf(err error, r *http.Request) *problem {
 		return ofEcho(h)
 	}
 	switch {
-	case errors.Is(err, db.ErrNotFound), errors.Is(err, media.ErrNotFound):
+	case errors.Is(err, models.ErrNotFound), errors.Is(err, media.ErrNotFound):
 		return &problem{status: http.StatusNotFound, code: codeNotFound, detail: err.Error()}
 	case errors.Is(err, publish.ErrConflict):
 		return conflict(strings.TrimPrefix(err.Error(), publish.ErrConflict.Error()+": "))
 	case errors.Is(err, notify.ErrConflict):
 		return conflict(strings.TrimPrefix(err.Error(), notify.ErrConflict.Error()+": "))
-	case errors.Is(err, db.ErrStale):
+	case errors.Is(err, models.ErrStale):
 		return conflict("another request with the same Idempotency-Key took over meanwhile")
 	case errors.Is(err, oauth.ErrNotConfigured):
 		return &problem{status: http.StatusServiceUnavailable, code: codeUnavailable, detail: err.Error()}

@@ -12,7 +12,6 @@ import (
 	"github.com/labstack/echo/v4"
 	"github.com/sirupsen/logrus"
 
-	"socialqueue/db"
 	"socialqueue/inbox"
 	"socialqueue/media"
 	"socialqueue/models"
@@ -20,6 +19,7 @@ import (
 	"socialqueue/oauth"
 	"socialqueue/observe"
 	"socialqueue/publish"
+	"socialqueue/tenants"
 )
 
 // Check asks one part of the system whether it works. It honours its context.
@@ -28,7 +28,7 @@ type Check = func(ctx context.Context) error
 
 // Deps is what the API works with.
 type Deps struct {
-	DB       *db.DB
+	Tenants  *tenants.Service
 	Posts    *publish.Service
 	Accounts *oauth.Service
 	Inbox    *inbox.Service
@@ -56,7 +56,6 @@ type Deps struct {
 
 type api struct {
 	Deps
-	keys   *keyCache
 	health map[string]*probe
 	ready  map[string]*probe
 	// metrics shows Metrics; it is one, as it bounds how many ask at once.
@@ -69,7 +68,7 @@ type api struct {
 func New(deps Deps) *echo.Echo {
 	now := deps.Now
 	deps.Now = func() time.Time { return models.Time(now()) }
-	a := &api{Deps: deps, keys: newKeyCache(deps)}
+	a := &api{Deps: deps}
 	a.health = healthProbes(deps)
 	a.ready = readyProbes(deps)
 	if deps.Metrics != nil {

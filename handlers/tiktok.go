@@ -9,6 +9,7 @@ import (
 	"socialqueue/models"
 	"socialqueue/publish"
 	"socialqueue/publish/tiktok"
+	"socialqueue/tenants"
 	"socialqueue/view"
 )
 
@@ -63,7 +64,7 @@ func (a *api) tiktokJSON(c echo.Context) error {
 	if err := in.fields().decode(body); err != nil {
 		return err
 	}
-	return a.once(c, jsonContent(body), func(cl *claim) (*answer, error) { return a.accept(c, in.request(), cl, "") })
+	return a.once(c, jsonContent(body), func(cl *tenants.Claim) (*answer, error) { return a.accept(c, in.request(), cl, "") })
 }
 
 // tiktokStatus finds a post by TikTok's publish_id, or by our own id.
@@ -80,11 +81,9 @@ func (a *api) tiktokStatus(c echo.Context) error {
 		return notFound("TikTok post " + id)
 	}
 	about(c, p)
-	var public *bool
-	if p.PublishID != nil {
-		if public, err = a.DB.Runs.TikTokAvailability(c.Request().Context(), *p.PublishID); err != nil {
-			return err
-		}
+	public, err := a.Posts.Public(c.Request().Context(), p)
+	if err != nil {
+		return err
 	}
 	shown, err := viewStatus(p, public)
 	if err != nil {
@@ -94,11 +93,11 @@ func (a *api) tiktokStatus(c echo.Context) error {
 }
 
 func (a *api) tiktokPost(c echo.Context, id string) (*models.Post, error) {
-	ctx, appID := c.Request().Context(), callerOf(c).appID
+	ctx, appID := c.Request().Context(), callerOf(c).AppID
 	if own, ok := canonicalID(id); ok {
-		return a.DB.Posts.Get(ctx, appID, own)
+		return a.Posts.Get(ctx, appID, own)
 	}
-	return a.DB.Posts.ByPublishID(ctx, appID, id)
+	return a.Posts.ByPublishID(ctx, appID, id)
 }
 
 // statusView answers GET /api/tiktok/status.

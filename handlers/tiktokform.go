@@ -10,6 +10,7 @@ import (
 
 	"socialqueue/media"
 	"socialqueue/models"
+	"socialqueue/tenants"
 )
 
 const fieldVideo = "video"
@@ -30,10 +31,10 @@ func (a *api) tiktokForm(c echo.Context) error {
 		return f.read(func(file io.Reader) (string, error) { return a.hashFile(file) })
 	}
 	what := content{drain: drain, lock: uploadLock}
-	return a.once(c, what, func(cl *claim) (*answer, error) { return a.acceptForm(c, cl) })
+	return a.once(c, what, func(cl *tenants.Claim) (*answer, error) { return a.acceptForm(c, cl) })
 }
 
-func (a *api) acceptForm(c echo.Context, cl *claim) (_ *answer, err error) {
+func (a *api) acceptForm(c echo.Context, cl *tenants.Claim) (_ *answer, err error) {
 	var in tiktokRequest
 	f, err := newForm(c, in.fields(), fieldVideo)
 	if err != nil {
@@ -46,7 +47,7 @@ func (a *api) acceptForm(c echo.Context, cl *claim) (_ *answer, err error) {
 		}
 	}()
 	hash, err := f.read(func(file io.Reader) (sum string, err error) {
-		if video, err = a.Posts.StoreFile(c.Request().Context(), callerOf(c).appID, file, nil); err != nil {
+		if video, err = a.Posts.StoreFile(c.Request().Context(), callerOf(c).AppID, file, nil); err != nil {
 			return "", a.fileError(fieldVideo, err)
 		}
 		return video.SHA256, nil

@@ -10,6 +10,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"socialqueue/models"
+	"socialqueue/tenants"
 	"socialqueue/view"
 )
 
@@ -63,18 +64,14 @@ func (a *api) createUser(c echo.Context) error {
 	if err := in.check(); err != nil {
 		return err
 	}
-	return a.once(c, jsonContent(body), func(cl *claim) (*answer, error) { return a.ensureUser(c, &in, cl) })
+	return a.once(c, jsonContent(body), func(cl *tenants.Claim) (*answer, error) { return a.ensureUser(c, &in, cl) })
 }
 
 // ensureUser completes its key after the fact: a crash in between leaves a user
 // that the next try finds by its external id.
-func (a *api) ensureUser(c echo.Context, in *userRequest, cl *claim) (*answer, error) {
-	ctx, now := c.Request().Context(), a.Now()
-	user := models.User{AppID: callerOf(c).appID, ExternalID: in.externalID, CreatedAt: now, UpdatedAt: now}
-	if in.email != "" {
-		user.Email = &in.email
-	}
-	created, err := a.DB.Tenants.EnsureUser(ctx, &user)
+func (a *api) ensureUser(c echo.Context, in *userRequest, cl *tenants.Claim) (*answer, error) {
+	ctx := c.Request().Context()
+	user, created, err := a.Tenants.EnsureUser(ctx, callerOf(c).AppID, in.externalID, in.email)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +84,7 @@ func (a *api) ensureUser(c echo.Context, in *userRequest, cl *claim) (*answer, e
 		return nil, fmt.Errorf("show user: %w", err)
 	}
 	if cl != nil {
-		if err := a.DB.Tenants.CompleteKey(ctx, cl.completion(ans, "")); err != nil {
+		if err := a.Tenants.Complete(ctx, completion(cl, ans, "")); err != nil {
 			return nil, err
 		}
 	}

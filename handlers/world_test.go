@@ -21,7 +21,6 @@ import (
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
 
-	"socialqueue/apikey"
 	"socialqueue/db"
 	"socialqueue/db/dbtest"
 	"socialqueue/egress"
@@ -41,6 +40,7 @@ import (
 	tiktokposts "socialqueue/publish/tiktok"
 	"socialqueue/sandbox"
 	"socialqueue/secrets"
+	"socialqueue/tenants"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -134,8 +134,9 @@ func newWorld(t testing.TB, d *db.DB) *world {
 		InstagramSecret: facebookSecret, InstagramToken: verifyToken, Log: log, Now: w.now,
 	}
 	w.deps = handlers.Deps{
-		Notify: notify.New(notify.Deps{DB: d, Keys: ring, Guard: egress.New(false), Log: log, Now: w.now}),
-		DB:     d, Posts: w.posts, Store: w.store, Links: w.links, Log: log, Now: w.now, MediaMaxBytes: maxFile,
+		Notify:  notify.New(notify.Deps{DB: d, Keys: ring, Guard: egress.New(false), Log: log, Now: w.now}),
+		Tenants: tenants.New(tenants.Deps{DB: d, Log: log, Now: w.now}),
+		Posts:   w.posts, Store: w.store, Links: w.links, Log: log, Now: w.now, MediaMaxBytes: maxFile,
 		Health: map[string]handlers.Check{"database": d.Ping},
 		Ready:  map[string]handlers.Check{"database": d.Ping},
 	}
@@ -213,21 +214,19 @@ func (w *world) advance(d time.Duration) {
 func (w *world) tenant(name string) tenant {
 	w.t.Helper()
 	ctx := w.t.Context()
-	key, prefix, hash := apikey.Generate()
-	app := models.App{Name: name, CreatedAt: epoch}
-	w.must(w.db.Tenants.CreateApp(ctx, &app, &models.APIKey{Prefix: prefix, Hash: hash, CreatedAt: epoch}))
-	user := models.User{AppID: app.ID, ExternalID: "first", CreatedAt: epoch, UpdatedAt: epoch}
-	_, err := w.db.Tenants.EnsureUser(ctx, &user)
+	appID, key, err := w.deps.Tenants.CreateApp(ctx, name)
+	w.must(err)
+	user, _, err := w.deps.Tenants.EnsureUser(ctx, appID, "first", "")
 	w.must(err)
 	tiktok, err := w.accounts.Import(ctx, oauth.Import{
-		AppID: app.ID, UserID: user.ID, Platform: models.TikTok, ProviderAccountID: name, Access: "token-of-" + secrets.Secret(name),
+		AppID: appID, UserID: user.ID, Platform: models.TikTok, ProviderAccountID: name, Access: "token-of-" + secrets.Secret(name),
 	})
 	w.must(err)
 	instagram, err := w.accounts.Import(ctx, oauth.Import{
-		AppID: app.ID, UserID: user.ID, Platform: models.Instagram, ProviderAccountID: "ig-" + name, Access: "token-of-" + secrets.Secret(name),
+		AppID: appID, UserID: user.ID, Platform: models.Instagram, ProviderAccountID: "ig-" + name, Access: "token-of-" + secrets.Secret(name),
 	})
 	w.must(err)
-	return tenant{key: key.Reveal(), prefix: prefix, appID: app.ID, userID: user.ID, tiktok: tiktok, instagram: instagram}
+	return tenant{key: key.Reveal(), prefix: strings.Split(key.Reveal(), "_")[1], appID: appID, userID: user.ID, tiktok: tiktok, instagram: instagram}
 }
 
 // queue is the part of Asynq that the API sees: tasks with unique ids.

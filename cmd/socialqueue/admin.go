@@ -12,12 +12,12 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"socialqueue/app"
 	"socialqueue/config"
 	"socialqueue/db"
 	"socialqueue/models"
 	"socialqueue/oauth"
 	"socialqueue/secrets"
+	"socialqueue/tenants"
 )
 
 // adminConns is how many connections a command needs.
@@ -86,7 +86,7 @@ func appCmd() *cobra.Command {
 				return misused("--name is empty; give the app a name for people")
 			}
 			return withMigratedDB(cmd.Context(), config.CLI, func(_ config.Config, d *db.DB) error {
-				id, key, err := app.CreateApp(cmd.Context(), d, name)
+				id, key, err := tenants.New(tenants.Deps{DB: d, Now: time.Now}).CreateApp(cmd.Context(), name)
 				if err != nil {
 					return err
 				}
@@ -138,7 +138,7 @@ func keyCmd() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withMigratedDB(cmd.Context(), config.CLI, func(_ config.Config, d *db.DB) error {
-				key, err := app.CreateKey(cmd.Context(), d, appID)
+				key, err := tenants.New(tenants.Deps{DB: d, Now: time.Now}).CreateKey(cmd.Context(), appID)
 				if err != nil {
 					return err
 				}
@@ -154,7 +154,7 @@ func keyCmd() *cobra.Command {
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withMigratedDB(cmd.Context(), config.CLI, func(_ config.Config, d *db.DB) error {
-				if err := d.Tenants.RevokeKey(cmd.Context(), args[0], models.Time(time.Now())); err != nil {
+				if err := tenants.New(tenants.Deps{DB: d, Now: time.Now}).RevokeKey(cmd.Context(), args[0]); err != nil {
 					return err
 				}
 				fmt.Fprintf(cmd.OutOrStdout(), "key %s is revoked; running processes notice within seconds\n", args[0])

@@ -36,6 +36,7 @@ import (
 	"socialqueue/sandbox"
 	"socialqueue/sandbox/sample"
 	"socialqueue/secrets"
+	"socialqueue/tenants"
 )
 
 const (
@@ -244,7 +245,7 @@ func (w *world) connectApp() {
 	w.t.Cleanup(transport.CloseIdleConnections)
 	w.http = &http.Client{Transport: transport}
 	var err error
-	w.appID, w.key, err = app.CreateApp(w.t.Context(), w.db, "alerts")
+	w.appID, w.key, err = tenants.New(tenants.Deps{DB: w.db, Now: time.Now}).CreateApp(w.t.Context(), "alerts")
 	w.must(err)
 	var user struct{ ID int64 }
 	w.call("POST", "/api/users", map[string]any{"external_id": "u1"}, &user)

@@ -26,6 +26,7 @@ import (
 	"socialqueue/observe"
 	"socialqueue/sandbox/sample"
 	"socialqueue/secrets"
+	"socialqueue/tenants"
 )
 
 const (
@@ -115,7 +116,7 @@ func newStand(b *testing.B) *stand {
 	d, err := db.OpenPostgres(ctx, secrets.Secret(databaseURL), 2)
 	must(b, err)
 	b.Cleanup(func() { _ = d.Close() })
-	appID, key, err := app.CreateApp(ctx, d, "bench")
+	appID, key, err := tenants.New(tenants.Deps{DB: d, Now: time.Now}).CreateApp(ctx, "bench")
 	must(b, err)
 	userID := makeUser(b, d, appID)
 

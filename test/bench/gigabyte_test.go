@@ -15,13 +15,13 @@ import (
 	"testing"
 	"time"
 
-	"socialqueue/app"
 	"socialqueue/db"
 	"socialqueue/db/dbtest"
 	"socialqueue/jobs/redistest"
 	"socialqueue/sandbox"
 	"socialqueue/sandbox/sample"
 	"socialqueue/secrets"
+	"socialqueue/tenants"
 )
 
 const (
@@ -75,7 +75,7 @@ func runGigabyte(b *testing.B) (r gigabyte) {
 	d, err := db.OpenPostgres(ctx, secrets.Secret(databaseURL), 2)
 	must(b, err)
 	defer d.Close()
-	appID, key, err := app.CreateApp(ctx, d, "bench")
+	appID, key, err := tenants.New(tenants.Deps{DB: d, Now: time.Now}).CreateApp(ctx, "bench")
 	must(b, err)
 	account, token := connect(b, d, sim, appID, makeUser(b, d, appID))
 	c := caller{url: url, key: key.Reveal(), http: newClient(b, 4)}

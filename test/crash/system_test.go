@@ -20,7 +20,6 @@ import (
 	_ "github.com/jackc/pgx/v5/stdlib" // the "pgx" driver
 	"github.com/redis/go-redis/v9"
 
-	"socialqueue/app"
 	"socialqueue/config"
 	"socialqueue/db"
 	"socialqueue/db/dbtest"
@@ -31,6 +30,7 @@ import (
 	"socialqueue/sandbox"
 	"socialqueue/sandbox/sample"
 	"socialqueue/secrets"
+	"socialqueue/tenants"
 )
 
 const (
@@ -134,7 +134,7 @@ func (s *system) connect(t *testing.T, databaseURL, key string) {
 		t.Fatal(err)
 	}
 	defer d.Close()
-	appID, apiKey, err := app.CreateApp(ctx, d, "crash")
+	appID, apiKey, err := tenants.New(tenants.Deps{DB: d, Now: time.Now}).CreateApp(ctx, "crash")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,11 +20,11 @@ import (
 	"testing"
 	"time"
 
-	"socialqueue/app"
 	"socialqueue/db"
 	"socialqueue/models"
 	"socialqueue/oauth"
 	"socialqueue/secrets"
+	"socialqueue/tenants"
 )
 
 const (
@@ -103,7 +103,7 @@ func (f *flood) connect(key string) {
 	defer d.Close()
 	_, err = d.Migrate(ctx)
 	f.must(err)
-	appID, apiKey, err := app.CreateApp(ctx, d, "flood")
+	appID, apiKey, err := tenants.New(tenants.Deps{DB: d, Now: time.Now}).CreateApp(ctx, "flood")
 	f.must(err)
 	f.key = apiKey
 	now := models.Time(time.Now())

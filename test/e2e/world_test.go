@@ -29,6 +29,7 @@ import (
 	"socialqueue/publish"
 	"socialqueue/sandbox"
 	"socialqueue/secrets"
+	"socialqueue/tenants"
 )
 
 const (
@@ -109,7 +110,7 @@ func newWorld(t *testing.T, s setup) *world {
 	t.Cleanup(transport.CloseIdleConnections)
 
 	w.startAPI()
-	w.appID, w.key, err = app.CreateApp(t.Context(), w.db, "e2e")
+	w.appID, w.key, err = tenants.New(tenants.Deps{DB: w.db, Now: time.Now}).CreateApp(t.Context(), "e2e")
 	w.must(err)
 	w.userID = w.call(request{method: "POST", path: "/api/users", json: fields{"external_id": "u1"}}).want(201).number("id")
 	t.Cleanup(func() {

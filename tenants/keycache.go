@@ -1,4 +1,4 @@
-package handlers
+package tenants
 
 import (
 	"context"
@@ -37,25 +37,25 @@ type keyCache struct {
 }
 
 type knownKey struct {
-	who   caller
+	who   Caller
 	until time.Time
 }
 
-func newKeyCache(deps Deps) *keyCache {
+func newKeyCache(deps *Deps) *keyCache {
 	return &keyCache{
 		db: deps.DB, log: deps.Log, slots: make(chan struct{}, touchesAtOnce),
 		known: map[[sha256.Size]byte]knownKey{}, touched: map[int64]time.Time{},
 	}
 }
 
-func (k *keyCache) get(sum [sha256.Size]byte, now time.Time) (caller, bool) {
+func (k *keyCache) get(sum [sha256.Size]byte, now time.Time) (Caller, bool) {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
 	entry, ok := k.known[sum]
 	return entry.who, ok && now.Before(entry.until)
 }
 
-func (k *keyCache) put(sum [sha256.Size]byte, who caller, now time.Time) {
+func (k *keyCache) put(sum [sha256.Size]byte, who Caller, now time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if len(k.known) >= cacheSize {

@@ -1,4 +1,4 @@
-package apikey
+package tenants
 
 import (
 	"bytes"
@@ -10,12 +10,12 @@ import (
 func TestGenerate(t *testing.T) {
 	seen := map[string]bool{}
 	for range 1000 {
-		key, prefix, hash := Generate()
+		key, prefix, hash := generateKey()
 		text := key.Reveal()
-		if got, ok := Prefix(text); !ok || got != prefix {
-			t.Fatalf("Prefix(%q) = %q, %v; want %q", text, got, ok, prefix)
+		if got, ok := keyPrefix(text); !ok || got != prefix {
+			t.Fatalf("keyPrefix(%q) = %q, %v; want %q", text, got, ok, prefix)
 		}
-		if !Verify(hash, text) {
+		if !verifyKey(hash, text) {
 			t.Fatalf("the hash of %q does not verify it", text)
 		}
 		if bytes.Contains(hash, []byte(text)) || strings.Contains(fmt.Sprint(key), prefix) {
@@ -29,26 +29,26 @@ func TestGenerate(t *testing.T) {
 }
 
 func TestVerifyRefusesEveryChange(t *testing.T) {
-	key, _, hash := Generate()
+	key, _, hash := generateKey()
 	text := key.Reveal()
 	for i := range len(text) {
 		changed := []byte(text)
 		changed[i] ^= 1
-		if Verify(hash, string(changed)) {
+		if verifyKey(hash, string(changed)) {
 			t.Errorf("verifies with character %d changed", i)
 		}
 	}
-	if Verify(hash, "") || Verify(nil, text) || Verify(hash, text+"x") {
+	if verifyKey(hash, "") || verifyKey(nil, text) || verifyKey(hash, text+"x") {
 		t.Error("verifies what is not the key")
 	}
 }
 
 func TestPrefixRefusesOtherForms(t *testing.T) {
-	key, _, _ := Generate()
+	key, _, _ := generateKey()
 	text := key.Reveal()
 	for _, bad := range []string{"", "sq_", "sq__", "Bearer", text[1:], text + "x", "xq" + text[2:], strings.Replace(text, "_", "-", 2), text[:3] + "zz" + text[5:]} {
-		if prefix, ok := Prefix(bad); ok {
-			t.Errorf("Prefix(%q) = %q", bad, prefix)
+		if prefix, ok := keyPrefix(bad); ok {
+			t.Errorf("keyPrefix(%q) = %q", bad, prefix)
 		}
 	}
 }

@@ -1,0 +1,37 @@
+package oauth
+
+import (
+	"context"
+
+	"socialqueue/db"
+	"socialqueue/models"
+)
+
+type (
+	// Account is an account as the API names it.
+	Account = db.Account
+	// Filter narrows a list of accounts. Zero values do not narrow.
+	Filter = db.AccountFilter
+)
+
+// maxPages bounds the list of Pages: nobody has a role on more.
+const maxPages = 5000
+
+// List returns the accounts of the app f.AppID.
+func (s *Service) List(ctx context.Context, f Filter) ([]Account, error) {
+	return s.DB.Accounts.List(ctx, f)
+}
+
+// Pages returns the Facebook Pages that the consent of an app's user shows. It returns
+// models.ErrNotFound if the app has no such user.
+func (s *Service) Pages(ctx context.Context, appID, userID int64) ([]models.FacebookPage, error) {
+	if _, err := s.DB.Tenants.User(ctx, appID, userID); err != nil {
+		return nil, err
+	}
+	return s.DB.Accounts.FacebookPages(ctx, appID, userID, maxPages)
+}
+
+// Deletion returns a person's request to delete their data, by its code.
+func (s *Service) Deletion(ctx context.Context, code string) (*models.DataDeletion, error) {
+	return s.DB.Connections.DataDeletion(ctx, code)
+}

@@ -1,0 +1,56 @@
+package tenants
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/hex"
+	"strings"
+
+	"socialqueue/secrets"
+)
+
+// A key reads sq_<prefix>_<secret>: the prefix finds its row and may be shown, the
+// secret is 256 random bits. Only a hash of the whole key is stored. With so much
+// entropy a plain SHA-256 cannot be searched, and it is cheap on every request.
+const (
+	mark        = "sq_"
+	prefixBytes = 6
+	secretBytes = 32
+	prefixLen   = 2 * prefixBytes
+	keyLen      = len(mark) + prefixLen + 1 + (secretBytes*8+5)/6
+)
+
+// generateKey makes a new key. The key itself is shown once and not stored; prefix
+// and hash are stored.
+func generateKey() (key secrets.Secret, prefix string, hash []byte) {
+	raw := make([]byte, prefixBytes+secretBytes)
+	_, _ = rand.Read(raw) // never fails: crypto/rand ends the process instead
+	prefix = hex.EncodeToString(raw[:prefixBytes])
+	text := mark + prefix + "_" + base64.RawURLEncoding.EncodeToString(raw[prefixBytes:])
+	sum := hashKey(text)
+	return secrets.Secret(text), prefix, sum[:]
+}
+
+// keyPrefix reads the prefix of a key. It reports false for text that does not have the
+// form of a key, so that nobody queries the database for it.
+func keyPrefix(key string) (prefix string, ok bool) {
+	if len(key) != keyLen || !strings.HasPrefix(key, mark) {
+		return "", false
+	}
+	prefix = key[len(mark) : len(mark)+prefixLen]
+	if _, err := hex.DecodeString(prefix); err != nil || key[len(mark)+prefixLen] != '_' {
+		return "", false
+	}
+	return prefix, true
+}
+
+// hashKey returns the hash that is stored for a key.
+func hashKey(key string) [sha256.Size]byte { return sha256.Sum256([]byte(key)) }
+
+// verifyKey reports whether hash is the hash of key, in constant time.
+func verifyKey(hash []byte, key string) bool {
+	sum := hashKey(key)
+	return subtle.ConstantTimeCompare(hash, sum[:]) == 1
+}
