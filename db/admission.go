@@ -114,13 +114,14 @@ func (s *Admission) QueueDue(ctx context.Context, now time.Time) error {
 	if s.dialect == SQLite {
 		skipLocked = ""
 	}
-	err := s.orm.WithContext(ctx).Exec(`
-		UPDATE posts SET status = 'queued', updated_at = ? WHERE id IN (
-			SELECT id FROM posts WHERE status = 'scheduled' AND run_at <= ? AND lease_until IS NULL `+skipLocked+`)`, now, now).Error
-	if err != nil {
-		return fmt.Errorf("queue due posts: %w", err)
+	m := move{from: []models.Status{models.Scheduled}, to: models.Queued, lease: leaseFree}
+	if err := m.check(); err != nil {
+		return fmt.Errorf("queue due posts, %w", err)
 	}
-	return nil
+	err := s.orm.WithContext(ctx).Exec(fmt.Sprintf(`
+		UPDATE posts SET %s, updated_at = @now WHERE id IN (
+			SELECT id FROM posts WHERE %s AND run_at <= @now %s)`, m.set(), m.where(), skipLocked), map[string]any{"now": now}).Error
+	return wrap(err, "queue due posts")
 }
 
 // TooLate lists posts that wait although it is too late for them to begin.

@@ -18,7 +18,9 @@ const laneBatch = 500
 // laneChange changes posts of lanes that no worker has, behind their backs.
 type laneChange struct {
 	lanes []string
-	// where and set are SQL; args are theirs.
+	// move is the change of status; nil if the posts keep theirs.
+	move *move
+	// where and set are SQL beside it; args are theirs.
 	where, set string
 	args       map[string]any
 	// event is written into the timeline of each.
@@ -37,6 +39,13 @@ func (d conn) changeLane(tx *gorm.DB, c laneChange) (more bool, err error) {
 	for name, value := range c.args {
 		args[name] = value
 	}
+	where, set := c.where, c.set
+	if c.move != nil {
+		if err := c.move.check(); err != nil {
+			return false, fmt.Errorf("change the posts of %d accounts, %w", len(c.lanes), err)
+		}
+		where, set = c.move.where(), c.move.set()+", "+c.set
+	}
 	var changed []struct {
 		ID    string
 		Fence int64
@@ -44,7 +53,7 @@ func (d conn) changeLane(tx *gorm.DB, c laneChange) (more bool, err error) {
 	err = tx.Raw(fmt.Sprintf(`
 		UPDATE posts SET %s, updated_at = @now WHERE id IN (
 			SELECT id FROM posts WHERE lane IN @lanes AND lease_until IS NULL AND %s ORDER BY id LIMIT @limit %s)
-		RETURNING id, fence`, c.set, c.where, d.forUpdate()), args).Scan(&changed).Error
+		RETURNING id, fence`, set, where, d.forUpdate()), args).Scan(&changed).Error
 	if err != nil {
 		return false, fmt.Errorf("change the posts of %d accounts: %w", len(c.lanes), err)
 	}
@@ -154,11 +163,11 @@ func deferring(e Ending, until, now time.Time) laneChange {
 // canceling cancels the posts of a lane whose sending has not begun.
 func canceling(e Ending, now time.Time) []laneChange {
 	var changes []laneChange
-	for _, from := range []models.Status{models.Scheduled, models.Queued} {
+	for _, from := range unsent {
 		changes = append(changes, laneChange{
-			lanes: []string{e.lane()}, now: now, where: "status = @from",
-			set:  "status = 'canceled', admission = '', enqueued_at = NULL, run_at = NULL, deferred_until = NULL, deferred_reason = '', fence = fence + 1",
-			args: map[string]any{"from": from}, told: models.EventPostCanceled,
+			lanes: []string{e.lane()}, now: now, move: &move{from: []models.Status{from}, to: models.Canceled, lease: leaseFree},
+			set:   "admission = '', enqueued_at = NULL, run_at = NULL, deferred_until = NULL, deferred_reason = '', fence = fence + 1",
+			told:  models.EventPostCanceled,
 			event: &models.PostEvent{At: now, Type: models.EventState, From: from, To: models.Canceled, Message: e.Note},
 		})
 	}

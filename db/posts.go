@@ -215,43 +215,26 @@ func (s *Posts) AddEvents(ctx context.Context, events ...models.PostEvent) error
 // it a new fence so that its old task finds nothing to do, and notes the event.
 // It returns ErrStale if sending began or the post moved on since p was read.
 func (s *Posts) ChangeUnsent(ctx context.Context, p *models.Post, event models.PostEvent) error {
-	old := p.Fence
-	p.Fence++
-	return s.guarded(ctx, p, event, func(q *gorm.DB) *gorm.DB {
-		return q.Where("status IN ? AND fence = ? AND lease_until IS NULL", []models.Status{models.Scheduled, models.Queued}, old)
-	})
+	return s.change(ctx, p, event, unsent...)
 }
 
 // Revive writes the columns of an ended post that is to run again.
 func (s *Posts) Revive(ctx context.Context, p *models.Post, event models.PostEvent) error {
-	old := p.Fence
-	p.Fence++
-	return s.guarded(ctx, p, event, func(q *gorm.DB) *gorm.DB {
-		return q.Where("status IN ? AND fence = ?", []models.Status{models.Failed, models.Missed}, old)
-	})
+	return s.change(ctx, p, event, models.Failed, models.Missed)
 }
 
-func (s *Posts) guarded(ctx context.Context, p *models.Post, event models.PostEvent, guard func(*gorm.DB) *gorm.DB) error {
+// change moves a post that no run holds.
+func (s *Posts) change(ctx context.Context, p *models.Post, event models.PostEvent, from ...models.Status) error {
+	old := p.Fence
+	p.Fence++
 	return s.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
-		res := guard(tx.Model(&models.Post{}).Where("id = ?", p.ID)).Select(mutable).UpdateColumns(p)
-		if res.Error != nil {
-			return fmt.Errorf("write post %s: %w", p.ID, res.Error)
-		}
-		if res.RowsAffected == 0 {
-			return fmt.Errorf("write post %s: %w", p.ID, ErrStale)
+		m := move{from: from, to: p.Status, lease: leaseFree, now: p.UpdatedAt}
+		if err := m.one(tx, p, old, mutable...); err != nil {
+			return err
 		}
 		if err := tellOfMove(tx, p, event.From); err != nil {
 			return err
 		}
-		return tx.Create(&event).Error
+		return wrap(tx.Create(&event).Error, "write timeline of post %s", p.ID)
 	})
-}
-
-// mutable names the columns that change after a post was accepted.
-// The lease is not among them: the keeper of a running lease has written a
-// newer end of it than the run knows.
-var mutable = []string{
-	"publish_at", "miss_at", "source_url", "status", "step", "media_id", "admission", "run_at", "enqueued_at", "fence", "attempts", "unfinished_runs", "looks", "waiting_since", "deferred_until", "deferred_reason",
-	"publish_id", "container_id", "platform_post_id", "permalink", "error_code", "error_message", "started_at",
-	"published_at", "updated_at",
 }

@@ -31,8 +31,8 @@ func (e *EarlyError) Error() string { return fmt.Sprintf("the run is due in %s o
 // Claim takes the next run of a post for owner until lease from now on. The
 // task that asks names the fence it was made for; if the row has another one,
 // or a live lease, the task is an old one and the answer is ErrStale; one that
-// comes too soon gets an *EarlyError. On success the post carries a new fence, and one that was unsent
-// is publishing.
+// comes too soon gets an *EarlyError. On success the post carries a new fence, and one that
+// was unsent is publishing.
 func (s *Runs) Claim(ctx context.Context, id string, fence int64, owner string, now time.Time, lease time.Duration) (*models.Post, error) {
 	var p models.Post
 	err := s.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
@@ -45,24 +45,18 @@ func (s *Runs) Claim(ctx context.Context, id string, fence int64, owner string, 
 		if p.Fence == fence && p.RunAt != nil && p.RunAt.After(now.Add(earliness)) {
 			return &EarlyError{In: p.RunAt.Sub(now)}
 		}
-		from := p.Status
-		take(&p, owner, now, lease)
-		res := tx.Model(&models.Post{}).
-			Where("id = ? AND fence = ? AND status = ? AND admission = ? AND run_at <= ?", id, fence, from, models.AdmissionAdmitted, now.Add(earliness)).
-			Where("lease_until IS NULL OR lease_until < ?", now).
-			Select("status", "fence", "lease_until", "lease_owner", "unfinished_runs", "deferred_until", "deferred_reason", "started_at", "updated_at").
-			UpdateColumns(&p)
-		if res.Error != nil {
-			return fmt.Errorf("claim post %s: %w", id, res.Error)
-		}
-		if res.RowsAffected == 0 || p.Fence != fence+1 {
+		if p.Fence != fence || p.Admission != models.AdmissionAdmitted || p.RunAt == nil {
 			return fmt.Errorf("claim post %s with fence %d: %w", id, fence, ErrStale)
 		}
-		if p.Status == from {
-			return nil
+		from := p.Status
+		take(&p, owner, now, lease)
+		m := move{from: []models.Status{from}, to: p.Status, lease: leaseEnded, now: now}
+		err := m.one(tx, &p, fence, "fence", "lease_until", "lease_owner", "unfinished_runs", "deferred_until", "deferred_reason", "started_at", "updated_at")
+		if err != nil || p.Status == from {
+			return err
 		}
 		return tx.Create(&models.PostEvent{
-			PostID: id, At: now, Type: models.EventState, From: from, To: p.Status, Fence: p.Fence, Message: "a worker took the post",
+			PostID: id, At: now, Type: models.EventState, From: from, To: p.Status, Fence: p.Fence, Message: models.NoteClaimed,
 		}).Error
 	})
 	if err != nil {
@@ -144,22 +138,14 @@ type RunWrite struct {
 // Write writes the state of a post from the run that holds its fence, if the
 // row still has the status the run knows. ErrStale: another run took over.
 func (s *Runs) Write(ctx context.Context, w RunWrite) error {
-	if !models.CanMove(w.From, w.Post.Status) {
-		return fmt.Errorf("write post %s, %s to %s: %w", w.Post.ID, w.From, w.Post.Status, ErrNoSuchMove)
-	}
 	columns := mutable
 	if w.Release {
-		columns = append([]string{"lease_until", "lease_owner"}, mutable...)
+		columns = mutableAndLease
 	}
+	m := move{from: []models.Status{w.From}, to: w.Post.Status, lease: leaseOwn}
 	return s.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
-		res := tx.Model(&models.Post{}).
-			Where("id = ? AND status = ? AND fence = ?", w.Post.ID, w.From, w.Post.Fence).
-			Select(columns).UpdateColumns(w.Post)
-		if res.Error != nil {
-			return fmt.Errorf("write post %s: %w", w.Post.ID, res.Error)
-		}
-		if res.RowsAffected == 0 {
-			return fmt.Errorf("write post %s: %w", w.Post.ID, ErrStale)
+		if err := m.one(tx, w.Post, w.Post.Fence, columns...); err != nil {
+			return err
 		}
 		if err := tellOfMove(tx, w.Post, w.From); err != nil {
 			return err
@@ -206,10 +192,8 @@ func (s *Runs) Resolve(ctx context.Context, r Resolution) error {
 		old := r.Post.Fence
 		row := *r.Post
 		row.Fence++
-		res := tx.Model(&models.Post{}).
-			Where("id = ? AND status = ? AND fence = ? AND (lease_until IS NULL OR lease_until < ?)", row.ID, models.Uncertain, old, r.Now).
-			Select(append([]string{"lease_until", "lease_owner"}, mutable...)).UpdateColumns(&row)
-		if err := changedOne(res, "settle post "+row.ID); err != nil {
+		m := move{from: []models.Status{models.Uncertain}, to: row.Status, lease: leaseEnded, now: r.Now}
+		if err := m.one(tx, &row, old, mutableAndLease...); err != nil {
 			return err
 		}
 		err := tx.Model(&models.LedgerEntry{}).Where("post_id = ? AND state <> ?", row.ID, models.Void).

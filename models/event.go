@@ -9,6 +9,9 @@ const (
 	EventNote  = "note"  // something else worth knowing
 )
 
+// NoteClaimed is the message of the entry that a run began.
+const NoteClaimed = "a worker took the post"
+
 // PostEvent is one entry of a post's timeline. It holds no secret.
 type PostEvent struct {
 	ID     int64 `gorm:"primaryKey"`

@@ -1,0 +1,99 @@
+package db
+
+import (
+	"database/sql"
+	"fmt"
+	"strings"
+	"time"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"socialqueue/models"
+)
+
+// leaseGuard says who may hold a post's lease while the post is moved.
+type leaseGuard uint8
+
+const (
+	// leaseFree: nobody holds it, not even a run that died. It is the zero value.
+	leaseFree leaseGuard = iota
+	// leaseEnded: no run holds it any longer.
+	leaseEnded
+	// leaseOwn: the writer's own run holds it, as its fence proves.
+	leaseOwn
+)
+
+// move is one change of posts' status. Every write of the column status goes through it:
+// the transition table in models allows the change, and the row still has a status, a
+// fence and a lease that the writer knows of. A writer that changes no row must stop and
+// send nothing.
+type move struct {
+	// from are the states that the row may have.
+	from []models.Status
+	to   models.Status
+	// lease says who may hold the post at now.
+	lease leaseGuard
+	now   time.Time
+}
+
+// check returns ErrNoSuchMove unless the transition table allows the move.
+func (m move) check() error {
+	for _, from := range m.from {
+		if !models.CanMove(from, m.to) {
+			return fmt.Errorf("%s to %s: %w", from, m.to, ErrNoSuchMove)
+		}
+	}
+	return nil
+}
+
+// where is the condition on the row, in SQL that names @now. The states are literals, so
+// that partial indices serve it.
+func (m move) where() string {
+	states := make([]string, len(m.from))
+	for i, from := range m.from {
+		states[i] = "'" + string(from) + "'"
+	}
+	status := "status = " + states[0]
+	if len(states) > 1 {
+		status = "status IN (" + strings.Join(states, ", ") + ")"
+	}
+	switch m.lease {
+	case leaseOwn:
+		return status
+	case leaseEnded:
+		return status + " AND (lease_until IS NULL OR lease_until < @now)"
+	default:
+		return status + " AND lease_until IS NULL"
+	}
+}
+
+// set is the assignment of the new status, in SQL.
+func (m move) set() string { return "status = '" + string(m.to) + "'" }
+
+// one moves one post, whose fence was fence when the writer read it, and writes those
+// columns of row along. The caller tells apps and the timeline.
+func (m move) one(tx *gorm.DB, row *models.Post, fence int64, columns ...string) error {
+	if err := m.check(); err != nil {
+		return fmt.Errorf("move post %s, %w", row.ID, err)
+	}
+	res := tx.Model(&models.Post{}).Where("id = ? AND fence = ?", row.ID, fence).
+		Where(clause.NamedExpr{SQL: m.where(), Vars: []any{sql.Named("now", m.now)}}).
+		Select(append([]string{"status"}, columns...)).UpdateColumns(row)
+	return changedOne(res, fmt.Sprintf("move post %s to %s", row.ID, m.to))
+}
+
+// unsent are the states of a post whose sending has not begun.
+var unsent = []models.Status{models.Scheduled, models.Queued}
+
+// mutable names the columns that change after a post was accepted, beside its status.
+// The lease is not among them: the keeper of a running lease has written a newer end of
+// it than the run knows.
+var mutable = []string{
+	"publish_at", "miss_at", "source_url", "step", "media_id", "admission", "run_at", "enqueued_at", "fence", "attempts",
+	"unfinished_runs", "looks", "waiting_since", "deferred_until", "deferred_reason", "publish_id", "container_id",
+	"platform_post_id", "permalink", "error_code", "error_message", "started_at", "published_at", "updated_at",
+}
+
+// mutableAndLease are the same with the lease, for a write that ends it.
+var mutableAndLease = append([]string{"lease_until", "lease_owner"}, mutable...)
