@@ -195,9 +195,8 @@ func (s *Inbox) ReceiveComment(ctx context.Context, account *models.InstagramAcc
 		if c.Own {
 			return nil
 		}
-		lane := models.Lane(models.Instagram, account.ID)
 		return tellUsersApp(tx, account.UserID, now, news{
-			event: models.EventCommentReceived, subject: fmt.Sprintf("comment:%d", c.ID), lane: lane, correlationID: correlationID,
+			event: models.EventCommentReceived, subject: fmt.Sprintf("comment:%d", c.ID), lane: account.Lane(), correlationID: correlationID,
 			show: func(e *view.Event) { e.Comment = view.OfComment(c, account) },
 		})
 	})

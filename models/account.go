@@ -155,6 +155,12 @@ func (a *InstagramAccount) PlatformID() string {
 	return id
 }
 
+// Platform returns the platform whose accounts are rows of this table.
+func (*InstagramAccount) Platform() Platform { return Instagram }
+
+// Lane names the serial order of the account's posts.
+func (a *InstagramAccount) Lane() string { return Lane(a.Platform(), a.ID) }
+
 // ConnectedSince reports whether the owner consented at or after t, which makes
 // whatever a platform tells of the time before t old news. Platforms tell whole
 // seconds; a zero t is not told.

@@ -59,7 +59,7 @@ func Post(p *models.Post) logrus.Fields {
 
 // Instagram are the same of an Instagram account.
 func Instagram(a *models.InstagramAccount) logrus.Fields {
-	return logrus.Fields{FieldUserID: a.UserID, FieldProvider: models.Instagram, FieldAccountID: a.ID}
+	return logrus.Fields{FieldUserID: a.UserID, FieldProvider: a.Platform(), FieldAccountID: a.ID}
 }
 
 // account are the same of a consent.

@@ -43,7 +43,7 @@ type Person struct {
 // OfComment shows a comment under a post of an account.
 func OfComment(c *models.InstagramComment, a *models.InstagramAccount) *Comment {
 	return &Comment{
-		ID: c.IGCommentID, Platform: models.Instagram, AccountID: a.ID, UserID: a.UserID, MediaID: c.IGMediaID, ParentID: c.ParentID, Text: c.Text,
+		ID: c.IGCommentID, Platform: a.Platform(), AccountID: a.ID, UserID: a.UserID, MediaID: c.IGMediaID, ParentID: c.ParentID, Text: c.Text,
 		From: Person{ID: c.FromID, Username: c.Username}, CreatedAt: TimeOrNull(c.Timestamp),
 	}
 }
