@@ -171,9 +171,7 @@ func (c *core) buildService() error {
 
 func (c *core) buildWebhooks() {
 	c.inbox = inbox.New(inbox.Deps{
-		DB: c.db, Queue: c.queue, Posts: c.posts, Accounts: c.tokens, TikTokSecret: c.cfg.TikTokWebhookSecret,
-		TikTokPlain: c.cfg.TikTokWebhookPlain, TikTokTolerance: c.cfg.TikTokWebhookTolerance,
-		InstagramSecret: c.cfg.InstagramWebhookSecret, InstagramToken: c.cfg.InstagramWebhookToken, Metrics: c.metrics, Log: c.log, Now: c.opts.Now,
+		DB: c.db, Queue: c.queue, Sources: c.webhookSources(), Metrics: c.metrics, Log: c.log, Now: c.opts.Now,
 	})
 	c.notify = notify.New(notify.Deps{
 		DB: c.db, Keys: c.cfg.Keyring, Queue: c.queue, Guard: egress.New(c.cfg.WebhookAllowPrivateHosts), Metrics: c.metrics, Log: c.log, Now: c.opts.Now,

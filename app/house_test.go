@@ -21,6 +21,7 @@ var floors = [][]string{
 	{"app"},
 	{"doctor"},
 	{"handlers", "jobs", "console"},
+	{"inbox/tiktok", "inbox/instagram"},
 	{"inbox"},
 	{"publish/tiktok", "publish/instagram"},
 	{"publish"},
@@ -47,6 +48,8 @@ var walls = []wall{
 	{in("sandbox"), notIn("sandbox"), "the sandbox is the platforms' side and imports nothing of ours"},
 	{in("handlers"), in("platform/tiktok", "platform/instagram", "platform/wire"), "handlers call use cases, never a platform client"},
 	{in("handlers"), in("db"), "handlers call use cases, never the database"},
+	{only("inbox"), in("platform/tiktok", "platform/instagram"), "the engine of webhooks knows no platform; a source does"},
+	{notIn("app"), in("inbox/tiktok", "inbox/instagram"), "only app and tests know the sources of webhooks"},
 	{in("platform"), in("db"), "platform and db do not know each other"},
 	{in("db"), in("platform"), "platform and db do not know each other"},
 	{notIn("cmd"), in("app"), "only cmd and tests import app"},
@@ -90,6 +93,8 @@ func TestHouseRules(t *testing.T) {
 		{"sandbox's engine", "sandbox/engine", "sandbox/sample", "sandbox/engine imports sandbox/sample: the engine of the sandbox knows no platform"},
 		{"client", "handlers", "platform/tiktok", "handlers imports platform/tiktok: handlers call use cases, never a platform client"},
 		{"database", "handlers", "db", "handlers imports db: handlers call use cases, never the database"},
+		{"engine to client", "inbox", "platform/tiktok", "inbox imports platform/tiktok: the engine of webhooks knows no platform; a source does"},
+		{"source", "handlers", "inbox/tiktok", "handlers imports inbox/tiktok: only app and tests know the sources of webhooks"},
 		{"platform to db", "platform/wire", "db", "platform/wire imports db: platform and db do not know each other"},
 		{"db to platform", "db", "platform", "db imports platform: platform and db do not know each other"},
 		{"app", "jobs", "app", "jobs imports app: only cmd and tests import app"},
@@ -199,6 +204,11 @@ func in(folders ...string) func(string) bool {
 	return func(pkg string) bool {
 		return slices.ContainsFunc(folders, func(f string) bool { return pkg == f || strings.HasPrefix(pkg, f+"/") })
 	}
+}
+
+// only matches one package, without what is below it in the tree.
+func only(folder string) func(string) bool {
+	return func(pkg string) bool { return pkg == folder }
 }
 
 func notIn(folders ...string) func(string) bool {

@@ -7,6 +7,9 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"socialqueue/db"
+	"socialqueue/inbox"
+	instagramwebhooks "socialqueue/inbox/instagram"
+	tiktokwebhooks "socialqueue/inbox/tiktok"
 	"socialqueue/jobs"
 	"socialqueue/platform/instagram"
 	"socialqueue/platform/tiktok"
@@ -18,6 +21,20 @@ import (
 // publishers are the platforms that posts can go to.
 func publishers(tt *tiktok.Client, ig *instagram.Client) []publish.Publisher {
 	return []publish.Publisher{tiktokposts.New(tt), instagramposts.New(ig)}
+}
+
+// webhookSources makes the source of each platform's webhooks. One without a secret
+// refuses every request.
+func (c *core) webhookSources() []inbox.Source {
+	return []inbox.Source{
+		tiktokwebhooks.New(tiktokwebhooks.Deps{
+			DB: c.db, Posts: c.posts, Accounts: c.tokens, Secret: c.cfg.TikTokWebhookSecret, Plain: c.cfg.TikTokWebhookPlain,
+			Tolerance: c.cfg.TikTokWebhookTolerance, Now: c.opts.Now,
+		}),
+		instagramwebhooks.New(instagramwebhooks.Deps{
+			DB: c.db, Secret: c.cfg.InstagramWebhookSecret, VerifyToken: c.cfg.InstagramWebhookToken, Now: c.opts.Now,
+		}),
+	}
 }
 
 // OperatorPosts builds what commands for operators do with posts. It calls no platform.

@@ -23,7 +23,7 @@ func callerOf(c echo.Context) tenants.Caller {
 // It denies by default: a route that does not exist answers 401 as well.
 func (a *api) authenticate(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		if !needsKey(c) {
+		if !a.needsKey(c) {
 			return next(c)
 		}
 		key, ok := bearer(c.Request())
@@ -42,8 +42,8 @@ func (a *api) authenticate(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-func needsKey(c echo.Context) bool {
-	if public[c.Path()] {
+func (a *api) needsKey(c echo.Context) bool {
+	if a.public[c.Path()] {
 		return false
 	}
 	path := c.Request().URL.Path

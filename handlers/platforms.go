@@ -1,72 +1,14 @@
 package handlers
 
 import (
-	"io"
 	"net/http"
 	"net/url"
-	"time"
 
 	"github.com/labstack/echo/v4"
 )
 
-// The largest messages that a platform may send, in bytes. Meta puts up to 1,000
-// notices into one.
-const (
-	maxNotice = 1 << 20
-	maxBatch  = 4 << 20
-)
-
-// readNotice reads a platform's message whole, as it is: its signature is over
-// these very bytes.
-func readNotice(c echo.Context, most int64) ([]byte, error) {
-	conn := http.NewResponseController(c.Response())
-	_ = conn.SetReadDeadline(time.Now().Add(callTime)) // a recorder in a test has none
-	body, err := io.ReadAll(http.MaxBytesReader(c.Response(), c.Request().Body, most))
-	if err != nil {
-		return nil, &bodyError{err}
-	}
-	_ = conn.SetReadDeadline(time.Time{})
-	return body, nil
-}
-
-// tiktokWebhook takes TikTok's events. Whatever is signed is answered with 200,
-// also what means nothing to us: TikTok repeats anything else for three days
-// (Webhooks).
-func (a *api) tiktokWebhook(c echo.Context) error {
-	body, err := readNotice(c, maxNotice)
-	if err != nil {
-		return err
-	}
-	if err := a.Inbox.ReceiveTikTok(c.Request().Context(), c.Request().Header.Get("TikTok-Signature"), body); err != nil {
-		return err
-	}
-	return c.JSON(http.StatusOK, map[string]string{"status": statusOK})
-}
-
-// instagramWebhook takes Meta's notices. It repeats for 36 hours what is not answered
-// with 200 (Webhooks).
-func (a *api) instagramWebhook(c echo.Context) error {
-	body, err := readNotice(c, maxBatch)
-	if err != nil {
-		return err
-	}
-	h := c.Request().Header
-	if err := a.Inbox.ReceiveInstagram(c.Request().Context(), h.Get("X-Hub-Signature-256"), h.Get("X-Hub-Signature"), body); err != nil {
-		return err
-	}
-	return c.JSON(http.StatusOK, map[string]string{"status": statusOK})
-}
-
-// instagramHandshake answers Meta's question whether this is the right address, with
-// the challenge and nothing else (Webhooks, Verification Requests).
-func (a *api) instagramHandshake(c echo.Context) error {
-	q := c.Request().URL.Query()
-	challenge, err := a.Inbox.Handshake(q.Get("hub.mode"), q.Get("hub.verify_token"), q.Get("hub.challenge"))
-	if err != nil {
-		return &problem{status: http.StatusForbidden, code: codeWebhook, detail: "hub.mode or hub.verify_token is not right"}
-	}
-	return c.String(http.StatusOK, challenge)
-}
+// maxSignedRequest is the largest request of Meta's that these handlers read, in bytes.
+const maxSignedRequest = 1 << 20
 
 // facebookDeauthorized takes Meta's word that a person removed the app.
 func (a *api) facebookDeauthorized(c echo.Context) error {
@@ -97,7 +39,7 @@ func (a *api) facebookDeletes(c echo.Context) error {
 
 // signedRequest reads the form field in which Meta sends such messages.
 func signedRequest(c echo.Context) (string, error) {
-	body, err := readNotice(c, maxNotice)
+	body, err := readSigned(c, maxSignedRequest)
 	if err != nil {
 		return "", err
 	}

@@ -178,7 +178,7 @@ func TestTikTokSignatureVector(t *testing.T) {
 // Without a secret nothing can be checked, so nothing is believed.
 func TestMessagesWithoutASecret(t *testing.T) {
 	w := sqliteWorld(t)
-	w.inbox.TikTokSecret, w.oauth.FacebookAppSecret = "", ""
+	w.fromTikTok.Secret, w.oauth.FacebookAppSecret = "", ""
 	w.build()
 	w.advance(time.Hour)
 	before := w.stored()

@@ -56,6 +56,8 @@ type Deps struct {
 
 type api struct {
 	Deps
+	// public holds the routes under /api that need no key.
+	public map[string]bool
 	health map[string]*probe
 	ready  map[string]*probe
 	// metrics shows Metrics; it is one, as it bounds how many ask at once.
@@ -68,7 +70,7 @@ type api struct {
 func New(deps Deps) *echo.Echo {
 	now := deps.Now
 	deps.Now = func() time.Time { return models.Time(now()) }
-	a := &api{Deps: deps}
+	a := &api{Deps: deps, public: publicRoutes()}
 	a.health = healthProbes(deps)
 	a.ready = readyProbes(deps)
 	if deps.Metrics != nil {
@@ -101,9 +103,7 @@ func (a *api) routes(e *echo.Echo) {
 	e.POST(routeDeauthorize, a.facebookDeauthorized, inTime)
 	e.POST(routeDelete, a.facebookDeletes, inTime)
 	e.GET(routeDeletion, a.deletionStatus, inTime)
-	e.POST(routeTikTokWebhook, a.tiktokWebhook, inTime)
-	e.GET(routeInstagramWebhook, a.instagramHandshake, inTime)
-	e.POST(routeInstagramWebhook, a.instagramWebhook, inTime)
+	a.webhookRoutes(e)
 
 	e.GET("/api/accounts", a.listAccounts, inTime)
 	e.DELETE("/api/accounts/:platform/:id", a.disconnectAccount, inTime)
@@ -142,19 +142,18 @@ const (
 // The routes that browsers and platforms call, which have no key: they prove by a
 // state or a signature that they may.
 const (
-	routeCallback         = "/api/auth/:platform/callback"
-	routeDeauthorize      = "/api/auth/instagram/deauthorize"
-	routeDelete           = "/api/auth/instagram/delete-data"
-	routeDeletion         = "/api/auth/instagram/deletions/:code"
-	routeTikTokWebhook    = "/api/webhooks/tiktok"
-	routeInstagramWebhook = "/api/webhooks/instagram"
+	routeCallback    = "/api/auth/:platform/callback"
+	routeDeauthorize = "/api/auth/instagram/deauthorize"
+	routeDelete      = "/api/auth/instagram/delete-data"
+	routeDeletion    = "/api/auth/instagram/deletions/:code"
+	// routeWebhooks begins the address of each platform's webhooks.
+	routeWebhooks = "/api/webhooks/"
 )
 
-// public names the routes under /api that need no key. Whatever is not named
-// here does.
-var public = map[string]bool{
-	routeHealth: true, routeCallback: true, routeDeauthorize: true, routeDelete: true, routeDeletion: true,
-	routeTikTokWebhook: true, routeInstagramWebhook: true,
+// publicRoutes lists the routes under /api that need no key, but for the webhooks of
+// platforms, which webhookRoutes adds. All others need one.
+func publicRoutes() map[string]bool {
+	return map[string]bool{routeHealth: true, routeCallback: true, routeDeauthorize: true, routeDelete: true, routeDeletion: true}
 }
 
 // The bounds of a connection. Bodies have theirs in body.go, answers in

@@ -26,6 +26,8 @@ import (
 	"socialqueue/egress"
 	"socialqueue/handlers"
 	"socialqueue/inbox"
+	instagramwebhooks "socialqueue/inbox/instagram"
+	tiktokwebhooks "socialqueue/inbox/tiktok"
 	"socialqueue/jobs"
 	"socialqueue/jobs/redistest"
 	"socialqueue/media"
@@ -72,8 +74,13 @@ type world struct {
 	deps     handlers.Deps
 	oauth    oauth.Deps
 	inbox    inbox.Deps
-	api      *echo.Echo
-	clock    *clock
+	// fromTikTok and fromMeta are what the sources of webhooks work with; sources are
+	// those of other platforms.
+	fromTikTok tiktokwebhooks.Deps
+	fromMeta   instagramwebhooks.Deps
+	sources    []inbox.Source
+	api        *echo.Echo
+	clock      *clock
 
 	ours, theirs tenant
 
@@ -129,10 +136,9 @@ func newWorld(t testing.TB, d *db.DB) *world {
 	w.oauth = oauth.Deps{
 		DB: d, Keys: ring, PublicURL: publicURL, FacebookAppSecret: facebookSecret, Log: log, Now: w.now,
 	}
-	w.inbox = inbox.Deps{
-		DB: d, Queue: w.queue, Posts: w.posts, TikTokSecret: tiktokSecret, TikTokTolerance: 5 * time.Minute,
-		InstagramSecret: facebookSecret, InstagramToken: verifyToken, Log: log, Now: w.now,
-	}
+	w.fromTikTok = tiktokwebhooks.Deps{DB: d, Posts: w.posts, Secret: tiktokSecret, Tolerance: 5 * time.Minute, Now: w.now}
+	w.fromMeta = instagramwebhooks.Deps{DB: d, Secret: facebookSecret, VerifyToken: verifyToken, Now: w.now}
+	w.inbox = inbox.Deps{DB: d, Queue: w.queue, Log: log, Now: w.now}
 	w.deps = handlers.Deps{
 		Notify:  notify.New(notify.Deps{DB: d, Keys: ring, Guard: egress.New(false), Log: log, Now: w.now}),
 		Tenants: tenants.New(tenants.Deps{DB: d, Log: log, Now: w.now}),
@@ -149,7 +155,8 @@ func newWorld(t testing.TB, d *db.DB) *world {
 func (w *world) build() {
 	w.accounts = oauth.New(w.oauth)
 	w.deps.Accounts = w.accounts
-	w.inbox.Accounts = w.accounts
+	w.fromTikTok.Accounts = w.accounts
+	w.inbox.Sources = append([]inbox.Source{tiktokwebhooks.New(w.fromTikTok), instagramwebhooks.New(w.fromMeta)}, w.sources...)
 	w.deps.Inbox = inbox.New(w.inbox)
 	w.queue.process = w.deps.Inbox.Process
 	w.api = handlers.New(w.deps)

@@ -28,7 +28,7 @@ func TestTheSameBatchAtOnce(t *testing.T) {
 			var wg sync.WaitGroup
 			for _, body := range []string{there, back, there, back} {
 				wg.Go(func() {
-					if err := w.ReceiveInstagram(w.ctx, "sha256="+hmacHex(metaSecret, body), "", []byte(body)); err != nil {
+					if err := w.receiveMeta(body); err != nil {
 						t.Errorf("round %d: %v", round, err)
 					}
 				})
@@ -44,7 +44,7 @@ func TestTheSameBatchAtOnce(t *testing.T) {
 // Two workers that give one event its effect at the same time give it once.
 func TestTwoWorkersOneEvent(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		w.metaTells(change("comments", lovely))
+		w.sendMeta(change("comments", lovely))
 		e := w.events()[0]
 		var wg sync.WaitGroup
 		for range 4 {
@@ -56,14 +56,14 @@ func TestTwoWorkersOneEvent(t *testing.T) {
 		}
 		wg.Wait()
 		w.wantEvents(models.WebhookProcessed)
-		if _, media := w.comments(); media != "1801 1 - false" || len(w.appTold()) != 1 {
-			t.Errorf("%s, told %d times", media, len(w.appTold()))
+		if _, media := w.comments(); media != "1801 1 - false" || len(w.commentsReported()) != 1 {
+			t.Errorf("%s, %d events about comments", media, len(w.commentsReported()))
 		}
 	})
 }
 
-// A post whose first upload failed has another one. What TikTok tells of the first
-// one's video is not the post's id.
+// A post whose first upload failed has another one. The id of the
+// first one's video is not the post's id.
 func TestAnUploadThatWasGivenUp(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokProcess, Mode: sandbox.ModeFail, Code: "internal"})
@@ -73,13 +73,13 @@ func TestAnUploadThatWasGivenUp(t *testing.T) {
 			return p.Status == models.Processing && *p.PublishID != first
 		})
 		w.clock.advance(2500 * time.Millisecond) // it is live, and moderation takes another moment
-		w.tiktokTells(told(tiktok.EventPublishComplete, *p.PublishID, "", w.clock.Now()))
+		w.sendTikTok(tiktokEvent(tiktok.EventPublishComplete, *p.PublishID, "", w.clock.Now()))
 		w.runEvents()
 		w.runPost()
 		if p = w.post(p.ID); p.Status != models.Published || p.PlatformPostID != nil {
 			t.Fatalf("the post %+v has its id already", p)
 		}
-		w.tiktokTells(told(tiktok.EventPubliclyAvailable, first, "77", w.clock.Now()))
+		w.sendTikTok(tiktokEvent(tiktok.EventPubliclyAvailable, first, "77", w.clock.Now()))
 		w.runEvents()
 		if got := w.post(p.ID); got.PlatformPostID != nil {
 			t.Errorf("the post has the id %s of an upload that was given up", *got.PlatformPostID)
@@ -91,15 +91,15 @@ func TestAnUploadThatWasGivenUp(t *testing.T) {
 	})
 }
 
-// Waiting for a worker leaves an event its tries at what is not known yet, and at
-// trouble of ours.
+// Waiting for a worker uses none of the tries that an event has for a post that is not
+// known yet, and for internal errors.
 func TestWaitingForAWorkerIsNoTry(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		p := w.processing()
 		w.clock.advance(5 * time.Second)
 		p, err := w.db.Runs.Claim(w.ctx, p.ID, p.Fence, "a worker", w.clock.Now(), time.Hour)
 		w.must(err)
-		w.tiktokTells(told(tiktok.EventPubliclyAvailable, *p.PublishID, "77", w.clock.Now()))
+		w.sendTikTok(tiktokEvent(tiktok.EventPubliclyAvailable, *p.PublishID, "77", w.clock.Now()))
 		for range 60 {
 			w.runEvents()
 			w.clock.advance(30 * time.Second)
@@ -115,11 +115,11 @@ func TestWaitingForAWorkerIsNoTry(t *testing.T) {
 	})
 }
 
-// What the table of comments can hold is stored, and told.
+// A comment whose id fits into its column is stored, and a longer id is refused.
 func TestLongIDs(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		w.metaTells(change("comments", strings.Replace(lovely, "179001", strings.Repeat("1", 255), 1)))
-		w.metaTells(change("comments", strings.Replace(lovely, "179001", strings.Repeat("2", 256), 1)))
+		w.sendMeta(change("comments", strings.Replace(lovely, "179001", strings.Repeat("1", 255), 1)))
+		w.sendMeta(change("comments", strings.Replace(lovely, "179001", strings.Repeat("2", 256), 1)))
 		w.runEvents()
 		w.wantEvents(models.WebhookProcessed, models.WebhookUnknown)
 	})

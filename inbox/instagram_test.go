@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -76,13 +77,13 @@ func (w *world) inOrder(object string) string {
 	return string(raw)
 }
 
-// What Instagram tells has its effect, once, however often it is told.
+// A notification has its effect once, however often it is sent.
 func TestInstagramNotices(t *testing.T) {
 	for name, tt := range map[string]struct {
 		body            string
 		status          models.WebhookStatus
 		comments, media string
-		told            int
+		reported        int
 	}{
 		"comment":         {change("comments", lovely), models.WebhookProcessed, "179001 1801 - Schön 😀 false", "1801 1 - false", 1},
 		"live comment":    {change("live_comments", lovely), models.WebhookProcessed, "179001 1801 - Schön 😀 false", "1801 1 - false", 1},
@@ -115,7 +116,7 @@ func TestInstagramNotices(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			each(t, func(t *testing.T, w *world) {
 				for range 3 {
-					w.metaTells(tt.body)
+					w.sendMeta(tt.body)
 					w.runEvents()
 				}
 				for range 10 { // unmatched is what is still unknown after a while
@@ -127,25 +128,25 @@ func TestInstagramNotices(t *testing.T) {
 				if comments, media := w.comments(); comments != tt.comments || media != tt.media {
 					t.Errorf("stored %q and %q, want %q and %q", comments, media, tt.comments, tt.media)
 				}
-				if told := w.appTold(); len(told) != tt.told {
-					t.Errorf("the app is told %d times, want %d", len(told), tt.told)
+				if reported := w.commentsReported(); len(reported) != tt.reported {
+					t.Errorf("the app gets %d events, want %d", len(reported), tt.reported)
 				}
 			})
 		})
 	}
 }
 
-// The app is told of a comment as it is, with the account that it is for.
+// The app's event shows the comment as it is, with the account that it is for.
 func TestCommentReceived(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		w.metaTells(change("comments", lovely))
+		w.sendMeta(change("comments", lovely))
 		w.runEvents()
 		var event view.Event
-		w.must(json.Unmarshal([]byte(w.appTold()[0].Payload), &event))
+		w.must(json.Unmarshal([]byte(w.commentsReported()[0].Payload), &event))
 		c := event.Comment
 		if event.Type != models.EventCommentReceived || c.ID != "179001" || c.Text != "Schön 😀" || c.From.Username != "ann" || *c.MediaID != "1801" ||
 			c.AccountID != w.insta || *c.CreatedAt != "2026-11-26T09:56:49Z" {
-			t.Errorf("told %+v", c)
+			t.Errorf("comment %+v", c)
 		}
 	})
 }
@@ -157,11 +158,11 @@ func TestBatch(t *testing.T) {
 		for i := range 1000 {
 			entries = append(entries, fmt.Sprintf(`{"id":%q,"time":1795687009,"changes":[{"field":"comments","value":{"id":"c%d","text":"x","media":{"id":"m%d"}}}]}`, igID, i%900, i%3))
 		}
-		w.metaTells(`{"object":"instagram","entry":[` + strings.Join(entries, ",") + `]}`)
+		w.sendMeta(`{"object":"instagram","entry":[` + strings.Join(entries, ",") + `]}`)
 		if n := w.queue.len(); n != 900 {
 			t.Errorf("%d tasks, want 900", n)
 		}
-		if w.db.Dialect() == db.Postgres { // which tells the transaction that stored a row
+		if w.db.Dialect() == db.Postgres { // where xmin and cmin name the transaction and statement that stored a row
 			var n int
 			w.must(w.db.Pool().QueryRowContext(w.ctx, "SELECT COUNT(DISTINCT xmin::text || '.' || cmin::text) FROM webhook_events").Scan(&n))
 			if n != 1 {
@@ -185,14 +186,14 @@ func TestMoreThanABatch(t *testing.T) {
 			}
 			return `{"object":"instagram","entry":[` + strings.Join(entries, ",") + last + `]}`
 		}
-		w.metaTells(batch("a", ""))
+		w.sendMeta(batch("a", ""))
 		if n := len(w.events()); n != 2500 || w.queue.len() != n {
 			t.Fatalf("%d events and %d tasks, want 2500", n, w.queue.len())
 		}
 		// The last one cannot be stored: nothing of its request is, nor has it a task.
 		w.refuseEvents("x")
 		body := batch("b", `,{"id":"1","time":1,"changes":[{"field":"x","value":{}}]}`)
-		if err := w.ReceiveInstagram(w.ctx, "sha256="+hmacHex(metaSecret, body), "", []byte(body)); err == nil || errors.Is(err, inbox.ErrNotAuthentic) {
+		if err := w.receiveMeta(body); err == nil || errors.Is(err, inbox.ErrNotAuthentic) {
 			t.Errorf("error %v, want one of the database", err)
 		}
 		if n := len(w.events()); n != 2500 || w.queue.len() != n {
@@ -216,7 +217,7 @@ func (w *world) refuseEvents(name string) {
 func TestDeletedMessages(t *testing.T) {
 	w := newSQLiteWorld(t)
 	for _, message := range []string{`{"mid":"m1","text":"hi"}`, `{"mid":"m1","text":"hi"}`, `{"mid":"m1","is_deleted":true}`, `{"mid":"m2","text":"hi"}`} {
-		w.metaTells(fmt.Sprintf(`{"object":"instagram","entry":[{"id":%q,"time":1795687009123,"messaging":[{"message":%s}]}]}`, igID, message))
+		w.sendMeta(fmt.Sprintf(`{"object":"instagram","entry":[{"id":%q,"time":1795687009123,"messaging":[{"message":%s}]}]}`, igID, message))
 	}
 	w.runEvents()
 	w.wantEvents(models.WebhookProcessed, models.WebhookProcessed, models.WebhookProcessed)
@@ -226,8 +227,8 @@ func TestDeletedMessages(t *testing.T) {
 }
 
 // The answer of media_publish got lost and the container cannot be read. Then a
-// comment tells of the media before we know that it is ours: it is found all the
-// same, and nothing is sent a second time.
+// comment names the media before we know that it is ours: it is found all the same,
+// and nothing is sent a second time.
 func TestACommentOnALostPost(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		w.sim.Script(sandbox.Fault{Op: sandbox.OpInstagramPublish, Mode: sandbox.ModeReset, After: true})
@@ -238,7 +239,7 @@ func TestACommentOnALostPost(t *testing.T) {
 			t.Fatalf("the post has its id already: %+v", got)
 		}
 		id := w.sim.LivePosts()[0].ID
-		w.metaTells(change("comments", fmt.Sprintf(`{"id":"179001","text":"x","media":{"id":%q}}`, id)))
+		w.sendMeta(change("comments", fmt.Sprintf(`{"id":"179001","text":"x","media":{"id":%q}}`, id)))
 		w.runEvents()
 		got := w.until(p.ID, "published", is(models.Published))
 		if got.PlatformPostID == nil || *got.PlatformPostID != id {
@@ -262,14 +263,20 @@ func TestHandshake(t *testing.T) {
 		"good": {"subscribe", "token", true}, "another token": {"subscribe", "Token", false}, "no token": {"subscribe", "", false},
 		"another mode": {"unsubscribe", "token", false}, "no mode": {"", "token", false},
 	} {
-		got, err := w.Handshake(tt.mode, tt.token, "1158201444")
+		got, err := w.Handshake(models.Instagram, handshake(tt.mode, tt.token))
 		if tt.ok != (err == nil && got == "1158201444") || (!tt.ok && !errors.Is(err, inbox.ErrNotAuthentic)) {
 			t.Errorf("%s: %q, %v", name, got, err)
 		}
 	}
-	deps := w.deps
-	deps.InstagramToken = ""
-	if _, err := inbox.New(deps).Handshake("subscribe", "", "1"); !errors.Is(err, inbox.ErrNotAuthentic) {
+	w.fromMeta.VerifyToken = ""
+	if _, err := w.inbox().Handshake(models.Instagram, handshake("subscribe", "")); !errors.Is(err, inbox.ErrNotAuthentic) {
 		t.Errorf("without a token of ours: %v", err)
 	}
+	if _, err := w.Handshake(models.TikTok, handshake("subscribe", "token")); !errors.Is(err, inbox.ErrNotAuthentic) {
+		t.Errorf("a platform without a handshake: %v", err)
+	}
+}
+
+func handshake(mode, token string) url.Values {
+	return url.Values{"hub.mode": {mode}, "hub.verify_token": {token}, "hub.challenge": {"1158201444"}}
 }

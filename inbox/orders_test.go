@@ -22,11 +22,11 @@ import (
 	"socialqueue/sandbox"
 )
 
-// fate is what becomes of a post, and what TikTok tells of it.
+// fate is what becomes of a post, and which events TikTok sends about it.
 type fate struct {
 	name    string
 	privacy string
-	// hidden and shown are told after the video was on view.
+	// hidden and shown are sent after the video was visible to everybody.
 	hidden, shown bool
 	// account is whose video it is: TikTok refuses all of one account's, and as many
 	// of another's as that has, whose posts take another upload for each.
@@ -34,12 +34,11 @@ type fate struct {
 	// canceled by the app, or missed: neither was begun.
 	canceled, missed bool
 
-	// The end. public is what is known of its being on view, told how many events
-	// TikTok sends.
+	// The end. public is the availability that is stored, events how many TikTok sends.
 	status models.Status
 	public string
 	code   platform.Code
-	told   int
+	events int
 }
 
 const (
@@ -49,12 +48,12 @@ const (
 )
 
 var fates = []fate{
-	{name: "public", privacy: everyone, status: models.Published, public: "true", told: 2},
-	{name: "self", privacy: "SELF_ONLY", status: models.Published, public: "null", told: 1},
-	{name: "hidden", privacy: everyone, hidden: true, status: models.Published, public: "false", told: 3},
-	{name: "shown again", privacy: everyone, hidden: true, shown: true, status: models.Published, public: "true", told: 4},
-	{name: "refused", privacy: everyone, account: refuses, status: models.Failed, code: platform.CodePublishFailed, public: "null", told: 1},
-	{name: "taken late", privacy: everyone, account: stumbles, status: models.Published, public: "true", told: 3},
+	{name: "public", privacy: everyone, status: models.Published, public: "true", events: 2},
+	{name: "self", privacy: "SELF_ONLY", status: models.Published, public: "null", events: 1},
+	{name: "hidden", privacy: everyone, hidden: true, status: models.Published, public: "false", events: 3},
+	{name: "shown again", privacy: everyone, hidden: true, shown: true, status: models.Published, public: "true", events: 4},
+	{name: "refused", privacy: everyone, account: refuses, status: models.Failed, code: platform.CodePublishFailed, public: "null", events: 1},
+	{name: "taken late", privacy: everyone, account: stumbles, status: models.Published, public: "true", events: 3},
 	{name: "canceled", privacy: everyone, canceled: true, status: models.Canceled},
 	{name: "missed", privacy: everyone, missed: true, status: models.Missed},
 }
@@ -91,8 +90,7 @@ func (o *orders) captures() {
 	o.sim.SetTikTokWebhook(server.URL)
 }
 
-// take takes what TikTok tells. Of a video that comes on view follows what its fate
-// has TikTok tell later.
+// take keeps an event. After a video became visible, the later events of its fate follow.
 func (o *orders) take(body string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -103,7 +101,7 @@ func (o *orders) take(body string) {
 		for i, name := range []string{tiktok.EventNoLongerAvailable, tiktok.EventPubliclyAvailable} {
 			if f.hidden && (i == 0 || f.shown) {
 				later := event.CreatedAt.Add(time.Duration(i+1) * 10 * time.Second)
-				all = append(all, told(name, event.PublishID, event.PostID, later))
+				all = append(all, tiktokEvent(name, event.PublishID, event.PostID, later))
 			}
 		}
 	}
@@ -147,7 +145,7 @@ func (o *orders) draw() (string, bool) {
 	return body, true
 }
 
-// meetEarly tells of an upload between TikTok's opening it and our knowing of it.
+// meetEarly sends an event about an upload after TikTok opened it and before we know it.
 func (o *orders) meetEarly(path string, body []byte) {
 	if !strings.HasSuffix(path, "/video/init/") || o.rand.IntN(3) > 0 {
 		return
@@ -159,7 +157,7 @@ func (o *orders) meetEarly(path string, body []byte) {
 	}
 	if json.Unmarshal(body, &answer) == nil && answer.Data.PublishID != "" {
 		name := []string{tiktok.EventPublishComplete, tiktok.EventPublishFailed}[o.rand.IntN(2)]
-		o.tiktokTells(told(name, answer.Data.PublishID, "", o.clock.Now().Add(-time.Second)))
+		o.sendTikTok(tiktokEvent(name, answer.Data.PublishID, "", o.clock.Now().Add(-time.Second)))
 		o.runEvents()
 	}
 }
@@ -170,7 +168,7 @@ func (o *orders) step() {
 	switch o.rand.IntN(8) {
 	case 0, 1:
 		if body, ok := o.draw(); ok {
-			o.tiktokTells(body)
+			o.sendTikTok(body)
 		}
 	case 2:
 		o.runEvents()
@@ -231,7 +229,7 @@ func (o *orders) watch(all map[string]standing) {
 	}
 }
 
-// rank orders the states of a post that meets no trouble.
+// rank orders the states of a post that meets no failure.
 func rank(s models.Status) int {
 	if s.Ended() {
 		return 10
@@ -266,16 +264,16 @@ func (o *orders) ended() bool {
 	return true
 }
 
-// listen delivers what TikTok still has to tell.
+// listen delivers the events that TikTok still has to send.
 func (o *orders) listen() {
 	o.t.Helper()
-	for end := time.Now().Add(time.Minute); !o.toldAll(); {
+	for end := time.Now().Add(time.Minute); !o.receivedAll(); {
 		for body, ok := o.draw(); ok; body, ok = o.draw() {
-			o.tiktokTells(body)
+			o.sendTikTok(body)
 		}
 		o.runEvents()
 		if time.Now().After(end) {
-			o.t.Fatalf("TikTok does not tell all: %v", o.standings())
+			o.t.Fatalf("events of TikTok are missing: %v", o.standings())
 		}
 		o.clock.advance(time.Second)
 		o.tick()
@@ -283,17 +281,17 @@ func (o *orders) listen() {
 	}
 }
 
-func (o *orders) toldAll() bool {
+func (o *orders) receivedAll() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return len(o.pool) == 0 && len(o.sent) == o.expected()
 }
 
-// expected is how much TikTok tells of all posts.
+// expected is how many events TikTok sends about all posts.
 func (o *orders) expected() int {
 	n := 0
 	for _, f := range o.fates {
-		n += f.told
+		n += f.events
 	}
 	return n
 }
@@ -478,7 +476,7 @@ func anyOrder(w *world, seed uint64, posts int) {
 	o.mu.Unlock()
 	o.rand.Shuffle(len(late), func(i, j int) { late[i], late[j] = late[j], late[i] })
 	for _, body := range late {
-		o.tiktokTells(body)
+		o.sendTikTok(body)
 	}
 	o.runEvents()
 	for o.runPost() {
@@ -492,7 +490,7 @@ func (o *orders) acceptAll(posts int) {
 	o.t.Helper()
 	o.accounts = map[string]int64{"": o.tiktok, refuses: o.connectTikTok(refuses), stumbles: o.connectTikTok(stumbles)}
 	o.pool = []string{
-		told(tiktok.EventPublishComplete, "v_pub_file~v2-1.stranger", "", o.clock.Now()),
+		tiktokEvent(tiktok.EventPublishComplete, "v_pub_file~v2-1.stranger", "", o.clock.Now()),
 		fmt.Sprintf(`{"event":"authorization.removed","create_time":%d,"user_openid":"-000stranger","content":"{\"reason\":1}"}`, o.clock.Now().Unix()),
 	}
 	later, within, stumbling := o.clock.Now().Add(laterOn), lateness, 0

@@ -14,51 +14,21 @@ import (
 )
 
 var (
-	// earlyWaits are when an event is tried again that came before what it tells of
-	// was known here. After the last it is unmatched.
+	// earlyWaits space the tries of an event that arrived before its post or account was
+	// known here. After the last one the event is unmatched.
 	earlyWaits = []time.Duration{2 * time.Second, 5 * time.Second, 15 * time.Second, time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour}
-	// busyWaits are the same for one whose post a worker has just now, which ends.
+	// busyWaits space the tries of an event whose post a worker holds. The last one
+	// repeats, because a lease always ends.
 	busyWaits = []time.Duration{time.Second, time.Second, 2 * time.Second, 5 * time.Second, 30 * time.Second}
-	// troubleWaits are the same for trouble of our own. After the last it is unmatched,
-	// with the trouble as its outcome, for an operator to replay.
-	troubleWaits = []time.Duration{
+	// errorWaits space the tries after internal errors. After the last one the event is
+	// unmatched, with the error as its outcome, and an operator can replay it.
+	errorWaits = []time.Duration{
 		time.Second, 5 * time.Second, 30 * time.Second, 2 * time.Minute, 10 * time.Minute, 30 * time.Minute, time.Hour, 6 * time.Hour,
 	}
 )
 
-// outcome is what came of processing an event.
-type outcome struct {
-	status models.WebhookStatus
-	text   string
-	// in is when it is tried again, while it is pending.
-	in time.Duration
-	// whose tells the log whose the event is, where that is known.
-	whose logrus.Fields
-}
-
-func (o outcome) about(p *models.Post) outcome {
-	o.whose = observe.Post(p)
-	return o
-}
-
-func processed(text string) outcome { return outcome{status: models.WebhookProcessed, text: text} }
-func unmatched(text string) outcome { return outcome{status: models.WebhookUnmatched, text: text} }
-func unknown(text string) outcome   { return outcome{status: models.WebhookUnknown, text: text} }
-
-func again(in time.Duration, text string) outcome {
-	return outcome{status: models.WebhookPending, text: text, in: in}
-}
-
-// early is for an event that tells of what is not known here, and may be soon.
-func early(e *models.WebhookEvent, text string) outcome {
-	if e.Attempts >= len(earlyWaits) {
-		return unmatched(text)
-	}
-	return again(earlyWaits[e.Attempts], text)
-}
-
-// Process gives an event its effect. One that is settled has had it. An error means
-// that nothing is known to be written; the task may be tried again.
+// Process applies an event. A settled event is left alone. An error means that nothing
+// is known to be written; the task may be tried again.
 func (s *Service) Process(ctx context.Context, id int64) error {
 	e, err := s.DB.Inbox.Event(ctx, id)
 	if err != nil && !errors.Is(err, db.ErrNotFound) {
@@ -69,20 +39,31 @@ func (s *Service) Process(ctx context.Context, id int64) error {
 		return nil
 	}
 	ctx = observe.WithCorrelationID(ctx, e.CorrelationID)
-	o, err := s.handle(ctx, e)
+	o, err := s.apply(ctx, e)
+	next := nextOf(e, o)
 	if err != nil {
-		o = s.trouble(e, err)
+		next = s.afterError(e, err)
 	}
-	s.settle(e, o)
+	s.set(e, next)
 	note(ctx, e, err)
 	if e.SettledAt != nil {
 		s.Metrics.WebhookSettled(string(e.Platform), string(e.Status), e.SettledAt.Sub(e.ReceivedAt))
 	}
-	observe.OfEvent(s.Log, e).WithFields(o.whose).WithFields(logrus.Fields{"status": e.Status, "outcome": e.Outcome}).Info("webhook event")
+	observe.OfEvent(s.Log, e).WithFields(o.fields).WithFields(logrus.Fields{"status": e.Status, "outcome": e.Outcome}).Info("webhook event")
 	return s.DB.Inbox.End(ctx, e)
 }
 
-// note notes for the metrics what came of an event's processing, which met err.
+// apply has the platform's source apply an event. A process without that source leaves
+// the event to one that has it.
+func (s *Service) apply(ctx context.Context, e *models.WebhookEvent) (Outcome, error) {
+	source, err := s.source(e.Platform)
+	if err != nil {
+		return Outcome{}, err
+	}
+	return source.Apply(ctx, e)
+}
+
+// note records the result of a try for the metrics. err is the error of the try.
 func note(ctx context.Context, e *models.WebhookEvent, err error) {
 	a, waits := observe.AttemptOf(ctx), e.Status == models.WebhookPending
 	if err != nil {
@@ -100,41 +81,63 @@ func note(ctx context.Context, e *models.WebhookEvent, err error) {
 	}
 }
 
-func (s *Service) handle(ctx context.Context, e *models.WebhookEvent) (outcome, error) {
-	if e.Platform == models.TikTok {
-		return s.tiktok(ctx, e)
-	}
-	return s.instagram(ctx, e)
+// next is the state of an event after a try.
+type next struct {
+	status models.WebhookStatus
+	text   string
+	// in is the wait before the next try, while the event is pending.
+	in time.Duration
 }
 
-// trouble has an event tried again that could not be processed. If it is the database
-// that does not answer, writing that fails as well, and the task is tried again.
-func (s *Service) trouble(e *models.WebhookEvent, err error) outcome {
+func tryAgain(in time.Duration, text string) next {
+	return next{status: models.WebhookPending, text: text, in: in}
+}
+
+// nextOf returns the state of an event after a try with this outcome.
+func nextOf(e *models.WebhookEvent, o Outcome) next {
+	switch o.kind {
+	case outcomeProcessed:
+		return next{status: models.WebhookProcessed, text: o.text}
+	case outcomeUnknown:
+		return next{status: models.WebhookUnknown, text: o.text}
+	case outcomeBusy:
+		return tryAgain(busyWaits[min(e.Attempts, len(busyWaits)-1)], o.text)
+	case outcomeEarly:
+		if e.Attempts < len(earlyWaits) {
+			return tryAgain(earlyWaits[e.Attempts], o.text)
+		}
+	}
+	return next{status: models.WebhookUnmatched, text: o.text}
+}
+
+// afterError returns the state of an event after a try that failed. Where the database
+// does not answer, writing that state fails as well, and the task is tried again.
+func (s *Service) afterError(e *models.WebhookEvent, err error) next {
 	observe.OfEvent(s.Log, e).WithError(err).Error("a webhook event could not be processed")
 	if !strings.HasPrefix(e.Outcome, toBeTriedAgain) {
-		e.Attempts = 0 // waiting for a worker, or for its post, were no tries at this
+		e.Attempts = 0 // tries that waited for a worker or for a post do not count
 	}
-	if e.Attempts >= len(troubleWaits) {
-		return unmatched("given up: " + err.Error())
+	if e.Attempts >= len(errorWaits) {
+		return next{status: models.WebhookUnmatched, text: "given up: " + err.Error()}
 	}
-	return again(troubleWaits[e.Attempts], toBeTriedAgain+err.Error())
+	return tryAgain(errorWaits[e.Attempts], toBeTriedAgain+err.Error())
 }
 
-// toBeTriedAgain begins the outcome of an event that met trouble.
+// toBeTriedAgain begins the outcome of an event whose last try failed.
 const toBeTriedAgain = "to be tried again: "
 
-// settle puts an outcome into an event.
-func (s *Service) settle(e *models.WebhookEvent, o outcome) {
+// set puts the state after a try into an event.
+func (s *Service) set(e *models.WebhookEvent, n next) {
 	now := s.Now()
-	e.Status, e.Outcome, e.EnqueuedAt = o.status, cut(o.text, maxOutcome), nil
+	e.Status, e.Outcome, e.EnqueuedAt = n.status, models.Cut(n.text, maxOutcome), nil
 	e.Attempts++
-	if o.status == models.WebhookPending {
-		at := models.Time(now.Add(o.in))
+	if n.status == models.WebhookPending {
+		at := models.Time(now.Add(n.in))
 		e.RunAt = &at
 		return
 	}
 	e.RunAt, e.SettledAt = nil, &now
 }
 
-// maxOutcome bounds what is kept of an outcome, in characters.
+// maxOutcome bounds the stored text of an outcome, in characters.
 const maxOutcome = 1000

@@ -13,20 +13,20 @@ import (
 )
 
 const (
-	// checkAfter is how long an event may go unseen in Asynq before the sweep looks
-	// for its task.
+	// checkAfter is how long a due event may go without a sign of its task before the
+	// sweep asks Asynq for it.
 	checkAfter = 15 * time.Second
-	// sweepBatch is how many events one sweep sees to.
+	// sweepBatch bounds the events of one sweep.
 	sweepBatch = 1000
-	// keepFor is how long an event is kept that is settled, for operators to look at
-	// and replay. After that a platform does not send it again either.
+	// keepFor is how long settled events are kept, for operators to read and replay.
+	// Platforms stop sending an event again long before that.
 	keepFor = 30 * 24 * time.Hour
-	// pruneBatch is how many events one clean-up deletes at most.
+	// pruneBatch bounds the events that one clean-up deletes.
 	pruneBatch = 10_000
 )
 
-// Sweep finds events that are due and have no live task, and gives them one. It is
-// the guarantee behind every enqueue, and one tick of the scheduler.
+// Sweep enqueues a task for every due event that has no live one. It is the guarantee
+// behind every enqueue, and one tick of the scheduler.
 func (s *Service) Sweep(ctx context.Context) error {
 	now := s.Now()
 	events, err := s.DB.Inbox.Unattended(ctx, now, now.Add(-checkAfter), sweepBatch)
@@ -43,13 +43,13 @@ func (s *Service) Sweep(ctx context.Context) error {
 	return s.DB.Inbox.Seen(ctx, ids, &now)
 }
 
-// attend makes sure that an event has a task that will run. One that is active all
-// this time was taken by a worker that died; one that is dead keeps its id taken.
-// Both need a task of another name.
+// attend makes sure that an event has a task that will run. A task that is still active
+// belongs to a worker that died, and a dead task keeps its id taken: in both cases the
+// event gets a new fence, and so a task with a new id.
 func (s *Service) attend(ctx context.Context, e *models.WebhookEvent) error {
 	state, err := s.Queue.WebhookState(ctx, e)
 	if err != nil {
-		return fmt.Errorf("look for the task of webhook event %d: %w", e.ID, err)
+		return fmt.Errorf("find the task of webhook event %d: %w", e.ID, err)
 	}
 	switch state {
 	case publish.TaskPending:
@@ -57,7 +57,7 @@ func (s *Service) attend(ctx context.Context, e *models.WebhookEvent) error {
 	case publish.TaskActive, publish.TaskDead:
 		if err := s.DB.Inbox.Refence(ctx, e); err != nil {
 			if errors.Is(err, db.ErrStale) {
-				return nil // it moved: no longer unattended
+				return nil // another process moved it
 			}
 			return err
 		}
@@ -67,7 +67,8 @@ func (s *Service) attend(ctx context.Context, e *models.WebhookEvent) error {
 	return s.Queue.EnqueueWebhook(ctx, e)
 }
 
-// Prune deletes events that were settled long ago. It is one tick of the scheduler.
+// Prune deletes events that were settled more than 30 days ago. It is one tick of the
+// scheduler.
 func (s *Service) Prune(ctx context.Context) error {
 	return s.DB.Inbox.Prune(ctx, s.Now().Add(-keepFor), pruneBatch)
 }

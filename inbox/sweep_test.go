@@ -13,7 +13,7 @@ import (
 func TestRedisIsAway(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		w.queue.broken = true
-		w.metaTells(change("comments", lovely))
+		w.sendMeta(change("comments", lovely))
 		w.wantEvents(models.WebhookPending)
 		if err := w.Sweep(w.ctx); err == nil {
 			t.Error("the sweep does not say that Redis is away")
@@ -42,7 +42,7 @@ func TestSweep(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			each(t, func(t *testing.T, w *world) {
-				w.metaTells(change("comments", lovely))
+				w.sendMeta(change("comments", lovely))
 				tt.lose(w, &w.events()[0])
 				w.clock.advance(tt.after)
 				for range 2 {
@@ -60,7 +60,7 @@ func TestSweep(t *testing.T) {
 // An event that is processed again has no second effect.
 func TestReplay(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		w.metaTells(change("comments", lovely))
+		w.sendMeta(change("comments", lovely))
 		w.runEvents()
 		n, err := w.db.Inbox.Replay(w.ctx, db.WebhookFilter{Status: models.WebhookProcessed, Limit: 10}, w.clock.Now())
 		w.must(err)
@@ -68,8 +68,8 @@ func TestReplay(t *testing.T) {
 		w.must(w.Sweep(w.ctx))
 		w.runEvents()
 		w.wantEvents(models.WebhookProcessed)
-		if _, media := w.comments(); n != 1 || media != "1801 1 - false" || len(w.appTold()) != 1 {
-			t.Errorf("%d replayed; then %s, told %d times", n, media, len(w.appTold()))
+		if _, media := w.comments(); n != 1 || media != "1801 1 - false" || len(w.commentsReported()) != 1 {
+			t.Errorf("%d replayed; then %s, %d events about comments", n, media, len(w.commentsReported()))
 		}
 	})
 }
@@ -77,9 +77,9 @@ func TestReplay(t *testing.T) {
 // What is settled goes after 30 days, what is not stays.
 func TestPrune(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		w.metaTells(change("comments", lovely))
+		w.sendMeta(change("comments", lovely))
 		w.runEvents()
-		w.metaTells(change("media", `{"id":"1"}`))
+		w.sendMeta(change("media", `{"id":"1"}`))
 		w.clock.advance(30*24*time.Hour - time.Second)
 		w.must(w.Prune(w.ctx))
 		w.wantEvents(models.WebhookProcessed, models.WebhookPending)
@@ -89,11 +89,11 @@ func TestPrune(t *testing.T) {
 	})
 }
 
-// Trouble of ours has an event tried again, and given up with the reason for an
-// operator to see and replay.
-func TestTrouble(t *testing.T) {
+// After an internal error an event is tried again. It is given up with the error as its
+// outcome, for an operator to read and replay.
+func TestInternalErrors(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		w.metaTells(change("comments", lovely))
+		w.sendMeta(change("comments", lovely))
 		_, err := w.db.Pool().ExecContext(w.ctx, "ALTER TABLE instagram_comments RENAME TO mislaid")
 		w.must(err)
 		for range 6 * 24 {

@@ -15,25 +15,31 @@ import (
 	"socialqueue/sandbox"
 )
 
-// processing is a video that TikTok has, and whose next look is a while off.
+// processing is a video that TikTok has, and whose next poll is a while off.
 func (w *world) processing() *models.Post {
 	w.t.Helper()
 	p := w.acceptVideo("a video", everyone, nil)
 	return w.until(p.ID, "processing", is(models.Processing))
 }
 
-// A webhook ends the wait for the next look at once, whatever name it comes under.
+// A webhook makes the next poll due at once, whatever name it comes under.
 func TestAnEventEndsTheWait(t *testing.T) {
-	for name, tell := range map[string]func(w *world, publishID string) string{
-		"complete": func(w *world, id string) string { return told(tiktok.EventPublishComplete, id, "", w.clock.Now()) },
-		"failed":   func(w *world, id string) string { return told(tiktok.EventPublishFailed, id, "", w.clock.Now()) },
-		"inbox":    func(w *world, id string) string { return told(tiktok.EventInboxDelivered, id, "", w.clock.Now()) },
-		"on view":  func(w *world, id string) string { return told(tiktok.EventPubliclyAvailable, id, "77", w.clock.Now()) },
+	for name, event := range map[string]func(w *world, publishID string) string{
+		"complete": func(w *world, id string) string {
+			return tiktokEvent(tiktok.EventPublishComplete, id, "", w.clock.Now())
+		},
+		"failed": func(w *world, id string) string { return tiktokEvent(tiktok.EventPublishFailed, id, "", w.clock.Now()) },
+		"inbox": func(w *world, id string) string {
+			return tiktokEvent(tiktok.EventInboxDelivered, id, "", w.clock.Now())
+		},
+		"on view": func(w *world, id string) string {
+			return tiktokEvent(tiktok.EventPubliclyAvailable, id, "77", w.clock.Now())
+		},
 		"hidden": func(w *world, id string) string {
-			return told(tiktok.EventNoLongerAvailable, id, "77", w.clock.Now())
+			return tiktokEvent(tiktok.EventNoLongerAvailable, id, "77", w.clock.Now())
 		},
 		"hidden, well spelled": func(w *world, id string) string {
-			return told("post.publish.no_longer_publicly_available", id, "77", w.clock.Now())
+			return tiktokEvent("post.publish.no_longer_publicly_available", id, "77", w.clock.Now())
 		},
 		"guide, deleted": func(_ *world, id string) string {
 			return fmt.Sprintf(`{"type":"video.delete","publish_id":%q,"video_id":"77"}`, id)
@@ -51,9 +57,9 @@ func TestAnEventEndsTheWait(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			each(t, func(t *testing.T, w *world) {
 				p := w.processing()
-				w.clock.advance(2500 * time.Millisecond) // TikTok is done; the next look is in 2.5 s
+				w.clock.advance(2500 * time.Millisecond) // TikTok is done; the next poll is in 2.5 s
 				for range 2 {                            // TikTok sends at least once
-					w.tiktokTells(tell(w, *p.PublishID))
+					w.sendTikTok(event(w, *p.PublishID))
 					w.runEvents()
 				}
 				if got := w.post(p.ID); !got.RunAt.Equal(w.clock.Now()) || got.Fence != p.Fence+1 || got.Status != models.Processing {
@@ -75,7 +81,7 @@ func TestEventsAreNotBelieved(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		p := w.processing()
 		for _, event := range []string{tiktok.EventPublishFailed, tiktok.EventPublishComplete} {
-			w.tiktokTells(told(event, *p.PublishID, "", w.clock.Now()))
+			w.sendTikTok(tiktokEvent(event, *p.PublishID, "", w.clock.Now()))
 			w.runEvents()
 			w.runPost()
 			if got := w.post(p.ID); got.Status != models.Processing || !got.RunAt.After(w.clock.Now()) {
@@ -92,51 +98,51 @@ func TestAnEventWaitsForTheWorker(t *testing.T) {
 		w.clock.advance(5 * time.Second)
 		_, err := w.db.Runs.Claim(w.ctx, p.ID, p.Fence, "a worker", w.clock.Now(), 20*time.Second)
 		w.must(err)
-		w.tiktokTells(told(tiktok.EventPublishComplete, *p.PublishID, "", w.clock.Now()))
+		w.sendTikTok(tiktokEvent(tiktok.EventPublishComplete, *p.PublishID, "", w.clock.Now()))
 		w.runEvents()
 		w.wantEvents(models.WebhookPending)
 		w.clock.advance(30 * time.Second) // the worker died
 		w.tick()
 		w.runEvents()
 		w.wantEvents(models.WebhookProcessed)
-		told := 0
+		lines := 0
 		for _, line := range w.logs.AllEntries() {
 			if line.Message == "webhook event" && line.Data[observe.FieldPostID] == p.ID && line.Data[observe.FieldUserID] == p.UserID {
-				told++
+				lines++
 			}
 		}
-		if told < 2 {
-			t.Errorf("%d lines about the event tell the post and its user, want both tries", told)
+		if lines < 2 {
+			t.Errorf("%d log lines about the event name the post and its user, want both tries", lines)
 		}
 		w.until(p.ID, "published", is(models.Published))
 	})
 }
 
-// A post that TikTok names learns its id from that, and is looked at no more.
-func TestTheIDIsTold(t *testing.T) {
+// A published post takes its id from an event, and is polled no more.
+func TestTheIDComesWithAnEvent(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		p := w.processing()
 		w.clock.advance(2500 * time.Millisecond) // it is live, and moderation takes another moment
-		w.tiktokTells(told(tiktok.EventPublishComplete, *p.PublishID, "", w.clock.Now()))
+		w.sendTikTok(tiktokEvent(tiktok.EventPublishComplete, *p.PublishID, "", w.clock.Now()))
 		w.runEvents()
 		w.runPost()
 		p = w.post(p.ID)
 		if p.Status != models.Published || p.PlatformPostID != nil || p.RunAt == nil {
 			t.Fatalf("the post %+v has its id already", p)
 		}
-		w.tiktokTells(told(tiktok.EventPubliclyAvailable, *p.PublishID, "7602997517160123666", w.clock.Now()))
+		w.sendTikTok(tiktokEvent(tiktok.EventPubliclyAvailable, *p.PublishID, "7602997517160123666", w.clock.Now()))
 		w.runEvents()
 		got := w.post(p.ID)
 		if got.PlatformPostID == nil || *got.PlatformPostID != "7602997517160123666" || !strings.HasSuffix(*got.Permalink, "/@simtiktok/video/7602997517160123666") || got.RunAt != nil {
 			t.Errorf("the post is %+v", got)
 		}
 		w.wantVideo(p, "7602997517160123666")
-		looks := w.sim.CountCalls(sandbox.OpTikTokStatus)
+		polls := w.sim.CountCalls(sandbox.OpTikTokStatus)
 		for w.runPost() {
 			continue
 		}
-		if w.sim.CountCalls(sandbox.OpTikTokStatus) != looks {
-			t.Error("the post is still looked at")
+		if w.sim.CountCalls(sandbox.OpTikTokStatus) != polls {
+			t.Error("the post is still polled")
 		}
 	})
 }
@@ -152,7 +158,7 @@ func (w *world) wantVideo(p *models.Post, want string) {
 }
 
 // A video for its creator alone has no id, and the post ends without. One that is
-// made public long after learns it, and is not looked at for that.
+// made public long after takes it from the event, and is not polled for it.
 func TestMadePublicLater(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		p := w.until(w.acceptVideo("a diary", "SELF_ONLY", nil).ID, "published", is(models.Published))
@@ -160,9 +166,9 @@ func TestMadePublicLater(t *testing.T) {
 			t.Fatalf("the post is %+v", p)
 		}
 		w.clock.advance(40 * 24 * time.Hour)
-		looks := w.sim.CountCalls(sandbox.OpTikTokStatus)
+		polls := w.sim.CountCalls(sandbox.OpTikTokStatus)
 		for range 2 {
-			w.tiktokTells(told(tiktok.EventPubliclyAvailable, *p.PublishID, "7602997517160123666", w.clock.Now()))
+			w.sendTikTok(tiktokEvent(tiktok.EventPubliclyAvailable, *p.PublishID, "7602997517160123666", w.clock.Now()))
 			w.runEvents()
 			w.tick()
 		}
@@ -174,8 +180,8 @@ func TestMadePublicLater(t *testing.T) {
 		if public, err := w.db.Runs.TikTokAvailability(w.ctx, *p.PublishID); err != nil || public == nil || !*public {
 			t.Errorf("on view = %v, %v", public, err)
 		}
-		if w.runPost() || w.sim.CountCalls(sandbox.OpTikTokStatus) != looks {
-			t.Error("the post is looked at again")
+		if w.runPost() || w.sim.CountCalls(sandbox.OpTikTokStatus) != polls {
+			t.Error("the post is polled again")
 		}
 		w.wantEvents(models.WebhookProcessed)
 	})
@@ -203,7 +209,7 @@ func TestAvailability(t *testing.T) {
 			p := w.processing()
 			p = w.until(p.ID, "published", is(models.Published))
 			for i, event := range tt.events {
-				w.tiktokTells(told(event, *p.PublishID, "77", w.clock.Now().Add(time.Duration(tt.at[i])*time.Second)))
+				w.sendTikTok(tiktokEvent(event, *p.PublishID, "77", w.clock.Now().Add(time.Duration(tt.at[i])*time.Second)))
 				w.runEvents()
 			}
 			if got, err := w.db.Runs.TikTokAvailability(w.ctx, *p.PublishID); err != nil || got == nil || *got != tt.want {
@@ -220,9 +226,9 @@ func TestAvailability(t *testing.T) {
 // out to be ours; what is of an unknown kind is kept at once.
 func TestNothingOfOurs(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		w.tiktokTells(told(tiktok.EventPublishComplete, "v_pub_file~v2-1.1", "", w.clock.Now()))
-		w.tiktokTells(`{"event":"new.in.2027","user_openid":"-000tt","content":"{}"}`)
-		w.tiktokTells(`{"event":"authorization.removed","create_time":1795000000,"user_openid":"-000nobody","content":"{\"reason\":1}"}`)
+		w.sendTikTok(tiktokEvent(tiktok.EventPublishComplete, "v_pub_file~v2-1.1", "", w.clock.Now()))
+		w.sendTikTok(`{"event":"new.in.2027","user_openid":"-000tt","content":"{}"}`)
+		w.sendTikTok(`{"event":"authorization.removed","create_time":1795000000,"user_openid":"-000nobody","content":"{\"reason\":1}"}`)
 		w.runEvents()
 		w.wantEvents(models.WebhookPending, models.WebhookUnknown, models.WebhookUnmatched)
 		for range 100 {
@@ -239,7 +245,7 @@ func TestEarly(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		p := w.processing()
 		w.hideUpload(p)
-		w.tiktokTells(told(tiktok.EventPublishComplete, *p.PublishID, "", w.clock.Now()))
+		w.sendTikTok(tiktokEvent(tiktok.EventPublishComplete, *p.PublishID, "", w.clock.Now()))
 		w.runEvents()
 		w.wantEvents(models.WebhookPending)
 		w.showUpload(p)
@@ -253,7 +259,7 @@ func TestEarly(t *testing.T) {
 	})
 }
 
-// TikTok's word ends the account, and its waiting posts with it; the same word once
+// The event ends the account, and its waiting posts with it; the same event once
 // more, and an older one, do nothing.
 func TestRemoved(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
@@ -262,7 +268,7 @@ func TestRemoved(t *testing.T) {
 		w.clock.advance(time.Minute)
 		body := fmt.Sprintf(`{"event":"authorization.removed","create_time":%d,"user_openid":%q,"content":"{\"reason\":1}"}`, w.clock.Now().Unix(), openID)
 		for range 2 {
-			w.tiktokTells(body)
+			w.sendTikTok(body)
 			w.runEvents()
 		}
 		w.wantEvents(models.WebhookProcessed)
@@ -280,7 +286,7 @@ func TestRemoved(t *testing.T) {
 // Who signed what, and when, and in which form.
 func TestTikTokSignatures(t *testing.T) {
 	w := newSQLiteWorld(t)
-	body := told(tiktok.EventPublishComplete, "p", "", w.clock.Now())
+	body := tiktokEvent(tiktok.EventPublishComplete, "p", "", w.clock.Now())
 	stamped := func(at time.Time) string {
 		return fmt.Sprintf("t=%d,s=%s", at.Unix(), hmacHex(tiktokSecret, fmt.Sprintf("%d.%s", at.Unix(), body)))
 	}
@@ -305,10 +311,9 @@ func TestTikTokSignatures(t *testing.T) {
 		"plain of the body with a blank": {hmacHex(tiktokSecret, body+" "), true, 5 * time.Minute, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			deps := w.deps
-			deps.TikTokPlain, deps.TikTokTolerance = tt.takesPlain, tt.tolerance
+			w.fromTikTok.Plain, w.fromTikTok.Tolerance = tt.takesPlain, tt.tolerance
 			before := len(w.events())
-			err := inbox.New(deps).ReceiveTikTok(w.ctx, tt.signature, []byte(body))
+			err := w.receiveTikTok(w.inbox(), tt.signature, body)
 			if tt.wantRefused != errors.Is(err, inbox.ErrNotAuthentic) || (!tt.wantRefused && err != nil) {
 				t.Errorf("error %v, want refused %v", err, tt.wantRefused)
 			}

@@ -24,6 +24,8 @@ import (
 	"socialqueue/db"
 	"socialqueue/db/dbtest"
 	"socialqueue/inbox"
+	instagramwebhooks "socialqueue/inbox/instagram"
+	tiktokwebhooks "socialqueue/inbox/tiktok"
 	"socialqueue/media"
 	"socialqueue/models"
 	"socialqueue/oauth"
@@ -162,7 +164,7 @@ func (q *queue) len() int {
 	return len(q.events)
 }
 
-// world is the inbox with all that it works on, and the platforms behind that. It is
+// world is the inbox with all that it works on, and the platforms behind it. It is
 // driven by hand.
 type world struct {
 	*inbox.Service
@@ -175,13 +177,17 @@ type world struct {
 	queue    *queue
 	posts    *publish.Service
 	deps     inbox.Deps
-	endpoint *models.WebhookEndpoint
-	app      models.App
-	user     models.User
-	tiktok   int64
-	insta    int64
-	video    string
-	picture  string
+	accounts *oauth.Service
+	// fromTikTok and fromMeta are what the sources work with.
+	fromTikTok tiktokwebhooks.Deps
+	fromMeta   instagramwebhooks.Deps
+	endpoint   *models.WebhookEndpoint
+	app        models.App
+	user       models.User
+	tiktok     int64
+	insta      int64
+	video      string
+	picture    string
 	// onAnswer, if set, sees each answer of a platform before the system does.
 	onAnswer func(path string, body []byte)
 }
@@ -255,11 +261,20 @@ func (w *world) build() {
 		Log:        log, Now: w.clock.Now, Timings: publish.DefaultTimings(), Owner: "test",
 	})
 	w.must(err)
-	w.deps = inbox.Deps{
-		DB: w.db, Queue: w.queue, Posts: w.posts, Accounts: tokens, TikTokSecret: tiktokSecret, TikTokTolerance: 5 * time.Minute,
-		InstagramSecret: metaSecret, InstagramToken: "token", Log: log, Now: w.clock.Now,
+	w.accounts = tokens
+	w.fromTikTok = tiktokwebhooks.Deps{
+		DB: w.db, Posts: w.posts, Accounts: tokens, Secret: tiktokSecret, Tolerance: 5 * time.Minute, Now: w.clock.Now,
 	}
-	w.Service = inbox.New(w.deps)
+	w.fromMeta = instagramwebhooks.Deps{DB: w.db, Secret: metaSecret, VerifyToken: "token", Now: w.clock.Now}
+	w.deps = inbox.Deps{DB: w.db, Queue: w.queue, Log: log, Now: w.clock.Now}
+	w.Service = w.inbox()
+}
+
+// inbox makes a service of its sources as they are set up now.
+func (w *world) inbox() *inbox.Service {
+	deps := w.deps
+	deps.Sources = []inbox.Source{tiktokwebhooks.New(w.fromTikTok), instagramwebhooks.New(w.fromMeta)}
+	return inbox.New(deps)
 }
 
 // serveFiles serves what is stored to Instagram.
@@ -298,7 +313,7 @@ func (w *world) connect() {
 
 func (w *world) importAccount(p models.Platform, external, token string) int64 {
 	w.t.Helper()
-	id, err := w.deps.Accounts.Import(w.ctx, oauth.Import{
+	id, err := w.accounts.Import(w.ctx, oauth.Import{
 		AppID: w.app.ID, UserID: w.user.ID, Platform: p, ProviderAccountID: external, Username: "sim" + string(p), Access: secrets.Secret(token),
 	})
 	w.must(err)
@@ -406,21 +421,29 @@ func hmacHex(secret, message string) string {
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
-// tiktokTells has TikTok send a message, signed now.
-func (w *world) tiktokTells(body string) {
+// sendTikTok receives a webhook of TikTok's, signed now.
+func (w *world) sendTikTok(body string) {
 	w.t.Helper()
 	at := w.clock.Now().Unix()
-	w.must(w.ReceiveTikTok(w.ctx, fmt.Sprintf("t=%d,s=%s", at, hmacHex(tiktokSecret, fmt.Sprintf("%d.%s", at, body))), []byte(body)))
+	w.must(w.receiveTikTok(w.Service, fmt.Sprintf("t=%d,s=%s", at, hmacHex(tiktokSecret, fmt.Sprintf("%d.%s", at, body))), body))
 }
 
-// metaTells has Meta send a message.
-func (w *world) metaTells(body string) {
+func (w *world) receiveTikTok(s *inbox.Service, signature, body string) error {
+	return s.Receive(w.ctx, models.TikTok, http.Header{"Tiktok-Signature": {signature}}, []byte(body))
+}
+
+// sendMeta receives a webhook of Meta's.
+func (w *world) sendMeta(body string) {
 	w.t.Helper()
-	w.must(w.ReceiveInstagram(w.ctx, "sha256="+hmacHex(metaSecret, body), "", []byte(body)))
+	w.must(w.receiveMeta(body))
 }
 
-// told makes an event of TikTok about an upload.
-func told(event, publishID, postID string, at time.Time) string {
+func (w *world) receiveMeta(body string) error {
+	return w.Receive(w.ctx, models.Instagram, http.Header{"X-Hub-Signature-256": {"sha256=" + hmacHex(metaSecret, body)}}, []byte(body))
+}
+
+// tiktokEvent makes an event of TikTok's about an upload.
+func tiktokEvent(event, publishID, postID string, at time.Time) string {
 	content := map[string]string{"publish_id": publishID, "publish_type": "DIRECT_PUBLISH"}
 	if postID != "" {
 		content["post_id"] = postID
@@ -451,8 +474,8 @@ func (w *world) wantEvents(want ...models.WebhookStatus) {
 	}
 }
 
-// appTold lists what the app is told of, without the posts and accounts.
-func (w *world) appTold() []models.WebhookDelivery {
+// commentsReported lists the events about comments that the app gets.
+func (w *world) commentsReported() []models.WebhookDelivery {
 	w.t.Helper()
 	all, err := w.db.Outbox.Deliveries(w.ctx, db.DeliveryFilter{EndpointID: w.endpoint.ID, Limit: 10_000})
 	w.must(err)

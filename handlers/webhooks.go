@@ -1,0 +1,67 @@
+package handlers
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"socialqueue/inbox"
+	"socialqueue/models"
+)
+
+// webhookRoutes registers an address for the webhooks of every source. They need no API
+// key: the source checks the platform's signature.
+func (a *api) webhookRoutes(e *echo.Echo) {
+	for _, source := range a.Inbox.Sources {
+		path := routeWebhooks + string(source.Platform())
+		a.public[path] = true
+		e.POST(path, a.receiveWebhook(source.Platform(), source.MaxBody()), inTime)
+		if _, ok := source.(inbox.Handshaker); ok {
+			e.GET(path, a.webhookHandshake(source.Platform()), inTime)
+		}
+	}
+}
+
+// receiveWebhook takes the events of a platform. Every signed request is answered with
+// 200, even if nothing is done about its events: a platform repeats all others for days.
+func (a *api) receiveWebhook(p models.Platform, maxBody int64) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		body, err := readSigned(c, maxBody)
+		if err != nil {
+			return err
+		}
+		if err := a.Inbox.Receive(c.Request().Context(), p, c.Request().Header, body); err != nil {
+			return err
+		}
+		return c.JSON(http.StatusOK, map[string]string{"status": statusOK})
+	}
+}
+
+// webhookHandshake answers a platform that checks this address, with the text that it
+// expects and nothing else.
+func (a *api) webhookHandshake(p models.Platform) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		challenge, err := a.Inbox.Handshake(p, c.QueryParams())
+		if err != nil {
+			detail := strings.TrimPrefix(err.Error(), inbox.ErrNotAuthentic.Error()+": ")
+			return &problem{status: http.StatusForbidden, code: codeWebhook, detail: detail}
+		}
+		return c.String(http.StatusOK, challenge)
+	}
+}
+
+// readSigned reads the whole body of a platform's request, byte for byte, because the
+// signature covers these bytes.
+func readSigned(c echo.Context, most int64) ([]byte, error) {
+	conn := http.NewResponseController(c.Response())
+	_ = conn.SetReadDeadline(time.Now().Add(callTime)) // a recorder in a test has none
+	body, err := io.ReadAll(http.MaxBytesReader(c.Response(), c.Request().Body, most))
+	if err != nil {
+		return nil, &bodyError{err}
+	}
+	_ = conn.SetReadDeadline(time.Time{})
+	return body, nil
+}

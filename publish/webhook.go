@@ -1,0 +1,82 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"socialqueue/db"
+	"socialqueue/models"
+)
+
+// Effect is what a platform's webhook changed about a post.
+type Effect uint8
+
+const (
+	// EffectNone: nothing. The post needs no poll, or has its id already.
+	EffectNone Effect = iota
+	// EffectHeld: nothing yet, because a run holds the post. Try again in a moment.
+	EffectHeld
+	// EffectPolling: the post's next poll is due now and enqueued.
+	EffectPolling
+	// EffectIdentified: the post's id and link at the platform are stored.
+	EffectIdentified
+)
+
+// Held reports whether a run holds the post's lease.
+func (s *Service) Held(p *models.Post) bool {
+	return p.LeaseUntil != nil && p.LeaseUntil.After(s.Now())
+}
+
+// PollNow makes the next poll of a post due now, because the platform's webhook said that
+// something happened to it. The webhook itself is not believed: the poll reads the result
+// from the platform. So an event that is early, late, doubled or forged never moves a post.
+// why goes into the post's timeline.
+func (s *Service) PollNow(ctx context.Context, p *models.Post, why string) (Effect, error) {
+	now := s.Now()
+	switch {
+	case s.Held(p):
+		return EffectHeld, nil
+	case !polled(p.Status) || p.RunAt == nil || !p.RunAt.After(now):
+		return EffectNone, nil
+	}
+	err := s.DB.Runs.Hasten(ctx, p, models.PostEvent{At: now, Type: models.EventNote, Message: why + "; polling now"}, now)
+	if errors.Is(err, db.ErrStale) {
+		return EffectHeld, nil
+	}
+	if err != nil {
+		return EffectNone, err
+	}
+	s.enqueue(ctx, *p)
+	return EffectPolling, nil
+}
+
+// polled reports whether the next run of a post with this status may read from the
+// platform what became of it.
+func polled(status models.Status) bool {
+	switch status {
+	case models.Publishing, models.Processing, models.Uncertain, models.Published:
+		return true
+	}
+	return false
+}
+
+// Identify stores the id and the link of a published post that lacks them, and ends the
+// polls for them. why goes into the post's timeline.
+func (s *Service) Identify(ctx context.Context, p *models.Post, id, permalink, why string) (Effect, error) {
+	switch {
+	case s.Held(p):
+		return EffectHeld, nil
+	case p.Status != models.Published || p.PlatformPostID != nil:
+		return EffectNone, nil
+	}
+	now := s.Now()
+	err := s.DB.Runs.Identify(ctx, p, id, permalink, models.PostEvent{At: now, Type: models.EventNote, Message: why}, now)
+	if errors.Is(err, db.ErrStale) {
+		return EffectHeld, nil
+	}
+	if err != nil {
+		return EffectNone, fmt.Errorf("store the platform's id of post %s: %w", p.ID, err)
+	}
+	return EffectIdentified, nil
+}
