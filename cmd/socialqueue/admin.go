@@ -198,7 +198,7 @@ whose token is that of its Facebook Page.`,
 	f := imp.Flags()
 	f.Int64Var(&in.AppID, "app", 0, "the app's id")
 	f.Int64Var(&in.UserID, "user", 0, "the id of the app's user (POST /api/users)")
-	f.StringVar(&platform, "platform", "", "tiktok or instagram")
+	f.StringVar(&platform, "platform", "", platformNames())
 	f.StringVar(&in.ProviderAccountID, "id", "", "the platform's id of the account")
 	f.StringVar(&in.Username, "username", "", "the account's name, for links and people")
 	f.StringVar(&in.Scope, "scope", "", "the granted scopes, comma separated")

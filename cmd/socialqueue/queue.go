@@ -45,7 +45,7 @@ func (t *pauseTarget) command(use, short string, do func(*cobra.Command) error) 
 			return do(cmd)
 		},
 	}
-	cmd.Flags().StringVar(&t.platform, "platform", "", "tiktok or instagram: send nothing there")
+	cmd.Flags().StringVar(&t.platform, "platform", "", platformNames()+": send nothing there")
 	cmd.Flags().StringVar(&t.account, "account", "", "such as tiktok:3: send nothing to this account")
 	return cmd
 }

@@ -12,37 +12,38 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"socialqueue/app"
 	"socialqueue/config"
 	"socialqueue/db"
 	"socialqueue/models"
 )
 
 func webhookCmd() *cobra.Command {
-	return group("webhook", "Look at what the platforms told, and have it processed again", listWebhooksCmd(), replayWebhooksCmd())
+	return group("webhook", "List the events of platforms' webhooks, and replay them", listWebhooksCmd(), replayWebhooksCmd())
 }
 
-// webhookChoice says which events are meant.
+// webhookChoice holds the flags that select events.
 type webhookChoice struct {
 	platform, status, event string
 	limit                   int
 }
 
-// maxWebhooks bounds what one command lists or replays.
+// maxWebhooks bounds the events that one command lists or replays.
 const maxWebhooks = 10_000
 
 func (w *webhookChoice) flags(cmd *cobra.Command, limit int) {
 	f := cmd.Flags()
-	f.StringVar(&w.platform, "platform", "", "tiktok or instagram")
+	f.StringVar(&w.platform, "platform", "", platformNames())
 	f.StringVar(&w.status, "status", "", "pending, processed, unmatched or unknown")
 	f.StringVar(&w.event, "event", "", "the event's name, such as comments")
-	f.IntVar(&w.limit, "limit", limit, "how many at most, the newest first")
+	f.IntVar(&w.limit, "limit", limit, "the largest number of events, the newest first")
 }
 
 func (w *webhookChoice) filter() (db.WebhookFilter, error) {
 	f := db.WebhookFilter{Platform: models.Platform(w.platform), Status: models.WebhookStatus(w.status), Name: w.event, Limit: w.limit}
 	switch {
-	case w.platform != "" && f.Platform != models.TikTok && f.Platform != models.Instagram:
-		return f, misused("--platform %q is neither tiktok nor instagram", w.platform)
+	case w.platform != "" && !slices.Contains(app.PlatformNames(), f.Platform):
+		return f, misused("--platform %q is not %s", w.platform, platformNames())
 	case w.status != "" && !slices.Contains(models.WebhookStatuses, f.Status):
 		return f, misused("--status %q is none of %v", w.status, models.WebhookStatuses)
 	case w.limit < 1 || w.limit > maxWebhooks:
@@ -51,17 +52,26 @@ func (w *webhookChoice) filter() (db.WebhookFilter, error) {
 	return f, nil
 }
 
+// platformNames lists the known platforms for people, such as "tiktok or instagram".
+func platformNames() string {
+	var names []string
+	for _, p := range app.PlatformNames() {
+		names = append(names, string(p))
+	}
+	return strings.Join(names, " or ")
+}
+
 func listWebhooksCmd() *cobra.Command {
 	var choice webhookChoice
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "list",
-		Short: "List what the platforms told, newest first",
-		Long: `List what the platforms told, newest first.
+		Short: "List the events of platforms' webhooks, newest first",
+		Long: `List the events of platforms' webhooks, newest first.
 
 An event is pending while it waits to be processed, or to be tried again because
-what it tells of is not known yet. It is unmatched when that stayed so, and
-unknown when nothing here is done about events of its kind. OUTCOME says why.`,
+its post or account is not known yet. It is unmatched if that did not change, and
+unknown if nothing is done about events of its kind. OUTCOME gives the reason.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			filter, err := choice.filter()
@@ -81,7 +91,7 @@ unknown when nothing here is done about events of its kind. OUTCOME says why.`,
 		},
 	}
 	choice.flags(cmd, 50)
-	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line, with what was sent")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line, with the payload")
 	return cmd
 }
 
@@ -95,8 +105,7 @@ func tabulateEvents(out io.Writer, events []models.WebhookEvent) error {
 	return table.Flush()
 }
 
-// printable puts a text into one line, and leaves out what a terminal would take for an
-// order.
+// printable puts a text into one line, without the characters that control a terminal.
 func printable(s string) string {
 	signs := strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) && !unicode.IsSpace(r) {
@@ -139,11 +148,11 @@ func replayWebhooksCmd() *cobra.Command {
 	var choice webhookChoice
 	cmd := &cobra.Command{
 		Use:   "replay [ID...]",
-		Short: "Have events processed again, by their ids or as the flags choose",
-		Long: `Have events processed again, by their ids or as the flags choose.
+		Short: "Process events again, by their ids or selected by flags",
+		Long: `Process events again, by their ids or selected by flags.
 
-That does no harm: an event that had its effect has none a second time. The
-running scheduler enqueues them within a second.`,
+This is safe: an event that had its effect has no second one. The running
+scheduler enqueues the events within a second.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			filter, err := choice.filter()
 			if err != nil {
@@ -153,7 +162,7 @@ running scheduler enqueues them within a second.`,
 				return err
 			}
 			if len(args) == 0 && filter.Platform == "" && filter.Status == "" && filter.Name == "" {
-				return misused("say which events: by their ids, or by --platform, --status or --event")
+				return misused("name the events: give their ids, or --platform, --status or --event")
 			}
 			return withMigratedDB(cmd.Context(), config.CLI, func(_ config.Config, d *db.DB) error {
 				n, err := d.Inbox.Replay(cmd.Context(), filter, models.Time(time.Now()))
@@ -174,7 +183,7 @@ func eventIDs(args []string) ([]int64, error) {
 	for i, arg := range args {
 		id, err := strconv.ParseInt(arg, 10, 64)
 		if err != nil || id < 1 {
-			return nil, misused("%q is no id of an event; socialqueue webhook list shows them", arg)
+			return nil, misused("%q is not the id of an event; socialqueue webhook list shows the ids", arg)
 		}
 		ids[i] = id
 	}
