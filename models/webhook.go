@@ -6,50 +6,51 @@ import (
 	"time"
 )
 
-// WebhookEvent is something that a platform told us: one event of TikTok, or one
-// change or message of Instagram's, which come in batches.
+// WebhookEvent is one event of a platform's webhook. A request of the platform may hold
+// many of them.
 type WebhookEvent struct {
 	ID       int64 `gorm:"primaryKey"`
 	Platform Platform
-	// DedupeKey is the same for the same event, however often it is sent.
+	// DedupeKey identifies the event among those of its platform, however often it is sent.
 	DedupeKey string
 	// Name is the platform's name of the event.
 	Name string
-	// Account is the platform's id of the account that it is about, if it says so.
+	// Account is the platform's id of the account that the event is about; it may be empty.
 	Account string
-	// OccurredAt is when it happened, as the platform tells. Nil: it does not.
+	// OccurredAt is the platform's time of the event; nil if it sent none.
 	OccurredAt *time.Time
-	// Payload is what was sent, as it was sent.
+	// Payload is a request that holds only this event.
 	Payload       []byte
 	CorrelationID string
 	ReceivedAt    time.Time
 
 	Status WebhookStatus
-	// Outcome says in words what came of it.
+	// Outcome describes the result of the last try, for operators.
 	Outcome  string
 	Attempts int
-	// RunAt is when it is processed next; nil once it is settled.
+	// RunAt is the time of the next try; nil once the event is settled.
 	RunAt *time.Time
-	// EnqueuedAt is when its task was last known to be in Asynq.
+	// EnqueuedAt is when the event's task was last known to be in Asynq.
 	EnqueuedAt *time.Time
-	// Fence is part of the id of its task, so that a new one can follow one that
-	// hangs.
+	// Fence is part of the id of the event's task. A higher one makes room for a new
+	// task where the old one hangs.
 	Fence     int64
 	SettledAt *time.Time
 }
 
-// WebhookStatus is how far an event of a platform is.
+// WebhookStatus is the state of a platform's event.
 type WebhookStatus string
 
 // The states of a platform's event.
 const (
-	// WebhookPending: to be processed, or to be tried again.
+	// WebhookPending: the event waits for its first or its next try.
 	WebhookPending WebhookStatus = "pending"
-	// WebhookProcessed: it had its effect, or was found to need none.
+	// WebhookProcessed: the event had its effect, or needs none.
 	WebhookProcessed WebhookStatus = "processed"
-	// WebhookUnmatched: it names no post or account of ours.
+	// WebhookUnmatched: the event is about no post or account of ours, or was given up
+	// after internal errors.
 	WebhookUnmatched WebhookStatus = "unmatched"
-	// WebhookUnknown: it is of a kind that nothing here is done about.
+	// WebhookUnknown: nothing is done about events of this kind.
 	WebhookUnknown WebhookStatus = "unknown"
 )
 
