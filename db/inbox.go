@@ -21,10 +21,10 @@ type Inbox struct{ conn }
 // arguments, and platforms send 1,000 at most.
 const eventsAtOnce = 1000
 
-// Store stores what a platform told, all of it or nothing, and sets the
-// ids of those that are new. An event that is stored already keeps the id 0.
+// Store stores the events of one request, all or none, and sets the ids of those that
+// are new. An event that was stored before keeps the id 0.
 //
-// They are stored in the order of their keys: so two requests with the same events,
+// The rows are written in the order of their keys: two requests with the same events,
 // which a platform sends in any order, wait for each other and never deadlock.
 func (s *Inbox) Store(ctx context.Context, events []models.WebhookEvent) error {
 	sorted := slices.Clone(events)
@@ -75,7 +75,7 @@ func storeEvents(tx *gorm.DB, events []models.WebhookEvent, ids map[string]int64
 		VALUES `+strings.TrimSuffix(strings.Repeat(row+", ", len(events)), ", ")+`
 		ON CONFLICT (platform, dedupe_key) DO NOTHING RETURNING id, dedupe_key`, args...).Scan(&stored).Error
 	if err != nil {
-		return fmt.Errorf("store what a platform told: %w", err)
+		return fmt.Errorf("store webhook events: %w", err)
 	}
 	for _, s := range stored {
 		ids[s.DedupeKey] = s.ID
@@ -83,15 +83,15 @@ func storeEvents(tx *gorm.DB, events []models.WebhookEvent, ids map[string]int64
 	return nil
 }
 
-// Event finds what a platform told.
+// Event finds an event by its id.
 func (s *Inbox) Event(ctx context.Context, id int64) (*models.WebhookEvent, error) {
 	var e models.WebhookEvent
 	err := s.orm.WithContext(ctx).Where("id = ?", id).Take(&e).Error
 	return &e, first(err, fmt.Sprintf("webhook event %d", id))
 }
 
-// End writes what came of processing an event, or when it is tried
-// again. It changes nothing if the event was settled meanwhile.
+// End writes the result of a try, or the time of the next one. It changes nothing if the
+// event was settled meanwhile.
 func (s *Inbox) End(ctx context.Context, e *models.WebhookEvent) error {
 	err := s.orm.WithContext(ctx).Model(&models.WebhookEvent{}).Where("id = ? AND status = ?", e.ID, models.WebhookPending).
 		Select("status", "outcome", "attempts", "run_at", "enqueued_at", "settled_at").UpdateColumns(e).Error
@@ -114,7 +114,7 @@ func (s *Inbox) Seen(ctx context.Context, ids []int64, at *time.Time) error {
 	return wrap(err, "note the tasks of webhook events")
 }
 
-// Refence gives an event a task of another name.
+// Refence raises the fence of an event, so that its next task has a new id.
 func (s *Inbox) Refence(ctx context.Context, e *models.WebhookEvent) error {
 	res := s.orm.WithContext(ctx).Model(e).Where("fence = ? AND run_at IS NOT NULL", e.Fence).UpdateColumn("fence", e.Fence+1)
 	return changedOne(res, fmt.Sprintf("refence webhook event %d", e.ID))
@@ -150,15 +150,15 @@ func (f WebhookFilter) narrow(q *gorm.DB) *gorm.DB {
 	return q
 }
 
-// List lists what platforms told, newest first.
+// List lists events, newest first.
 func (s *Inbox) List(ctx context.Context, f WebhookFilter) ([]models.WebhookEvent, error) {
 	var all []models.WebhookEvent
 	err := f.narrow(s.orm.WithContext(ctx)).Order("id DESC").Limit(f.Limit).Find(&all).Error
 	return all, wrap(err, "list webhook events")
 }
 
-// Replay has events processed again, the newest Limit of those that f
-// names, and tells how many.
+// Replay makes events pending again, the newest Limit of those that f selects, and
+// returns their number.
 func (s *Inbox) Replay(ctx context.Context, f WebhookFilter, now time.Time) (int64, error) {
 	orm := s.orm.WithContext(ctx)
 	res := orm.Model(&models.WebhookEvent{}).
@@ -170,17 +170,16 @@ func (s *Inbox) Replay(ctx context.Context, f WebhookFilter, now time.Time) (int
 	return res.RowsAffected, wrap(res.Error, "replay webhook events")
 }
 
-// Prune deletes what platforms told before then, but for what is not
-// settled.
+// Prune deletes settled events that were received before then.
 func (s *Inbox) Prune(ctx context.Context, before time.Time, limit int) error {
 	err := s.orm.WithContext(ctx).Exec(`DELETE FROM webhook_events WHERE id IN (
 		SELECT id FROM webhook_events WHERE received_at < ? AND run_at IS NULL ORDER BY received_at LIMIT ?)`, before, limit).Error
 	return wrap(err, "prune webhook events")
 }
 
-// ReceiveComment stores a comment, counts it at its post, and tells the app of one
-// that somebody else wrote, all in one transaction. It reports false for one that is
-// stored already.
+// ReceiveComment stores a comment, counts it at its media, and writes the app's event for
+// one that somebody else wrote, all in one transaction. It reports false for a comment
+// that was stored before.
 func (s *Inbox) ReceiveComment(ctx context.Context, account *models.InstagramAccount, c *models.InstagramComment, correlationID string, now time.Time) (received bool, err error) {
 	err = s.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		res := tx.Clauses(clause.OnConflict{Columns: []clause.Column{{Name: "ig_comment_id"}}, DoNothing: true}).Create(c)

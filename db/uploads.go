@@ -27,8 +27,8 @@ func (s *Runs) KnownIDs(ctx context.Context, lane string, ids []string) (map[str
 	return known, nil
 }
 
-// PostOfUpload finds the post that TikTok gave a publish_id for; it may have
-// another one by now.
+// PostOfUpload finds the post that TikTok gave a publish_id for. The post may have a newer
+// publish_id by now.
 func (s *Runs) PostOfUpload(ctx context.Context, publishID string) (*models.Post, error) {
 	orm := s.orm.WithContext(ctx)
 	var p models.Post
@@ -42,8 +42,8 @@ func (s *Runs) PostOfUpload(ctx context.Context, publishID string) (*models.Post
 	return &p, first(res.Error, "post of upload "+publishID)
 }
 
-// Hasten makes the next run of a post due now that waits for a later one. ErrStale:
-// it moved on meanwhile.
+// Hasten makes the next run of a waiting post due now. ErrStale: the post moved on
+// meanwhile.
 func (s *Runs) Hasten(ctx context.Context, p *models.Post, event models.PostEvent, now time.Time) error {
 	return s.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		res := tx.Model(&models.Post{}).
@@ -61,39 +61,39 @@ func (s *Runs) Hasten(ctx context.Context, p *models.Post, event models.PostEven
 	})
 }
 
-// Availability is TikTok's word that everybody sees a video, or no longer does.
+// Availability says whether everybody can see a video on TikTok, since At.
 type Availability struct {
 	PublishID string
 	Public    bool
 	At        time.Time
 }
 
-// NoteAvailability writes it, with an entry in the post's timeline, unless a newer
-// word is known. Of two at the same time, the one that it is hidden counts (platform
-// notes). It reports whether it was news.
-func (s *Runs) NoteAvailability(ctx context.Context, a Availability, event models.PostEvent) (news bool, err error) {
+// NoteAvailability stores it, with an entry in the post's timeline, unless a newer one is
+// stored. Of two at the same time, the one that hides the video counts (platform notes).
+// It reports whether it was stored.
+func (s *Runs) NoteAvailability(ctx context.Context, a Availability, event models.PostEvent) (stored bool, err error) {
 	err = s.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		res := tx.Model(&models.TikTokPost{}).
 			Where("publish_id = ? AND (availability_at IS NULL OR availability_at < ? OR (availability_at = ? AND publicly_available AND NOT ?))",
 				a.PublishID, a.At, a.At, a.Public).
 			UpdateColumns(map[string]any{"publicly_available": a.Public, "availability_at": a.At})
-		if news, err = changedAny(res, "note the availability of upload "+a.PublishID); err != nil || !news {
+		if stored, err = changedAny(res, "note the availability of upload "+a.PublishID); err != nil || !stored {
 			return err
 		}
 		return tx.Create(&event).Error
 	})
-	return news, err
+	return stored, err
 }
 
-// TikTokAvailability reads what is known of it; nil if nothing is.
+// TikTokAvailability returns the availability of an upload; nil if none is stored.
 func (s *Runs) TikTokAvailability(ctx context.Context, publishID string) (*bool, error) {
 	var row models.TikTokPost
 	err := s.orm.WithContext(ctx).Select("publicly_available").Where("publish_id = ?", publishID).Limit(1).Find(&row).Error
 	return row.PubliclyAvailable, wrap(err, "read the availability of upload %s", publishID)
 }
 
-// Identify gives a published post the id and the link that it lacks, and ends the
-// looking for them. ErrStale: it moved on meanwhile.
+// Identify stores the id and the link that a published post lacks, and ends the polls for
+// them. ErrStale: the post moved on meanwhile.
 func (s *Runs) Identify(ctx context.Context, p *models.Post, id, permalink string, event models.PostEvent, now time.Time) error {
 	return s.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		res := tx.Model(&models.Post{}).

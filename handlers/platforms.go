@@ -10,7 +10,7 @@ import (
 // maxSignedRequest is the largest request of Meta's that these handlers read, in bytes.
 const maxSignedRequest = 1 << 20
 
-// facebookDeauthorized takes Meta's word that a person removed the app.
+// facebookDeauthorized takes Meta's request that says that a person removed the app.
 func (a *api) facebookDeauthorized(c echo.Context) error {
 	request, err := signedRequest(c)
 	if err != nil {
