@@ -11,6 +11,7 @@ import (
 	instagramwebhooks "socialqueue/inbox/instagram"
 	tiktokwebhooks "socialqueue/inbox/tiktok"
 	"socialqueue/jobs"
+	"socialqueue/models"
 	"socialqueue/platform/instagram"
 	"socialqueue/platform/tiktok"
 	"socialqueue/publish"
@@ -35,6 +36,11 @@ func (c *core) webhookSources() []inbox.Source {
 			DB: c.db, Secret: c.cfg.InstagramWebhookSecret, VerifyToken: c.cfg.InstagramWebhookToken, Now: c.opts.Now,
 		}),
 	}
+}
+
+// PlatformNames lists the platforms that this program knows.
+func PlatformNames() []models.Platform {
+	return []models.Platform{models.TikTok, models.Instagram}
 }
 
 // OperatorPosts builds what commands for operators do with posts. It calls no platform.
