@@ -66,6 +66,9 @@ func (s *Accounts) OAuthAccountsOf(ctx context.Context, p models.Platform, provi
 	return accounts, nil
 }
 
+// accountsBehind is the platform of the rows of instagram_accounts.
+var accountsBehind = new(models.InstagramAccount).Platform()
+
 // AccountFilter narrows a list of accounts. Zero values do not narrow.
 type AccountFilter struct {
 	AppID    int64
@@ -97,12 +100,12 @@ func (f AccountFilter) narrow(q *gorm.DB, table string) *gorm.DB {
 	return q.Where(table+".id > ?", f.AfterID)
 }
 
-// Account is a connected account as the API names it: one of TikTok, or one of
-// Instagram with the login that reaches it.
+// Account is a connected account as the API names it, with the login that reaches it
+// if its platform has logins.
 type Account struct {
 	Platform models.Platform
 	OAuth    models.OAuthAccount
-	// Instagram is nil for a TikTok account.
+	// Instagram is nil unless the account is reached through a login.
 	Instagram *models.InstagramAccount
 }
 
@@ -114,17 +117,23 @@ func (a *Account) ID() int64 {
 	return a.OAuth.ID
 }
 
-// List lists an app's accounts: those of Instagram, then those of TikTok,
-// each by id.
+// List lists an app's accounts, by the names of their platforms and then by id.
 func (s *Accounts) List(ctx context.Context, f AccountFilter) ([]Account, error) {
 	f.ofApp = true
 	return s.accounts(ctx, f)
 }
 
 func (d conn) accounts(ctx context.Context, f AccountFilter) ([]Account, error) {
+	platforms := []models.Platform{f.Platform}
+	if f.Platform == "" {
+		var err error
+		if platforms, err = d.connectedPlatforms(ctx); err != nil {
+			return nil, err
+		}
+	}
 	var accounts []Account
-	for _, p := range []models.Platform{models.Instagram, models.TikTok} {
-		if (f.Platform != "" && f.Platform != p) || f.AfterPlatform > p || len(accounts) >= f.Limit {
+	for _, p := range platforms {
+		if f.AfterPlatform > p || len(accounts) >= f.Limit {
 			continue
 		}
 		page := f
@@ -139,6 +148,25 @@ func (d conn) accounts(ctx context.Context, f AccountFilter) ([]Account, error) 
 		accounts = append(accounts, more...)
 	}
 	return accounts, nil
+}
+
+// connectedPlatforms lists the platforms on which somebody has an account, by name. It
+// asks for one after the other, which an index answers; a list of all would read it
+// whole.
+func (d conn) connectedPlatforms(ctx context.Context) ([]models.Platform, error) {
+	var platforms []models.Platform
+	for last := models.Platform(""); ; {
+		var next []models.Platform
+		err := d.orm.WithContext(ctx).Model(&models.OAuthAccount{}).Where("provider > ?", last).Order("provider").Limit(1).Pluck("provider", &next).Error
+		if err != nil {
+			return nil, fmt.Errorf("list the platforms of accounts: %w", err)
+		}
+		if len(next) == 0 {
+			return platforms, nil
+		}
+		last = next[0]
+		platforms = append(platforms, last)
+	}
 }
 
 // Get finds an account of an app.
@@ -158,18 +186,18 @@ func (d conn) account(ctx context.Context, p models.Platform, f AccountFilter) (
 }
 
 func (d conn) accountsOn(ctx context.Context, p models.Platform, f AccountFilter) ([]Account, error) {
-	if p == models.Instagram {
+	if p.BehindLogin() {
 		return d.instagramAccounts(ctx, f)
 	}
 	var rows []models.OAuthAccount
 	q := d.orm.WithContext(ctx).Joins("JOIN users ON users.id = oauth_accounts.user_id").
-		Where("oauth_accounts.provider = ?", models.TikTok)
+		Where("oauth_accounts.provider = ?", p)
 	if err := f.narrow(q, "oauth_accounts").Order("oauth_accounts.id").Limit(f.Limit).Find(&rows).Error; err != nil {
-		return nil, fmt.Errorf("list TikTok accounts: %w", err)
+		return nil, fmt.Errorf("list %s accounts: %w", p, err)
 	}
 	accounts := make([]Account, len(rows))
 	for i, row := range rows {
-		accounts[i] = Account{Platform: models.TikTok, OAuth: row}
+		accounts[i] = Account{Platform: p, OAuth: row}
 	}
 	return accounts, nil
 }
@@ -186,7 +214,7 @@ func (d conn) instagramAccounts(ctx context.Context, f AccountFilter) ([]Account
 	}
 	accounts := make([]Account, len(rows))
 	for i := range rows {
-		accounts[i] = Account{Platform: models.Instagram, OAuth: logins[rows[i].OAuthAccountID], Instagram: &rows[i]}
+		accounts[i] = Account{Platform: rows[i].Platform(), OAuth: logins[rows[i].OAuthAccountID], Instagram: &rows[i]}
 	}
 	return accounts, nil
 }
@@ -232,7 +260,7 @@ func (s *Accounts) InstagramAccountsPosting(ctx context.Context, loginID int64, 
 	err := s.orm.WithContext(ctx).
 		Where("oauth_account_id = ? AND status = ?", loginID, models.AccountActive).
 		Where(`EXISTS (SELECT 1 FROM posts WHERE posts.instagram_account_id = instagram_accounts.id
-			AND posts.lane = 'instagram:' || instagram_accounts.id AND posts.status IN ('scheduled', 'queued') AND posts.run_at <= ?)`, until).
+			AND posts.lane = CAST(? AS text) || ':' || instagram_accounts.id AND posts.status IN ('scheduled', 'queued') AND posts.run_at <= ?)`, accountsBehind, until).
 		Order("id").Find(&accounts).Error
 	if err != nil {
 		return nil, fmt.Errorf("list the accounts of login %d that post: %w", loginID, err)

@@ -13,13 +13,13 @@ import (
 
 // waking lets the posts go on that waited for the accounts of a connection.
 func (c *Connection) waking(now time.Time) laneChange {
-	if c.Account.Provider == models.TikTok {
-		return waking(now, models.Lane(models.TikTok, c.Account.ID))
+	if !c.Account.Provider.BehindLogin() {
+		return waking(now, models.Lane(c.Account.Provider, c.Account.ID))
 	}
 	var lanes []string
 	for _, p := range c.Pages {
 		if p.Instagram != nil {
-			lanes = append(lanes, models.Lane(models.Instagram, p.Instagram.ID))
+			lanes = append(lanes, p.Instagram.Lane())
 		}
 	}
 	return waking(now, lanes...)
@@ -39,7 +39,7 @@ func (s *Connections) connect(tx *gorm.DB, c *Connection, now time.Time) error {
 	if err := saveOAuthAccount(tx, c.Account); err != nil {
 		return err
 	}
-	if c.Account.Provider == models.Instagram {
+	if c.Account.Provider.BehindLogin() {
 		if err := connectPages(tx, c, now); err != nil {
 			return err
 		}
@@ -52,7 +52,7 @@ func (s *Connections) connect(tx *gorm.DB, c *Connection, now time.Time) error {
 
 // tell tells the app which accounts are connected.
 func (c *Connection) tell(tx *gorm.DB, now time.Time) error {
-	if c.Account.Provider == models.TikTok {
+	if !c.Account.Provider.BehindLogin() {
 		return tellOfAccount(tx, c.Account, nil, models.EventAccountConnected, now)
 	}
 	for _, p := range c.Pages {

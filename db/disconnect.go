@@ -19,7 +19,7 @@ import (
 func (s *Connections) Reauthorize(ctx context.Context, e Ending, refused Refused, until, now time.Time) error {
 	return s.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		set := map[string]any{"status": models.AccountReauthorize, "status_reason": e.Reason, "updated_at": now}
-		if e.Platform == models.TikTok {
+		if !e.Platform.BehindLogin() {
 			set["upkeep_at"], set["refresh_lease_until"], set["refresh_unsettled"] = nil, nil, false
 		}
 		before, err := e.lockedStatus(tx)
@@ -94,8 +94,8 @@ func (s *Connections) Disconnect(ctx context.Context, e Ending, now time.Time) (
 // may be cut off and called again.
 func (s *Connections) FinishEnding(ctx context.Context, a *models.OAuthAccount, note func(reason string) string, now time.Time) error {
 	var endings []Ending
-	if a.Provider == models.TikTok && a.Status == models.AccountDisconnected {
-		endings = append(endings, Ending{Platform: models.TikTok, AccountID: a.ID, Reason: a.StatusReason, Note: note(a.StatusReason)})
+	if !a.Provider.BehindLogin() && a.Status == models.AccountDisconnected {
+		endings = append(endings, Ending{Platform: a.Provider, AccountID: a.ID, Reason: a.StatusReason, Note: note(a.StatusReason)})
 	}
 	var gone []models.InstagramAccount
 	err := s.orm.WithContext(ctx).Where("oauth_account_id = ? AND status = ?", a.ID, models.AccountDisconnected).Find(&gone).Error
@@ -103,7 +103,7 @@ func (s *Connections) FinishEnding(ctx context.Context, a *models.OAuthAccount, 
 		return fmt.Errorf("list the disconnected accounts of login %d: %w", a.ID, err)
 	}
 	for _, ig := range gone {
-		endings = append(endings, Ending{Platform: models.Instagram, AccountID: ig.ID, Reason: ig.StatusReason, Note: note(ig.StatusReason)})
+		endings = append(endings, Ending{Platform: ig.Platform(), AccountID: ig.ID, Reason: ig.StatusReason, Note: note(ig.StatusReason)})
 	}
 	for _, e := range endings {
 		if err := s.changeWhile(ctx, e, models.AccountDisconnected, canceling(e, now)...); err != nil {
@@ -168,11 +168,11 @@ func deauthorize(tx *gorm.DB, a *models.OAuthAccount, how Ending, now time.Time)
 // connectedThrough lists the accounts, as the API names them, that a row reaches
 // and that are not disconnected.
 func connectedThrough(tx *gorm.DB, a *models.OAuthAccount) ([]Ending, error) {
-	if a.Provider == models.TikTok {
+	if !a.Provider.BehindLogin() {
 		if a.Status == models.AccountDisconnected {
 			return nil, nil
 		}
-		return []Ending{{Platform: models.TikTok, AccountID: a.ID}}, nil
+		return []Ending{{Platform: a.Provider, AccountID: a.ID}}, nil
 	}
 	var ids []int64
 	err := tx.Model(&models.InstagramAccount{}).Where("oauth_account_id = ? AND status <> ?", a.ID, models.AccountDisconnected).
@@ -182,7 +182,7 @@ func connectedThrough(tx *gorm.DB, a *models.OAuthAccount) ([]Ending, error) {
 	}
 	endings := make([]Ending, len(ids))
 	for i, id := range ids {
-		endings[i] = Ending{Platform: models.Instagram, AccountID: id}
+		endings[i] = Ending{Platform: a.Provider, AccountID: id}
 	}
 	return endings, nil
 }

@@ -31,7 +31,7 @@ type Ending struct {
 func (e Ending) lane() string { return models.Lane(e.Platform, e.AccountID) }
 
 func (e Ending) rows(tx *gorm.DB) *gorm.DB {
-	if e.Platform == models.Instagram {
+	if e.Platform.BehindLogin() {
 		return tx.Model(&models.InstagramAccount{}).Where("id = ?", e.AccountID)
 	}
 	return tx.Model(&models.OAuthAccount{}).Where("id = ?", e.AccountID)
@@ -52,7 +52,7 @@ func (e Ending) lockedStatus(tx *gorm.DB) (models.AccountStatus, error) {
 func (e Ending) tell(tx *gorm.DB, event models.AppEvent, now time.Time) error {
 	var ig *models.InstagramAccount
 	login := e.AccountID
-	if e.Platform == models.Instagram {
+	if e.Platform.BehindLogin() {
 		ig = &models.InstagramAccount{}
 		if err := first(tx.Take(ig, e.AccountID).Error, fmt.Sprintf("Instagram account %d", e.AccountID)); err != nil {
 			return err
@@ -72,7 +72,7 @@ func (e Ending) tell(tx *gorm.DB, event models.AppEvent, now time.Time) error {
 // lockLogin locks the row whose tokens reach an account, before anything else: of
 // two that disconnect the last accounts of a login, one has to see it empty.
 func lockLogin(tx *gorm.DB, e Ending) (id int64, err error) {
-	if e.Platform == models.TikTok {
+	if !e.Platform.BehindLogin() {
 		return e.AccountID, lockOAuthAccount(tx, e.AccountID, &models.OAuthAccount{})
 	}
 	for {
@@ -98,7 +98,7 @@ func lockOAuthAccount(tx *gorm.DB, id int64, into *models.OAuthAccount) error {
 // end writes that an account is disconnected, and its login with it if that was
 // the last one.
 func end(tx *gorm.DB, e Ending, login int64, now time.Time) error {
-	if e.Platform == models.TikTok {
+	if !e.Platform.BehindLogin() {
 		_, err := endLogin(tx, login, e.Reason, now)
 		return err
 	}

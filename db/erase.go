@@ -98,9 +98,12 @@ func eraseSome(tx *gorm.DB, login *models.OAuthAccount, limit int, now time.Time
 	if err != nil {
 		return err
 	}
-	lanes := []string{models.Lane(models.TikTok, login.ID)}
+	var lanes []string
+	if !login.Provider.BehindLogin() {
+		lanes = append(lanes, models.Lane(login.Provider, login.ID))
+	}
 	for _, id := range accounts {
-		lanes = append(lanes, models.Lane(models.Instagram, id))
+		lanes = append(lanes, models.Lane(login.Provider, id))
 	}
 	var posts []string
 	if err := tx.Model(&models.Post{}).Where("lane IN ?", lanes).Order("id").Limit(limit).Pluck("id", &posts).Error; err != nil {

@@ -39,7 +39,7 @@ func (s *Admission) Resume(ctx context.Context, scope string) (bool, error) {
 // HasAccount reports whether there is an account, whosever it is.
 func (s *Admission) HasAccount(ctx context.Context, p models.Platform, id int64) (bool, error) {
 	q := s.orm.WithContext(ctx).Model(&models.OAuthAccount{}).Where("provider = ?", p)
-	if p == models.Instagram {
+	if p.BehindLogin() {
 		q = s.orm.WithContext(ctx).Model(&models.InstagramAccount{})
 	}
 	var n int64

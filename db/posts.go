@@ -46,8 +46,8 @@ func (s *Posts) Destination(ctx context.Context, appID int64, p models.Platform,
 	query := `SELECT a.user_id, a.id AS oauth_account_id, a.status, ` + destinationMedia + `
 		FROM oauth_accounts a JOIN users u ON u.id = a.user_id
 		LEFT JOIN media m ON m.id = @media AND m.app_id = u.app_id
-		WHERE a.id = @account AND a.provider = 'tiktok' AND u.app_id = @app`
-	if p == models.Instagram {
+		WHERE a.id = @account AND a.provider = @platform AND u.app_id = @app`
+	if p.BehindLogin() {
 		query = `SELECT i.user_id, i.oauth_account_id, i.status, ` + destinationMedia + `
 		FROM instagram_accounts i JOIN users u ON u.id = i.user_id
 		LEFT JOIN media m ON m.id = @media AND m.app_id = u.app_id
@@ -55,7 +55,7 @@ func (s *Posts) Destination(ctx context.Context, appID int64, p models.Platform,
 	}
 	var row destinationRow
 	res := s.orm.WithContext(ctx).Raw(query, map[string]any{
-		"app": appID, "account": accountID, "media": mediaID,
+		"app": appID, "platform": p, "account": accountID, "media": mediaID,
 	}).Scan(&row)
 	if res.Error != nil {
 		return nil, fmt.Errorf("read %s account %d: %w", p, accountID, res.Error)
@@ -64,7 +64,7 @@ func (s *Posts) Destination(ctx context.Context, appID int64, p models.Platform,
 		return nil, fmt.Errorf("%s account %d: %w", p, accountID, ErrNotFound)
 	}
 	dest := &Destination{UserID: row.UserID, OAuthAccountID: row.OAuthAccountID, Status: row.Status}
-	if p == models.Instagram {
+	if p.BehindLogin() {
 		dest.InstagramAccountID = &accountID
 	}
 	if row.MediaRowID != nil {
@@ -169,7 +169,11 @@ func (f PostFilter) list(q *gorm.DB) ([]models.Post, error) {
 		q = q.Where("platform = ?", f.Platform)
 	}
 	if f.AccountID != 0 {
-		q = q.Where("lane IN ?", lanesOf(f.Platform, f.AccountID))
+		lanes, err := lanesOf(q.Session(&gorm.Session{NewDB: true}), f.Platform, f.AccountID)
+		if err != nil {
+			return nil, err
+		}
+		q = q.Where("lane IN ?", lanes)
 	}
 	if f.GroupID != "" {
 		q = q.Where("group_id = ?", f.GroupID)
@@ -184,11 +188,22 @@ func (f PostFilter) list(q *gorm.DB) ([]models.Post, error) {
 	return posts, nil
 }
 
-func lanesOf(p models.Platform, accountID int64) []string {
+// lanesOf finds the lanes of the accounts with that id: one on the platform, or one on
+// each if none is named.
+func lanesOf(orm *gorm.DB, p models.Platform, accountID int64) ([]string, error) {
 	if p != "" {
-		return []string{models.Lane(p, accountID)}
+		return []string{models.Lane(p, accountID)}, nil
 	}
-	return []string{models.Lane(models.TikTok, accountID), models.Lane(models.Instagram, accountID)}
+	var own []models.Platform
+	err := orm.Model(&models.OAuthAccount{}).Where("id = CAST(? AS bigint)", accountID).Pluck("provider", &own).Error
+	if err != nil {
+		return nil, fmt.Errorf("look up account %d: %w", accountID, err)
+	}
+	lanes := []string{models.Lane(accountsBehind, accountID)}
+	for _, p := range own {
+		lanes = append(lanes, models.Lane(p, accountID))
+	}
+	return lanes, nil
 }
 
 // Events reads a post's timeline, oldest first.

@@ -156,7 +156,8 @@ func (s *Tokens) DueUpkeep(ctx context.Context, now time.Time, limit int) ([]Upk
 func (s *Tokens) AskBeforePosts(ctx context.Context, now, until, stale time.Time, limit int) error {
 	err := s.orm.WithContext(ctx).Exec(`
 		UPDATE oauth_accounts SET upkeep_at = @now, asked_at = @now
-		WHERE (status = 'active' OR status = 'reauth_required' AND provider = 'instagram')
+		WHERE (status = 'active' OR status = 'reauth_required'
+				AND EXISTS (SELECT 1 FROM instagram_accounts behind WHERE behind.oauth_account_id = oauth_accounts.id))
 			AND (asked_at IS NULL OR asked_at < @stale) AND (upkeep_at IS NULL OR upkeep_at > @now) AND refresh_failures = 0
 			AND id IN (SELECT COALESCE(i.oauth_account_id, soon.oauth_account_id) FROM (
 				SELECT oauth_account_id, instagram_account_id FROM posts

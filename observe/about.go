@@ -67,7 +67,7 @@ func account(a *models.OAuthAccount) logrus.Fields {
 	fields := logrus.Fields{FieldUserID: a.UserID, FieldProvider: a.Provider}
 	switch {
 	case a.ID == 0: // it has no row yet
-	case a.Provider == models.Instagram:
+	case a.Provider.BehindLogin():
 		fields[FieldLoginID] = a.ID
 	default:
 		fields[FieldAccountID] = a.ID
