@@ -51,7 +51,7 @@ func (c *core) newHTTPServer() *httpServer {
 		Tenants: c.tenants, Posts: c.posts, Accounts: c.tokens, Inbox: c.inbox, Notify: c.notify, Store: c.store, Links: c.links, Log: c.log, Now: c.opts.Now, MediaMaxBytes: c.cfg.MediaMaxBytes,
 		Metrics: c.metrics, Monitoring: c.monitoring(), Console: c.console(),
 		Operator:       handlers.Operator{User: c.cfg.OperatorUser, Password: c.cfg.OperatorPassword, ReadOnly: c.cfg.OperatorReadOnly},
-		TrustedProxies: c.cfg.TrustedProxies,
+		TrustedProxies: c.cfg.TrustedProxies, Platforms: platforms,
 		Health: map[string]handlers.Check{
 			"database":  c.accepts,
 			"redis":     c.queue.Ping,

@@ -28,9 +28,9 @@ func (a *api) listAccounts(c echo.Context) error {
 	f := oauth.Filter{AppID: callerOf(c).AppID, Limit: defaultAccounts}
 	err := readQuery(c.Request().URL.RawQuery, "list", map[string]func(string) string{
 		"user_id":  userParam(&f.UserID),
-		"platform": platformFilter(&f.Platform),
+		"platform": a.platformFilter(&f.Platform),
 		"limit":    limitParam(&f.Limit, maxAccounts),
-		"cursor":   func(value string) string { return setAccountCursor(&f, value) },
+		"cursor":   func(value string) string { return a.setAccountCursor(&f, value) },
 	})
 	if err != nil {
 		return err
@@ -53,10 +53,10 @@ func (a *api) listAccounts(c echo.Context) error {
 	return c.JSON(http.StatusOK, views)
 }
 
-func setAccountCursor(f *oauth.Filter, value string) string {
+func (a *api) setAccountCursor(f *oauth.Filter, value string) string {
 	p, id, _ := strings.Cut(value, ":")
 	n, ok := number(id, math.MaxInt32)
-	if !ok || platformFilter(&f.AfterPlatform)(p) != "" {
+	if !ok || a.platformFilter(&f.AfterPlatform)(p) != "" {
 		return "must be the cursor of an earlier answer"
 	}
 	f.AfterID = n
@@ -74,7 +74,7 @@ func linkNext(c echo.Context, cursor string) {
 // disconnectAccount ends an account: its waiting posts are canceled and the consent
 // is revoked at the platform.
 func (a *api) disconnectAccount(c echo.Context) error {
-	p, err := platformParam(c)
+	p, err := a.platformParam(c)
 	if err != nil {
 		return err
 	}
@@ -89,42 +89,6 @@ func (a *api) disconnectAccount(c echo.Context) error {
 	return c.JSON(http.StatusOK, viewAccount(account))
 }
 
-type pageView struct {
-	PageID    string  `json:"page_id"`
-	Name      string  `json:"name"`
-	AccountID *int64  `json:"account_id"`
-	Usable    bool    `json:"usable"`
-	Reason    *string `json:"reason"`
-}
-
-// listPages shows the Facebook Pages that a user's consent let us see, with the
-// reason why one cannot be posted to:
-//
-//   - no_instagram_account: no professional account is linked to it.
-//   - no_publish_permission: the person may not create content on it.
-//   - no_page_token: Meta gives no token for it.
-//   - connected_elsewhere: another user connected its Instagram account.
-//   - reauth_required, disconnected: what its account is.
-func (a *api) listPages(c echo.Context) error {
-	var userID int64
-	err := readQuery(c.Request().URL.RawQuery, "list", map[string]func(string) string{"user_id": userParam(&userID)})
-	if err != nil {
-		return err
-	}
-	if userID == 0 {
-		return models.FieldErrors{{Field: "user_id", Message: "is required: the id of one of your users"}}
-	}
-	pages, err := a.Accounts.Pages(c.Request().Context(), callerOf(c).AppID, userID)
-	if err != nil {
-		return err
-	}
-	views := make([]pageView, len(pages))
-	for i, p := range pages {
-		views[i] = pageView{PageID: p.PageID, Name: p.Name, AccountID: p.InstagramAccountID, Usable: p.Reason == "", Reason: view.TextOrNull(p.Reason)}
-	}
-	return c.JSON(http.StatusOK, views)
-}
-
 // limitParam reads how many entries a page has.
 func limitParam(limit *int, most int) func(string) string {
 	return func(value string) string {
@@ -137,11 +101,12 @@ func limitParam(limit *int, most int) func(string) string {
 	}
 }
 
-func platformFilter(p *models.Platform) func(string) string {
+// platformFilter reads the name of a platform.
+func (a *api) platformFilter(p *models.Platform) func(string) string {
 	return func(value string) string {
 		*p = models.Platform(value)
-		if *p != models.TikTok && *p != models.Instagram {
-			return "must be tiktok or instagram"
+		if !a.isPlatform(*p) {
+			return "must be " + a.platformNames()
 		}
 		return ""
 	}

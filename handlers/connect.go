@@ -15,9 +15,9 @@ import (
 
 // platformParam reads the platform in a path. One that does not exist is a path
 // that does not exist.
-func platformParam(c echo.Context) (models.Platform, error) {
+func (a *api) platformParam(c echo.Context) (models.Platform, error) {
 	p := models.Platform(c.Param("platform"))
-	if p != models.TikTok && p != models.Instagram {
+	if !a.isPlatform(p) {
 		return "", echo.ErrNotFound
 	}
 	return p, nil
@@ -26,7 +26,7 @@ func platformParam(c echo.Context) (models.Platform, error) {
 // beginConnect sends a browser to the platform's consent page, or tells the app
 // where to send it.
 func (a *api) beginConnect(c echo.Context) error {
-	p, err := platformParam(c)
+	p, err := a.platformParam(c)
 	if err != nil {
 		return err
 	}
@@ -72,7 +72,7 @@ func wantsJSON(r *http.Request) bool {
 // finishConnect takes the browser back from the platform. Whatever came of it, the
 // user ends at the app's return_url or on a page that says what to do.
 func (a *api) finishConnect(c echo.Context) error {
-	p, err := platformParam(c)
+	p, err := a.platformParam(c)
 	if err != nil {
 		return err
 	}
@@ -89,7 +89,7 @@ func (a *api) finishConnect(c echo.Context) error {
 	if to := o.Redirect(); to != "" {
 		return c.Redirect(http.StatusFound, to)
 	}
-	return showConnect(c, statusOf(o), pageOf(o))
+	return showConnect(c, statusOf(o), a.pageOf(o))
 }
 
 // callbackError is what a platform calls a refusal; Facebook's has further fields

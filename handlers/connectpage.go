@@ -38,10 +38,8 @@ type connectPage struct {
 	Reference string
 }
 
-var platformTitles = map[models.Platform]string{models.TikTok: "TikTok", models.Instagram: "Instagram"}
-
-func pageOf(o oauth.Outcome) connectPage {
-	name := platformTitles[o.Platform]
+func (a *api) pageOf(o oauth.Outcome) connectPage {
+	name := a.platformTitle(o.Platform)
 	page := connectPage{State: pageFailed, Title: name + " was not connected", Detail: o.Detail, Reference: o.Code}
 	if o.Code == "" {
 		page.State, page.Title = pageDone, name+" is connected"

@@ -41,7 +41,10 @@ const (
 )
 
 func healthProbes(deps Deps) map[string]*probe {
-	fresh := map[string]time.Duration{"tiktok": platformFresh, "instagram": platformFresh, "database": localFresh, "redis": localFresh}
+	fresh := map[string]time.Duration{"database": localFresh, "redis": localFresh}
+	for _, p := range deps.Platforms {
+		fresh[string(p.Name)] = platformFresh
+	}
 	probes := map[string]*probe{}
 	for name, life := range fresh {
 		check := deps.Health[name]

@@ -141,7 +141,7 @@ func (a *api) retryPost(c echo.Context) error {
 }
 
 func (a *api) listPosts(c echo.Context) error {
-	filter, err := postFilter(c.Request().URL.RawQuery)
+	filter, err := a.postFilter(c.Request().URL.RawQuery)
 	if err != nil {
 		return err
 	}
@@ -168,7 +168,7 @@ func (a *api) listPosts(c echo.Context) error {
 }
 
 // postFilter reads the query of a list.
-func postFilter(rawQuery string) (publish.Filter, error) {
+func (a *api) postFilter(rawQuery string) (publish.Filter, error) {
 	f := publish.Filter{Limit: defaultPage}
 	err := readQuery(rawQuery, "list", map[string]func(string) string{
 		"status": func(value string) string {
@@ -177,7 +177,7 @@ func postFilter(rawQuery string) (publish.Filter, error) {
 			}
 			return ""
 		},
-		"platform": platformFilter(&f.Platform),
+		"platform": a.platformFilter(&f.Platform),
 		"account_id": func(value string) (problem string) {
 			var ok bool
 			if f.AccountID, ok = number(value, math.MaxInt64); !ok {

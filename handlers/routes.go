@@ -47,8 +47,10 @@ type Deps struct {
 	// Monitoring is the page of the queues, Console that of posts and accounts. Both may
 	// be empty.
 	Monitoring, Console Pages
-	// Health holds the checks of /api/health: tiktok, instagram, database and
-	// redis. One that is missing answers as not configured.
+	// Platforms are those that paths, filters and pages may name.
+	Platforms []Platform
+	// Health holds the checks of /api/health: database, redis and one for each of the
+	// Platforms, by name. One that is missing answers as not configured.
 	Health map[string]Check
 	// Ready holds what must work before /readyz sends traffic here.
 	Ready map[string]Check

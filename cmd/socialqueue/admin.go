@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"socialqueue/app"
 	"socialqueue/config"
 	"socialqueue/db"
 	"socialqueue/models"
@@ -183,6 +184,9 @@ whose token is that of its Facebook Page.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			in.Platform = models.Platform(platform)
+			if err := app.CheckPlatform(in.Platform); err != nil {
+				return err
+			}
 			if err := readTokens(cmd.InOrStdin(), expiresAt, &in); err != nil {
 				return err
 			}

@@ -5,12 +5,51 @@ import (
 	"net/url"
 
 	"github.com/labstack/echo/v4"
+
+	"socialqueue/models"
+	"socialqueue/view"
 )
 
 // maxSignedRequest is the largest request of Meta's that these handlers read, in bytes.
 const maxSignedRequest = 1 << 20
 
-// facebookDeauthorized takes Meta's request that says that a person removed the app.
+type pageView struct {
+	PageID    string  `json:"page_id"`
+	Name      string  `json:"name"`
+	AccountID *int64  `json:"account_id"`
+	Usable    bool    `json:"usable"`
+	Reason    *string `json:"reason"`
+}
+
+// listPages shows the Facebook Pages that a user's consent let us see, with the
+// reason why one cannot be posted to:
+//
+//   - no_instagram_account: no professional account is linked to it.
+//   - no_publish_permission: the person may not create content on it.
+//   - no_page_token: Meta gives no token for it.
+//   - connected_elsewhere: another user connected its Instagram account.
+//   - reauth_required, disconnected: what its account is.
+func (a *api) listPages(c echo.Context) error {
+	var userID int64
+	err := readQuery(c.Request().URL.RawQuery, "list", map[string]func(string) string{"user_id": userParam(&userID)})
+	if err != nil {
+		return err
+	}
+	if userID == 0 {
+		return models.FieldErrors{{Field: "user_id", Message: "is required: the id of one of your users"}}
+	}
+	pages, err := a.Accounts.Pages(c.Request().Context(), callerOf(c).AppID, userID)
+	if err != nil {
+		return err
+	}
+	views := make([]pageView, len(pages))
+	for i, p := range pages {
+		views[i] = pageView{PageID: p.PageID, Name: p.Name, AccountID: p.InstagramAccountID, Usable: p.Reason == "", Reason: view.TextOrNull(p.Reason)}
+	}
+	return c.JSON(http.StatusOK, views)
+}
+
+// facebookDeauthorized takes Meta's signed request that says a person removed the app.
 func (a *api) facebookDeauthorized(c echo.Context) error {
 	request, err := signedRequest(c)
 	if err != nil {
