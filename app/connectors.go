@@ -2,9 +2,16 @@ package app
 
 import (
 	"slices"
+	"time"
 
+	"socialqueue/config"
 	"socialqueue/handlers"
 	"socialqueue/models"
+	"socialqueue/oauth"
+	oauthinstagram "socialqueue/oauth/instagram"
+	oauthtiktok "socialqueue/oauth/tiktok"
+	"socialqueue/platform/instagram"
+	"socialqueue/platform/tiktok"
 )
 
 // platforms are those that this program knows.
@@ -16,4 +23,13 @@ func CheckPlatform(p models.Platform) error {
 		return nil
 	}
 	return models.FieldErrors{{Field: "platform", Message: "must be tiktok or instagram"}}
+}
+
+// connectors are one for each platform. ig is nil where no Facebook app is configured.
+func connectors(cfg config.Config, tt *tiktok.Client, ig *instagram.Client, now func() time.Time) []oauth.Connector {
+	facebook := oauth.Unconfigured(models.Instagram, oauthinstagram.Settings)
+	if ig != nil {
+		facebook = oauthinstagram.New(ig, cfg.FacebookAppSecret, now)
+	}
+	return []oauth.Connector{oauthtiktok.New(tt, now), facebook}
 }

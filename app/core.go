@@ -156,9 +156,9 @@ func (c *core) buildService() error {
 	}
 	deps.Publishers = publishers(tt, ig)
 	c.tokens = oauth.New(oauth.Deps{
-		DB: c.db, Keys: c.cfg.Keyring, Redis: c.redis, Queue: c.queue, TikTok: tt, Instagram: ig,
-		PublicURL: c.cfg.PublicURL, FacebookAppSecret: c.cfg.FacebookAppSecret,
-		Metrics: c.metrics, Log: c.log, Now: c.opts.Now,
+		DB: c.db, Keys: c.cfg.Keyring, Redis: c.redis, Queue: c.queue, PublicURL: c.cfg.PublicURL,
+		Connectors: connectors(c.cfg, tt, ig, c.opts.Now),
+		Metrics:    c.metrics, Log: c.log, Now: c.opts.Now,
 	})
 	deps.Tokens = c.tokens
 	if c.posts, err = publish.New(deps); err != nil {

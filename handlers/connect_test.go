@@ -11,6 +11,9 @@ import (
 	"testing"
 
 	"socialqueue/models"
+	"socialqueue/oauth"
+	oauthinstagram "socialqueue/oauth/instagram"
+	oauthtiktok "socialqueue/oauth/tiktok"
 	"socialqueue/platform/tiktok"
 	"socialqueue/sandbox"
 )
@@ -326,10 +329,9 @@ func TestBadConnects(t *testing.T) {
 func TestPlatformNotConfigured(t *testing.T) {
 	w := sqliteWorld(t)
 	w.addPlatforms()
-	var err error
-	w.oauth.TikTok, err = tiktok.New(tiktok.Config{})
+	tt, err := tiktok.New(tiktok.Config{})
 	w.must(err)
-	w.oauth.Instagram = nil
+	w.oauth.Connectors = []oauth.Connector{oauthtiktok.New(tt, w.now), oauth.Unconfigured(models.Instagram, oauthinstagram.Settings)}
 	w.build()
 	before := w.stored()
 	for p, settings := range map[models.Platform][]string{

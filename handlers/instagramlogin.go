@@ -55,7 +55,7 @@ func (a *api) facebookDeauthorized(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := a.Accounts.FacebookRemoved(c.Request().Context(), request); err != nil {
+	if err := a.Accounts.Withdrawn(c.Request().Context(), models.Instagram, request); err != nil {
 		return err
 	}
 	return c.JSON(http.StatusOK, map[string]string{"status": statusOK})
@@ -69,11 +69,11 @@ func (a *api) facebookDeletes(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	code, err := a.Accounts.DeleteFacebookUser(c.Request().Context(), request)
+	code, err := a.Accounts.RequestDeletion(c.Request().Context(), models.Instagram, request)
 	if err != nil {
 		return err
 	}
-	return c.JSON(http.StatusOK, map[string]string{"url": a.Accounts.DeletionURL(code), "confirmation_code": code})
+	return c.JSON(http.StatusOK, map[string]string{"url": a.Accounts.DeletionURL(models.Instagram, code), "confirmation_code": code})
 }
 
 // signedRequest reads the form field in which Meta sends such messages.

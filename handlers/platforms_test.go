@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"socialqueue/models"
+	"socialqueue/oauth"
+	oauthinstagram "socialqueue/oauth/instagram"
 )
 
 const (
@@ -178,7 +180,8 @@ func TestTikTokSignatureVector(t *testing.T) {
 // Without a secret nothing can be checked, so nothing is believed.
 func TestMessagesWithoutASecret(t *testing.T) {
 	w := sqliteWorld(t)
-	w.fromTikTok.Secret, w.oauth.FacebookAppSecret = "", ""
+	w.fromTikTok.Secret = ""
+	w.oauth.Connectors = []oauth.Connector{oauth.Unconfigured(models.Instagram, oauthinstagram.Settings)}
 	w.build()
 	w.advance(time.Hour)
 	before := w.stored()

@@ -34,6 +34,8 @@ import (
 	"socialqueue/models"
 	"socialqueue/notify"
 	"socialqueue/oauth"
+	oauthinstagram "socialqueue/oauth/instagram"
+	oauthtiktok "socialqueue/oauth/tiktok"
 	"socialqueue/observe"
 	"socialqueue/platform/instagram"
 	"socialqueue/platform/tiktok"
@@ -134,7 +136,8 @@ func newWorld(t testing.TB, d *db.DB) *world {
 	})
 	w.must(err)
 	w.oauth = oauth.Deps{
-		DB: d, Keys: ring, PublicURL: publicURL, FacebookAppSecret: facebookSecret, Log: log, Now: w.now,
+		DB: d, Keys: ring, PublicURL: publicURL, Log: log, Now: w.now,
+		Connectors: []oauth.Connector{verifying{oauth.Unconfigured(models.Instagram, "settings"), oauthinstagram.New(nil, facebookSecret, w.now)}},
 	}
 	w.fromTikTok = tiktokwebhooks.Deps{DB: d, Posts: w.posts, Secret: tiktokSecret, Tolerance: 5 * time.Minute, Now: w.now}
 	w.fromMeta = instagramwebhooks.Deps{DB: d, Secret: facebookSecret, VerifyToken: verifyToken, Now: w.now}
@@ -145,7 +148,7 @@ func newWorld(t testing.TB, d *db.DB) *world {
 		Posts:   w.posts, Store: w.store, Links: w.links, Log: log, Now: w.now, MediaMaxBytes: maxFile,
 		Platforms: []handlers.Platform{{Name: models.TikTok, Title: "TikTok"}, {Name: models.Instagram, Title: "Instagram"}},
 		Health:    map[string]handlers.Check{"database": d.Ping},
-		Ready:     map[string]handlers.Check{"database": d.Ping},
+		Ready:  map[string]handlers.Check{"database": d.Ping},
 	}
 	w.build()
 	w.ours, w.theirs = w.tenant("ours"), w.tenant("theirs")
@@ -187,17 +190,23 @@ func (w *world) addPlatforms() {
 func (w *world) callPlatforms(way http.RoundTripper) {
 	w.t.Helper()
 	o, client := w.sim.Options(), &http.Client{Transport: way}
-	var err error
-	w.oauth.TikTok, err = tiktok.New(tiktok.Config{
+	tt, err := tiktok.New(tiktok.Config{
 		APIURL: w.sim.TikTokURL(), AuthURL: w.sim.TikTokAuthURL(), ClientKey: o.TikTokClientKey, ClientSecret: tiktokSecret, HTTP: client, Now: w.now,
 	})
 	w.must(err)
-	w.oauth.Instagram, err = instagram.New(instagram.Config{
+	ig, err := instagram.New(instagram.Config{
 		GraphURL: w.sim.GraphURL(), UploadURL: w.sim.RuploadURL(), DialogURL: w.sim.FacebookDialogURL(),
 		AppID: o.FacebookAppID, AppSecret: facebookSecret, HTTP: client, Now: w.now,
 	})
 	w.must(err)
+	w.oauth.Connectors = []oauth.Connector{oauthtiktok.New(tt, w.now), oauthinstagram.New(ig, facebookSecret, w.now)}
 	w.build()
+}
+
+// verifying is a Connector that makes no calls and verifies the platform's requests.
+type verifying struct {
+	oauth.Connector
+	oauth.Verifier
 }
 
 func (w *world) must(err error) {

@@ -29,6 +29,8 @@ import (
 	"socialqueue/media"
 	"socialqueue/models"
 	"socialqueue/oauth"
+	oauthinstagram "socialqueue/oauth/instagram"
+	oauthtiktok "socialqueue/oauth/tiktok"
 	"socialqueue/platform/instagram"
 	"socialqueue/platform/tiktok"
 	"socialqueue/publish"
@@ -254,7 +256,10 @@ func (w *world) build() {
 	log, hook := logtest.NewNullLogger()
 	w.logs = hook
 	log.SetLevel(logrus.DebugLevel)
-	tokens := oauth.New(oauth.Deps{DB: w.db, Keys: keys, TikTok: tt, Instagram: ig, Log: log, Now: w.clock.Now})
+	tokens := oauth.New(oauth.Deps{
+		DB: w.db, Keys: keys, Log: log, Now: w.clock.Now,
+		Connectors: []oauth.Connector{oauthtiktok.New(tt, w.clock.Now), oauthinstagram.New(ig, metaSecret, w.clock.Now)},
+	})
 	w.posts, err = publish.New(publish.Deps{
 		DB: w.db, Queue: w.queue, Tokens: tokens, Keys: keys, Store: store, Links: links, Fetcher: media.NewFetcher(media.FetchOptions{AllowPrivate: true}),
 		Publishers: []publish.Publisher{tiktokposts.New(tt), instagramposts.New(ig)},

@@ -51,6 +51,9 @@ type Outcome struct {
 	Accounts []ConnectedAccount
 	// Unusable are Pages that cannot be posted to, with the reason.
 	Unusable []UnusablePage
+
+	// fragment is that of the platform's Traits.
+	fragment bool
 }
 
 // ConnectedAccount is one account that a consent connected.
@@ -83,8 +86,8 @@ func (o Outcome) Redirect() string {
 		q.Set("reasons", strings.Join(o.reasons(), ","))
 	}
 	u.RawQuery = strings.Join(append(foreignPairs(u.RawQuery), q.Encode()), "&")
-	if o.Platform == models.Instagram {
-		return u.String() + "#" // or the browser would keep the #_=_ that Facebook sent it along with
+	if o.fragment {
+		return u.String() + "#" // or the browser would keep the fragment that the platform sent it along with
 	}
 	return u.String()
 }
@@ -127,9 +130,15 @@ func (o Outcome) reasons() []string {
 const finishTime = 45 * time.Second
 
 // Finish takes a platform's callback. A browser may make it twice: the first one
-// exchanges the code, and every one gets the same answer. An error is trouble of
-// ours that leaves the connect as it was, so that the callback may be made again.
+// exchanges the code, and every one gets the same answer. An error is an internal
+// one that leaves the connect as it was, so that the callback may be made again.
 func (s *Service) Finish(ctx context.Context, cb Callback) (Outcome, error) {
+	o, err := s.finishOnce(ctx, cb)
+	o.fragment = s.traits(cb.Platform).Fragment
+	return o, err
+}
+
+func (s *Service) finishOnce(ctx context.Context, cb Callback) (Outcome, error) {
 	ctx = context.WithoutCancel(ctx) // a code works once: a browser that left must not stop it
 	c, err := s.connects.read(ctx, cb.State)
 	if errors.Is(err, errUnknownState) || err == nil && c.Platform != cb.Platform {
@@ -205,10 +214,48 @@ func (s *Service) finish(ctx context.Context, c connect, cb Callback) Outcome {
 // exchange turns a code into connected accounts. With an error, which is for the
 // log, comes the outcome that the user is shown.
 func (s *Service) exchange(ctx context.Context, c connect, code secrets.Secret) (Outcome, error) {
-	if c.Platform == models.TikTok {
-		return s.connectTikTok(ctx, c, code)
+	connector, err := s.connector(c.Platform)
+	if err != nil {
+		return c.refused(err)
 	}
-	return s.connectInstagram(ctx, c, code)
+	grant, err := connector.Exchange(ctx, code, c.verifier(), s.redirectURI(c.Platform))
+	if err != nil {
+		return c.refused(err)
+	}
+	now := s.Now()
+	if missing := lacking(connector.Traits().Needed, grant.Scopes); len(missing) > 0 {
+		return c.scopesMissing(missing), nil
+	}
+	reach, err := connector.Accounts(ctx, grant)
+	if err != nil {
+		return c.refused(err)
+	}
+	connection, err := s.rows(c, grant, reach, now)
+	if err != nil {
+		return c.unstored(err)
+	}
+	if reach.Unread != nil {
+		observe.OfAccount(ctx, s.Log, connection.Account).WithError(reach.Unread).Info("a part of the profile could not be read; the account is connected without it")
+	}
+	return s.storeConsent(ctx, c, connection)
+}
+
+// storeConsent stores what a consent reaches. A login without any account that can
+// be posted to is not stored: what was there before stays as it is.
+func (s *Service) storeConsent(ctx context.Context, c connect, connection *db.Connection) (Outcome, error) {
+	err := s.store(ctx, connection)
+	if errors.Is(err, db.ErrNoAccounts) {
+		o := c.failed(CodeNoAccounts, s.traits(c.Platform).NoAccounts)
+		o.Unusable = unusablePages(connection)
+		return o, nil
+	}
+	if err != nil {
+		return c.unstored(err)
+	}
+	accounts := connectedAccounts(connection)
+	observe.OfAccount(ctx, s.Log, connection.Account).WithFields(map[string]any{"accounts": len(accounts), "pages": len(connection.Pages)}).
+		Info("a consent was stored")
+	return c.connected(accounts, unusablePages(connection)), nil
 }
 
 // store stores what a consent or an import brought, and lets the posts go on that
@@ -238,7 +285,7 @@ func (c *connect) refused(err error) (Outcome, error) {
 	}
 }
 
-// unstored is the outcome of trouble of our own.
+// unstored is the outcome of an internal error.
 func (c *connect) unstored(err error) (Outcome, error) {
 	if errors.Is(err, db.ErrErasing) {
 		return c.failed(CodeErasing, "The data of this login is being deleted, as was asked for. Wait a minute, then connect it again."), err

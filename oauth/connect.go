@@ -12,8 +12,6 @@ import (
 	"golang.org/x/oauth2"
 
 	"socialqueue/models"
-	"socialqueue/platform/instagram"
-	"socialqueue/platform/tiktok"
 	"socialqueue/secrets"
 )
 
@@ -35,7 +33,11 @@ const maxReturnURL = 2000
 // The address is made for that one user: whoever consents there connects their
 // account to that user. So an app hands it to nobody else.
 func (s *Service) Begin(ctx context.Context, start Start) (address string, err error) {
-	if err := s.checkConfigured(start.Platform); err != nil {
+	connector, err := s.connector(start.Platform)
+	if err != nil {
+		return "", err
+	}
+	if err := connector.Configured(); err != nil {
 		return "", err
 	}
 	if _, err := s.DB.Tenants.User(ctx, start.AppID, start.UserID); err != nil {
@@ -52,17 +54,7 @@ func (s *Service) Begin(ctx context.Context, start Start) (address string, err e
 	if err := s.connects.open(ctx, state, c); err != nil {
 		return "", err
 	}
-	return s.consentPage(state, c), nil
-}
-
-func (s *Service) checkConfigured(p models.Platform) error {
-	switch {
-	case p == models.TikTok && !s.TikTok.Configured():
-		return fmt.Errorf("TIKTOK_CLIENT_KEY and TIKTOK_CLIENT_SECRET: %w", ErrNotConfigured)
-	case p == models.Instagram && s.Instagram == nil:
-		return fmt.Errorf("FACEBOOK_APP_ID and FACEBOOK_APP_SECRET: %w", ErrNotConfigured)
-	}
-	return nil
+	return connector.AuthorizeURL(Authorization{RedirectURI: s.redirectURI(c.Platform), State: state, Verifier: c.verifier()}), nil
 }
 
 // checkReturn lets a browser be sent back only to where the app said beforehand.
@@ -119,28 +111,6 @@ func (s *Service) AllowReturn(ctx context.Context, appID int64, host string) err
 		return errs
 	}
 	return s.DB.Connections.AllowReturn(ctx, models.ReturnHost{AppID: appID, Host: clean, CreatedAt: s.Now()})
-}
-
-// What is asked for, and what of it is needed to publish. TikTok's inbox and the
-// Pages of businesses are for those who grant them.
-var (
-	tiktokScopes    = []string{"user.info.basic", "video.publish", "video.upload"}
-	tiktokNeeded    = []string{"user.info.basic", "video.publish"}
-	instagramNeeded = []string{"pages_show_list", "pages_read_engagement", "instagram_basic", "instagram_content_publish"}
-	instagramScopes = append([]string{businessScope}, instagramNeeded...)
-)
-
-const businessScope = "business_management"
-
-func (s *Service) consentPage(state string, c connect) string {
-	if c.Platform == models.TikTok {
-		return s.TikTok.AuthorizationURL(tiktok.Authorization{
-			RedirectURI: s.redirectURI(c.Platform), State: state, Challenge: tiktok.Challenge(c.Verifier), Scopes: tiktokScopes,
-		})
-	}
-	return s.Instagram.AuthorizationURL(instagram.Authorization{
-		RedirectURI: s.redirectURI(c.Platform), State: state, Scopes: instagramScopes,
-	})
 }
 
 // redirectURI is where a platform sends the browser back to. It has to be

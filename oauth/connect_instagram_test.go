@@ -38,7 +38,7 @@ func TestConnectInstagram(t *testing.T) {
 		// A Page token of a long-lived user token has no end, also when that one ends.
 		w.clock.advance(61 * day)
 		token := w.token(w.post(models.Instagram, ig.ID, nil))
-		if _, err := w.deps.Instagram.Quota(w.ctx, token.Access, token.ProviderAccountID); err != nil {
+		if _, err := w.meta.Quota(w.ctx, token.Access, token.ProviderAccountID); err != nil {
 			w.t.Errorf("the Page token does not work after 61 days: %v", err)
 		}
 	})
@@ -91,7 +91,7 @@ func TestOddPages(t *testing.T) {
 		}
 		for _, a := range o.Accounts {
 			token := w.token(w.post(models.Instagram, a.ID, nil))
-			if _, err := w.deps.Instagram.Quota(w.ctx, token.Access, token.ProviderAccountID); err != nil {
+			if _, err := w.meta.Quota(w.ctx, token.Access, token.ProviderAccountID); err != nil {
 				w.t.Errorf("the token of %s does not work: %v", a.Name, err)
 			}
 		}
@@ -264,7 +264,7 @@ func TestImportOverAConsent(t *testing.T) {
 		if old := w.account(ig.OAuthAccountID); old.AccessToken != "" {
 			w.t.Error("the old login keeps its token")
 		}
-		if _, err := w.deps.Instagram.Quota(w.ctx, token.Access, token.ProviderAccountID); err != nil {
+		if _, err := w.meta.Quota(w.ctx, token.Access, token.ProviderAccountID); err != nil {
 			w.t.Errorf("the imported token: %v", err)
 		}
 	})

@@ -35,7 +35,7 @@ func TestConnectTikTok(t *testing.T) {
 			w.t.Error("tokens are stored in clear")
 		}
 		token := w.token(w.post(models.TikTok, a.ID, nil))
-		if _, err := w.deps.TikTok.CreatorInfo(w.ctx, token.Access); err != nil {
+		if _, err := w.tiktok.CreatorInfo(w.ctx, token.Access); err != nil {
 			w.t.Errorf("the token does not work: %v", err)
 		}
 	})
@@ -89,7 +89,7 @@ func TestReconnect(t *testing.T) {
 				w.t.Errorf("the post still waits: %q until %v", got.DeferredReason, got.RunAt)
 			}
 		}
-		if _, err := w.deps.TikTok.CreatorInfo(w.ctx, w.token(p).Access); err != nil {
+		if _, err := w.tiktok.CreatorInfo(w.ctx, w.token(p).Access); err != nil {
 			w.t.Errorf("the new token does not work: %v", err)
 		}
 	})

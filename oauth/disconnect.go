@@ -13,7 +13,6 @@ import (
 	"socialqueue/models"
 	"socialqueue/observe"
 	"socialqueue/platform"
-	"socialqueue/platform/instagram"
 )
 
 // finishNow bounds how long the end of an account waits for the platform, and for
@@ -108,13 +107,11 @@ func (s *Service) callRevoke(ctx context.Context, a *models.OAuthAccount) error 
 	if err != nil {
 		return fmt.Errorf("open the token of account %d: %w", a.ID, err)
 	}
-	if a.Provider == models.TikTok {
-		return s.TikTok.Revoke(ctx, access)
+	c, err := s.connector(a.Provider)
+	if err != nil {
+		return err
 	}
-	if s.Instagram == nil {
-		return fmt.Errorf("FACEBOOK_APP_ID and FACEBOOK_APP_SECRET: %w", ErrNotConfigured)
-	}
-	return s.Instagram.RevokeAll(ctx, access, a.ProviderAccountID)
+	return c.Revoke(ctx, access, a.ProviderAccountID)
 }
 
 // passing reports whether another try may have another end.
@@ -129,29 +126,16 @@ func passing(err error) bool {
 // ErrNotAuthentic: a message does not come from the platform that it names.
 var ErrNotAuthentic = errors.New("the message is not signed by the platform")
 
-// removedReasons are what TikTok's numbers mean (Webhooks, authorization.removed).
-var removedReasons = map[int64]string{
-	1: "the person disconnected this app at TikTok",
-	2: "the TikTok account was deleted",
-	3: "the person's age changed",
-	4: "the TikTok account was banned",
-	5: "the consent was revoked",
-}
-
-// TikTokRemoved takes TikTok's word that a person's authorization was removed at
-// that time, and why by TikTok's numbers: it ends the person's accounts. One that was
-// connected after that stays: events come late, and more than once. It reports
-// whether the person has an account here.
-func (s *Service) TikTokRemoved(ctx context.Context, openID string, reason int64, at time.Time) (known bool, err error) {
-	accounts, err := s.DB.Accounts.OAuthAccountsOf(ctx, models.TikTok, openID)
+// Removed ends the accounts of a person who withdrew the consent at that time, as
+// the platform says. reason is told in the accounts and in their posts' timelines. An
+// account that was connected after that stays: events come late, and more than once.
+// It reports whether the person has an account here.
+func (s *Service) Removed(ctx context.Context, p models.Platform, providerAccountID, reason string, at time.Time) (known bool, err error) {
+	accounts, err := s.DB.Accounts.OAuthAccountsOf(ctx, p, providerAccountID)
 	if err != nil {
 		return false, err
 	}
-	why := removedReasons[reason]
-	if why == "" {
-		why = "TikTok removed the authorization"
-	}
-	return len(accounts) > 0, s.deauthorize(ctx, accounts, why, at)
+	return len(accounts) > 0, s.deauthorize(ctx, accounts, reason, at)
 }
 
 // deauthorize ends accounts whose owner withdrew the consent at that time.
@@ -186,41 +170,40 @@ func (s *Service) deauthorizeOne(ctx context.Context, a *models.OAuthAccount, re
 	return nil
 }
 
-// FacebookRemoved takes Meta's word, in a signed_request, that a person removed
-// the app: all that was connected through that login ends.
-func (s *Service) FacebookRemoved(ctx context.Context, signedRequest string) error {
-	request, err := s.verify(signedRequest)
+// Withdrawn is Removed for a request that the platform signed: all that was connected
+// through that consent ends. ErrNotAuthentic: the platform did not sign it.
+func (s *Service) Withdrawn(ctx context.Context, p models.Platform, signed string) error {
+	w, err := s.verify(p, signed)
 	if err != nil {
 		return err
 	}
-	accounts, err := s.DB.Accounts.OAuthAccountsOf(ctx, models.Instagram, request.UserID)
-	if err != nil {
-		return err
-	}
-	return s.deauthorize(ctx, accounts, "the person removed this app at Facebook", request.IssuedAt)
+	_, err = s.Removed(ctx, p, w.ProviderAccountID, w.Reason, w.At)
+	return err
 }
 
-func (s *Service) verify(signedRequest string) (instagram.SignedRequest, error) {
-	if s.FacebookAppSecret.Empty() {
-		return instagram.SignedRequest{}, fmt.Errorf("%w: FACEBOOK_APP_SECRET is not set", ErrNotAuthentic)
+func (s *Service) verify(p models.Platform, signed string) (Withdrawal, error) {
+	v, ok := s.connectors[p].(Verifier)
+	if !ok {
+		return Withdrawal{}, fmt.Errorf("%w: no requests of %s can be verified here", ErrNotAuthentic, p)
 	}
-	request, err := instagram.ParseSignedRequest(signedRequest, s.FacebookAppSecret)
+	w, err := v.Verify(signed)
 	if err != nil {
-		return instagram.SignedRequest{}, fmt.Errorf("%w: %w", ErrNotAuthentic, err)
+		return Withdrawal{}, fmt.Errorf("%w: %w", ErrNotAuthentic, err)
 	}
-	return request, nil
+	return w, nil
 }
 
-// DeleteFacebookUser takes a person's request, signed by Meta, to delete what we
+// RequestDeletion takes a person's request, signed by the platform, to delete what we
 // have of them. The accounts end at once, the data goes with the next ticks. It
-// returns the code by which the person can follow it.
-func (s *Service) DeleteFacebookUser(ctx context.Context, signedRequest string) (code string, err error) {
-	request, err := s.verify(signedRequest)
+// returns the code by which the person can follow it. ErrNotAuthentic: the platform
+// did not sign it.
+func (s *Service) RequestDeletion(ctx context.Context, p models.Platform, signed string) (code string, err error) {
+	w, err := s.verify(p, signed)
 	if err != nil {
 		return "", err
 	}
 	deletion := db.Deletion{
-		Provider: models.Instagram, ProviderAccountID: request.UserID, AskedAt: request.IssuedAt, Code: rand.Text(),
+		Provider: p, ProviderAccountID: w.ProviderAccountID, AskedAt: w.At, Code: rand.Text(),
 		Reason: "the person asked for their data to be deleted",
 	}
 	now := s.Now()
@@ -255,6 +238,6 @@ func (s *Service) Erase(ctx context.Context) error {
 }
 
 // DeletionURL is where a person sees how far the deletion of their data is.
-func (s *Service) DeletionURL(code string) string {
-	return s.PublicURL + "/api/auth/instagram/deletions/" + code
+func (s *Service) DeletionURL(p models.Platform, code string) string {
+	return s.PublicURL + "/api/auth/" + string(p) + "/deletions/" + code
 }

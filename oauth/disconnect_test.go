@@ -51,7 +51,7 @@ func TestDisconnectTikTok(t *testing.T) {
 		if got := w.reload(others); got.Status != models.Queued {
 			w.t.Errorf("the bystander's post is %s", got.Status)
 		}
-		if _, err := w.deps.TikTok.CreatorInfo(w.ctx, token); err == nil {
+		if _, err := w.tiktok.CreatorInfo(w.ctx, token); err == nil {
 			w.t.Error("the token still works at the platform")
 		}
 		if b := w.account(a.ID); b.AccessToken != "" || b.RefreshToken != nil || b.UpkeepAt != nil {
@@ -139,14 +139,14 @@ func TestDisconnectInstagram(t *testing.T) {
 	})
 }
 
-func TestTikTokRemoved(t *testing.T) {
+func TestRemoved(t *testing.T) {
 	each(t, func(w *world) {
 		a, bystander := w.connectTikTok("-000one"), w.connectTikTok("-000two")
 		p := w.post(models.TikTok, a.ID, nil)
 		w.clock.advance(time.Minute)
 		removed := func(openID string, at time.Time, known bool) {
 			w.t.Helper()
-			got, err := w.TikTokRemoved(w.ctx, openID, 1, at)
+			got, err := w.Removed(w.ctx, models.TikTok, openID, "the person disconnected this app at TikTok", at)
 			w.must(err)
 			if got != known {
 				w.t.Errorf("%s: known = %v, want %v", openID, got, known)
@@ -180,21 +180,21 @@ func (w *world) signedRequest(userID string, at time.Time) string {
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)) + "." + encoded
 }
 
-func TestFacebookRemoved(t *testing.T) {
+func TestWithdrawn(t *testing.T) {
 	each(t, func(w *world) {
 		ig, bystander := w.connectFacebook("9001", "17841400000000001", "17841400000000002"), w.connectFacebook("9002", "17841400000000009")
 		p := w.post(models.Instagram, ig[1].ID, nil)
 		w.clock.advance(time.Minute)
 		good := w.signedRequest("9001", w.clock.Now())
 		for _, bad := range []string{"", ".", good + "x", "x" + good, strings.Replace(good, ".", "", 1)} {
-			if err := w.FacebookRemoved(w.ctx, bad); !errors.Is(err, oauth.ErrNotAuthentic) {
+			if err := w.Withdrawn(w.ctx, models.Instagram, bad); !errors.Is(err, oauth.ErrNotAuthentic) {
 				w.t.Errorf("%q: %v", bad, err)
 			}
 		}
-		w.must(w.FacebookRemoved(w.ctx, w.signedRequest("9001", epoch.Add(-time.Minute)))) // old news
+		w.must(w.Withdrawn(w.ctx, models.Instagram, w.signedRequest("9001", epoch.Add(-time.Minute)))) // old news
 		w.wantStatus(ig[0].OAuthAccountID, models.AccountActive)
-		w.must(w.FacebookRemoved(w.ctx, good))
-		w.must(w.FacebookRemoved(w.ctx, good))
+		w.must(w.Withdrawn(w.ctx, models.Instagram, good))
+		w.must(w.Withdrawn(w.ctx, models.Instagram, good))
 		for _, a := range ig {
 			if got := w.instagram(a.ID); got.Status != models.AccountDisconnected || got.AccessToken != "" {
 				w.t.Errorf("account %+v", got)
@@ -226,12 +226,12 @@ func TestDataIsDeleted(t *testing.T) {
 		w.must(w.db.Runs.Intend(w.ctx, &models.LedgerEntry{PostID: w.claim(theirs[0]).ID, Op: "instagram.create_container", Harmless: true, State: models.Intended, Fence: 1, CreatedAt: w.clock.Now()}, w.clock.Now()))
 		w.clock.advance(time.Minute)
 		request := w.signedRequest("9001", w.clock.Now())
-		if _, err := w.DeleteFacebookUser(w.ctx, "x"+request); !errors.Is(err, oauth.ErrNotAuthentic) {
+		if _, err := w.RequestDeletion(w.ctx, models.Instagram, "x"+request); !errors.Is(err, oauth.ErrNotAuthentic) {
 			w.t.Errorf("a forged request: %v", err)
 		}
-		code, err := w.DeleteFacebookUser(w.ctx, request)
+		code, err := w.RequestDeletion(w.ctx, models.Instagram, request)
 		w.must(err)
-		if again, err := w.DeleteFacebookUser(w.ctx, request); err != nil || again != code {
+		if again, err := w.RequestDeletion(w.ctx, models.Instagram, request); err != nil || again != code {
 			w.t.Errorf("asked twice: %q, %v; want %q", again, err, code)
 		}
 		if got := w.instagram(ig[0].ID); got.Status != models.AccountDisconnected {
@@ -263,7 +263,7 @@ func TestDataIsDeleted(t *testing.T) {
 		if got := w.reload(ours); got.Status != models.Queued {
 			w.t.Errorf("the bystander's post is %s", got.Status)
 		}
-		nobody, err := w.DeleteFacebookUser(w.ctx, w.signedRequest("9999", w.clock.Now()))
+		nobody, err := w.RequestDeletion(w.ctx, models.Instagram, w.signedRequest("9999", w.clock.Now()))
 		w.must(err)
 		if d, err := w.db.Connections.DataDeletion(w.ctx, nobody); err != nil || d.CompletedAt == nil {
 			w.t.Errorf("a person who is not known: %+v, %v", d, err)
@@ -363,7 +363,7 @@ func TestSecondDeletionTakesAll(t *testing.T) {
 	each(t, func(w *world) {
 		w.connectFacebook("9001", "17841400000000001")
 		w.clock.advance(time.Minute)
-		first, err := w.DeleteFacebookUser(w.ctx, w.signedRequest("9001", w.clock.Now()))
+		first, err := w.RequestDeletion(w.ctx, models.Instagram, w.signedRequest("9001", w.clock.Now()))
 		w.must(err)
 		w.clock.advance(time.Minute)
 		_, other := w.tenant("other")
@@ -372,7 +372,7 @@ func TestSecondDeletionTakesAll(t *testing.T) {
 			w.t.Fatalf("outcome %+v", o)
 		}
 		w.clock.advance(time.Minute)
-		second, err := w.DeleteFacebookUser(w.ctx, w.signedRequest("9001", w.clock.Now()))
+		second, err := w.RequestDeletion(w.ctx, models.Instagram, w.signedRequest("9001", w.clock.Now()))
 		w.must(err)
 		if second != first {
 			w.t.Errorf("codes %s and %s", first, second)

@@ -16,8 +16,7 @@ type Import struct {
 	AppID    int64
 	UserID   int64
 	Platform models.Platform
-	// ProviderAccountID is TikTok's open_id or Instagram's professional account
-	// id.
+	// ProviderAccountID is the platform's id of the account.
 	ProviderAccountID string
 	Username          string
 	Access            secrets.Secret
@@ -45,10 +44,10 @@ func (s *Service) Import(ctx context.Context, in Import) (int64, error) {
 	err = s.store(ctx, c)
 	switch {
 	case errors.Is(err, db.ErrNoAccounts):
-		return 0, fmt.Errorf("the Instagram account belongs to another user: %w", db.ErrNotFound)
+		return 0, fmt.Errorf("the account belongs to another user: %w", db.ErrNotFound)
 	case err != nil:
 		return 0, err
-	case in.Platform == models.TikTok:
+	case !in.Platform.BehindLogin():
 		return c.Account.ID, nil
 	}
 	return c.Pages[0].Instagram.ID, nil
@@ -56,11 +55,11 @@ func (s *Service) Import(ctx context.Context, in Import) (int64, error) {
 
 func (in Import) check() error {
 	var errs models.FieldErrors
-	if in.Platform != models.TikTok && in.Platform != models.Instagram {
-		errs.Add("platform", "must be tiktok or instagram")
+	if in.Platform == "" {
+		errs.Add("platform", "is required")
 	}
 	if in.ProviderAccountID == "" {
-		errs.Add("provider_account_id", "is required: TikTok's open_id or the Instagram professional account id")
+		errs.Add("provider_account_id", "is required: the platform's id of the account")
 	}
 	if in.Access.Empty() {
 		errs.Add("access_token", "is required")
@@ -68,8 +67,8 @@ func (in Import) check() error {
 	return errs.Err()
 }
 
-// imported makes the rows of an import. That of an Instagram account stands on a
-// login of its own, which has the same token.
+// imported makes the rows of an import. An account behind a login gets a login of its
+// own, which has the same token.
 func (s *Service) imported(in Import, now time.Time) (*db.Connection, error) {
 	a := &models.OAuthAccount{
 		UserID: in.UserID, Provider: in.Platform, ProviderAccountID: in.ProviderAccountID, Username: in.Username,
@@ -81,8 +80,8 @@ func (s *Service) imported(in Import, now time.Time) (*db.Connection, error) {
 	if err := s.sealInto(a, in.Access, in.Refresh); err != nil {
 		return nil, err
 	}
-	if in.Platform == models.TikTok {
-		a.UpkeepAt = plannedRefresh(a)
+	if !in.Platform.BehindLogin() {
+		a.UpkeepAt = s.plannedRefresh(a)
 		return &db.Connection{Account: a}, nil
 	}
 	ig := &models.InstagramAccount{
@@ -94,23 +93,4 @@ func (s *Service) imported(in Import, now time.Time) (*db.Connection, error) {
 		return nil, fmt.Errorf("seal page token: %w", err)
 	}
 	return &db.Connection{Account: a, Pages: []db.PageConnection{{Instagram: ig}}}, nil
-}
-
-const tokenType = "Bearer"
-
-// sealInto seals the tokens of an account into its row.
-func (s *Service) sealInto(a *models.OAuthAccount, access, refresh secrets.Secret) error {
-	var err error
-	if a.AccessToken, err = s.Keys.Seal(access, a.SealedIn(models.ColumnAccessToken)); err != nil {
-		return fmt.Errorf("seal access token: %w", err)
-	}
-	if refresh.Empty() {
-		return nil
-	}
-	sealed, err := s.Keys.Seal(refresh, a.SealedIn(models.ColumnRefreshToken))
-	if err != nil {
-		return fmt.Errorf("seal refresh token: %w", err)
-	}
-	a.RefreshToken = &sealed
-	return nil
 }

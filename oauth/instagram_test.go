@@ -36,7 +36,7 @@ func TestLoginIsProlonged(t *testing.T) {
 		t.Error("the end of the access to data was not told")
 	}
 	token := w.token(w.post(models.Instagram, ig.ID, nil))
-	if _, err := w.deps.Instagram.Quota(w.ctx, token.Access, token.ProviderAccountID); err != nil {
+	if _, err := w.meta.Quota(w.ctx, token.Access, token.ProviderAccountID); err != nil {
 		t.Error(err)
 	}
 }
@@ -83,7 +83,7 @@ func TestLoginRunsOut(t *testing.T) {
 		if got := w.instagram(ig.ID); got.Status != models.AccountActive {
 			w.t.Errorf("the account is %s: %s", got.Status, got.StatusReason)
 		}
-		if !w.warned("Facebook login has ended") {
+		if !w.warned("a login has ended") {
 			w.t.Error("nothing was logged")
 		}
 		w.token(w.post(models.Instagram, ig.ID, nil))

@@ -2,19 +2,24 @@
 // kept alive (refresh, checks), and how they go (disconnect, deletion). It is the
 // only place that reads them in clear and the only one that writes them.
 //
+// The Service knows no platform. A Connector per platform makes the calls
+// (oauth/tiktok, oauth/instagram), and its Traits say what a refresh costs. Whether a
+// platform's account is the consent itself or is reached through a login says
+// models.Platform.BehindLogin.
+//
 // # The life of a token
 //
 // Begin sends a user to the platform's consent page, under a state that only
 // Finish knows; Finish exchanges the code and stores the consent. From then on
-// the account's row says when somebody has to see to it (upkeep_at). The scheduler
+// the account's row says when its tokens need maintenance (upkeep_at). The scheduler
 // turns that into a task, and Upkeep refreshes or checks; a job whose token is
 // refused in the middle asks Renew for the same.
 //
-// A refresh on TikTok uses the refresh token up. So it is claimed in the row
-// first: the claim locks the row, looks again whether the refresh is needed, and
-// writes down that one is under way before the call is made. Whoever comes second
-// waits. The new pair is stored in one statement that names the claim's fence, and
-// is used by nobody before. Where the world ends at which line:
+// A refresh may use the refresh token up. So it is claimed in the row first: the
+// claim locks the row, checks again whether the refresh is needed, and writes that
+// one is under way before the call is made. Whoever comes second waits. The new pair
+// is stored in one statement that names the claim's fence, and nobody uses it before.
+// What a crash leaves behind:
 //
 //   - before the claim is committed: nothing happened;
 //   - before the answer is stored: the row says that a refresh was sent and its
@@ -23,10 +28,13 @@
 //     once more;
 //   - after: the new pair is there for everybody.
 //
-// Three things can come of a refresh: new tokens; "later", after which the account
-// stays active whatever the number of failures; or "dead", for which there is a
-// list of the platforms' own codes in their clients and nothing else. A dead
-// account waits for its owner, and its posts with it.
+// A refresh that only prolongs the access token (Traits.Prolongs) uses nothing up,
+// and is repeated after a lost answer.
+//
+// A refresh has three results: new tokens; "later", after which the account stays
+// active whatever the number of failures; or "dead", for which there is a list of the
+// platforms' own codes in their clients and nothing else. A dead account waits for its
+// owner, and its posts with it.
 package oauth
 
 import (
@@ -41,8 +49,6 @@ import (
 	"socialqueue/db"
 	"socialqueue/models"
 	"socialqueue/observe"
-	"socialqueue/platform/instagram"
-	"socialqueue/platform/tiktok"
 	"socialqueue/secrets"
 )
 
@@ -86,14 +92,12 @@ type Deps struct {
 	// Redis holds the connects that are under way. It may be nil where none begin.
 	Redis redis.UniversalClient
 	// Queue may be nil in a process that does not schedule.
-	Queue  Queue
-	TikTok *tiktok.Client
-	// Instagram may be nil where no Facebook app is configured.
-	Instagram *instagram.Client
+	Queue Queue
+	// Connectors are one for each platform. They may be missing in a process that only
+	// imports, reads or reseals tokens.
+	Connectors []Connector
 	// PublicURL is how browsers and platforms reach the api.
 	PublicURL string
-	// FacebookAppSecret verifies what Meta tells of a person's consent.
-	FacebookAppSecret secrets.Secret
 	// Metrics may be nil, where nobody looks at them.
 	Metrics *observe.Metrics
 	// Log may be nil, for tools whose user reads their output.
@@ -104,7 +108,8 @@ type Deps struct {
 // Service carries out the use cases of accounts. It is safe for concurrent use.
 type Service struct {
 	Deps
-	connects connects
+	connects   connects
+	connectors map[models.Platform]Connector
 }
 
 // New makes a Service.
@@ -119,7 +124,34 @@ func New(deps Deps) *Service {
 	if deps.Metrics == nil {
 		deps.Metrics = observe.NewMetrics()
 	}
-	return &Service{Deps: deps, connects: connects{redis: deps.Redis, keys: deps.Keys}}
+	connectors := make(map[models.Platform]Connector, len(deps.Connectors))
+	for _, c := range deps.Connectors {
+		connectors[c.Platform()] = c
+	}
+	return &Service{Deps: deps, connects: connects{redis: deps.Redis, keys: deps.Keys}, connectors: connectors}
+}
+
+// connector finds that of a platform. A platform without one is not configured.
+func (s *Service) connector(p models.Platform) (Connector, error) {
+	if c, ok := s.connectors[p]; ok {
+		return c, nil
+	}
+	return nil, fmt.Errorf("%s: %w", p, ErrNotConfigured)
+}
+
+func (s *Service) loginConnector(p models.Platform) (LoginConnector, error) {
+	if c, ok := s.connectors[p].(LoginConnector); ok {
+		return c, nil
+	}
+	return nil, fmt.Errorf("%s: %w", p, ErrNotConfigured)
+}
+
+// traits are those of a platform; the careful ones if it has no connector here.
+func (s *Service) traits(p models.Platform) Traits {
+	if c, ok := s.connectors[p]; ok {
+		return c.Traits()
+	}
+	return Traits{Name: string(p)}
 }
 
 // How long writes are tried that must not be lost (db.Persist).

@@ -11,25 +11,24 @@ import (
 	"socialqueue/db"
 	"socialqueue/models"
 	"socialqueue/observe"
-	"socialqueue/platform"
-	"socialqueue/platform/instagram"
 	"socialqueue/secrets"
 )
 
 const (
-	// contradictedWait is for what Meta says of a Page's token and does not mean.
+	// contradictedWait is how long a Page's token is used on that the platform refused
+	// and did not call dead, although it gives no other.
 	contradictedWait = 10 * time.Minute
 	// pagesAtOnce bounds the calls for the Pages of one login.
 	pagesAtOnce = 8
 )
 
-// checkPages asks Meta whether Page tokens still live, and has those renewed that
-// do not, one after the other: each takes the claim of their login. What cannot be
-// asked now stays as it is.
-func (s *Service) checkPages(ctx context.Context, accounts []models.InstagramAccount) error {
+// checkPages asks the platform whether the tokens of accounts behind a login still
+// work, and has those renewed that do not, one after the other: each takes the claim
+// of their login. What cannot be checked now stays as it is.
+func (s *Service) checkPages(ctx context.Context, c LoginConnector, accounts []models.InstagramAccount) error {
 	refused := make([]*Token, len(accounts))
 	err := atOnce(len(accounts), func(i int) (err error) {
-		refused[i], err = s.refusedPage(ctx, &accounts[i])
+		refused[i], err = s.refusedPage(ctx, c, &accounts[i])
 		return err
 	})
 	if err != nil {
@@ -44,9 +43,8 @@ func (s *Service) checkPages(ctx context.Context, accounts []models.InstagramAcc
 	return errors.Join(errs...)
 }
 
-// refusedPage gives the token of an account if Meta says, with one of its codes for
-// that, that it is dead.
-func (s *Service) refusedPage(ctx context.Context, ig *models.InstagramAccount) (*Token, error) {
+// refusedPage gives the token of an account if the platform calls it dead.
+func (s *Service) refusedPage(ctx context.Context, c LoginConnector, ig *models.InstagramAccount) (*Token, error) {
 	if ig.Status != models.AccountActive {
 		return nil, nil
 	}
@@ -54,20 +52,24 @@ func (s *Service) refusedPage(ctx context.Context, ig *models.InstagramAccount) 
 	if err != nil {
 		return nil, err
 	}
-	info, err := s.Instagram.InspectToken(ctx, token.Access)
+	dead, err := c.Check(ctx, token.Access)
 	if err != nil {
 		observe.OfInstagram(ctx, s.Log, ig).WithError(err).Info("a Page's token could not be checked; it stays in use")
 		return nil, nil
 	}
-	if !info.Dead() {
+	if !dead {
 		return nil, nil
 	}
 	return &token, nil
 }
 
-// rereadPages reads the Page tokens of a login anew. One that cannot be read
-// stays as it is: it has no end of its own.
-func (s *Service) rereadPages(ctx context.Context, loginID int64, user secrets.Secret) error {
+// rereadPages reads the Page tokens of a login again. One that cannot be read stays
+// as it is: it has no end of its own.
+func (s *Service) rereadPages(ctx context.Context, p models.Platform, loginID int64, login secrets.Secret) error {
+	c, err := s.loginConnector(p)
+	if err != nil {
+		return err
+	}
 	accounts, err := s.DB.Accounts.InstagramAccountsOf(ctx, loginID)
 	if err != nil {
 		return err
@@ -77,9 +79,9 @@ func (s *Service) rereadPages(ctx context.Context, loginID int64, user secrets.S
 		if ig.PageID == "" {
 			return nil
 		}
-		token, err := s.Instagram.PageToken(ctx, user, ig.PageID)
+		token, err := c.PageToken(ctx, login, ig.PageID)
 		if err != nil || token.Empty() {
-			observe.OfInstagram(ctx, s.Log, ig).WithError(err).Info("a Page's token could not be read anew; the old one stays in use")
+			observe.OfInstagram(ctx, s.Log, ig).WithError(err).Info("a Page's token could not be read again; the old one stays in use")
 			return nil
 		}
 		return s.storePageToken(ctx, ig, token)
@@ -101,11 +103,11 @@ func (s *Service) storePageToken(ctx context.Context, ig *models.InstagramAccoun
 	if err != nil || ig.Status == models.AccountActive {
 		return err
 	}
-	return s.DB.Admission.WakeLane(ctx, models.Lane(models.Instagram, ig.ID), now)
+	return s.DB.Admission.WakeLane(ctx, ig.Lane(), now)
 }
 
-// renewPageToken reads the token of a Page anew that Meta refused. dead is set if
-// it did so by one of its codes for a dead token: only then can the account be
+// renewPageToken reads the token of a Page again that the platform refused. dead is
+// set if it did so by one of its codes for a dead token: only then can the account be
 // given up.
 func (s *Service) renewPageToken(ctx context.Context, refused Token, dead bool) error {
 	ig, err := s.DB.Accounts.InstagramAccount(ctx, refused.accountID)
@@ -115,12 +117,12 @@ func (s *Service) renewPageToken(ctx context.Context, refused Token, dead bool) 
 	if done, err := s.renewed(ig, refused); done || err != nil {
 		return err
 	}
-	login, user, err := s.claimLogin(ctx, ig.OAuthAccountID, func(*models.OAuthAccount) error { return nil })
+	login, token, err := s.claimLogin(ctx, ig.OAuthAccountID)
 	if err != nil {
 		return err
 	}
 	ctx = context.WithoutCancel(ctx)
-	err = s.renewClaimed(ctx, login, user, refused, dead)
+	err = s.renewClaimed(ctx, login, token, refused, dead)
 	return errors.Join(err, s.releaseLogin(ctx, login))
 }
 
@@ -130,8 +132,8 @@ func (s *Service) renewed(ig *models.InstagramAccount, refused Token) (bool, err
 	return err == nil && current.Access != refused.Access, err
 }
 
-// renewClaimed looks again now that nobody else can be at it, and asks once.
-func (s *Service) renewClaimed(ctx context.Context, login *models.OAuthAccount, user secrets.Secret, refused Token, dead bool) error {
+// renewClaimed checks again, now that nobody else can be at it, and asks once.
+func (s *Service) renewClaimed(ctx context.Context, login *models.OAuthAccount, token secrets.Secret, refused Token, dead bool) error {
 	ig, err := s.DB.Accounts.InstagramAccount(ctx, refused.accountID)
 	if err != nil {
 		return err
@@ -139,73 +141,42 @@ func (s *Service) renewClaimed(ctx context.Context, login *models.OAuthAccount, 
 	if done, err := s.renewed(ig, refused); done || err != nil {
 		return err
 	}
-	reread, reason, err := s.readAnew(ctx, ig, user, refused)
+	renewed, lost, err := s.readAgain(ctx, ig, token, refused)
 	switch {
-	case reason == "" && err != nil:
+	case err != nil:
 		return err
-	case reason == "":
-		return s.storePageToken(ctx, ig, reread)
+	case lost == "":
+		return s.storePageToken(ctx, ig, renewed)
 	case !dead:
-		return &LaterError{In: contradictedWait, Err: fmt.Errorf("%s, but Meta has not said that the token is dead", reason)}
+		return &LaterError{In: contradictedWait, Err: fmt.Errorf("%s, but the platform has not said that the token is dead", lost)}
 	}
-	return s.pageLost(ctx, login, ig, reason)
+	return s.pageLost(ctx, login, ig, lost)
 }
 
-// readAnew asks for the token of a Page once more. It gives the new one, or the
+// readAgain asks for the token of a Page once more. It gives the new one, or the
 // reason why there is none any more; an error is neither.
-func (s *Service) readAnew(ctx context.Context, ig *models.InstagramAccount, user secrets.Secret, refused Token) (token secrets.Secret, reason string, err error) {
-	if ig.PageID == "" || user.Empty() {
-		return "", "the token was imported and cannot be read anew", nil
+func (s *Service) readAgain(ctx context.Context, ig *models.InstagramAccount, login secrets.Secret, refused Token) (token secrets.Secret, lost string, err error) {
+	if ig.PageID == "" || login.Empty() {
+		return "", "the token was imported and cannot be read again", nil
 	}
 	if age := s.Now().Sub(ig.UpdatedAt); age < youngToken {
 		return "", "", youngRefused(age)
 	}
-	token, err = s.rereadPage(ctx, user, ig.PageID)
-	switch {
-	case err == nil && token.Empty():
-		return "", "Meta gives no token for the Page any more", nil
-	case err == nil && token == refused.Access:
-		return s.lastWord(ctx, refused, "Meta refuses the Page's token")
-	case err == nil:
-		return token, "", nil
-	case instagram.IsUnseen(err):
-		return s.lastWord(ctx, refused, "the Facebook login does not reach the Page any more")
-	case instagram.IsDeadToken(err):
-		return "", "the Facebook login behind the Page's token is dead", nil
-	case platform.KindOf(err) == platform.Rejected && permissionLost(err):
-		return "", "the Facebook login may not use the Page any more", nil
+	c, err := s.loginConnector(refused.platform)
+	if err != nil {
+		return "", "", notNow(err)
 	}
-	return "", "", &LaterError{In: waitAfter(0, err), Err: err}
-}
-
-func (s *Service) rereadPage(ctx context.Context, user secrets.Secret, pageID string) (secrets.Secret, error) {
 	ctx, cancel := context.WithTimeout(ctx, refreshCall)
 	defer cancel()
-	return s.Instagram.PageToken(ctx, user, pageID)
-}
-
-// permissionLost tells a permission that is missing, which the client codes as a
-// matter of the token, from any other refusal.
-func permissionLost(err error) bool {
-	e, ok := errors.AsType[*platform.Error](err)
-	return ok && e.Code == platform.CodeTokenInvalid
-}
-
-// lastWord is for a refused token of which the Page's answer does not tell whether
-// it is dead: debug_token does. If it is, the reason is the one given.
-func (s *Service) lastWord(ctx context.Context, refused Token, dead string) (_ secrets.Secret, reason string, err error) {
-	info, err := s.Instagram.InspectToken(ctx, refused.Access)
-	switch {
-	case err != nil:
-		return "", "", &LaterError{In: waitAfter(0, err), Err: err}
-	case info.Dead():
-		return "", dead, nil
+	token, lost, err = c.RenewPageToken(ctx, login, ig.PageID, refused.Access)
+	if _, later := errors.AsType[*LaterError](err); err != nil && !later {
+		err = &LaterError{In: waitAfter(0, err), Err: err}
 	}
-	return "", "", &LaterError{In: contradictedWait, Err: errors.New("the Page's token is refused, but Meta does not call it dead")}
+	return token, lost, err
 }
 
 func (s *Service) pageLost(ctx context.Context, login *models.OAuthAccount, ig *models.InstagramAccount, reason string) error {
-	return s.reauthorize(ctx, login, db.Ending{Platform: models.Instagram, AccountID: ig.ID, Reason: reason}, db.Refused{Sealed: ig.AccessToken})
+	return s.reauthorize(ctx, login, db.Ending{Platform: ig.Platform(), AccountID: ig.ID, Reason: reason}, db.Refused{Sealed: ig.AccessToken})
 }
 
 // atOnce calls fn for 0 to n-1, a few at a time. An error of one does not stop the

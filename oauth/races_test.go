@@ -82,7 +82,7 @@ func TestOldNewsMeetsNewConsent(t *testing.T) {
 	}()
 	w.untilBlocked(beside, 1)
 	go func() {
-		_, err := w.TikTokRemoved(w.ctx, "-000one", 1, removedAt)
+		_, err := w.Removed(w.ctx, models.TikTok, "-000one", "removed", removedAt)
 		told <- err
 	}()
 	w.untilBlocked(beside, 2)

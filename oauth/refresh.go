@@ -12,7 +12,6 @@ import (
 	"socialqueue/models"
 	"socialqueue/observe"
 	"socialqueue/platform"
-	"socialqueue/platform/tiktok"
 	"socialqueue/secrets"
 )
 
@@ -54,13 +53,15 @@ func refreshTime(issued, ends time.Time) time.Time {
 	return ends.Add(-max(life/4, min(refreshMargin, life/2)))
 }
 
-// nextRefresh is when a TikTok account's tokens are refreshed next: whichever of
-// the pair has to be renewed first decides. It is nil where the platform told no
-// time, or there is nothing to refresh with.
-func nextRefresh(issued time.Time, t db.NewTokens) *time.Time {
+// nextRefresh is when tokens that were given at issued are refreshed next. It is nil
+// where the platform told no time, or there is nothing to refresh with.
+func (t Traits) nextRefresh(issued time.Time, tokens db.NewTokens) *time.Time {
+	if t.Prolongs {
+		return nextProlonging(issued, tokens)
+	}
 	var next *time.Time
-	for _, ends := range []*time.Time{t.ExpiresAt, t.ReconnectBy} {
-		if ends == nil || t.Refresh == nil {
+	for _, ends := range []*time.Time{tokens.ExpiresAt, tokens.ReconnectBy} { // whichever has to be renewed first decides
+		if ends == nil || tokens.Refresh == nil {
 			continue
 		}
 		if at := refreshTime(issued, *ends); next == nil || at.Before(*next) {
@@ -70,34 +71,59 @@ func nextRefresh(issued time.Time, t db.NewTokens) *time.Time {
 	return next
 }
 
-// unsettledAlive reports whether a refresh is not settled and the old token still
-// lives: then the refresh token, which may be used up, is left alone. Prolonging a
-// Facebook login uses nothing up.
-func unsettledAlive(a *models.OAuthAccount, now time.Time) bool {
-	return a.Provider == models.TikTok && a.RefreshUnsettled && a.ExpiresAt != nil && now.Before(*a.ExpiresAt)
+// nextProlonging is the same for a token that is prolonged: by its life, and once when
+// the end of the consent comes near, which is told then.
+func nextProlonging(issued time.Time, tokens db.NewTokens) *time.Time {
+	if tokens.ExpiresAt == nil {
+		return nil
+	}
+	at := refreshTime(issued, *tokens.ExpiresAt)
+	if tokens.ReconnectBy != nil {
+		if warn := tokens.ReconnectBy.Add(-warnDays * 24 * time.Hour); warn.After(issued) && warn.Before(at) {
+			at = warn
+		}
+	}
+	return &at
 }
 
-// renewTikTok refreshes an account whose token was refused. Where there is nothing
-// to refresh with, only TikTok's own word for a dead token ends the account.
-func (s *Service) renewTikTok(ctx context.Context, refused Token, refusal error) error {
+// refreshable reports whether there is something to refresh an account with.
+func (s *Service) refreshable(a *models.OAuthAccount) bool {
+	return s.traits(a.Provider).Prolongs || a.RefreshToken != nil
+}
+
+// unsettledAlive reports whether a refresh is not settled and the old token still
+// lives: then the refresh token, which may be used up, is left alone. Prolonging a
+// token uses nothing up.
+func (s *Service) unsettledAlive(a *models.OAuthAccount, now time.Time) bool {
+	return a.RefreshUnsettled && a.ExpiresAt != nil && now.Before(*a.ExpiresAt) && !s.traits(a.Provider).Prolongs
+}
+
+// renewAccount refreshes an account whose token was refused. Where there is nothing
+// to refresh with, the account ends only if the platform calls the token dead.
+func (s *Service) renewAccount(ctx context.Context, refused Token, dead bool, refusal error) error {
 	var sealed string
-	err := s.refreshTikTok(ctx, refused.accountID, func(a *models.OAuthAccount) error {
+	err := s.refresh(ctx, refused.platform, refused.accountID, func(a *models.OAuthAccount) error {
 		sealed = a.AccessToken
 		return s.stillRefused(a, refused.Access)
 	})
 	if !errors.Is(err, errNoRefreshToken) {
 		return err
 	}
-	if !tiktok.IsDeadToken(refusal) {
-		return &LaterError{In: refreshWaits[len(refreshWaits)-1], Err: refusal}
+	if !dead {
+		return notNow(refusal)
 	}
 	a, err := s.DB.Accounts.OAuthAccount(ctx, refused.accountID)
 	if err != nil {
 		return err
 	}
 	return s.reauthorize(ctx, a, db.Ending{
-		Platform: models.TikTok, AccountID: a.ID, Reason: "TikTok refused the access token, and there is no refresh token",
+		Platform: a.Provider, AccountID: a.ID, Reason: s.traits(a.Provider).Name + " refused the access token, and there is no refresh token",
 	}, db.Refused{Sealed: sealed})
+}
+
+// notNow is for what no refresh mends by itself.
+func notNow(err error) error {
+	return &LaterError{In: refreshWaits[len(refreshWaits)-1], Err: err}
 }
 
 // stillRefused says whether a refused token is to be refreshed: not if the
@@ -116,7 +142,7 @@ func (s *Service) stillRefused(a *models.OAuthAccount, refused secrets.Secret) e
 		return errNotNeeded
 	case a.RefreshedAt != nil && now.Sub(*a.RefreshedAt) < youngToken:
 		return youngRefused(now.Sub(*a.RefreshedAt))
-	case unsettledAlive(a, now):
+	case s.unsettledAlive(a, now):
 		return nil // the old token is dead before its time: there is nothing to lose
 	}
 	return backingOff(a, now)
@@ -143,76 +169,120 @@ func youngRefused(age time.Duration) error {
 	return &LaterError{In: max(youngToken-age, time.Second), Err: errors.New("the platform refuses a token that it gave a moment ago")}
 }
 
-// refreshTikTok refreshes an account's tokens if needed still says so under the
-// row's lock. That somebody else did it is nil.
-func (s *Service) refreshTikTok(ctx context.Context, id int64, needed func(*models.OAuthAccount) error) error {
-	var old secrets.Secret
-	a, err := s.DB.Tokens.ClaimRefresh(ctx, id, s.Now(), refreshLease, func(a *models.OAuthAccount) (err error) {
+// refresh refreshes an account's tokens if needed still says so under the row's lock,
+// and then reads the tokens of the accounts behind a login again. That somebody else
+// did it is nil.
+func (s *Service) refresh(ctx context.Context, p models.Platform, id int64, needed func(*models.OAuthAccount) error) error {
+	c, err := s.connector(p)
+	if err != nil {
+		return notNow(err)
+	}
+	a, token, err := s.claim(ctx, id, func(a *models.OAuthAccount) (secrets.Secret, error) {
 		if err := needed(a); err != nil {
-			return err
+			return "", err
 		}
-		if a.RefreshToken == nil || *a.RefreshToken == "" {
-			return errNoRefreshToken
-		}
-		if old, err = s.Keys.Open(*a.RefreshToken, a.SealedIn(models.ColumnRefreshToken)); err != nil {
-			return fmt.Errorf("open the refresh token of account %d: %w", id, err)
-		}
-		return nil
+		return s.openForRefresh(a)
 	})
-	switch {
-	case errors.Is(err, errNotNeeded):
+	if errors.Is(err, errNotNeeded) {
 		return nil
-	case errors.Is(err, db.ErrBusy):
-		return s.busy(a, err)
-	case err != nil:
+	}
+	if err != nil {
 		return err
 	}
 	// The claim stands: from here on neither a stopping worker nor a caller that
 	// left ends the call, whose answer would be lost with it.
 	ctx = context.WithoutCancel(ctx)
-	grant, err := s.callTikTok(ctx, old)
+	grant, err := callRefresh(ctx, c, token)
 	if err != nil {
-		return s.refreshFailed(ctx, a, err)
+		return s.refreshFailed(ctx, c, a, err)
 	}
-	return s.storeGrant(ctx, a, grant)
+	if err := s.storeGrant(ctx, c, a, grant); err != nil || !p.BehindLogin() {
+		return err
+	}
+	return s.rereadPages(ctx, p, a.ID, grant.Access)
 }
 
-func (s *Service) callTikTok(ctx context.Context, old secrets.Secret) (tiktok.Grant, error) {
+// claim makes the caller the only one who may get new tokens with those of a row,
+// if open, which sees the row under its lock, agrees. It returns the row and the token
+// that open gave.
+func (s *Service) claim(ctx context.Context, id int64, open func(*models.OAuthAccount) (secrets.Secret, error)) (*models.OAuthAccount, secrets.Secret, error) {
+	var token secrets.Secret
+	a, err := s.DB.Tokens.ClaimRefresh(ctx, id, s.Now(), refreshLease, func(a *models.OAuthAccount) (err error) {
+		token, err = open(a)
+		return err
+	})
+	if errors.Is(err, db.ErrBusy) {
+		err = s.busy(a, err)
+	}
+	return a, token, err
+}
+
+// openForRefresh opens the token that a refresh takes.
+func (s *Service) openForRefresh(a *models.OAuthAccount) (secrets.Secret, error) {
+	if s.traits(a.Provider).Prolongs {
+		return s.openAccess(a)
+	}
+	if a.RefreshToken == nil || *a.RefreshToken == "" {
+		return "", errNoRefreshToken
+	}
+	token, err := s.Keys.Open(*a.RefreshToken, a.SealedIn(models.ColumnRefreshToken))
+	if err != nil {
+		return "", fmt.Errorf("open the refresh token of account %d: %w", a.ID, err)
+	}
+	return token, nil
+}
+
+func (s *Service) openAccess(a *models.OAuthAccount) (secrets.Secret, error) {
+	token, err := s.Keys.Open(a.AccessToken, a.SealedIn(models.ColumnAccessToken))
+	if err != nil {
+		return "", fmt.Errorf("open the access token of account %d: %w", a.ID, err)
+	}
+	return token, nil
+}
+
+func callRefresh(ctx context.Context, c Connector, token secrets.Secret) (Grant, error) {
 	ctx, cancel := context.WithTimeout(ctx, refreshCall)
 	defer cancel()
-	return s.TikTok.RefreshGrant(ctx, old)
+	return c.Refresh(ctx, token)
 }
 
-// storeGrant stores a new pair. If the account was connected anew meanwhile, that
-// pair counts and this one is dropped.
-func (s *Service) storeGrant(ctx context.Context, a *models.OAuthAccount, grant tiktok.Grant) error {
-	now := s.Now()
-	tokens, err := s.seal(a, grant, now)
+// storeGrant stores what a refresh returned. If the account was connected again
+// meanwhile, those tokens count and these are dropped.
+func (s *Service) storeGrant(ctx context.Context, c Connector, a *models.OAuthAccount, grant Grant) error {
+	now, traits := s.Now(), c.Traits()
+	tokens, err := s.seal(a, grant)
 	if err != nil {
 		return err
 	}
-	scheduled := *tokens
+	scheduled, persist := *tokens, keepPairFor
 	if scheduled.Refresh == nil {
 		scheduled.Refresh = a.RefreshToken
 	}
-	end := db.RefreshEnd{AccountID: a.ID, Fence: a.RefreshFence, UpkeepAt: nextRefresh(now, scheduled), Tokens: tokens}
-	err = db.Persist(ctx, keepPairFor, func(ctx context.Context) error { return s.DB.Tokens.EndRefresh(ctx, end, now) }, nil)
+	if traits.Prolongs {
+		scheduled.ReconnectBy, persist = a.ReconnectBy, persistFor
+	}
+	end := db.RefreshEnd{AccountID: a.ID, Fence: a.RefreshFence, UpkeepAt: traits.nextRefresh(now, scheduled), Tokens: tokens}
+	err = db.Persist(ctx, persist, func(ctx context.Context) error { return s.DB.Tokens.EndRefresh(ctx, end, now) }, nil)
 	switch {
 	case errors.Is(err, db.ErrStale):
-		return s.dropGrant(ctx, a, grant)
+		return s.dropGrant(ctx, c, a, grant)
 	case err != nil:
 		observe.OfAccount(ctx, s.Log, a).WithError(err).Error("a refreshed token could not be stored; the account may have to be connected again when its old one ends")
 		return err
 	}
 	s.Metrics.Refreshed(string(a.Provider), observe.RefreshDone)
-	s.warnAhead(ctx, a, tokens.ReconnectBy, now)
+	s.warnAhead(ctx, a, scheduled.ReconnectBy, now)
 	observe.OfAccount(ctx, s.Log, a).WithField(observe.FieldAction, "token:refresh").Info("the tokens were refreshed")
 	return nil
 }
 
-// dropGrant is for a pair that came too late to be stored. One of an account that
-// was disconnected meanwhile is revoked.
-func (s *Service) dropGrant(ctx context.Context, a *models.OAuthAccount, grant tiktok.Grant) error {
+// dropGrant is for tokens that came too late to be stored. Those of an account that
+// was disconnected meanwhile are revoked, unless the token that they came from still
+// works and is revoked anyway.
+func (s *Service) dropGrant(ctx context.Context, c Connector, a *models.OAuthAccount, grant Grant) error {
+	if c.Traits().Prolongs {
+		return nil
+	}
 	current, err := s.DB.Accounts.OAuthAccount(ctx, a.ID)
 	gone := errors.Is(err, db.ErrNotFound)
 	if err != nil && !gone || err == nil && current.Status != models.AccountDisconnected {
@@ -220,7 +290,7 @@ func (s *Service) dropGrant(ctx context.Context, a *models.OAuthAccount, grant t
 	}
 	shared, err := s.consentShared(ctx, a)
 	if err == nil && !shared {
-		err = s.TikTok.Revoke(ctx, grant.Access)
+		err = c.Revoke(ctx, grant.Access, a.ProviderAccountID)
 	}
 	if err != nil {
 		observe.OfAccount(ctx, s.Log, a).WithError(err).Warn("the last token of a disconnected account could not be revoked")
@@ -229,12 +299,12 @@ func (s *Service) dropGrant(ctx context.Context, a *models.OAuthAccount, grant t
 }
 
 // seal makes a grant fit for the row.
-func (s *Service) seal(a *models.OAuthAccount, grant tiktok.Grant, now time.Time) (*db.NewTokens, error) {
+func (s *Service) seal(a *models.OAuthAccount, grant Grant) (*db.NewTokens, error) {
 	access, err := s.Keys.Seal(grant.Access, a.SealedIn(models.ColumnAccessToken))
 	if err != nil {
 		return nil, fmt.Errorf("seal the access token: %w", err)
 	}
-	t := &db.NewTokens{Access: access, ExpiresAt: after(now, grant.ExpiresIn), ReconnectBy: after(now, grant.RefreshExpiresIn)}
+	t := &db.NewTokens{Access: access, ExpiresAt: told(grant.ExpiresAt), ReconnectBy: told(grant.ReconnectBy)}
 	if !grant.Refresh.Empty() {
 		refresh, err := s.Keys.Seal(grant.Refresh, a.SealedIn(models.ColumnRefreshToken))
 		if err != nil {
@@ -246,16 +316,6 @@ func (s *Service) seal(a *models.OAuthAccount, grant tiktok.Grant, now time.Time
 		t.Scope = &scope
 	}
 	return t, nil
-}
-
-// after is when something ends that lasts from now on; nil where that was not
-// told.
-func after(now time.Time, lasts time.Duration) *time.Time {
-	if lasts <= 0 {
-		return nil
-	}
-	at := models.Time(now.Add(lasts))
-	return &at
 }
 
 // warnDays is how many days before the end of a consent its coming is told.
@@ -274,19 +334,19 @@ func (s *Service) warnAhead(ctx context.Context, a *models.OAuthAccount, reconne
 
 // refreshFailed writes down what an error of a refresh means and gives the claim
 // up.
-func (s *Service) refreshFailed(ctx context.Context, a *models.OAuthAccount, cause error) error {
-	if platform.KindOf(cause) == platform.AuthExpired {
-		reason := "TikTok takes the refresh token no more"
-		if a.RefreshUnsettled {
-			reason += "; the answer to an earlier refresh was lost"
-		}
-		return s.reauthorize(ctx, a, db.Ending{Platform: models.TikTok, AccountID: a.ID, Reason: reason}, db.Refused{Fence: a.RefreshFence})
+func (s *Service) refreshFailed(ctx context.Context, c Connector, a *models.OAuthAccount, cause error) error {
+	traits := c.Traits()
+	switch dead := c.IsDead(cause); {
+	case dead && a.Provider.BehindLogin():
+		return s.loginEnded(ctx, a, traits.LoginEnded)
+	case dead:
+		return s.reauthorize(ctx, a, db.Ending{Platform: a.Provider, AccountID: a.ID, Reason: traits.refusedRefresh(a)}, db.Refused{Fence: a.RefreshFence})
 	}
 	now := s.Now()
 	wait := waitAfter(a.RefreshFailures, cause)
 	end := db.RefreshEnd{
 		AccountID: a.ID, Fence: a.RefreshFence, Failures: a.RefreshFailures + 1,
-		Unsettled: a.RefreshUnsettled || platform.KindOf(cause) == platform.Unknown,
+		Unsettled: !traits.Prolongs && (a.RefreshUnsettled || platform.KindOf(cause) == platform.Unknown),
 	}
 	at := now.Add(wait)
 	if end.Unsettled && a.ExpiresAt != nil && a.ExpiresAt.After(at) {
@@ -300,6 +360,17 @@ func (s *Service) refreshFailed(ctx context.Context, a *models.OAuthAccount, cau
 	s.Metrics.Refreshed(string(a.Provider), observe.RefreshPutOff)
 	s.tellFailure(ctx, a, cause)
 	return &LaterError{In: wait, Err: cause}
+}
+
+// refusedRefresh says why an account ended whose refresh the platform refused.
+func (t Traits) refusedRefresh(a *models.OAuthAccount) string {
+	switch {
+	case t.Prolongs:
+		return t.Name + " takes the access token no more"
+	case a.RefreshUnsettled:
+		return t.Name + " takes the refresh token no more; the answer to an earlier refresh was lost"
+	}
+	return t.Name + " takes the refresh token no more"
 }
 
 // waitAfter is the wait after a failure, of which there were some before.

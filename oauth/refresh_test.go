@@ -25,7 +25,7 @@ func TestFiftyWorkersRefreshOnce(t *testing.T) {
 		w.sim.ExpireTikTokAccess("-000one")
 		p := w.post(models.TikTok, a.ID, nil)
 		dead := w.token(p)
-		_, refusal := w.deps.TikTok.CreatorInfo(w.ctx, dead.Access)
+		_, refusal := w.tiktok.CreatorInfo(w.ctx, dead.Access)
 		w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokRefreshToken, Mode: sandbox.ModeSlow, Delay: 300 * time.Millisecond})
 
 		var all sync.WaitGroup
@@ -57,7 +57,7 @@ func (w *world) renewAndUse(p *models.Post, refused oauth.Token, refusal error) 
 		}
 		token, err := w.For(w.ctx, p)
 		if err == nil {
-			_, err = w.deps.TikTok.CreatorInfo(w.ctx, token.Access)
+			_, err = w.tiktok.CreatorInfo(w.ctx, token.Access)
 		}
 		if err != nil {
 			w.t.Errorf("the renewed token does not work: %v", err)
@@ -115,7 +115,7 @@ func TestRefreshAnswers(t *testing.T) {
 				w.wantStatus(a.ID, tc.after)
 				w.wantCalls(sandbox.OpTikTokRefreshToken, tc.calls)
 				if tc.after == models.AccountActive {
-					if _, err := w.deps.TikTok.CreatorInfo(w.ctx, w.token(w.post(models.TikTok, a.ID, nil)).Access); err != nil {
+					if _, err := w.tiktok.CreatorInfo(w.ctx, w.token(w.post(models.TikTok, a.ID, nil)).Access); err != nil {
 						w.t.Errorf("the token does not work: %v", err)
 					}
 				}
@@ -192,7 +192,7 @@ func TestLifetimes(t *testing.T) {
 			p := w.post(models.TikTok, a.ID, nil)
 			for range int(tc.life / (6 * time.Hour)) {
 				w.live(6*time.Hour, tc.step)
-				if _, err := w.deps.TikTok.CreatorInfo(w.ctx, w.token(p).Access); err != nil {
+				if _, err := w.tiktok.CreatorInfo(w.ctx, w.token(p).Access); err != nil {
 					t.Fatalf("after %s: %v", w.clock.Now().Sub(epoch), err)
 				}
 			}
@@ -229,7 +229,7 @@ func TestRefreshOnDemand(t *testing.T) {
 				a := w.connectTikTok("-000one")
 				p := w.post(models.TikTok, a.ID, nil)
 				w.clock.advance(sleep)
-				if _, err := w.deps.TikTok.CreatorInfo(w.ctx, w.token(p).Access); err != nil {
+				if _, err := w.tiktok.CreatorInfo(w.ctx, w.token(p).Access); err != nil {
 					w.t.Error(err)
 				}
 				w.wantCalls(sandbox.OpTikTokRefreshToken, 1)
@@ -462,7 +462,7 @@ func TestFailureIsFollowedUp(t *testing.T) {
 		if left := w.sim.PendingFaults(); len(left) > 0 {
 			w.t.Errorf("faults left: %v", left)
 		}
-		if _, err := w.deps.TikTok.CreatorInfo(w.ctx, w.token(p).Access); err != nil {
+		if _, err := w.tiktok.CreatorInfo(w.ctx, w.token(p).Access); err != nil {
 			w.t.Errorf("ten minutes later: %v", err)
 		}
 		if b := w.account(a.ID); b.RefreshFailures != 0 {

@@ -62,9 +62,9 @@ func TestRotationUnderLoad(t *testing.T) {
 		for _, p := range posts {
 			token := w.token(p)
 			if p.Platform == models.TikTok {
-				_, err = w.deps.TikTok.CreatorInfo(w.ctx, token.Access)
+				_, err = w.tiktok.CreatorInfo(w.ctx, token.Access)
 			} else {
-				_, err = w.deps.Instagram.Quota(w.ctx, token.Access, token.ProviderAccountID)
+				_, err = w.meta.Quota(w.ctx, token.Access, token.ProviderAccountID)
 			}
 			if err != nil {
 				w.t.Errorf("the token of %s %d: %v", p.Platform, p.AccountID(), err)

@@ -7,15 +7,13 @@ import (
 	"time"
 
 	"socialqueue/models"
-	"socialqueue/platform/instagram"
 	"socialqueue/secrets"
 )
 
 // Token is an access token with what is needed to use it.
 type Token struct {
 	Access secrets.Secret
-	// ProviderAccountID is the platform's id of the account: TikTok's open_id,
-	// Instagram's professional account id.
+	// ProviderAccountID is the platform's id of the account.
 	ProviderAccountID string
 	Username          string
 
@@ -33,14 +31,14 @@ const lastMinute = time.Minute
 // database or the keyring; none of them means that the account is lost.
 func (s *Service) For(ctx context.Context, p *models.Post) (Token, error) {
 	if p.InstagramAccountID != nil {
-		return s.instagramToken(ctx, *p.InstagramAccountID)
+		return s.pageTokenOf(ctx, *p.InstagramAccountID)
 	}
 	a, err := s.DB.Accounts.OAuthAccount(ctx, p.OAuthAccountID)
 	if err != nil {
 		return Token{}, err
 	}
-	if a.Status == models.AccountActive && ending(a, s.Now()) {
-		err := s.refreshTikTok(ctx, a.ID, s.stillEnding)
+	if a.Status == models.AccountActive && s.ending(a, s.Now()) {
+		err := s.refresh(ctx, a.Provider, a.ID, s.stillEnding)
 		if err != nil && !s.usableYet(a, err) {
 			return Token{}, err
 		}
@@ -48,19 +46,19 @@ func (s *Service) For(ctx context.Context, p *models.Post) (Token, error) {
 			return Token{}, err
 		}
 	}
-	return s.tiktokToken(a)
+	return s.accountToken(a)
 }
 
 // ending reports whether a token that can be refreshed ends within a minute.
-func ending(a *models.OAuthAccount, now time.Time) bool {
-	return a.ExpiresAt != nil && a.RefreshToken != nil && !now.Before(a.ExpiresAt.Add(-lastMinute)) && !unsettledAlive(a, now)
+func (s *Service) ending(a *models.OAuthAccount, now time.Time) bool {
+	return a.ExpiresAt != nil && s.refreshable(a) && !now.Before(a.ExpiresAt.Add(-lastMinute)) && !s.unsettledAlive(a, now)
 }
 
 func (s *Service) stillEnding(a *models.OAuthAccount) error {
 	if err := usable(a.Status); err != nil {
 		return err
 	}
-	if !ending(a, s.Now()) {
+	if !s.ending(a, s.Now()) {
 		return errNotNeeded
 	}
 	return backingOff(a, s.Now())
@@ -72,12 +70,13 @@ func (s *Service) usableYet(a *models.OAuthAccount, err error) bool {
 	return later && s.Now().Before(*a.ExpiresAt)
 }
 
-func (s *Service) tiktokToken(a *models.OAuthAccount) (Token, error) {
-	token := Token{ProviderAccountID: a.ProviderAccountID, Username: a.Username, platform: models.TikTok, accountID: a.ID}
+// accountToken opens the token of an account that is the consent itself.
+func (s *Service) accountToken(a *models.OAuthAccount) (Token, error) {
+	token := Token{ProviderAccountID: a.ProviderAccountID, Username: a.Username, platform: a.Provider, accountID: a.ID}
 	return s.open(token, a.Status, a.AccessToken, a.SealedIn(models.ColumnAccessToken))
 }
 
-func (s *Service) instagramToken(ctx context.Context, id int64) (Token, error) {
+func (s *Service) pageTokenOf(ctx context.Context, id int64) (Token, error) {
 	ig, err := s.DB.Accounts.InstagramAccount(ctx, id)
 	if err != nil {
 		return Token{}, err
@@ -85,8 +84,9 @@ func (s *Service) instagramToken(ctx context.Context, id int64) (Token, error) {
 	return s.pageToken(ig)
 }
 
+// pageToken opens the token of an account behind a login.
 func (s *Service) pageToken(ig *models.InstagramAccount) (Token, error) {
-	token := Token{ProviderAccountID: ig.IGBusinessID, platform: models.Instagram, accountID: ig.ID}
+	token := Token{ProviderAccountID: ig.IGBusinessID, platform: ig.Platform(), accountID: ig.ID}
 	if ig.Username != nil {
 		token.Username = *ig.Username
 	}
@@ -118,10 +118,14 @@ func usable(status models.AccountStatus) error {
 // Renew is for a token that the platform refused, with that refusal. On nil the
 // account has another one: ask For. The other answers are those of For.
 func (s *Service) Renew(ctx context.Context, refused Token, refusal error) error {
-	if refused.platform == models.Instagram {
-		return s.renewPageToken(ctx, refused, instagram.IsDeadToken(refusal))
+	c, err := s.connector(refused.platform)
+	if err != nil {
+		return notNow(err)
 	}
-	return s.renewTikTok(ctx, refused, refusal)
+	if refused.platform.BehindLogin() {
+		return s.renewPageToken(ctx, refused, c.IsDead(refusal))
+	}
+	return s.renewAccount(ctx, refused, c.IsDead(refusal), refusal)
 }
 
 // WakeIfConnected lets the posts of p's lane go on if its account is active: for

@@ -9,7 +9,6 @@ import (
 	"socialqueue/models"
 	"socialqueue/observe"
 	"socialqueue/platform"
-	"socialqueue/platform/tiktok"
 )
 
 const (
@@ -94,51 +93,37 @@ func (s *Service) see(ctx context.Context, a *models.OAuthAccount) error {
 	if err := s.DB.Connections.FinishEnding(ctx, a, canceledNote, now); err != nil {
 		return err
 	}
-	switch {
-	case a.Status == models.AccountDisconnected:
+	if a.Status == models.AccountDisconnected {
 		return s.revoke(ctx, a)
-	case a.Provider == models.Instagram:
+	}
+	c, err := s.connector(a.Provider)
+	switch {
+	case err != nil:
+		return s.upkeepIn(ctx, a, unreadableWait)
+	case a.Provider.BehindLogin():
 		return s.seeToLogin(ctx, a)
 	case a.Status != models.AccountActive:
 		return s.DB.Tokens.SetUpkeep(ctx, a, 0, nil)
-	case refreshDue(a, now) && !unsettledAlive(a, now):
-		return s.refreshTikTok(ctx, a.ID, s.stillDue)
+	case s.refreshDue(a, now) && !s.unsettledAlive(a, now):
+		return s.refresh(ctx, a.Provider, a.ID, s.stillDue)
 	default:
-		return s.checkTikTok(ctx, a)
+		return s.check(ctx, c, a)
 	}
 }
 
 // refreshDue reports whether a token is so old that it is refreshed.
-func refreshDue(a *models.OAuthAccount, now time.Time) bool {
-	at := plannedRefresh(a)
+func (s *Service) refreshDue(a *models.OAuthAccount, now time.Time) bool {
+	at := s.plannedRefresh(a)
 	return at != nil && !at.After(now)
 }
 
 // plannedRefresh is when an account's tokens are refreshed if nothing goes wrong.
-func plannedRefresh(a *models.OAuthAccount) *time.Time {
+func (s *Service) plannedRefresh(a *models.OAuthAccount) *time.Time {
 	issued := a.UpdatedAt // of an import, of which nobody knows when its token was given
 	if a.RefreshedAt != nil {
 		issued = *a.RefreshedAt
 	}
-	if a.Provider == models.Instagram {
-		return plannedProlonging(a, issued)
-	}
-	return nextRefresh(issued, db.NewTokens{Refresh: a.RefreshToken, ExpiresAt: a.ExpiresAt, ReconnectBy: a.ReconnectBy})
-}
-
-// plannedProlonging is when a Facebook login is prolonged: by the life of its token,
-// and once when the end of the consent comes near, which is told then.
-func plannedProlonging(a *models.OAuthAccount, issued time.Time) *time.Time {
-	if a.ExpiresAt == nil {
-		return nil
-	}
-	at := refreshTime(issued, *a.ExpiresAt)
-	if a.ReconnectBy != nil {
-		if warn := a.ReconnectBy.Add(-warnDays * 24 * time.Hour); warn.After(issued) && warn.Before(at) {
-			at = warn
-		}
-	}
-	return &at
+	return s.traits(a.Provider).nextRefresh(issued, db.NewTokens{Refresh: a.RefreshToken, ExpiresAt: a.ExpiresAt, ReconnectBy: a.ReconnectBy})
 }
 
 func (s *Service) stillDue(a *models.OAuthAccount) error {
@@ -146,23 +131,23 @@ func (s *Service) stillDue(a *models.OAuthAccount) error {
 	if err := usable(a.Status); err != nil {
 		return err
 	}
-	if !refreshDue(a, now) || unsettledAlive(a, now) || (a.UpkeepAt != nil && a.UpkeepAt.After(now)) {
+	if !s.refreshDue(a, now) || s.unsettledAlive(a, now) || (a.UpkeepAt != nil && a.UpkeepAt.After(now)) {
 		return errNotNeeded
 	}
 	return nil
 }
 
-// checkTikTok asks whether a token is still taken. A refusal is settled at once,
-// hours before a post would meet it.
-func (s *Service) checkTikTok(ctx context.Context, a *models.OAuthAccount) error {
-	token, err := s.tiktokToken(a)
+// check asks whether a token is still taken. A refusal is settled at once, hours
+// before a post would meet it.
+func (s *Service) check(ctx context.Context, c Connector, a *models.OAuthAccount) error {
+	token, err := s.accountToken(a)
 	if err != nil {
 		return err
 	}
-	_, err = s.TikTok.UserInfo(ctx, token.Access)
+	dead, err := c.Check(ctx, token.Access)
 	switch {
-	case tiktok.IsDeadToken(err):
-		err := s.renewTikTok(ctx, token, err)
+	case dead:
+		err := s.renewAccount(ctx, token, true, nil)
 		if later, ok := errors.AsType[*LaterError](err); ok {
 			return s.upkeepIn(ctx, a, later.In) // which a refresh that failed has written itself
 		}
@@ -176,27 +161,28 @@ func (s *Service) checkTikTok(ctx context.Context, a *models.OAuthAccount) error
 // asked plans the next upkeep of an account whose token is taken, as far as anybody
 // knows.
 func (s *Service) asked(ctx context.Context, a *models.OAuthAccount) error {
-	next := plannedRefresh(a)
-	if unsettledAlive(a, s.Now()) {
+	next := s.plannedRefresh(a)
+	if s.unsettledAlive(a, s.Now()) {
 		next = a.ExpiresAt
 	}
 	return s.DB.Tokens.SetUpkeep(ctx, a, 0, next)
 }
 
-// seeToLogin prolongs a Facebook login, or asks for those of its accounts that
-// are about to post. They may do so when the login has ended.
+// seeToLogin refreshes a login, or checks those of its accounts that are about to
+// post. They may do so when the login has ended.
 func (s *Service) seeToLogin(ctx context.Context, a *models.OAuthAccount) error {
-	if s.Instagram == nil {
+	c, err := s.loginConnector(a.Provider)
+	if err != nil {
 		return s.upkeepIn(ctx, a, unreadableWait)
 	}
-	if a.Status == models.AccountActive && refreshDue(a, s.Now()) {
-		return s.prolongLogin(ctx, a.ID)
+	if a.Status == models.AccountActive && s.refreshDue(a, s.Now()) {
+		return s.refresh(ctx, a.Provider, a.ID, s.stillDue)
 	}
 	accounts, err := s.DB.Accounts.InstagramAccountsPosting(ctx, a.ID, s.Now().Add(postsAhead))
 	if err != nil {
 		return err
 	}
-	err = s.checkPages(ctx, accounts)
+	err = s.checkPages(ctx, c, accounts)
 	var readErr error
 	if a, readErr = s.DB.Accounts.OAuthAccount(ctx, a.ID); readErr != nil { // renewing a token takes the login's fence on
 		return errors.Join(err, readErr)

@@ -23,6 +23,8 @@ import (
 	"socialqueue/jobs/redistest"
 	"socialqueue/models"
 	"socialqueue/oauth"
+	oauthinstagram "socialqueue/oauth/instagram"
+	oauthtiktok "socialqueue/oauth/tiktok"
 	"socialqueue/platform/instagram"
 	"socialqueue/platform/tiktok"
 	"socialqueue/sandbox"
@@ -161,6 +163,8 @@ type world struct {
 	user    models.User
 	browser *http.Client
 	deps    oauth.Deps
+	tiktok  *tiktok.Client
+	meta    *instagram.Client
 }
 
 // each runs test on both databases.
@@ -201,20 +205,21 @@ func (w *world) build(keys string) {
 	w.logs = hook
 	o := w.sim.Options()
 	client := &http.Client{Transport: w.wire}
-	tt, err := tiktok.New(tiktok.Config{
+	w.tiktok, err = tiktok.New(tiktok.Config{
 		APIURL: w.sim.TikTokURL(), AuthURL: w.sim.TikTokAuthURL(), ClientKey: o.TikTokClientKey,
 		ClientSecret: secrets.Secret(o.TikTokClientSecret), HTTP: client, Now: w.clock.Now,
 	})
 	w.must(err)
-	ig, err := instagram.New(instagram.Config{
+	w.meta, err = instagram.New(instagram.Config{
 		GraphURL: w.sim.GraphURL(), UploadURL: w.sim.RuploadURL(), DialogURL: w.sim.FacebookDialogURL(),
 		AppID: o.FacebookAppID, AppSecret: secrets.Secret(o.FacebookAppSecret), HTTP: client, Now: w.clock.Now,
 	})
 	w.must(err)
 	w.deps = oauth.Deps{
-		DB: w.db, Keys: ring, Redis: w.redis, Queue: w.queue, TikTok: tt, Instagram: ig, PublicURL: publicURL,
-		FacebookAppSecret: secrets.Secret(o.FacebookAppSecret),
-		Log:               log, Now: w.clock.Now,
+		DB: w.db, Keys: ring, Redis: w.redis, Queue: w.queue, PublicURL: publicURL, Log: log, Now: w.clock.Now,
+		Connectors: []oauth.Connector{
+			oauthtiktok.New(w.tiktok, w.clock.Now), oauthinstagram.New(w.meta, secrets.Secret(o.FacebookAppSecret), w.clock.Now),
+		},
 	}
 	w.Service = oauth.New(w.deps)
 }
@@ -402,9 +407,9 @@ func (w *world) refused(p *models.Post) error {
 	token := w.token(p)
 	var refusal error
 	if p.Platform == models.TikTok {
-		_, refusal = w.deps.TikTok.CreatorInfo(w.ctx, token.Access)
+		_, refusal = w.tiktok.CreatorInfo(w.ctx, token.Access)
 	} else {
-		_, refusal = w.deps.Instagram.Quota(w.ctx, token.Access, token.ProviderAccountID)
+		_, refusal = w.meta.Quota(w.ctx, token.Access, token.ProviderAccountID)
 	}
 	if refusal == nil {
 		w.t.Fatal("the platform took the token")

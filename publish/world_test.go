@@ -21,6 +21,8 @@ import (
 	"socialqueue/media"
 	"socialqueue/models"
 	"socialqueue/oauth"
+	oauthinstagram "socialqueue/oauth/instagram"
+	oauthtiktok "socialqueue/oauth/tiktok"
 	"socialqueue/observe"
 	"socialqueue/platform/instagram"
 	"socialqueue/platform/tiktok"
@@ -287,7 +289,10 @@ func (w *world) build() {
 	log.SetLevel(logrus.DebugLevel)
 	w.logs = hook
 	w.t.Cleanup(w.wantLinesTellWhose)
-	w.tokens = oauth.New(oauth.Deps{DB: w.db, Keys: keys, TikTok: tt, Instagram: ig, Log: log, Now: w.clock.Now})
+	w.tokens = oauth.New(oauth.Deps{
+		DB: w.db, Keys: keys, Log: log, Now: w.clock.Now,
+		Connectors: []oauth.Connector{oauthtiktok.New(tt, w.clock.Now), oauthinstagram.New(ig, secrets.Secret(w.sim.Options().FacebookAppSecret), w.clock.Now)},
+	})
 	timings := publish.DefaultTimings()
 	for i := range timings.Resumes { // the clock is virtual; these pauses are not
 		timings.Resumes[i] = time.Millisecond

@@ -91,7 +91,7 @@ func (s *Source) Apply(ctx context.Context, e *models.WebhookEvent) (inbox.Outco
 }
 
 func (s *Source) authorizationRemoved(ctx context.Context, event tiktok.Event) (inbox.Outcome, error) {
-	known, err := s.Accounts.TikTokRemoved(ctx, event.OpenID, event.Reason, event.CreatedAt)
+	known, err := s.Accounts.Removed(ctx, models.TikTok, event.OpenID, event.RemovedReason(), event.CreatedAt)
 	switch {
 	case err != nil:
 		return inbox.Outcome{}, err

@@ -89,6 +89,13 @@ func IsDeadToken(err error) bool {
 	return ok && e.Kind == platform.AuthExpired && e.PlatformCode == codeDeadToken
 }
 
+// IsDeadGrant reports whether TikTok refused a refresh token for good. The OAuth
+// endpoints have one code for that, and give kind AuthExpired for nothing else.
+func IsDeadGrant(err error) bool {
+	e, ok := errors.AsType[*platform.Error](err)
+	return ok && e.Kind == platform.AuthExpired && e.Op == opRefreshToken
+}
+
 // judge says what an understood error answer means.
 func judge(op string, class wire.Class, status int, code string) wire.Verdict {
 	v, ok := verdicts[code]

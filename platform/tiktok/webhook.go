@@ -112,8 +112,8 @@ type Event struct {
 	OpenID string
 	// CreatedAt is zero when TikTok did not say.
 	CreatedAt time.Time
-	// Reason says why an authorization was removed: 1 the user disconnected, 2
-	// account deleted, 3 age changed, 4 banned, 5 revoked by us, 0 unknown.
+	// Reason says why an authorization was removed, by TikTok's numbers; 0 if it did
+	// not say. See RemovedReason.
 	Reason int64
 	// PublishID is InitVideo's. PostID is a decimal string.
 	PublishID, PostID string
@@ -163,6 +163,23 @@ func idOrNone(s wire.Scalar) string {
 		return ""
 	}
 	return string(s)
+}
+
+// removedReasons are what TikTok's numbers mean (Webhooks, authorization.removed).
+var removedReasons = map[int64]string{
+	1: "the person disconnected this app at TikTok",
+	2: "the TikTok account was deleted",
+	3: "the person's age changed",
+	4: "the TikTok account was banned",
+	5: "the consent was revoked",
+}
+
+// RemovedReason says why an authorization was removed, for people.
+func (e Event) RemovedReason() string {
+	if why := removedReasons[e.Reason]; why != "" {
+		return why
+	}
+	return "TikTok removed the authorization"
 }
 
 // DedupeKey is the same for the same event, however often it is sent; there is no

@@ -1,0 +1,152 @@
+package instagram
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"socialqueue/models"
+	"socialqueue/oauth"
+	"socialqueue/platform"
+	client "socialqueue/platform/instagram"
+	"socialqueue/secrets"
+)
+
+const (
+	// profileTime bounds the calls that only describe accounts, and profilesAtOnce how
+	// many are made at a time.
+	profileTime    = 10 * time.Second
+	profilesAtOnce = 8
+	// contradictedWait is how long to wait when Meta refuses a Page's token and does not
+	// call it dead.
+	contradictedWait = 10 * time.Minute
+)
+
+// Accounts lists the Pages of a login with the accounts behind them.
+func (c *Connector) Accounts(ctx context.Context, grant oauth.Grant) (oauth.Reach, error) {
+	pages, err := c.pagesOf(ctx, grant)
+	if err != nil {
+		return oauth.Reach{}, err
+	}
+	reach := oauth.Reach{Profile: oauth.Profile{Name: grant.Name}, PagesEnd: c.pagesEnd(ctx, pages), Pages: make([]oauth.Page, len(pages))}
+	for i, page := range pages {
+		reach.Pages[i] = pageOf(page)
+	}
+	c.readTypes(ctx, reach.Pages)
+	return reach, nil
+}
+
+func pageOf(p client.Page) oauth.Page {
+	page := oauth.Page{ID: p.ID, Name: p.Name, Reason: unusableReason(p)}
+	if page.Reason != "" {
+		return page
+	}
+	a := p.Account
+	page.Token, page.AccountID = p.Token, a.ID
+	page.Account = oauth.Profile{Username: a.Username, Name: a.Name, PictureURL: a.PictureURL}
+	page.Followers, page.Media = a.Followers, a.Media
+	return page
+}
+
+// unusableReason says why a Page cannot be posted to; empty if it can.
+func unusableReason(p client.Page) string {
+	switch {
+	case p.Account == nil:
+		return models.PageNoInstagram
+	case p.Token.Empty():
+		return models.PageNoToken
+	case !p.CanPublish():
+		return models.PageNoPermission
+	}
+	return ""
+}
+
+// pagesEnd is when the Page tokens of a login end: from a long-lived user token
+// never, which one of them is asked for; zero is never, or not told.
+func (c *Connector) pagesEnd(ctx context.Context, pages []client.Page) time.Time {
+	i := slices.IndexFunc(pages, func(p client.Page) bool { return !p.Token.Empty() })
+	if i < 0 {
+		return time.Time{}
+	}
+	info, err := c.client.InspectToken(ctx, pages[i].Token)
+	if err != nil {
+		return time.Time{}
+	}
+	return info.ExpiresAt
+}
+
+// readTypes asks what kind the accounts are. Not every login tells; then the type
+// stays empty.
+func (c *Connector) readTypes(ctx context.Context, pages []oauth.Page) {
+	ctx, cancel := context.WithTimeout(ctx, profileTime)
+	defer cancel()
+	var group errgroup.Group
+	group.SetLimit(profilesAtOnce)
+	for i := range pages {
+		page := &pages[i]
+		if page.Reason != "" {
+			continue
+		}
+		group.Go(func() error {
+			if ctx.Err() != nil {
+				return nil
+			}
+			if kind, err := c.client.AccountType(ctx, page.Token, page.AccountID); err == nil {
+				page.Type = kind
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() // its functions return no errors
+}
+
+// PageToken reads the token of a Page.
+func (c *Connector) PageToken(ctx context.Context, login secrets.Secret, pageID string) (secrets.Secret, error) {
+	return c.client.PageToken(ctx, login, pageID)
+}
+
+// RenewPageToken reads the token of a Page again that Meta refused. An account is
+// lost only by a clear answer: Meta has one code for what is not there, what the token
+// may not see and a read that failed, so debug_token decides then.
+func (c *Connector) RenewPageToken(ctx context.Context, login secrets.Secret, pageID string, refused secrets.Secret) (token secrets.Secret, lost string, err error) {
+	token, err = c.client.PageToken(ctx, login, pageID)
+	switch {
+	case err == nil && token.Empty():
+		return "", "Meta gives no token for the Page any more", nil
+	case err == nil && token == refused:
+		lost, err = c.ifDead(ctx, refused, "Meta refuses the Page's token")
+		return "", lost, err
+	case err == nil:
+		return token, "", nil
+	case client.IsUnseen(err):
+		lost, err = c.ifDead(ctx, refused, "the Facebook login does not reach the Page any more")
+		return "", lost, err
+	case client.IsDeadToken(err):
+		return "", "the Facebook login behind the Page's token is dead", nil
+	case platform.KindOf(err) == platform.Rejected && permissionLost(err):
+		return "", "the Facebook login may not use the Page any more", nil
+	}
+	return "", "", err
+}
+
+// ifDead gives the reason if debug_token calls the token dead.
+func (c *Connector) ifDead(ctx context.Context, token secrets.Secret, reason string) (string, error) {
+	dead, err := c.Check(ctx, token)
+	switch {
+	case err != nil:
+		return "", err
+	case dead:
+		return reason, nil
+	}
+	return "", &oauth.LaterError{In: contradictedWait, Err: errors.New("the Page's token is refused, but Meta does not call it dead")}
+}
+
+// permissionLost tells a permission that is missing, which the client codes as a
+// matter of the token, from any other refusal.
+func permissionLost(err error) bool {
+	e, ok := errors.AsType[*platform.Error](err)
+	return ok && e.Code == platform.CodeTokenInvalid
+}
