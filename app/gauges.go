@@ -3,6 +3,8 @@ package app
 import (
 	"context"
 
+	"socialqueue/db"
+	"socialqueue/models"
 	"socialqueue/observe"
 )
 
@@ -29,11 +31,16 @@ func (c *core) backlog(ctx context.Context) ([]observe.Gauge, error) {
 			Name: "accounts", Help: "Connected accounts.", Labels: []string{"platform", string(n.Platform), "status", string(n.Status)}, Value: float64(n.N),
 		})
 	}
-	return append(gauges,
-		observe.Gauge{
+	for _, p := range platforms {
+		if p.Name.BehindLogin() {
+			continue
+		}
+		gauges = append(gauges, observe.Gauge{
 			Name: "accounts_token_ending", Help: "Active accounts whose token ends within a day, and whose last refresh failed or that have nothing to refresh with.",
-			Labels: []string{"platform", "tiktok"}, Value: float64(b.TokensEnding),
-		},
+			Labels: []string{"platform", string(p.Name)}, Value: float64(tokensEnding(b, p.Name)),
+		})
+	}
+	return append(gauges,
 		observe.Gauge{Name: "posts_overdue_seconds", Help: "How long the post has been due that waits longest for a worker, or to be given to one.", Value: b.Overdue.Seconds()},
 		observe.Gauge{Name: "webhook_events_pending", Help: "Events of platforms that are not settled.", Value: float64(b.WebhookEvents)},
 		observe.Gauge{Name: "webhook_events_oldest_age_seconds", Help: "How long the oldest of them has been due.", Value: b.OldestEvent.Seconds()},
@@ -42,4 +49,13 @@ func (c *core) backlog(ctx context.Context) ([]observe.Gauge, error) {
 		observe.Gauge{Name: "webhook_endpoints_disabled", Help: "Endpoints of apps that were disabled for failing, or as they answered 410.", Value: float64(b.DisabledEndpoints)},
 		observe.Gauge{Name: "pauses", Help: "Platforms and accounts to which operators let nothing be sent.", Value: float64(b.Pauses)},
 	), nil
+}
+
+func tokensEnding(b db.Backlog, p models.Platform) int64 {
+	for _, n := range b.TokensEnding {
+		if n.Platform == p {
+			return n.N
+		}
+	}
+	return 0
 }

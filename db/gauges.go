@@ -17,10 +17,10 @@ type Backlog struct {
 	Overdue time.Duration
 	// Accounts by platform and status.
 	Accounts []AccountCount
-	// TokensEnding are the active TikTok accounts whose token ends within a day and that
-	// no refresh is going to renew: the last one failed, or there is nothing to refresh
-	// with. Posts of Instagram need no token that ends.
-	TokensEnding int64
+	// TokensEnding are the active accounts whose token ends within a day and that no
+	// refresh is going to renew: the last one failed, or there is nothing to refresh with.
+	// Accounts behind a login do not count: their tokens have no end.
+	TokensEnding []PlatformCount
 	// WebhookEvents are the platforms' events that are not settled, and OldestEvent is
 	// how long the oldest has been due.
 	WebhookEvents int64
@@ -43,6 +43,12 @@ type PostCount struct {
 	N        int64
 }
 
+// PlatformCount counts something of one platform. None is not among them.
+type PlatformCount struct {
+	Platform models.Platform
+	N        int64
+}
+
 // AccountCount counts accounts.
 type AccountCount struct {
 	Platform models.Platform
@@ -61,13 +67,15 @@ func (o *Operators) Backlog(ctx context.Context, now time.Time) (Backlog, error)
 		GROUP BY platform, status`).Scan(&b.Posts).Error
 	if err == nil {
 		err = orm.Raw(`
-			SELECT provider AS platform, status, COUNT(*) AS n FROM oauth_accounts WHERE provider = 'tiktok' GROUP BY provider, status
-			UNION ALL SELECT 'instagram', status, COUNT(*) FROM instagram_accounts GROUP BY status`).Scan(&b.Accounts).Error
+			SELECT provider AS platform, status, COUNT(*) AS n FROM oauth_accounts WHERE provider <> @behind GROUP BY provider, status
+			UNION ALL SELECT CAST(@behind AS text), status, COUNT(*) FROM instagram_accounts GROUP BY status`,
+			map[string]any{"behind": accountsBehind}).Scan(&b.Accounts).Error
 	}
 	if err == nil {
 		err = orm.Raw(`
-			SELECT COUNT(*) FROM oauth_accounts WHERE provider = 'tiktok' AND status = 'active'
-				AND expires_at < ? AND (refresh_failures > 0 OR refresh_token IS NULL OR refresh_token = '')`, now.Add(24*time.Hour)).Scan(&b.TokensEnding).Error
+			SELECT provider AS platform, COUNT(*) AS n FROM oauth_accounts WHERE provider <> ? AND status = 'active'
+				AND expires_at < ? AND (refresh_failures > 0 OR refresh_token IS NULL OR refresh_token = '') GROUP BY provider`,
+			accountsBehind, now.Add(24*time.Hour)).Scan(&b.TokensEnding).Error
 	}
 	if err != nil {
 		return b, wrap(err, "count posts and accounts")

@@ -148,7 +148,7 @@ func newWorld(t testing.TB, d *db.DB) *world {
 		Posts:   w.posts, Store: w.store, Links: w.links, Log: log, Now: w.now, MediaMaxBytes: maxFile,
 		Platforms: []handlers.Platform{{Name: models.TikTok, Title: "TikTok"}, {Name: models.Instagram, Title: "Instagram"}},
 		Health:    map[string]handlers.Check{"database": d.Ping},
-		Ready:  map[string]handlers.Check{"database": d.Ping},
+		Ready:     map[string]handlers.Check{"database": d.Ping},
 	}
 	w.build()
 	w.ours, w.theirs = w.tenant("ours"), w.tenant("theirs")
