@@ -1,7 +1,6 @@
 package app
 
 import (
-	"slices"
 	"time"
 
 	"socialqueue/config"
@@ -19,10 +18,14 @@ var platforms = []handlers.Platform{{Name: models.TikTok, Title: "TikTok"}, {Nam
 
 // CheckPlatform returns models.FieldErrors for a name that is no platform's.
 func CheckPlatform(p models.Platform) error {
-	if slices.ContainsFunc(platforms, func(known handlers.Platform) bool { return known.Name == p }) {
+	names := make(models.Platforms, len(platforms))
+	for i, known := range platforms {
+		names[i] = known.Name
+	}
+	if names.Has(p) {
 		return nil
 	}
-	return models.FieldErrors{{Field: "platform", Message: "must be tiktok or instagram"}}
+	return models.FieldErrors{{Field: "platform", Message: "must be " + names.String()}}
 }
 
 // connectors are one for each platform. ig is nil where no Facebook app is configured.

@@ -105,8 +105,8 @@ func limitParam(limit *int, most int) func(string) string {
 func (a *api) platformFilter(p *models.Platform) func(string) string {
 	return func(value string) string {
 		*p = models.Platform(value)
-		if !a.isPlatform(*p) {
-			return "must be " + a.platformNames()
+		if names := a.platformNames(); !names.Has(*p) {
+			return "must be " + names.String()
 		}
 		return ""
 	}

@@ -1,11 +1,6 @@
 package handlers
 
-import (
-	"slices"
-	"strings"
-
-	"socialqueue/models"
-)
+import "socialqueue/models"
 
 // Platform is a platform that this installation knows.
 type Platform struct {
@@ -14,17 +9,13 @@ type Platform struct {
 	Title string
 }
 
-func (a *api) isPlatform(p models.Platform) bool {
-	return slices.ContainsFunc(a.Platforms, func(known Platform) bool { return known.Name == p })
-}
-
-// platformNames lists the names that a caller may use, for a message.
-func (a *api) platformNames() string {
-	names := make([]string, len(a.Platforms))
+// platformNames lists the platforms that a caller may name.
+func (a *api) platformNames() models.Platforms {
+	names := make(models.Platforms, len(a.Platforms))
 	for i, p := range a.Platforms {
-		names[i] = string(p.Name)
+		names[i] = p.Name
 	}
-	return strings.Join(names, " or ")
+	return names
 }
 
 func (a *api) platformTitle(p models.Platform) string {
