@@ -6,18 +6,38 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/sirupsen/logrus"
 
+	"socialqueue/config"
 	"socialqueue/db"
+	"socialqueue/handlers"
 	"socialqueue/inbox"
 	instagramwebhooks "socialqueue/inbox/instagram"
 	tiktokwebhooks "socialqueue/inbox/tiktok"
 	"socialqueue/jobs"
 	"socialqueue/models"
+	"socialqueue/oauth"
+	instagramlogin "socialqueue/oauth/instagram"
+	tiktoklogin "socialqueue/oauth/tiktok"
 	"socialqueue/platform/instagram"
 	"socialqueue/platform/tiktok"
 	"socialqueue/publish"
 	instagramposts "socialqueue/publish/instagram"
 	tiktokposts "socialqueue/publish/tiktok"
 )
+
+// platforms are those that this program knows.
+var platforms = []handlers.Platform{{Name: models.TikTok, Title: "TikTok"}, {Name: models.Instagram, Title: "Instagram"}}
+
+// CheckPlatform returns models.FieldErrors for a name that is no platform's.
+func CheckPlatform(p models.Platform) error {
+	names := make(models.Platforms, len(platforms))
+	for i, known := range platforms {
+		names[i] = known.Name
+	}
+	if names.Has(p) {
+		return nil
+	}
+	return models.FieldErrors{{Field: "platform", Message: "must be " + names.String()}}
+}
 
 // publishers are the platforms that posts can go to.
 func publishers(tt *tiktok.Client, ig *instagram.Client) []publish.Publisher {
@@ -41,6 +61,15 @@ func (c *core) webhookSources() []inbox.Source {
 // PlatformNames lists the platforms that this program knows.
 func PlatformNames() []models.Platform {
 	return []models.Platform{models.TikTok, models.Instagram}
+}
+
+// connectors are one for each platform. ig is nil where no Facebook app is configured.
+func connectors(cfg config.Config, tt *tiktok.Client, ig *instagram.Client, now func() time.Time) []oauth.Connector {
+	facebook := oauth.Unconfigured(models.Instagram, instagramlogin.Settings)
+	if ig != nil {
+		facebook = instagramlogin.New(ig, cfg.FacebookAppSecret, now)
+	}
+	return []oauth.Connector{tiktoklogin.New(tt, now), facebook}
 }
 
 // OperatorPosts builds what commands for operators do with posts. It calls no platform.

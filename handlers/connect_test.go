@@ -12,8 +12,8 @@ import (
 
 	"socialqueue/models"
 	"socialqueue/oauth"
-	oauthinstagram "socialqueue/oauth/instagram"
-	oauthtiktok "socialqueue/oauth/tiktok"
+	instagramlogin "socialqueue/oauth/instagram"
+	tiktoklogin "socialqueue/oauth/tiktok"
 	"socialqueue/platform/tiktok"
 	"socialqueue/sandbox"
 )
@@ -331,7 +331,7 @@ func TestPlatformNotConfigured(t *testing.T) {
 	w.addPlatforms()
 	tt, err := tiktok.New(tiktok.Config{})
 	w.must(err)
-	w.oauth.Connectors = []oauth.Connector{oauthtiktok.New(tt, w.now), oauth.Unconfigured(models.Instagram, oauthinstagram.Settings)}
+	w.oauth.Connectors = []oauth.Connector{tiktoklogin.New(tt, w.now), oauth.Unconfigured(models.Instagram, instagramlogin.Settings)}
 	w.build()
 	before := w.stored()
 	for p, settings := range map[models.Platform][]string{

@@ -16,7 +16,7 @@ import (
 
 	"socialqueue/models"
 	"socialqueue/oauth"
-	oauthinstagram "socialqueue/oauth/instagram"
+	instagramlogin "socialqueue/oauth/instagram"
 )
 
 const (
@@ -181,7 +181,7 @@ func TestTikTokSignatureVector(t *testing.T) {
 func TestMessagesWithoutASecret(t *testing.T) {
 	w := sqliteWorld(t)
 	w.fromTikTok.Secret = ""
-	w.oauth.Connectors = []oauth.Connector{oauth.Unconfigured(models.Instagram, oauthinstagram.Settings)}
+	w.oauth.Connectors = []oauth.Connector{oauth.Unconfigured(models.Instagram, instagramlogin.Settings)}
 	w.build()
 	w.advance(time.Hour)
 	before := w.stored()

@@ -34,8 +34,8 @@ import (
 	"socialqueue/models"
 	"socialqueue/notify"
 	"socialqueue/oauth"
-	oauthinstagram "socialqueue/oauth/instagram"
-	oauthtiktok "socialqueue/oauth/tiktok"
+	instagramlogin "socialqueue/oauth/instagram"
+	tiktoklogin "socialqueue/oauth/tiktok"
 	"socialqueue/observe"
 	"socialqueue/platform/instagram"
 	"socialqueue/platform/tiktok"
@@ -137,7 +137,7 @@ func newWorld(t testing.TB, d *db.DB) *world {
 	w.must(err)
 	w.oauth = oauth.Deps{
 		DB: d, Keys: ring, PublicURL: publicURL, Log: log, Now: w.now,
-		Connectors: []oauth.Connector{verifying{oauth.Unconfigured(models.Instagram, "settings"), oauthinstagram.New(nil, facebookSecret, w.now)}},
+		Connectors: []oauth.Connector{verifying{oauth.Unconfigured(models.Instagram, "settings"), instagramlogin.New(nil, facebookSecret, w.now)}},
 	}
 	w.fromTikTok = tiktokwebhooks.Deps{DB: d, Posts: w.posts, Secret: tiktokSecret, Tolerance: 5 * time.Minute, Now: w.now}
 	w.fromMeta = instagramwebhooks.Deps{DB: d, Secret: facebookSecret, VerifyToken: verifyToken, Now: w.now}
@@ -199,7 +199,7 @@ func (w *world) callPlatforms(way http.RoundTripper) {
 		AppID: o.FacebookAppID, AppSecret: facebookSecret, HTTP: client, Now: w.now,
 	})
 	w.must(err)
-	w.oauth.Connectors = []oauth.Connector{oauthtiktok.New(tt, w.now), oauthinstagram.New(ig, facebookSecret, w.now)}
+	w.oauth.Connectors = []oauth.Connector{tiktoklogin.New(tt, w.now), instagramlogin.New(ig, facebookSecret, w.now)}
 	w.build()
 }
 

@@ -29,8 +29,8 @@ import (
 	"socialqueue/media"
 	"socialqueue/models"
 	"socialqueue/oauth"
-	oauthinstagram "socialqueue/oauth/instagram"
-	oauthtiktok "socialqueue/oauth/tiktok"
+	instagramlogin "socialqueue/oauth/instagram"
+	tiktoklogin "socialqueue/oauth/tiktok"
 	"socialqueue/platform/instagram"
 	"socialqueue/platform/tiktok"
 	"socialqueue/publish"
@@ -258,7 +258,7 @@ func (w *world) build() {
 	log.SetLevel(logrus.DebugLevel)
 	tokens := oauth.New(oauth.Deps{
 		DB: w.db, Keys: keys, Log: log, Now: w.clock.Now,
-		Connectors: []oauth.Connector{oauthtiktok.New(tt, w.clock.Now), oauthinstagram.New(ig, metaSecret, w.clock.Now)},
+		Connectors: []oauth.Connector{tiktoklogin.New(tt, w.clock.Now), instagramlogin.New(ig, metaSecret, w.clock.Now)},
 	})
 	w.posts, err = publish.New(publish.Deps{
 		DB: w.db, Queue: w.queue, Tokens: tokens, Keys: keys, Store: store, Links: links, Fetcher: media.NewFetcher(media.FetchOptions{AllowPrivate: true}),

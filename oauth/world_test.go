@@ -23,8 +23,8 @@ import (
 	"socialqueue/jobs/redistest"
 	"socialqueue/models"
 	"socialqueue/oauth"
-	oauthinstagram "socialqueue/oauth/instagram"
-	oauthtiktok "socialqueue/oauth/tiktok"
+	instagramlogin "socialqueue/oauth/instagram"
+	tiktoklogin "socialqueue/oauth/tiktok"
 	"socialqueue/platform/instagram"
 	"socialqueue/platform/tiktok"
 	"socialqueue/sandbox"
@@ -218,7 +218,7 @@ func (w *world) build(keys string) {
 	w.deps = oauth.Deps{
 		DB: w.db, Keys: ring, Redis: w.redis, Queue: w.queue, PublicURL: publicURL, Log: log, Now: w.clock.Now,
 		Connectors: []oauth.Connector{
-			oauthtiktok.New(w.tiktok, w.clock.Now), oauthinstagram.New(w.meta, secrets.Secret(o.FacebookAppSecret), w.clock.Now),
+			tiktoklogin.New(w.tiktok, w.clock.Now), instagramlogin.New(w.meta, secrets.Secret(o.FacebookAppSecret), w.clock.Now),
 		},
 	}
 	w.Service = oauth.New(w.deps)

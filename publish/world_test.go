@@ -21,8 +21,8 @@ import (
 	"socialqueue/media"
 	"socialqueue/models"
 	"socialqueue/oauth"
-	oauthinstagram "socialqueue/oauth/instagram"
-	oauthtiktok "socialqueue/oauth/tiktok"
+	instagramlogin "socialqueue/oauth/instagram"
+	tiktoklogin "socialqueue/oauth/tiktok"
 	"socialqueue/observe"
 	"socialqueue/platform/instagram"
 	"socialqueue/platform/tiktok"
@@ -291,7 +291,7 @@ func (w *world) build() {
 	w.t.Cleanup(w.wantLinesTellWhose)
 	w.tokens = oauth.New(oauth.Deps{
 		DB: w.db, Keys: keys, Log: log, Now: w.clock.Now,
-		Connectors: []oauth.Connector{oauthtiktok.New(tt, w.clock.Now), oauthinstagram.New(ig, secrets.Secret(w.sim.Options().FacebookAppSecret), w.clock.Now)},
+		Connectors: []oauth.Connector{tiktoklogin.New(tt, w.clock.Now), instagramlogin.New(ig, secrets.Secret(w.sim.Options().FacebookAppSecret), w.clock.Now)},
 	})
 	timings := publish.DefaultTimings()
 	for i := range timings.Resumes { // the clock is virtual; these pauses are not
