@@ -51,14 +51,9 @@ func (c *core) newHTTPServer() *httpServer {
 		Tenants: c.tenants, Posts: c.posts, Accounts: c.tokens, Inbox: c.inbox, Notify: c.notify, Store: c.store, Links: c.links, Log: c.log, Now: c.opts.Now, MediaMaxBytes: c.cfg.MediaMaxBytes,
 		Metrics: c.metrics, Monitoring: c.monitoring(), Console: c.console(),
 		Operator:       handlers.Operator{User: c.cfg.OperatorUser, Password: c.cfg.OperatorPassword, ReadOnly: c.cfg.OperatorReadOnly},
-		TrustedProxies: c.cfg.TrustedProxies, Platforms: platforms,
-		Health: map[string]handlers.Check{
-			"database":  c.accepts,
-			"redis":     c.queue.Ping,
-			"tiktok":    reachable(c.cfg.TikTokAPIURL),
-			"instagram": reachable(c.cfg.FacebookGraphURL),
-		},
-		Ready: map[string]handlers.Check{"servers": c.shownReady, "worker": c.workerAlive},
+		TrustedProxies: c.cfg.TrustedProxies, Platforms: c.titles(), Endpoints: c.endpoints(),
+		Health: c.healthChecks(),
+		Ready:  map[string]handlers.Check{"servers": c.shownReady, "worker": c.workerAlive},
 	}))}
 }
 
@@ -77,7 +72,7 @@ func (c *core) console() handlers.Pages {
 	if c.cfg.OperatorPassword.Empty() {
 		return handlers.Pages{}
 	}
-	deps := console.Deps{DB: c.db, Posts: c.posts, PausedQueues: c.queue.Paused, Log: c.log, Now: c.opts.Now}
+	deps := console.Deps{DB: c.db, Posts: c.posts, Platforms: c.titles(), PausedQueues: c.queue.Paused, Log: c.log, Now: c.opts.Now}
 	return handlers.Pages{Operator: console.New(deps, true), Viewer: console.New(deps, false)}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -19,8 +20,6 @@ import (
 	"socialqueue/notify"
 	"socialqueue/oauth"
 	"socialqueue/observe"
-	"socialqueue/platform/instagram"
-	"socialqueue/platform/tiktok"
 	"socialqueue/publish"
 	"socialqueue/tenants"
 )
@@ -35,6 +34,8 @@ type Options struct {
 	Now func() time.Time
 	// Timings shape posts' lives; zero means those of production.
 	Timings *publish.Timings
+	// Platforms are added to those of the registry, for tests.
+	Platforms []Platform
 }
 
 func (o Options) withDefaults() Options {
@@ -64,6 +65,8 @@ type core struct {
 	inbox   *inbox.Service
 	notify  *notify.Service
 	log     *logrus.Logger
+	// platforms are those of the registry, built with the settings.
+	platforms []built
 	// metrics is what this process counts.
 	metrics *observe.Metrics
 }
@@ -83,7 +86,7 @@ func openCore(ctx context.Context, cfg config.Config, opts Options, conns int) (
 }
 
 func newCore(cfg config.Config, opts Options) *core {
-	return &core{cfg: cfg, opts: opts.withDefaults(), log: opts.Log, metrics: observe.NewMetrics()}
+	return &core{cfg: cfg, opts: opts.withDefaults(), log: opts.Log, metrics: observe.NewMetrics(kindsOf(slices.Concat(registry, opts.Platforms)...)...)}
 }
 
 func (c *core) openDB(ctx context.Context, conns int) error {
@@ -116,7 +119,7 @@ func (c *core) setDB(d *db.DB) {
 
 func (c *core) setRedis(client redis.UniversalClient) {
 	c.redis = client
-	c.queue = jobs.NewQueue(client, TaskKinds())
+	c.queue = jobs.NewQueue(client, TaskKinds(c.opts.Platforms...))
 	c.metrics.Redis(func() observe.RedisPool {
 		s := client.PoolStats()
 		return observe.RedisPool{Open: s.TotalConns, Idle: s.IdleConns, Misses: s.Misses, Timeouts: s.Timeouts}
@@ -150,14 +153,14 @@ func (c *core) buildService() error {
 		}
 		c.links, deps.Links = links, links
 	}
-	tt, ig, err := c.clients()
-	if err != nil {
+	var err error
+	if c.platforms, err = buildPlatforms(c.cfg, c.opts); err != nil {
 		return err
 	}
-	deps.Publishers = publishers(tt, ig)
+	deps.Publishers = c.publishers()
 	c.tokens = oauth.New(oauth.Deps{
 		DB: c.db, Keys: c.cfg.Keyring, Redis: c.redis, Queue: c.queue, PublicURL: c.cfg.PublicURL,
-		Connectors: connectors(c.cfg, tt, ig, c.opts.Now),
+		Connectors: c.connectors(),
 		Metrics:    c.metrics, Log: c.log, Now: c.opts.Now,
 	})
 	deps.Tokens = c.tokens
@@ -171,28 +174,12 @@ func (c *core) buildService() error {
 
 func (c *core) buildWebhooks() {
 	c.inbox = inbox.New(inbox.Deps{
-		DB: c.db, Queue: c.queue, Sources: c.webhookSources(), Metrics: c.metrics, Log: c.log, Now: c.opts.Now,
+		DB: c.db, Queue: c.queue, Sources: c.sources(), Metrics: c.metrics, Log: c.log, Now: c.opts.Now,
 	})
 	c.notify = notify.New(notify.Deps{
 		DB: c.db, Keys: c.cfg.Keyring, Queue: c.queue, Guard: egress.New(c.cfg.WebhookAllowPrivateHosts), Metrics: c.metrics, Log: c.log, Now: c.opts.Now,
 	})
 	c.onStop("webhooks", closing(c.notify.Close))
-}
-
-// clients makes the platforms' clients. Instagram's is nil where no app secret is set.
-func (c *core) clients() (tt *tiktok.Client, ig *instagram.Client, err error) {
-	tt, err = tiktok.New(tiktok.Config{
-		APIURL: c.cfg.TikTokAPIURL, AuthURL: c.cfg.TikTokAuthURL, ClientKey: c.cfg.TikTokClientKey,
-		ClientSecret: c.cfg.TikTokClientSecret, Now: c.opts.Now,
-	})
-	if err != nil || c.cfg.FacebookAppSecret.Empty() {
-		return tt, nil, err
-	}
-	ig, err = instagram.New(instagram.Config{
-		GraphURL: c.cfg.FacebookGraphURL, UploadURL: c.cfg.InstagramUploadURL, DialogURL: c.cfg.FacebookDialogURL,
-		Version: c.cfg.GraphAPIVersion, AppID: c.cfg.FacebookAppID, AppSecret: c.cfg.FacebookAppSecret, Now: c.opts.Now,
-	})
-	return tt, ig, err
 }
 
 // errStopping: the process was told to stop.

@@ -31,7 +31,7 @@ func (c *core) backlog(ctx context.Context) ([]observe.Gauge, error) {
 			Name: "accounts", Help: "Connected accounts.", Labels: []string{"platform", string(n.Platform), "status", string(n.Status)}, Value: float64(n.N),
 		})
 	}
-	for _, p := range platforms {
+	for _, p := range c.platforms {
 		if p.Name.BehindLogin() {
 			continue
 		}

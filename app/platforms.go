@@ -1,6 +1,8 @@
 package app
 
 import (
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -10,71 +12,176 @@ import (
 	"socialqueue/db"
 	"socialqueue/handlers"
 	"socialqueue/inbox"
-	instagramwebhooks "socialqueue/inbox/instagram"
-	tiktokwebhooks "socialqueue/inbox/tiktok"
 	"socialqueue/jobs"
 	"socialqueue/models"
 	"socialqueue/oauth"
-	instagramlogin "socialqueue/oauth/instagram"
-	tiktoklogin "socialqueue/oauth/tiktok"
-	"socialqueue/platform/instagram"
-	"socialqueue/platform/tiktok"
+	"socialqueue/observe"
 	"socialqueue/publish"
-	instagramposts "socialqueue/publish/instagram"
-	tiktokposts "socialqueue/publish/tiktok"
 )
 
-// platforms are those that this program knows.
-var platforms = []handlers.Platform{{Name: models.TikTok, Title: "TikTok"}, {Name: models.Instagram, Title: "Instagram"}}
+// registry lists the platforms of this program, in the order in which people see them. It
+// is the only such list: filters, routes, titles, task types, metrics and health checks
+// are made from it. To add a platform, add its line here (see CONTRIBUTING.md).
+var registry = []Platform{tiktokPlatform, instagramPlatform}
 
-// CheckPlatform returns models.FieldErrors for a name that is no platform's.
-func CheckPlatform(p models.Platform) error {
-	names := make(models.Platforms, len(platforms))
-	for i, known := range platforms {
-		names[i] = known.Name
-	}
-	if names.Has(p) {
-		return nil
-	}
-	return models.FieldErrors{{Field: "platform", Message: "must be " + names.String()}}
+// Platform is one line of the registry.
+type Platform struct {
+	Name models.Platform
+	// Title is the platform as people write it.
+	Title string
+	// Tasks names the types of its posts' tasks. Zero means "name:upload" and
+	// "name:publish".
+	Tasks jobs.PostTypes
+	// Kinds declares what can be posted, for commands that call no platform.
+	Kinds publish.Publisher
+	// Build makes what works with the platform, from a process's settings.
+	Build func(config.Config, func() time.Time) (Parts, error)
 }
 
-// publishers are the platforms that posts can go to.
-func publishers(tt *tiktok.Client, ig *instagram.Client) []publish.Publisher {
-	return []publish.Publisher{tiktokposts.New(tt), instagramposts.New(ig)}
+// Parts are what a process works with a platform by.
+type Parts struct {
+	Publisher publish.Publisher
+	Connector oauth.Connector
+	// Source makes what receives the platform's webhooks. It may be nil.
+	Source func(Services) inbox.Source
+	// URL is where the platform's API is, for the health check.
+	URL string
+	// Endpoints are further routes by which apps post there. They may be nil.
+	Endpoints []handlers.Endpoint
 }
 
-// webhookSources makes the source of each platform's webhooks. One without a secret
-// refuses every request.
-func (c *core) webhookSources() []inbox.Source {
-	return []inbox.Source{
-		tiktokwebhooks.New(tiktokwebhooks.Deps{
-			DB: c.db, Posts: c.posts, Accounts: c.tokens, Secret: c.cfg.TikTokWebhookSecret, Plain: c.cfg.TikTokWebhookPlain,
-			Tolerance: c.cfg.TikTokWebhookTolerance, Now: c.opts.Now,
-		}),
-		instagramwebhooks.New(instagramwebhooks.Deps{
-			DB: c.db, Secret: c.cfg.InstagramWebhookSecret, VerifyToken: c.cfg.InstagramWebhookToken, Now: c.opts.Now,
-		}),
+// Services are what a source of webhooks applies events with.
+type Services struct {
+	DB       *db.DB
+	Posts    *publish.Service
+	Accounts *oauth.Service
+}
+
+// built is a platform of this process.
+type built struct {
+	Platform
+	Parts
+}
+
+// buildPlatforms makes the parts of all platforms, those that a test adds included.
+func buildPlatforms(cfg config.Config, opts Options) ([]built, error) {
+	var all []built
+	for _, p := range slices.Concat(registry, opts.Platforms) {
+		parts, err := p.Build(cfg, opts.Now)
+		if err != nil {
+			return nil, fmt.Errorf("set up %s: %w", p.Title, err)
+		}
+		all = append(all, built{Platform: p, Parts: parts})
 	}
+	return all, nil
 }
 
 // PlatformNames lists the platforms that this program knows.
-func PlatformNames() []models.Platform {
-	return []models.Platform{models.TikTok, models.Instagram}
+func PlatformNames() models.Platforms {
+	names := make(models.Platforms, len(registry))
+	for i, p := range registry {
+		names[i] = p.Name
+	}
+	return names
 }
 
-// connectors are one for each platform. ig is nil where no Facebook app is configured.
-func connectors(cfg config.Config, tt *tiktok.Client, ig *instagram.Client, now func() time.Time) []oauth.Connector {
-	facebook := oauth.Unconfigured(models.Instagram, instagramlogin.Settings)
-	if ig != nil {
-		facebook = instagramlogin.New(ig, cfg.FacebookAppSecret, now)
+// CheckPlatform returns models.FieldErrors for a name that is no platform's.
+func CheckPlatform(p models.Platform) error {
+	if names := PlatformNames(); !names.Has(p) {
+		return models.FieldErrors{{Field: "platform", Message: "must be " + names.String()}}
 	}
-	return []oauth.Connector{tiktoklogin.New(tt, now), facebook}
+	return nil
+}
+
+// TaskKinds returns all kinds of tasks of this program, and of the platforms that a test
+// adds. Every process and command that enqueues or runs tasks uses the same.
+func TaskKinds(more ...Platform) *jobs.Kinds {
+	var types []jobs.PostTypes
+	for _, p := range slices.Concat(registry, more) {
+		if p.Tasks == (jobs.PostTypes{}) {
+			p.Tasks = jobs.PostTypesOf(p.Name)
+		}
+		types = append(types, p.Tasks)
+	}
+	return jobs.NewKinds(types...)
 }
 
 // OperatorPosts builds what commands for operators do with posts. It calls no platform.
 func OperatorPosts(d *db.DB, client redis.UniversalClient, log logrus.FieldLogger) (*publish.Service, error) {
+	var publishers []publish.Publisher
+	for _, p := range registry {
+		publishers = append(publishers, p.Kinds)
+	}
 	return publish.New(publish.Deps{
-		DB: d, Queue: jobs.NewQueue(client, TaskKinds()), Publishers: publishers(nil, nil), Log: log, Now: time.Now, Timings: publish.DefaultTimings(),
+		DB: d, Queue: jobs.NewQueue(client, TaskKinds()), Publishers: publishers, Log: log, Now: time.Now, Timings: publish.DefaultTimings(),
 	})
+}
+
+func (c *core) publishers() []publish.Publisher {
+	var all []publish.Publisher
+	for _, p := range c.platforms {
+		all = append(all, p.Publisher)
+	}
+	return all
+}
+
+func (c *core) connectors() []oauth.Connector {
+	var all []oauth.Connector
+	for _, p := range c.platforms {
+		if p.Connector != nil {
+			all = append(all, p.Connector)
+		}
+	}
+	return all
+}
+
+func (c *core) sources() []inbox.Source {
+	var all []inbox.Source
+	for _, p := range c.platforms {
+		if p.Source != nil {
+			all = append(all, p.Source(Services{DB: c.db, Posts: c.posts, Accounts: c.tokens}))
+		}
+	}
+	return all
+}
+
+func (c *core) endpoints() []handlers.Endpoint {
+	var all []handlers.Endpoint
+	for _, p := range c.platforms {
+		all = append(all, p.Endpoints...)
+	}
+	return all
+}
+
+// titles are the platforms as people see them.
+func (c *core) titles() models.PlatformTitles {
+	var all models.PlatformTitles
+	for _, p := range c.platforms {
+		all = append(all, models.PlatformTitle{Name: p.Name, Title: p.Title})
+	}
+	return all
+}
+
+// kindsOf lists what can be posted, by platform, for metrics.
+func kindsOf(platforms ...Platform) []observe.PlatformKinds {
+	var all []observe.PlatformKinds
+	for _, p := range platforms {
+		kinds := observe.PlatformKinds{Platform: p.Name}
+		for _, k := range p.Kinds.Kinds() {
+			kinds.Kinds = append(kinds.Kinds, k.Name)
+		}
+		all = append(all, kinds)
+	}
+	return all
+}
+
+// healthChecks are the checks of /api/health.
+func (c *core) healthChecks() map[string]handlers.Check {
+	checks := map[string]handlers.Check{"database": c.accepts, "redis": c.queue.Ping}
+	for _, p := range c.platforms {
+		if p.URL != "" {
+			checks[string(p.Name)] = reachable(p.URL)
+		}
+	}
+	return checks
 }

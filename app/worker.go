@@ -33,7 +33,7 @@ func workerConns(cfg config.Config) int {
 
 func (c *core) newWorker() *jobs.Worker {
 	work := jobs.Work{Posts: c.posts, Accounts: c.tokens, Webhooks: c.inbox, Deliveries: c.notify}
-	return jobs.NewWorker(c.redis, TaskKinds(), work, c.log, jobs.WorkerOptions{
+	return jobs.NewWorker(c.redis, TaskKinds(c.opts.Platforms...), work, c.log, jobs.WorkerOptions{
 		Concurrency: c.cfg.WorkerConcurrency, UploadConcurrency: c.cfg.UploadConcurrency, ShutdownTimeout: c.cfg.ShutdownTimeout,
 		Metrics: c.metrics,
 	})

@@ -36,7 +36,7 @@ type accountRow struct {
 var accountStatuses = []models.AccountStatus{models.AccountActive, models.AccountReauthorize, models.AccountDisconnected}
 
 func (c *Console) accounts(r *http.Request) (any, error) {
-	f, err := accountFilter(r.URL.Query())
+	f, err := c.accountFilter(r.URL.Query())
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +44,7 @@ func (c *Console) accounts(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	shown := accountsShown{Filter: f, Statuses: accountStatuses, Platforms: platforms}
+	shown := accountsShown{Filter: f, Statuses: accountStatuses, Platforms: c.Platforms.Names()}
 	if len(accounts) > pageSize {
 		accounts = accounts[:pageSize]
 		q, last := r.URL.Query(), accounts[pageSize-1]
@@ -59,18 +59,16 @@ func (c *Console) accounts(r *http.Request) (any, error) {
 
 // accountFilter reads the filter of a list, which asks for one account more than is
 // shown.
-func accountFilter(q url.Values) (db.AccountFilter, error) {
+func (c *Console) accountFilter(q url.Values) (db.AccountFilter, error) {
 	f := db.AccountFilter{Limit: pageSize + 1, Status: models.AccountStatus(q.Get("status")), Platform: models.Platform(q.Get("platform"))}
 	var errs models.FieldErrors
-	if f.Platform != "" && f.Platform != models.TikTok && f.Platform != models.Instagram {
-		errs.Add("platform", "must be tiktok or instagram")
-	}
+	c.checkPlatform(&errs, f.Platform)
 	if f.Status != "" && f.Status != models.AccountActive && f.Status != models.AccountReauthorize && f.Status != models.AccountDisconnected {
 		errs.Add("status", "must be one of %v", accountStatuses)
 	}
 	if after := q.Get("after"); after != "" {
 		var ok bool
-		if f.AfterPlatform, f.AfterID, ok = models.ParseLane(after); !ok {
+		if f.AfterPlatform, f.AfterID, ok = models.ParseLane(after); !ok || !c.Platforms.Names().Has(f.AfterPlatform) {
 			errs.Add("after", "must be an account, such as tiktok:3")
 		}
 	}
@@ -102,7 +100,7 @@ type accountShown struct {
 func (c *Console) account(r *http.Request) (any, error) {
 	ctx, p := r.Context(), models.Platform(r.PathValue("platform"))
 	id, err := strconv.ParseInt(r.PathValue("id"), 10, 32)
-	if err != nil || (p != models.TikTok && p != models.Instagram) {
+	if err != nil || !c.Platforms.Names().Has(p) {
 		return nil, fmt.Errorf("account: %w", db.ErrNotFound)
 	}
 	a, err := c.DB.Operators.AccountByID(ctx, p, id)

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"html/template"
+	"maps"
 	"net/http"
 	"time"
 
@@ -30,6 +31,8 @@ const Root = "/console"
 type Deps struct {
 	DB    *db.DB
 	Posts *publish.Service
+	// Platforms are those that are shown.
+	Platforms models.PlatformTitles
 	// PausedQueues names the queues of Asynq that are paused.
 	PausedQueues func() ([]string, error)
 	Log          logrus.FieldLogger
@@ -51,6 +54,8 @@ type Console struct {
 // New makes the console of those who may act, or of those who only look.
 func New(deps Deps, mayAct bool) *Console {
 	c := &Console{Deps: deps, mayAct: mayAct, mux: http.NewServeMux(), pages: map[string]*template.Template{}}
+	functions := maps.Clone(functions)
+	functions["platformName"] = deps.Platforms.Of
 	for _, name := range []string{"overview", "posts", "post", "accounts", "account", "trouble"} {
 		c.pages[name] = template.Must(template.New("layout.html").Funcs(functions).ParseFS(files, "templates/layout.html", "templates/parts.html", "templates/"+name+".html"))
 	}

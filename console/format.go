@@ -14,7 +14,7 @@ import (
 
 var functions = template.FuncMap{
 	"ago": ago, "at": at, "clock": clock, "span": span, "bytes": byteSize, "ms": milliseconds,
-	"platformName": platformName, "statusWord": statusWord, "reasonWords": reasonWords, "deref": deref, "filter": filterPath,
+	"statusWord": statusWord, "reasonWords": reasonWords, "deref": deref, "filter": filterPath,
 	"sum": func(a, b int64) int64 { return a + b }, "postPath": postPath, "accountPath": accountPath, "seconds": time.Duration.Seconds,
 	"has": strings.Contains, "isLink": isLink, "slot": slot, "pauseOf": pauseOf, "again": again,
 }
@@ -110,13 +110,6 @@ func byteSize(n int64) string {
 }
 
 func milliseconds(ms int64) string { return strconv.FormatInt(ms, 10) + " ms" }
-
-func platformName(p models.Platform) string {
-	if p == models.TikTok {
-		return "TikTok"
-	}
-	return "Instagram"
-}
 
 // statusWord says what a state means, for its title.
 func statusWord(s models.Status) string {

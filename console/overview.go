@@ -17,7 +17,7 @@ const endsLook = 100_000
 type overviewShown struct {
 	Backlog db.Backlog
 	// Rows are the posts that have not ended, and the ends of the last day, by platform.
-	Live, Ends []statusRow
+	Live, Ends counts
 	EndsMore   bool
 	// Failures say why posts failed, the most frequent first.
 	Failures     []db.EndCount
@@ -25,15 +25,22 @@ type overviewShown struct {
 	PausedQueues []string
 	// QueuesUnknown: Redis did not say.
 	QueuesUnknown bool
-	Platforms     []models.Platform
+	Platforms     models.Platforms
 	// Uncertain and Failed are the newest of those that want a person.
 	Uncertain, Failed []postRow
 }
 
-// statusRow is how many posts of each platform are in a state.
+// counts is a table of posts: a row for each state, a column for each platform.
+type counts struct {
+	Platforms models.Platforms
+	Rows      []statusRow
+}
+
+// statusRow is how many posts are in a state.
 type statusRow struct {
-	Status            models.Status
-	TikTok, Instagram int64
+	Status models.Status
+	// N has a number for each platform, in the order of the table's columns.
+	N []int64
 }
 
 // newest is how many posts that want a person the overview lists.
@@ -41,17 +48,17 @@ const newest = 5
 
 func (c *Console) overview(r *http.Request) (any, error) {
 	ctx, now := r.Context(), c.Now().UTC()
-	shown := overviewShown{Platforms: platforms}
+	shown := overviewShown{Platforms: c.Platforms.Names()}
 	var err error
 	if shown.Backlog, err = c.DB.Operators.Backlog(ctx, now); err != nil {
 		return nil, err
 	}
-	counts, more, err := c.DB.Operators.Ends(ctx, now.Add(-24*time.Hour), endsLook)
+	ends, more, err := c.DB.Operators.Ends(ctx, now.Add(-24*time.Hour), endsLook)
 	if err != nil {
 		return nil, err
 	}
 	shown.EndsMore = more
-	shown.Live, shown.Ends, shown.Failures = rowsOf(shown.Backlog.Posts, counts)
+	shown.Live, shown.Ends, shown.Failures = rowsOf(shown.Platforms, shown.Backlog.Posts, ends)
 	if shown.Uncertain, err = c.newestOf(r, models.Uncertain); err != nil {
 		return nil, err
 	}
@@ -75,42 +82,42 @@ func (c *Console) newestOf(r *http.Request, s models.Status) ([]postRow, error) 
 	return c.rows(r.Context(), posts)
 }
 
-// rowsOf puts the counts of posts under way, and of those that ended, into rows in the
-// order of a post's life.
-func rowsOf(live []db.PostCount, ends []db.EndCount) (liveRows, endRows []statusRow, failures []db.EndCount) {
-	under, over := map[models.Status]*statusRow{}, map[models.Status]*statusRow{}
+// rowsOf puts the counts of posts under way, and of those that ended, into tables whose
+// rows are in the order of a post's life.
+func rowsOf(platforms models.Platforms, live []db.PostCount, ends []db.EndCount) (under, over counts, failures []db.EndCount) {
+	under, over = counts{Platforms: platforms}, counts{Platforms: platforms}
 	for _, n := range live {
-		add(under, n.Platform, n.Status, n.N)
+		under.add(n.Platform, n.Status, n.N)
 	}
 	for _, n := range ends {
 		if n.Status.Ended() {
-			add(over, n.Platform, n.Status, n.N)
+			over.add(n.Platform, n.Status, n.N)
 		}
 		if n.Status == models.Failed {
 			failures = append(failures, n)
 		}
 	}
-	return inOrder(under), inOrder(over), failures
+	under.sort()
+	over.sort()
+	return under, over, failures
 }
 
-func add(rows map[models.Status]*statusRow, p models.Platform, s models.Status, n int64) {
-	if rows[s] == nil {
-		rows[s] = &statusRow{Status: s}
+// add counts posts. Those of a platform that this program does not know have no column.
+func (t *counts) add(p models.Platform, s models.Status, n int64) {
+	column := slices.Index(t.Platforms, p)
+	if column < 0 {
+		return
 	}
-	if p == models.TikTok {
-		rows[s].TikTok += n
-	} else {
-		rows[s].Instagram += n
+	row := slices.IndexFunc(t.Rows, func(r statusRow) bool { return r.Status == s })
+	if row < 0 {
+		row = len(t.Rows)
+		t.Rows = append(t.Rows, statusRow{Status: s, N: make([]int64, len(t.Platforms))})
 	}
+	t.Rows[row].N[column] += n
 }
 
-func inOrder(rows map[models.Status]*statusRow) []statusRow {
-	var list []statusRow
-	for _, row := range rows {
-		list = append(list, *row)
-	}
-	slices.SortFunc(list, func(a, b statusRow) int {
+func (t *counts) sort() {
+	slices.SortFunc(t.Rows, func(a, b statusRow) int {
 		return slices.Index(models.Statuses, a.Status) - slices.Index(models.Statuses, b.Status)
 	})
-	return list
 }

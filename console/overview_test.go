@@ -13,6 +13,7 @@ import (
 	"socialqueue/db/dbtest"
 	"socialqueue/jobs"
 	"socialqueue/jobs/redistest"
+	"socialqueue/models"
 )
 
 // The overview comes although Redis never answers, and says so.
@@ -20,7 +21,7 @@ func TestOverviewWhileRedisHangs(t *testing.T) {
 	client := jobs.NewRedis(config.Redis{Mode: config.RedisSingle, Addrs: []string{redistest.Silent(t)}})
 	t.Cleanup(func() { _ = client.Close() })
 	log, _ := logtest.NewNullLogger()
-	pages := console.New(console.Deps{DB: dbtest.SQLite(t), PausedQueues: jobs.NewQueue(client, jobs.NewKinds()).Paused, Log: log, Now: time.Now}, true)
+	pages := console.New(console.Deps{DB: dbtest.SQLite(t), Platforms: models.PlatformTitles{{Name: models.TikTok, Title: "TikTok"}}, PausedQueues: jobs.NewQueue(client, jobs.NewKinds()).Paused, Log: log, Now: time.Now}, true)
 	answer, began := httptest.NewRecorder(), time.Now()
 	pages.ServeHTTP(answer, httptest.NewRequest("GET", console.Root, nil))
 	if took := time.Since(began); took > 4*time.Second {

@@ -21,9 +21,6 @@ import (
 // pageSize is how many rows a page lists.
 const pageSize = 50
 
-// platforms in the order in which they are shown.
-var platforms = []models.Platform{models.TikTok, models.Instagram}
-
 // postsShown is a list of posts, with the filter that made it.
 type postsShown struct {
 	Filter    db.PostFilter
@@ -31,7 +28,7 @@ type postsShown struct {
 	Rows      []postRow
 	Next      string
 	Statuses  []models.Status
-	Platforms []models.Platform
+	Platforms models.Platforms
 }
 
 // postRow is a post with what a list says of it.
@@ -51,7 +48,7 @@ func (c *Console) posts(r *http.Request) (any, error) {
 	if id := strings.TrimSpace(q.Get("q")); id != "" {
 		return c.found(r.Context(), id)
 	}
-	f, err := postFilter(q)
+	f, err := c.postFilter(q)
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +56,7 @@ func (c *Console) posts(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	shown := postsShown{Filter: f, Statuses: models.Statuses, Platforms: platforms}
+	shown := postsShown{Filter: f, Statuses: models.Statuses, Platforms: c.Platforms.Names()}
 	if len(posts) > pageSize {
 		posts = posts[:pageSize]
 		q.Set("before", posts[pageSize-1].ID)
@@ -82,21 +79,26 @@ func (c *Console) found(ctx context.Context, id string) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	shown := postsShown{Query: id, Statuses: models.Statuses, Platforms: platforms}
+	shown := postsShown{Query: id, Statuses: models.Statuses, Platforms: c.Platforms.Names()}
 	shown.Rows, err = c.rows(ctx, posts)
 	return shown, err
 }
 
+// checkPlatform checks the platform of a filter, which may be empty.
+func (c *Console) checkPlatform(errs *models.FieldErrors, p models.Platform) {
+	if names := c.Platforms.Names(); p != "" && !names.Has(p) {
+		errs.Add("platform", "must be %s", names)
+	}
+}
+
 // postFilter reads the filter of a list, which asks for one post more than is shown.
-func postFilter(q url.Values) (db.PostFilter, error) {
+func (c *Console) postFilter(q url.Values) (db.PostFilter, error) {
 	f := db.PostFilter{Limit: pageSize + 1, Status: models.Status(q.Get("status")), Platform: models.Platform(q.Get("platform"))}
 	var errs models.FieldErrors
 	if f.Status != "" && !f.Status.Valid() {
 		errs.Add("status", "must be one of %v", models.Statuses)
 	}
-	if f.Platform != "" && f.Platform != models.TikTok && f.Platform != models.Instagram {
-		errs.Add("platform", "must be tiktok or instagram")
-	}
+	c.checkPlatform(&errs, f.Platform)
 	for name, into := range map[string]*int64{"account": &f.AccountID, "app": &f.AppID} {
 		if value := strings.TrimSpace(q.Get(name)); value != "" {
 			var ok bool
@@ -166,14 +168,17 @@ func lateness(p *models.Post, now time.Time) time.Duration {
 // postShown is one post with all that is known of it.
 type postShown struct {
 	postRow
-	Account  string
+	Account string
+	// Text and Facts are what the app wants posted, as far as people read it.
+	Text     string
+	Facts    []string
 	Events   []models.PostEvent
 	Ledger   models.Ledger
 	File     *models.Media
 	FileGone bool
 	// Pause is what keeps it back, if anything does.
 	Pause *models.Pause
-	// MayBeLive: a sending call was made of which it is not known that it had no effect.
+	// MayBeLive: a call that can make the post live may have taken effect.
 	MayBeLive bool
 }
 
@@ -188,10 +193,13 @@ func (c *Console) post(r *http.Request) (any, error) {
 		return nil, err
 	}
 	shown := postShown{postRow: rows[0]}
+	if shown.Text, shown.Facts, err = c.Posts.Describe(p); err != nil {
+		return nil, err
+	}
 	if shown.Events, err = c.DB.Posts.Events(ctx, p.ID); err != nil {
 		return nil, err
 	}
-	if shown.Ledger, err = c.DB.Runs.Ledger(ctx, p.ID); err != nil {
+	if shown.Ledger, err = c.Posts.Ledger(ctx, p); err != nil {
 		return nil, err
 	}
 	shown.MayBeLive = shown.Ledger.MayBeLive()

@@ -20,8 +20,9 @@ const (
 	leaseFree leaseGuard = iota
 	// leaseEnded: no run holds it any longer.
 	leaseEnded
-	// leaseOwn: the writer's own run holds it, as its fence proves.
-	leaseOwn
+	// leaseAny: the lease does not matter. The writer's own run holds it, as the fence
+	// proves, or the post has ended, so that no run can hold it.
+	leaseAny
 )
 
 // move is one change of posts' status. Every write of the column status goes through it:
@@ -59,7 +60,7 @@ func (m move) where() string {
 		status = "status IN (" + strings.Join(states, ", ") + ")"
 	}
 	switch m.lease {
-	case leaseOwn:
+	case leaseAny:
 		return status
 	case leaseEnded:
 		return status + " AND (lease_until IS NULL OR lease_until < @now)"

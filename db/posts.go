@@ -230,20 +230,20 @@ func (s *Posts) AddEvents(ctx context.Context, events ...models.PostEvent) error
 // it a new fence so that its old task finds nothing to do, and notes the event.
 // It returns ErrStale if sending began or the post moved on since p was read.
 func (s *Posts) ChangeUnsent(ctx context.Context, p *models.Post, event models.PostEvent) error {
-	return s.change(ctx, p, event, unsent...)
+	return s.change(ctx, p, event, move{from: unsent, lease: leaseFree})
 }
 
 // Revive writes the columns of an ended post that is to run again.
 func (s *Posts) Revive(ctx context.Context, p *models.Post, event models.PostEvent) error {
-	return s.change(ctx, p, event, models.Failed, models.Missed)
+	return s.change(ctx, p, event, move{from: []models.Status{models.Failed, models.Missed}, lease: leaseAny})
 }
 
-// change moves a post that no run holds.
-func (s *Posts) change(ctx context.Context, p *models.Post, event models.PostEvent, from ...models.Status) error {
+// change moves a post to its status in p, under a new fence.
+func (s *Posts) change(ctx context.Context, p *models.Post, event models.PostEvent, m move) error {
 	old := p.Fence
 	p.Fence++
+	m.to = p.Status
 	return s.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
-		m := move{from: from, to: p.Status, lease: leaseFree, now: p.UpdatedAt}
 		if err := m.one(tx, p, old, mutable...); err != nil {
 			return err
 		}

@@ -142,7 +142,7 @@ func (s *Runs) Write(ctx context.Context, w RunWrite) error {
 	if w.Release {
 		columns = mutableAndLease
 	}
-	m := move{from: []models.Status{w.From}, to: w.Post.Status, lease: leaseOwn}
+	m := move{from: []models.Status{w.From}, to: w.Post.Status, lease: leaseAny}
 	return s.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		if err := m.one(tx, w.Post, w.Post.Fence, columns...); err != nil {
 			return err

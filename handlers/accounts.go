@@ -105,7 +105,7 @@ func limitParam(limit *int, most int) func(string) string {
 func (a *api) platformFilter(p *models.Platform) func(string) string {
 	return func(value string) string {
 		*p = models.Platform(value)
-		if names := a.platformNames(); !names.Has(*p) {
+		if names := a.Platforms.Names(); !names.Has(*p) {
 			return "must be " + names.String()
 		}
 		return ""

@@ -17,7 +17,7 @@ import (
 // that does not exist.
 func (a *api) platformParam(c echo.Context) (models.Platform, error) {
 	p := models.Platform(c.Param("platform"))
-	if !a.platformNames().Has(p) {
+	if !a.Platforms.Names().Has(p) {
 		return "", echo.ErrNotFound
 	}
 	return p, nil

@@ -39,7 +39,7 @@ type connectPage struct {
 }
 
 func (a *api) pageOf(o oauth.Outcome) connectPage {
-	name := a.platformTitle(o.Platform)
+	name := a.Platforms.Of(o.Platform)
 	page := connectPage{State: pageFailed, Title: name + " was not connected", Detail: o.Detail, Reference: o.Code}
 	if o.Code == "" {
 		page.State, page.Title = pageDone, name+" is connected"

@@ -4,12 +4,9 @@ import (
 	"encoding/json"
 	"time"
 
-	"github.com/labstack/echo/v4"
-
 	"socialqueue/models"
 	"socialqueue/publish"
 	"socialqueue/publish/instagram"
-	"socialqueue/tenants"
 )
 
 const notOffered = "not offered by this version"
@@ -72,17 +69,10 @@ func (i *instagramRequest) request() publish.Request {
 	}
 }
 
-func (a *api) instagramPublish(c echo.Context) error {
-	body, err := readJSON(c)
-	if err != nil {
-		return err
-	}
+func decodeInstagram(body []byte) (publish.Request, error) {
 	var in instagramRequest
 	if err := in.fields().decode(body); err != nil {
-		return err
+		return publish.Request{}, err
 	}
-	if err := in.check(); err != nil {
-		return err
-	}
-	return a.once(c, jsonContent(body), func(cl *tenants.Claim) (*answer, error) { return a.accept(c, in.request(), cl, "") })
+	return in.request(), in.check()
 }

@@ -25,6 +25,28 @@ const (
 	maxPage     = 200
 )
 
+// Endpoint is a route by which apps post: it takes one JSON object and answers 202 with the
+// post.
+type Endpoint struct {
+	Path string
+	// Decode reads a body. Broken input is models.FieldErrors.
+	Decode func(body []byte) (publish.Request, error)
+}
+
+func (a *api) acceptBody(decode func([]byte) (publish.Request, error)) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		body, err := readJSON(c)
+		if err != nil {
+			return err
+		}
+		r, err := decode(body)
+		if err != nil {
+			return err
+		}
+		return a.once(c, jsonContent(body), func(cl *tenants.Claim) (*answer, error) { return a.accept(c, r, cl, "") })
+	}
+}
+
 // accept hands a request to the use case and shows the post.
 func (a *api) accept(c echo.Context, r publish.Request, cl *tenants.Claim, hash string) (*answer, error) {
 	r.AppID, r.CorrelationID = callerOf(c).AppID, correlationID(c.Request())

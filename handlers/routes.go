@@ -48,7 +48,9 @@ type Deps struct {
 	// be empty.
 	Monitoring, Console Pages
 	// Platforms are those that paths, filters and pages may name.
-	Platforms []Platform
+	Platforms models.PlatformTitles
+	// Endpoints are further routes by which apps post.
+	Endpoints []Endpoint
 	// Health holds the checks of /api/health: database, redis and one for each of the
 	// Platforms, by name. One that is missing answers as not configured.
 	Health map[string]Check
@@ -113,7 +115,10 @@ func (a *api) routes(e *echo.Echo) {
 	e.POST("/api/users", a.createUser, inTime)
 	e.POST("/api/media", a.createMedia)
 	e.POST("/api/tiktok/upload", a.tiktokUpload)
-	e.POST("/api/instagram/publish", a.instagramPublish, inTime)
+	e.POST("/api/instagram/publish", a.acceptBody(decodeInstagram), inTime)
+	for _, endpoint := range a.Endpoints {
+		e.POST(endpoint.Path, a.acceptBody(endpoint.Decode), inTime)
+	}
 	e.GET("/api/tiktok/status/:publishId", a.tiktokStatus, inTime)
 	e.GET("/api/posts", a.listPosts, inTime)
 	e.GET("/api/posts/:id", a.getPost, inTime)

@@ -9,7 +9,6 @@ import (
 	"socialqueue/models"
 	"socialqueue/publish"
 	"socialqueue/publish/tiktok"
-	"socialqueue/tenants"
 	"socialqueue/view"
 )
 
@@ -52,19 +51,13 @@ func (a *api) tiktokUpload(c echo.Context) error {
 	if isMultipart(c.Request()) {
 		return a.tiktokForm(c)
 	}
-	return inTime(a.tiktokJSON)(c)
+	return inTime(a.acceptBody(decodeTikTok))(c)
 }
 
-func (a *api) tiktokJSON(c echo.Context) error {
-	body, err := readJSON(c)
-	if err != nil {
-		return err
-	}
+func decodeTikTok(body []byte) (publish.Request, error) {
 	var in tiktokRequest
-	if err := in.fields().decode(body); err != nil {
-		return err
-	}
-	return a.once(c, jsonContent(body), func(cl *tenants.Claim) (*answer, error) { return a.accept(c, in.request(), cl, "") })
+	err := in.fields().decode(body)
+	return in.request(), err
 }
 
 // tiktokStatus finds a post by TikTok's publish_id, or by our own id.

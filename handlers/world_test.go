@@ -146,7 +146,7 @@ func newWorld(t testing.TB, d *db.DB) *world {
 		Notify:  notify.New(notify.Deps{DB: d, Keys: ring, Guard: egress.New(false), Log: log, Now: w.now}),
 		Tenants: tenants.New(tenants.Deps{DB: d, Log: log, Now: w.now}),
 		Posts:   w.posts, Store: w.store, Links: w.links, Log: log, Now: w.now, MediaMaxBytes: maxFile,
-		Platforms: []handlers.Platform{{Name: models.TikTok, Title: "TikTok"}, {Name: models.Instagram, Title: "Instagram"}},
+		Platforms: models.PlatformTitles{{Name: models.TikTok, Title: "TikTok"}, {Name: models.Instagram, Title: "Instagram"}},
 		Health:    map[string]handlers.Check{"database": d.Ping},
 		Ready:     map[string]handlers.Check{"database": d.Ping},
 	}

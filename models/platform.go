@@ -38,3 +38,31 @@ func (all Platforms) String() string {
 	last := len(names) - 1
 	return strings.Join(names[:last], ", ") + " or " + names[last]
 }
+
+// PlatformTitle is a platform with the name that people write.
+type PlatformTitle struct {
+	Name  Platform
+	Title string
+}
+
+// PlatformTitles are the platforms of a process, in the order in which people see them.
+type PlatformTitles []PlatformTitle
+
+// Names lists the platforms without their titles.
+func (all PlatformTitles) Names() Platforms {
+	names := make(Platforms, len(all))
+	for i, p := range all {
+		names[i] = p.Name
+	}
+	return names
+}
+
+// Of returns the title of a platform, or its name if it is not one of them.
+func (all PlatformTitles) Of(p Platform) string {
+	for _, known := range all {
+		if known.Name == p {
+			return known.Title
+		}
+	}
+	return string(p)
+}

@@ -87,8 +87,14 @@ func histogram(name, help string, buckets []float64, labels ...string) *promethe
 // namespace begins the name of every metric of ours.
 const namespace = "socialqueue"
 
-// NewMetrics makes the metrics of a process.
-func NewMetrics() *Metrics {
+// PlatformKinds are a platform and what can be posted there.
+type PlatformKinds struct {
+	Platform models.Platform
+	Kinds    []models.Kind
+}
+
+// NewMetrics makes the metrics of a process that works with these platforms.
+func NewMetrics(platforms ...PlatformKinds) *Metrics {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
 		webhooks: counter("webhooks_received_total",
@@ -122,18 +128,18 @@ func NewMetrics() *Metrics {
 		m.webhooks, m.webhookSeconds, m.notifySeconds, m.callSeconds, m.lateness, m.posts, m.taskSeconds, m.taskWait, m.attempts,
 		m.taskErrors, m.exhausted, m.quarantined, m.stuck, m.connects, m.refreshes, m.repairs, m.ticks, m.requests, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
-	m.zero()
+	m.zero(platforms)
 	return m
 }
 
 // zero shows from the start what alerts watch the growth of. Prometheus sees no growth
 // in a series that is new with it: the posts that a worker begins late after an outage,
 // or the first accounts that die, would count for nothing.
-func (m *Metrics) zero() {
-	for platform, kinds := range map[models.Platform][]models.Kind{models.TikTok: {models.Video}, models.Instagram: {models.Image, models.Reel}} {
-		p := string(platform)
+func (m *Metrics) zero(platforms []PlatformKinds) {
+	for _, platform := range platforms {
+		p := string(platform.Platform)
 		m.lateness.WithLabelValues(p)
-		for _, kind := range kinds {
+		for _, kind := range platform.Kinds {
 			for _, end := range []models.Status{models.Published, models.Delivered, models.Failed, models.Missed, models.Canceled} {
 				m.posts.WithLabelValues(p, string(kind), string(end))
 			}

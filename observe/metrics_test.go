@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"socialqueue/models"
+
 	"github.com/sirupsen/logrus"
 )
 
@@ -30,7 +32,9 @@ func wantShown(t *testing.T, text string, lines ...string) {
 
 // Growth that an alert watches shows only in a series that was there before.
 func TestWatchedSeriesBeginAtZero(t *testing.T) {
-	wantShown(t, shown(t, NewMetrics()),
+	wantShown(t, shown(t, NewMetrics(
+		PlatformKinds{models.TikTok, []models.Kind{models.Video}}, PlatformKinds{models.Instagram, []models.Kind{models.Image, models.Reel}},
+	)),
 		`socialqueue_post_lateness_seconds_count{platform="tiktok"} 0`,
 		`socialqueue_post_lateness_seconds_bucket{platform="instagram",le="10"} 0`,
 		`socialqueue_posts_total{kind="reel",platform="instagram",status="failed"} 0`,

@@ -83,7 +83,7 @@ func (s *Service) Retry(ctx context.Context, appID int64, id string) (*models.Po
 	if p.MediaID == nil && p.SourceURL == "" {
 		return nil, fmt.Errorf("%w: the post's file was cleaned up; post it anew", ErrConflict)
 	}
-	ledger, err := s.ledger(ctx, p)
+	ledger, err := s.Ledger(ctx, p)
 	if err != nil {
 		return nil, err
 	}

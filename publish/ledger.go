@@ -3,6 +3,7 @@ package publish
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	"socialqueue/models"
@@ -65,9 +66,9 @@ func (r *run) voidWhere(ctx context.Context, which func(*models.LedgerEntry) boo
 	return nil
 }
 
-// ledger reads the recorded calls of a post. Those that the post's kind does not know
+// Ledger reads the recorded calls of a post, oldest first. Those that the post's kind does not know
 // count as calls that may have made it live.
-func (s *Service) ledger(ctx context.Context, p *models.Post) (models.Ledger, error) {
+func (s *Service) Ledger(ctx context.Context, p *models.Post) (models.Ledger, error) {
 	ledger, err := s.DB.Runs.Ledger(ctx, p.ID)
 	if err != nil {
 		return nil, err
@@ -75,4 +76,19 @@ func (s *Service) ledger(ctx context.Context, p *models.Post) (models.Ledger, er
 	kind := s.publishers.of(p.Platform, p.Kind)
 	ledger.Distrust(func(op models.LedgerOp) bool { return kind != nil && kind.index(op) >= 0 })
 	return ledger, nil
+}
+
+// Describe returns the text of a post, and short facts about it, for people. Both are empty
+// where this program has no publisher for it.
+func (s *Service) Describe(p *models.Post) (text string, facts []string, err error) {
+	kind := s.publishers.of(p.Platform, p.Kind)
+	if kind == nil {
+		return "", nil, nil
+	}
+	options, err := kind.Decode(p.Options())
+	if err != nil {
+		return "", nil, fmt.Errorf("decode the options of post %s: %w", p.ID, err)
+	}
+	text, facts = options.Describe()
+	return text, facts, nil
 }

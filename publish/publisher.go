@@ -38,6 +38,8 @@ type Options interface {
 	CheckFile(errs *models.FieldErrors, field string, kind models.Kind, m *models.Media)
 	// Links returns further links of the customer, by field. They must be reachable.
 	Links() map[string]string
+	// Describe returns the post's text, and short facts about it, for people.
+	Describe() (text string, facts []string)
 }
 
 // Step is one call that brings a post nearer to being live.

@@ -62,8 +62,8 @@ func showPostCmd() *cobra.Command {
 	return &cobra.Command{
 		Use: "show ID", Short: "Show a post with its guarded calls and its timeline", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return withPost(cmd.Context(), args[0], func(d *db.DB, _ *publish.Service, p *models.Post) error {
-				ledger, err := d.Runs.Ledger(cmd.Context(), p.ID)
+			return withPost(cmd.Context(), args[0], func(d *db.DB, posts *publish.Service, p *models.Post) error {
+				ledger, err := posts.Ledger(cmd.Context(), p)
 				if err != nil {
 					return err
 				}

@@ -79,6 +79,9 @@ func (t UserTags) Texts() []string {
 // Of reads the options of a post.
 func Of(p *models.Post) (*Options, error) { return publish.DecodeOptions[Options](p) }
 
+// Describe returns the caption.
+func (o *Options) Describe() (text string, facts []string) { return o.Caption, nil }
+
 // Links returns the customer's links beside the file, by field: Instagram fetches them, so
 // they are checked before the post is accepted.
 func (o *Options) Links() map[string]string { return map[string]string{"cover_url": o.CoverURL} }

@@ -62,6 +62,9 @@ func (o *Options) Check(errs *models.FieldErrors, _ models.Kind) {
 	}
 }
 
+// Describe returns the title and the privacy level.
+func (o *Options) Describe() (text string, facts []string) { return o.Title, []string{o.PrivacyLevel} }
+
 // Links returns no links: a TikTok video has none beside its file.
 func (o *Options) Links() map[string]string { return nil }
 

@@ -18,6 +18,7 @@ import (
 	"strings"
 	"testing"
 
+	"socialqueue/models"
 	"socialqueue/observe"
 )
 
@@ -154,7 +155,7 @@ func nameOf(e ast.Expr) string {
 // of the process and of its pool of connections.
 func shownMetrics(t *testing.T) map[string]bool {
 	t.Helper()
-	m := observe.NewMetrics()
+	m := observe.NewMetrics(observe.PlatformKinds{Platform: models.TikTok, Kinds: []models.Kind{models.Video}})
 	m.Database(new(sql.DB))
 	answer := httptest.NewRecorder()
 	m.Handler().ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", http.NoBody))

@@ -1,0 +1,46 @@
+package app
+
+import (
+	"time"
+
+	"socialqueue/config"
+	"socialqueue/inbox"
+	instagramwebhooks "socialqueue/inbox/instagram"
+	"socialqueue/jobs"
+	"socialqueue/models"
+	"socialqueue/oauth"
+	instagramlogin "socialqueue/oauth/instagram"
+	"socialqueue/platform/instagram"
+	instagramposts "socialqueue/publish/instagram"
+)
+
+var instagramPlatform = Platform{
+	Name: models.Instagram, Title: "Instagram", Kinds: instagramposts.New(nil), Build: buildInstagram,
+	// All steps of an Instagram post have had one type of task since the first release.
+	Tasks: jobs.PostTypes{Platform: models.Instagram, Transfer: "instagram:publish", Publish: "instagram:publish"},
+}
+
+// buildInstagram makes Instagram's parts. Where no Facebook app is configured, its posts
+// wait and nobody can connect an account.
+func buildInstagram(cfg config.Config, now func() time.Time) (Parts, error) {
+	parts := Parts{
+		Publisher: instagramposts.New(nil), Connector: oauth.Unconfigured(models.Instagram, instagramlogin.Settings), URL: cfg.FacebookGraphURL,
+		Source: func(s Services) inbox.Source {
+			return instagramwebhooks.New(instagramwebhooks.Deps{
+				DB: s.DB, Secret: cfg.InstagramWebhookSecret, VerifyToken: cfg.InstagramWebhookToken, Now: now,
+			})
+		},
+	}
+	if cfg.FacebookAppSecret.Empty() {
+		return parts, nil
+	}
+	client, err := instagram.New(instagram.Config{
+		GraphURL: cfg.FacebookGraphURL, UploadURL: cfg.InstagramUploadURL, DialogURL: cfg.FacebookDialogURL,
+		Version: cfg.GraphAPIVersion, AppID: cfg.FacebookAppID, AppSecret: cfg.FacebookAppSecret, Now: now,
+	})
+	if err != nil {
+		return Parts{}, err
+	}
+	parts.Publisher, parts.Connector = instagramposts.New(client), instagramlogin.New(client, cfg.FacebookAppSecret, now)
+	return parts, nil
+}
