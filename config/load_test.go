@@ -155,6 +155,7 @@ func TestLoadRefuses(t *testing.T) {
 		{"TIKTOK_CLIENT_KEY", "aw1", "TIKTOK_CLIENT_SECRET is not set, but TIKTOK_CLIENT_KEY is"},
 		{"FACEBOOK_APP_SECRET", "hunter2", "FACEBOOK_APP_ID is not set, but FACEBOOK_APP_SECRET is"},
 		{"MEDIA_BUCKET_URL", "/data", "MEDIA_BUCKET_URL is not a bucket"},
+		{"MEDIA_BUCKET_URL", "nope://media", "MEDIA_BUCKET_URL is not a bucket"},
 		{"MEDIA_BUCKET_URL", "mem://", "no other process can read"},
 		{"MEDIA_MAX_BYTES", "lots", "MEDIA_MAX_BYTES is \"lots\": write a number of bytes"},
 		{"MEDIA_MAX_BYTES", "0", "MEDIA_MAX_BYTES"},

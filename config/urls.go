@@ -32,8 +32,12 @@ func isBaseURL(value string) bool {
 	return web && u.Hostname() != "" && u.User == nil && !strings.ContainsAny(value, "?#")
 }
 
-// bucketSchemes are the storage drivers of package media.
-var bucketSchemes = []string{"file", "s3", "gs", "azblob", "mem"}
+// The storage drivers of package media, by the scheme of MEDIA_BUCKET_URL.
+// cloudSchemes are those that only the build tagged allclouds has.
+var (
+	bucketSchemes = []string{"file", "s3", "mem"}
+	cloudSchemes  = []string{"gs", "azblob"}
+)
 
 func (r *reader) bucketURL(name string, target *string, role Role) {
 	var value string
@@ -43,8 +47,10 @@ func (r *reader) bucketURL(name string, target *string, role Role) {
 	}
 	u, err := url.Parse(value)
 	switch {
-	case err != nil || !slices.Contains(bucketSchemes, u.Scheme):
+	case err != nil || !slices.Contains(bucketSchemes, u.Scheme) && !slices.Contains(cloudSchemes, u.Scheme):
 		r.complain(name, "is not a bucket: write file:///folder?create_dir=true, s3://bucket?region=…, gs://bucket or azblob://container")
+	case !allClouds && slices.Contains(cloudSchemes, u.Scheme):
+		r.complain(name, "is %s://, which this build does not have: use the programs of make build-allclouds or the image tagged allclouds, or write file:///folder?create_dir=true or s3://bucket?region=…", u.Scheme)
 	case u.Scheme == "mem" && role != Dev:
 		r.complain(name, "is mem://, which no other process can read: write file:///folder?create_dir=true or a bucket of a storage service")
 	default:

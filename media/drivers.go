@@ -1,10 +1,9 @@
 package media
 
-// The storage drivers that MEDIA_BUCKET_URL can name by its scheme.
+// The storage drivers of every build, by the scheme of MEDIA_BUCKET_URL. Package
+// config knows which schemes a build has.
 import (
-	_ "gocloud.dev/blob/azureblob" // azblob://
-	_ "gocloud.dev/blob/fileblob"  // file://
-	_ "gocloud.dev/blob/gcsblob"   // gs://
-	_ "gocloud.dev/blob/memblob"   // mem://
-	_ "gocloud.dev/blob/s3blob"    // s3://
+	_ "gocloud.dev/blob/fileblob" // file://
+	_ "gocloud.dev/blob/memblob"  // mem://
+	_ "gocloud.dev/blob/s3blob"   // s3://
 )
