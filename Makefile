@@ -30,7 +30,7 @@ help: ## show this list
 
 ##@ Run
 
-.PHONY: demo dev build
+.PHONY: demo dev build build-allclouds
 demo: ## post a video and an image through the whole system, against the sandbox; needs no server
 	go run ./cmd/socialqueue demo
 
@@ -40,9 +40,12 @@ dev: ## keep the whole system running with demo accounts; needs no server
 build: ## build the four binaries into bin/
 	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/...
 
+build-allclouds: ## the same, with gs:// and azblob:// for MEDIA_BUCKET_URL
+	CGO_ENABLED=0 go build -tags allclouds -trimpath -o bin/ ./cmd/...
+
 ##@ Test
 
-.PHONY: test test-unit test-integration test-e2e browser node alerts race crash bench fuzz cover
+.PHONY: test test-unit test-integration test-allclouds test-e2e browser node alerts race crash bench fuzz cover
 test: ## every test, on a real PostgreSQL and Redis
 	$(WITH_SERVICES) $(TEST) ./...
 
@@ -51,6 +54,9 @@ test-unit: ## the packages that need no server
 
 test-integration: ## the packages on a real PostgreSQL and Redis
 	$(WITH_SERVICES) $(TEST) $(INTEGRATION)
+
+test-allclouds: ## the packages that differ in the build tagged allclouds
+	$(TEST) -tags allclouds ./config ./media
 
 test-e2e: ## whole processes, from an HTTP request to the platform
 	$(WITH_SERVICES) $(TEST) $(E2E)
@@ -102,6 +108,7 @@ vet:
 	go vet -tags browser ./test/browser
 	go vet -tags node ./test/node
 	go vet -tags alerts ./test/alerts
+	go vet -tags allclouds ./config ./media
 
 lint: ## run the linters of .golangci.yml (the first run builds golangci-lint: two minutes)
 	go run $(GOLANGCI_LINT) run --build-tags browser,node,alerts
@@ -113,7 +120,7 @@ manifests: ## build the Kubernetes example and check it against the schemas (nee
 	scripts/manifests $(KUSTOMIZE) $(KUBECONFORM)
 
 ci: export VULN_MAY_BE_OFFLINE := 1
-ci: fmt-check vet lint vuln race demo ## everything that a change must pass
+ci: fmt-check vet test-allclouds lint vuln race demo ## everything that a change must pass
 
 clean: ## remove what make made
 	rm -rf bin cover.out cover.html
