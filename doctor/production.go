@@ -36,7 +36,7 @@ func (d *doctor) settings(context.Context) error {
 	d.opened()
 	d.simulated()
 	if strings.HasPrefix(c.MediaBucketURL, "file:") {
-		d.warn("use s3://, gs:// or azblob:// unless all processes run on one machine or share that folder", "files are kept in a folder of this machine")
+		d.warn("use s3://, or gs:// or azblob:// in the build tagged allclouds, unless all processes run on one machine or share that folder", "files are kept in a folder of this machine")
 	}
 	if len(d.found) == before {
 		d.ok("those that matter in production are set")
