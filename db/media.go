@@ -47,9 +47,12 @@ func (s *Media) Unused(ctx context.Context, before time.Time, limit int) ([]stri
 	var ids []string
 	err := s.orm.WithContext(ctx).Raw(`
 		SELECT m.id FROM media m
-		WHERE m.created_at < ? AND NOT EXISTS (
-			SELECT 1 FROM posts p WHERE p.media_id = m.id AND (p.admission <> '' OR p.updated_at >= ?))
-		ORDER BY m.created_at LIMIT ?`, before, before, limit).Scan(&ids).Error
+		WHERE m.created_at < @before AND NOT EXISTS (
+			SELECT 1 FROM post_media f JOIN posts p ON p.id = f.post_id
+			WHERE f.media_id = m.id AND (p.admission <> '' OR p.updated_at >= @before))
+		AND NOT EXISTS ( -- posts of the previous release
+			SELECT 1 FROM posts p WHERE p.media_id = m.id AND (p.admission <> '' OR p.updated_at >= @before))
+		ORDER BY m.created_at LIMIT @limit`, map[string]any{"before": before, "limit": limit}).Scan(&ids).Error
 	if err != nil {
 		return nil, fmt.Errorf("list unused media: %w", err)
 	}
@@ -57,13 +60,20 @@ func (s *Media) Unused(ctx context.Context, before time.Time, limit int) ([]stri
 }
 
 // DeleteUnused removes the row of a file if it is still unused. It tells
-// whether it did; only then may the file itself go. The foreign key of posts
-// keeps the row of a file that a post was just accepted for.
+// whether it did; only then may the file itself go. The foreign keys of posts and
+// post_media keep the row of a file that a post was just accepted for.
 func (s *Media) DeleteUnused(ctx context.Context, id string, before time.Time) (bool, error) {
 	err := s.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		err := tx.Model(&models.Post{}).
 			Where("media_id = ? AND admission = '' AND updated_at < ?", id, before).
 			UpdateColumn("media_id", nil).Error
+		if err != nil {
+			return err
+		}
+		err = tx.Exec(`UPDATE post_media SET media_id = NULL WHERE media_id = @media AND post_id IN (
+			SELECT id FROM posts WHERE id IN (SELECT post_id FROM post_media WHERE media_id = @media)
+				AND admission = '' AND updated_at < @before ORDER BY id `+s.forUpdate()+`)`,
+			map[string]any{"media": id, "before": before}).Error
 		if err != nil {
 			return err
 		}

@@ -14,63 +14,55 @@ import (
 // Posts stores the posts of apps and their timelines.
 type Posts struct{ conn }
 
-// Destination is what accepting a post needs to know of its account and file.
+// Destination is what accepting a post needs to know of its account and files.
 type Destination struct {
 	UserID             int64
 	OAuthAccountID     int64
 	InstagramAccountID *int64
 	Status             models.AccountStatus
-	// Media is nil if the app has no such file.
-	Media *models.Media
+	// Media holds those of the files that the app has, by id.
+	Media map[string]*models.Media
 }
 
 type destinationRow struct {
 	UserID         int64
 	OAuthAccountID int64 `gorm:"column:oauth_account_id"`
 	Status         models.AccountStatus
-	MediaRowID     *string
-	Bytes          int64
-	ContentType    string
-	SHA256         string `gorm:"column:sha256"`
-	DurationMs     int64
-	Width          int
-	Height         int
+	File           joinedMedia `gorm:"embedded"`
 }
 
-const destinationMedia = `m.id AS media_row_id, COALESCE(m.bytes, 0) AS bytes, COALESCE(m.content_type, '') AS content_type,
-	COALESCE(m.sha256, '') AS sha256, COALESCE(m.duration_ms, 0) AS duration_ms, COALESCE(m.width, 0) AS width, COALESCE(m.height, 0) AS height`
-
-// Destination reads an app's account and one of its files in one question. It
+// Destination reads an app's account and some of its files with one query. It
 // returns ErrNotFound if the app has no such account.
-func (s *Posts) Destination(ctx context.Context, appID int64, p models.Platform, accountID int64, mediaID string) (*Destination, error) {
-	query := `SELECT a.user_id, a.id AS oauth_account_id, a.status, ` + destinationMedia + `
+func (s *Posts) Destination(ctx context.Context, appID int64, p models.Platform, accountID int64, mediaIDs []string) (*Destination, error) {
+	query := `SELECT a.user_id, a.id AS oauth_account_id, a.status, ` + joinedMediaColumns + `
 		FROM oauth_accounts a JOIN users u ON u.id = a.user_id
-		LEFT JOIN media m ON m.id = @media AND m.app_id = u.app_id
+		LEFT JOIN media m ON m.id IN @media AND m.app_id = u.app_id
 		WHERE a.id = @account AND a.provider = @platform AND u.app_id = @app`
 	if p.BehindLogin() {
-		query = `SELECT i.user_id, i.oauth_account_id, i.status, ` + destinationMedia + `
+		query = `SELECT i.user_id, i.oauth_account_id, i.status, ` + joinedMediaColumns + `
 		FROM instagram_accounts i JOIN users u ON u.id = i.user_id
-		LEFT JOIN media m ON m.id = @media AND m.app_id = u.app_id
+		LEFT JOIN media m ON m.id IN @media AND m.app_id = u.app_id
 		WHERE i.id = @account AND u.app_id = @app`
 	}
-	var row destinationRow
+	var rows []destinationRow // one for each file
 	res := s.orm.WithContext(ctx).Raw(query, map[string]any{
-		"app": appID, "platform": p, "account": accountID, "media": mediaID,
-	}).Scan(&row)
+		"app": appID, "platform": p, "account": accountID, "media": mediaIDs,
+	}).Scan(&rows)
 	if res.Error != nil {
 		return nil, fmt.Errorf("read %s account %d: %w", p, accountID, res.Error)
 	}
-	if res.RowsAffected == 0 {
+	if len(rows) == 0 {
 		return nil, fmt.Errorf("%s account %d: %w", p, accountID, ErrNotFound)
 	}
-	dest := &Destination{UserID: row.UserID, OAuthAccountID: row.OAuthAccountID, Status: row.Status}
+	dest := &Destination{
+		UserID: rows[0].UserID, OAuthAccountID: rows[0].OAuthAccountID, Status: rows[0].Status, Media: map[string]*models.Media{},
+	}
 	if p.BehindLogin() {
 		dest.InstagramAccountID = &accountID
 	}
-	if row.MediaRowID != nil {
-		dest.Media = &models.Media{
-			ID: *row.MediaRowID, AppID: appID, Bytes: row.Bytes, ContentType: row.ContentType, SHA256: row.SHA256,
-			DurationMs: row.DurationMs, Width: row.Width, Height: row.Height,
+	for i := range rows {
+		if m := rows[i].File.media(appID); m != nil {
+			dest.Media[m.ID] = m
 		}
 	}
 	return dest, nil
@@ -94,12 +86,12 @@ const insertPost = `
 			ELSE 'parked' END)
 	RETURNING admission`
 
-// Insert stores an accepted post and completes the request's idempotency
+// Insert stores an accepted post with its files and completes the request's idempotency
 // key, if it has one, in the same transaction. When it returns nil the post is
 // durable. A post that is to be admitted is parked instead if its lane has as
-// many due posts in Asynq as it has places. ErrNotFound: its file was cleaned up
-// this moment.
-func (s *Posts) Insert(ctx context.Context, p *models.Post, places int, done *Completion) error {
+// many due posts in Asynq as it has places. ErrNotFound: one of its files was
+// cleaned up this moment.
+func (s *Posts) Insert(ctx context.Context, p *models.Post, files []models.PostMedia, places int, done *Completion) error {
 	content, err := json.Marshal(p.Content)
 	if err != nil {
 		return fmt.Errorf("encode post: %w", err)
@@ -112,7 +104,7 @@ func (s *Posts) Insert(ctx context.Context, p *models.Post, places int, done *Co
 		"enqueued_at": p.EnqueuedAt, "created_at": p.CreatedAt, "updated_at": p.UpdatedAt, "admission": p.Admission, "places": places,
 	}
 	return s.completing(ctx, done, func(tx *gorm.DB) error {
-		err := s.translate(tx.Raw(insertPost, values).Scan(&p.Admission).Error)
+		err := s.translate(s.insertWithFiles(tx, values, files, &p.Admission))
 		if errors.Is(err, gorm.ErrForeignKeyViolated) {
 			return fmt.Errorf("store post: its file: %w", ErrNotFound)
 		}

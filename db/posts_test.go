@@ -51,6 +51,12 @@ func (f *fixture) must(err error) {
 // post stores an admitted post that is due at epoch, changed by change.
 func (f *fixture) post(change func(*models.Post)) *models.Post {
 	f.t.Helper()
+	p := f.unstored(change)
+	f.must(f.StorePost(p))
+	return p
+}
+
+func (f *fixture) unstored(change func(*models.Post)) *models.Post {
 	at := epoch
 	p := &models.Post{
 		ID: models.NewID(), AppID: f.app.ID, UserID: f.user.ID, Platform: models.TikTok, OAuthAccountID: f.account.ID,
@@ -61,7 +67,6 @@ func (f *fixture) post(change func(*models.Post)) *models.Post {
 	if change != nil {
 		change(p)
 	}
-	f.must(f.StorePost(p))
 	return p
 }
 
@@ -404,7 +409,7 @@ func TestInsert(t *testing.T) {
 				Admission: models.AdmissionAdmitted, RunAt: &at, EnqueuedAt: &at,
 			}
 			change(p)
-			f.must(f.Posts.Insert(t.Context(), p, places, nil))
+			f.must(f.Posts.Insert(t.Context(), p, nil, places, nil))
 			return p
 		}
 		var got []models.Admission
@@ -425,7 +430,7 @@ func TestInsert(t *testing.T) {
 		gone := models.NewID()
 		p := *waiting
 		p.ID, p.MediaID = models.NewID(), &gone
-		if err := f.Posts.Insert(t.Context(), &p, places, nil); !errors.Is(err, db.ErrNotFound) {
+		if err := f.Posts.Insert(t.Context(), &p, nil, places, nil); !errors.Is(err, db.ErrNotFound) {
 			t.Errorf("file that is gone: err = %v, want ErrNotFound", err)
 		}
 	})

@@ -131,6 +131,8 @@ type RunWrite struct {
 	Events []models.PostEvent
 	// Release ends the run: the post's lease is written too.
 	Release bool
+	// File is a file of the post to write along; nil if none changed.
+	File *models.PostMedia
 	// Record is a row of the platform's own table to write along; nil if there is none.
 	Record models.Record
 }
@@ -161,6 +163,11 @@ func writeAlong(tx *gorm.DB, w RunWrite) error {
 		events := slices.Clone(w.Events)
 		if err := tx.Create(&events).Error; err != nil {
 			return fmt.Errorf("write timeline of post %s: %w", w.Post.ID, err)
+		}
+	}
+	if w.File != nil {
+		if err := keepFile(tx, *w.File); err != nil {
+			return err
 		}
 	}
 	if w.Record == nil {

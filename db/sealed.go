@@ -25,6 +25,7 @@ type sealedRow struct {
 	Provider                models.Platform
 	ProviderAccountID       string
 	IGBusinessID, PostRowID string
+	Position                int
 }
 
 func (r *sealedRow) account() *models.OAuthAccount {
@@ -37,7 +38,9 @@ const accountColumns = ", user_id, provider, provider_account_id"
 
 // Lasts reports whether it holds what is needed as long as its row is there, as tokens
 // are; the others are of use until a post has ended.
-func (c SealedColumn) Lasts() bool { return c.table != "posts" && c.table != "ledger" }
+func (c SealedColumn) Lasts() bool {
+	return c.table != "posts" && c.table != "post_media" && c.table != "ledger"
+}
 
 // SealedColumns are all there are.
 var SealedColumns = []SealedColumn{
@@ -46,7 +49,10 @@ var SealedColumns = []SealedColumn{
 	{"instagram_accounts", models.ColumnAccessToken, ", ig_business_id", true, func(r *sealedRow) string {
 		return (&models.InstagramAccount{IGBusinessID: r.IGBusinessID}).SealedIn()
 	}},
-	{"posts", "source_url", "", false, func(r *sealedRow) string { return models.SourceSealedIn(r.ID) }},
+	{"posts", "source_url", "", false, func(r *sealedRow) string { return models.SourceSealedIn(r.ID, 0) }},
+	{"post_media", "source_url", ", post_id AS post_row_id, position", true, func(r *sealedRow) string {
+		return models.SourceSealedIn(r.PostRowID, r.Position)
+	}},
 	{"webhook_endpoints", models.ColumnSecret, "", false, func(r *sealedRow) string { return r.endpoint().SealedIn(models.ColumnSecret) }},
 	{"webhook_endpoints", models.ColumnOldSecret, "", false, func(r *sealedRow) string { return r.endpoint().SealedIn(models.ColumnOldSecret) }},
 	{"ledger", "sealed_url", ", post_id AS post_row_id", true, func(r *sealedRow) string { return models.UploadSealedIn(r.PostRowID) }},

@@ -64,7 +64,7 @@ func (i *instagramRequest) check() error {
 func (i *instagramRequest) request() publish.Request {
 	return publish.Request{
 		Platform: models.Instagram, Kind: instagramKinds[i.mediaType], AccountID: i.accountID,
-		Options: &i.options, MediaID: i.mediaID, MediaURL: i.mediaURL,
+		Options: &i.options, Files: []publish.File{{MediaID: i.mediaID, URL: i.mediaURL}},
 		PublishAt: i.publishAt, MaxLateness: i.maxLateness,
 	}
 }

@@ -43,7 +43,7 @@ func (t *tiktokRequest) fields() fields {
 func (t *tiktokRequest) request() publish.Request {
 	return publish.Request{
 		Platform: models.TikTok, Kind: models.Video, AccountID: t.accountID, Options: &t.options,
-		MediaID: t.mediaID, MediaURL: t.mediaURL, PublishAt: t.publishAt, MaxLateness: t.maxLateness,
+		Files: []publish.File{{MediaID: t.mediaID, URL: t.mediaURL}}, PublishAt: t.publishAt, MaxLateness: t.maxLateness,
 	}
 }
 

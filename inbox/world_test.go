@@ -342,7 +342,7 @@ func (w *world) acceptVideo(title, privacy string, at *time.Time) *models.Post {
 
 func (w *world) accept(r publish.Request) *models.Post {
 	w.t.Helper()
-	r.AppID, r.Platform, r.Kind, r.MediaID = w.app.ID, models.TikTok, models.Video, w.video
+	r.AppID, r.Platform, r.Kind, r.Files = w.app.ID, models.TikTok, models.Video, []publish.File{{MediaID: w.video}}
 	p, err := w.posts.Accept(w.ctx, r)
 	w.must(err)
 	return p
@@ -351,7 +351,7 @@ func (w *world) accept(r publish.Request) *models.Post {
 func (w *world) acceptImage(caption string) *models.Post {
 	w.t.Helper()
 	p, err := w.posts.Accept(w.ctx, publish.Request{
-		AppID: w.app.ID, Platform: models.Instagram, Kind: models.Image, AccountID: w.insta, MediaID: w.picture,
+		AppID: w.app.ID, Platform: models.Instagram, Kind: models.Image, AccountID: w.insta, Files: []publish.File{{MediaID: w.picture}},
 		Options: &instagramposts.Options{Caption: caption},
 	})
 	w.must(err)

@@ -73,7 +73,8 @@ type Post struct {
 	Kind               Kind
 	GroupID            *string
 	Content            Content `gorm:"serializer:json"`
-	// SourceURL is the customer's link, sealed; empty once the file is ours.
+	// SourceURL is that of the first file. It is written for the previous release, as
+	// MediaID is; Posts.Files reads the files.
 	SourceURL     string
 	PublishAt     time.Time
 	MaxLatenessMs *int64

@@ -21,9 +21,6 @@ func (a *InstagramAccount) SealedIn() string {
 	return fmt.Sprintf("instagram_accounts/%s/%s", a.IGBusinessID, ColumnAccessToken)
 }
 
-// SourceSealedIn names the customer's link of a post.
-func SourceSealedIn(postID string) string { return "posts/" + postID + "/source_url" }
-
 // UploadSealedIn names TikTok's upload URL in the ledger of a post.
 func UploadSealedIn(postID string) string { return "ledger/" + postID + "/upload_url" }
 

@@ -84,9 +84,14 @@ func (w *world) withSealedLinks(p *models.Post) func(*secrets.Keyring) {
 	old, err := secrets.ParseKeyring(testKey)
 	w.must(err)
 	const link = secrets.Secret("https://customer.example/signed")
-	source, err := old.Seal(link, models.SourceSealedIn("source-"+p.ID[7:]))
+	source, err := old.Seal(link, models.SourceSealedIn("source-"+p.ID[7:], 0))
 	w.must(err)
 	linked := w.post(models.TikTok, p.OAuthAccountID, func(q *models.Post) { q.ID, q.SourceURL = "source-"+p.ID[7:], source })
+	second, err := old.Seal(link, models.SourceSealedIn(linked.ID, 1))
+	w.must(err)
+	_, err = w.db.Pool().ExecContext(w.ctx, fmt.Sprintf(`INSERT INTO post_media (post_id, position, source_url)
+		VALUES ('%[1]s', 0, '%[2]s'), ('%[1]s', 1, '%[3]s')`, linked.ID, source, second))
+	w.must(err)
 	upload, err := old.Seal(link, models.UploadSealedIn(linked.ID))
 	w.must(err)
 	claimed := w.claim(linked)
@@ -99,11 +104,27 @@ func (w *world) withSealedLinks(p *models.Post) func(*secrets.Keyring) {
 		ledger, err := w.db.Runs.Ledger(w.ctx, linked.ID)
 		w.must(err)
 		for in, sealed := range map[string]string{
-			models.SourceSealedIn(linked.ID): w.reload(linked).SourceURL, models.UploadSealedIn(linked.ID): ledger[0].SealedURL,
+			models.SourceSealedIn(linked.ID, 0): w.reload(linked).SourceURL, models.UploadSealedIn(linked.ID): ledger[0].SealedURL,
 		} {
 			if got, err := ring.Open(sealed, in); err != nil || got != link {
 				w.t.Errorf("%s: %v", in, err)
 			}
+		}
+		rows, err := w.db.Pool().QueryContext(w.ctx, "SELECT position, source_url FROM post_media")
+		w.must(err)
+		defer rows.Close()
+		n := 0
+		for ; rows.Next(); n++ {
+			var position int
+			var sealed string
+			w.must(rows.Scan(&position, &sealed))
+			if got, err := ring.Open(sealed, models.SourceSealedIn(linked.ID, position)); err != nil || got != link {
+				w.t.Errorf("the link of file %d: %v", position, err)
+			}
+		}
+		w.must(rows.Err())
+		if n != 2 {
+			w.t.Errorf("%d links of files, want 2", n)
 		}
 	}
 }

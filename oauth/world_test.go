@@ -364,7 +364,7 @@ func (w *world) post(p models.Platform, accountID int64, change func(*models.Pos
 	if change != nil {
 		change(post)
 	}
-	w.must(w.db.Posts.Insert(w.ctx, post, 3, nil))
+	w.must(w.db.Posts.Insert(w.ctx, post, nil, 3, nil))
 	return post
 }
 

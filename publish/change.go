@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"socialqueue/db"
@@ -23,6 +24,10 @@ func (s *Service) Reschedule(ctx context.Context, appID int64, id string, at tim
 	if err != nil {
 		return nil, err
 	}
+	files, err := s.DB.Posts.Files(ctx, id)
+	if err != nil {
+		return nil, err
+	}
 	from := p.Status
 	if at.Before(now) {
 		at = now
@@ -30,7 +35,7 @@ func (s *Service) Reschedule(ctx context.Context, appID int64, id string, at tim
 	p.SetPublishAt(models.Time(at))
 	p.DeferredUntil, p.DeferredReason = nil, ""
 	p.UpdatedAt = now
-	s.place(p, p.PublishAt, now)
+	s.place(p, files, p.PublishAt, now)
 	p.Admission, p.EnqueuedAt = models.AdmissionWaiting, nil
 	err = s.DB.Posts.ChangeUnsent(ctx, p, models.PostEvent{
 		PostID: id, At: now, Type: models.EventState, From: from, To: p.Status,
@@ -80,8 +85,9 @@ func (s *Service) Retry(ctx context.Context, appID int64, id string) (*models.Po
 	if p.Status != models.Failed && p.Status != models.Missed {
 		return nil, fmt.Errorf("%w: the post is %s; only failed and missed posts can be run again", ErrConflict, p.Status)
 	}
-	if p.MediaID == nil && p.SourceURL == "" {
-		return nil, fmt.Errorf("%w: the post's file was cleaned up; post it anew", ErrConflict)
+	files, err := s.filesToRunAgain(ctx, p)
+	if err != nil {
+		return nil, err
 	}
 	ledger, err := s.Ledger(ctx, p)
 	if err != nil {
@@ -92,7 +98,7 @@ func (s *Service) Retry(ctx context.Context, appID int64, id string) (*models.Po
 	}
 	now, from := s.Now(), p.Status
 	revive(p, now)
-	s.place(p, now, now)
+	s.place(p, files, now, now)
 	p.Admission, p.EnqueuedAt = models.AdmissionWaiting, nil
 	err = s.DB.Posts.Revive(ctx, p, models.PostEvent{
 		PostID: id, At: now, Type: models.EventState, From: from, To: p.Status, Message: "run again by " + actor(ctx), Fence: p.Fence + 1,
@@ -102,6 +108,20 @@ func (s *Service) Retry(ctx context.Context, appID int64, id string) (*models.Po
 	}
 	s.admitAgain(ctx, p)
 	return p, nil
+}
+
+// filesToRunAgain reads the files of a post that is to run again. ErrConflict: one of them
+// was cleaned up.
+func (s *Service) filesToRunAgain(ctx context.Context, p *models.Post) ([]models.PostMedia, error) {
+	files, err := s.DB.Posts.Files(ctx, p.ID)
+	if err != nil {
+		return nil, err
+	}
+	gone := func(f models.PostMedia) bool { return f.Gone() }
+	if slices.ContainsFunc(files, gone) {
+		return nil, fmt.Errorf("%w: the post's file was cleaned up; post it anew", ErrConflict)
+	}
+	return files, nil
 }
 
 // revive clears what the earlier life of a post left in its row. Its timeline

@@ -2,6 +2,8 @@ package publish
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -30,7 +32,7 @@ type destinationKey struct {
 	app      int64
 	platform models.Platform
 	account  int64
-	media    string
+	media    string // all ids
 }
 
 type destinationEntry struct {
@@ -42,21 +44,23 @@ func newDestinations(d *db.DB) *destinations {
 	return &destinations{db: d, known: map[destinationKey]destinationEntry{}}
 }
 
-// read gives the account and the file of a request. Nobody may change what it
-// returns. A file that is not there is not remembered.
+// read gives the account and the files of a request. Nobody may change what it
+// returns. It is not remembered if a file is not there.
 func (d *destinations) read(ctx context.Context, r *Request, now time.Time) (*db.Destination, error) {
-	key := destinationKey{r.AppID, r.Platform, r.AccountID, r.MediaID}
+	ids := r.mediaIDs()
+	key := destinationKey{r.AppID, r.Platform, r.AccountID, strings.Join(ids, ",")}
 	d.mu.Lock()
 	entry, ok := d.known[key]
 	d.mu.Unlock()
 	if ok && now.Sub(entry.readAt) < destinationFresh {
 		return entry.Destination, nil
 	}
-	dest, err := d.db.Posts.Destination(ctx, r.AppID, r.Platform, r.AccountID, r.MediaID)
+	dest, err := d.db.Posts.Destination(ctx, r.AppID, r.Platform, r.AccountID, ids)
 	if err != nil {
 		return nil, err
 	}
-	if r.MediaID == "" || dest.Media != nil {
+	missing := func(id string) bool { return dest.Media[id] == nil }
+	if !slices.ContainsFunc(ids, missing) {
 		d.keep(key, destinationEntry{dest, now})
 	}
 	return dest, nil

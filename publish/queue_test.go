@@ -370,14 +370,14 @@ func TestAcceptChecks(t *testing.T) {
 		"no account":            {func(r *publish.Request) { r.AccountID = 0 }, "account_id", nil},
 		"another app's account": {func(r *publish.Request) { r.AppID++ }, "", db.ErrNotFound},
 		"another platform's id": {func(r *publish.Request) { r.AccountID += 1000 }, "", db.ErrNotFound},
-		"no file":               {func(r *publish.Request) { r.MediaID = "" }, "media_id", nil},
-		"two files":             {func(r *publish.Request) { r.MediaURL = "https://a.example/x.mp4" }, "media_id", nil},
-		"unknown file":          {func(r *publish.Request) { r.MediaID = models.NewID() }, "", db.ErrNotFound},
-		"a picture as video":    {func(r *publish.Request) { r.MediaID = w.picture }, "media_id", nil},
+		"no file":               {func(r *publish.Request) { r.Files[0].MediaID = "" }, "media_id", nil},
+		"two files":             {func(r *publish.Request) { r.Files[0].URL = "https://a.example/x.mp4" }, "media_id", nil},
+		"unknown file":          {func(r *publish.Request) { r.Files[0].MediaID = models.NewID() }, "", db.ErrNotFound},
+		"a picture as video":    {func(r *publish.Request) { r.Files[0].MediaID = w.picture }, "media_id", nil},
 		"long title":            {func(r *publish.Request) { r.Options.(*tiktokposts.Options).Title = strings.Repeat("🙂", 1101) }, "title", nil},
 		"past":                  {func(r *publish.Request) { at := w.clock.Now().Add(-time.Hour); r.PublishAt = &at }, "publish_at", nil},
 		"endless lateness":      {func(r *publish.Request) { d := 1000 * time.Hour; r.MaxLateness = &d }, "max_lateness", nil},
-		"file scheme":           {func(r *publish.Request) { r.MediaID, r.MediaURL = "", "file:///etc/passwd" }, "media_url", nil},
+		"file scheme":           {func(r *publish.Request) { r.Files[0].MediaID, r.Files[0].URL = "", "file:///etc/passwd" }, "media_url", nil},
 	} {
 		r := tiktokVideo.request(w)
 		tc.change(&r)
@@ -434,7 +434,7 @@ func TestMediaURL(t *testing.T) {
 		t.Run(path, func(t *testing.T) {
 			served = 0
 			w := sqliteWorld(t)
-			p := w.settle(w.accept(tiktokVideo, func(r *publish.Request) { r.MediaID, r.MediaURL = "", files.URL+path+"?sig=s3cr3t" }))
+			p := w.settle(w.accept(tiktokVideo, func(r *publish.Request) { r.Files[0].MediaID, r.Files[0].URL = "", files.URL+path+"?sig=s3cr3t" }))
 			w.wantStatus(p, tc.status)
 			if served != tc.served {
 				t.Errorf("fetched %d times, want %d", served, tc.served)
@@ -453,7 +453,7 @@ func TestMediaURL(t *testing.T) {
 		})
 	}
 	image := sqliteWorld(t)
-	p := image.settle(image.accept(instagramImage, func(r *publish.Request) { r.MediaID, r.MediaURL = "", files.URL+"/picture.jpg" }))
+	p := image.settle(image.accept(instagramImage, func(r *publish.Request) { r.Files[0].MediaID, r.Files[0].URL = "", files.URL+"/picture.jpg" }))
 	image.wantStatus(p, models.Published)
 	image.wantLive(1)
 }

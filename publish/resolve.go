@@ -68,12 +68,13 @@ func (s *Service) Release(ctx context.Context, id, by string) (*models.Post, err
 	if err != nil {
 		return nil, err
 	}
-	if p.MediaID == nil && p.SourceURL == "" {
-		return nil, fmt.Errorf("%w: the post's file was cleaned up; post it anew", ErrConflict)
+	files, err := s.filesToRunAgain(ctx, p)
+	if err != nil {
+		return nil, err
 	}
 	now := s.Now()
 	revive(p, now)
-	s.place(p, now, now)
+	s.place(p, files, now, now)
 	p.Admission, p.EnqueuedAt = models.AdmissionWaiting, nil
 	p, err = s.resolve(ctx, p, models.Void, fmt.Sprintf("settled by %s: not live; sent again", by))
 	if err == nil {

@@ -41,8 +41,8 @@ type run struct {
 	// ledgerRead tells an empty ledger from one that could not be read.
 	ledgerRead bool
 	token      oauth.Token
-	// media is the post's file once it was read.
-	media *models.Media
+	// files are the post's once they were read.
+	files []models.PostMedia
 	log   logrus.FieldLogger
 	// drain is closed when the process stops.
 	drain <-chan struct{}

@@ -8,13 +8,25 @@ import (
 	"socialqueue/models"
 )
 
-// fetchSource brings the file behind a customer's link into our storage, once.
-// It returns nil at once for a post whose file we have.
-func (r *run) fetchSource(ctx context.Context) error {
-	if r.post.MediaID != nil || r.post.SourceURL == "" {
-		return nil
+// fetchFiles brings the files of the post that are behind customers' links into our storage,
+// in order. Each is written as soon as it is ours, so a run that takes over after a crash
+// fetches only the others.
+func (r *run) fetchFiles(ctx context.Context) error {
+	if err := r.readFiles(ctx); err != nil {
+		return err
 	}
-	link, err := r.Keys.Open(r.post.SourceURL, models.SourceSealedIn(r.post.ID))
+	for i := range r.files {
+		if f := &r.files[i]; f.ToFetch() {
+			if err := r.fetch(ctx, f); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (r *run) fetch(ctx context.Context, f *models.PostMedia) error {
+	link, err := r.Keys.Open(f.SourceURL, models.SourceSealedIn(f.PostID, f.Position))
 	if err != nil {
 		return fmt.Errorf("open media_url: %w", err)
 	}
@@ -28,11 +40,11 @@ func (r *run) fetchSource(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return r.keepSource(ctx, mediaRow(id, r.post.AppID, info, r.Now()))
+	return r.keepFetched(ctx, f, mediaRow(id, r.post.AppID, info, r.Now()))
 }
 
-// keepSource makes the fetched file the post's, if it will do.
-func (r *run) keepSource(ctx context.Context, m *models.Media) error {
+// keepFetched makes a fetched file one of the post's, if it will do.
+func (r *run) keepFetched(ctx context.Context, f *models.PostMedia, m *models.Media) error {
 	options, err := r.kind.Decode(r.post.Options())
 	if err != nil {
 		return fmt.Errorf("decode the options of post %s: %w", r.post.ID, err)
@@ -45,7 +57,10 @@ func (r *run) keepSource(ctx context.Context, m *models.Media) error {
 	if err := r.insertMedia(ctx, m, nil); err != nil {
 		return err
 	}
-	r.post.MediaID, r.post.SourceURL = &m.ID, ""
+	f.MediaID, f.SourceURL, f.Media = &m.ID, "", m
+	if f.Position == 0 {
+		r.post.MediaID, r.post.SourceURL = f.MediaID, "" // the previous release reads them
+	}
 	r.post.UpdatedAt = r.Now()
-	return r.write(ctx, fmt.Sprintf("fetched the file: %d bytes, %s", m.Bytes, m.ContentType), db.RunWrite{})
+	return r.write(ctx, fmt.Sprintf("fetched the file: %d bytes, %s", m.Bytes, m.ContentType), db.RunWrite{File: f})
 }

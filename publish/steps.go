@@ -195,8 +195,10 @@ func (r *run) advance(ctx context.Context, i int) (outcome, error) {
 // once.
 func (r *run) take(ctx context.Context, i int) (o outcome, next bool, err error) {
 	step := &r.kind.Steps[i]
-	if err := r.fetchSource(ctx); err != nil {
-		return outcome{}, false, err
+	if i == 0 { // later steps find the files fetched
+		if err := r.fetchFiles(ctx); err != nil {
+			return outcome{}, false, err
+		}
 	}
 	call, err := step.Prepare(ctx, &Run{r})
 	if found, ok := errors.AsType[*foundError](err); ok {
@@ -289,7 +291,7 @@ func (r *run) over(ctx context.Context, why *platform.Error, record models.Recor
 	if err := r.voidAll(ctx); err != nil {
 		return outcome{}, err
 	}
-	r.post.Step = r.firstStep(r.post)
+	r.post.Step = r.firstStep(r.post, r.files)
 	var o outcome
 	switch why.Kind {
 	case platform.Transient, platform.Gone:

@@ -362,7 +362,7 @@ func TestLeaseOutlivesALongFetch(t *testing.T) {
 				_, _ = rw.Write(sample.Video)
 			}))
 			defer files.Close()
-			p = w.accept(f, func(r *publish.Request) { r.MediaID, r.MediaURL = "", files.URL+"/v.mp4" })
+			p = w.accept(f, func(r *publish.Request) { r.Files[0].MediaID, r.Files[0].URL = "", files.URL+"/v.mp4" })
 			w.step()
 			w.wantStatus(p, models.Processing)
 			p = w.settle(p)
@@ -420,7 +420,7 @@ func TestPictureFromALinkSurvivesACut(t *testing.T) {
 			w := sqliteWorld(t)
 			files := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { _, _ = rw.Write(sample.Picture) }))
 			defer files.Close()
-			p := w.accept(instagramImage, func(r *publish.Request) { r.MediaID, r.MediaURL = "", files.URL+"/p.jpg" })
+			p := w.accept(instagramImage, func(r *publish.Request) { r.Files[0].MediaID, r.Files[0].URL = "", files.URL+"/p.jpg" })
 			w.onNow = func() {
 				if got, err := w.db.Posts.ByID(w.ctx, p.ID); err == nil && got.ContainerID != nil {
 					panic(powerCut{})

@@ -68,16 +68,26 @@ func (v *Run) Live() bool { return v.r.post.PublishedAt != nil }
 // Waited returns how long the platform has had the post.
 func (v *Run) Waited() time.Duration { return v.r.waited() }
 
-// File returns the post's file.
+// File returns the file of a post that has one.
 func (v *Run) File(ctx context.Context) (*models.Media, error) { return v.r.file(ctx) }
 
 // Open reads length bytes of the post's file from offset on.
 func (v *Run) Open(ctx context.Context, offset, length int64) (io.ReadCloser, error) {
-	return v.r.Store.NewRangeReader(ctx, *v.r.post.MediaID, offset, length)
+	file, err := v.r.file(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return v.r.Store.NewRangeReader(ctx, file.ID, offset, length)
 }
 
 // Link returns a public link to the post's file that is valid until a time.
-func (v *Run) Link(until time.Time) secrets.Secret { return v.r.Links.Link(*v.r.post.MediaID, until) }
+func (v *Run) Link(ctx context.Context, until time.Time) (secrets.Secret, error) {
+	file, err := v.r.file(ctx)
+	if err != nil {
+		return "", err
+	}
+	return v.r.Links.Link(file.ID, until), nil
+}
 
 // Resume waits before a broken transfer is resumed for the n-th time in a row, counted from
 // 0. It reports false if it was resumed often enough for this run, and returns an error once
@@ -133,17 +143,26 @@ func (v *Run) NoteQuota(ctx context.Context, q models.Quota) {
 	}
 }
 
-// file reads the row of the post's file, once in a run.
+// file returns the file of a post that has one.
 func (r *run) file(ctx context.Context) (*models.Media, error) {
-	if r.post.MediaID == nil {
+	if err := r.readFiles(ctx); err != nil {
+		return nil, err
+	}
+	if r.files[0].Media == nil {
 		return nil, errors.New("the post has no file yet")
 	}
-	if r.media == nil || r.media.ID != *r.post.MediaID {
-		m, err := r.DB.Media.ByID(ctx, *r.post.MediaID)
-		if err != nil {
-			return nil, err
-		}
-		r.media = m
+	return r.files[0].Media, nil
+}
+
+// readFiles reads the post's files, once in a run.
+func (r *run) readFiles(ctx context.Context) error {
+	if r.files != nil {
+		return nil
 	}
-	return r.media, nil
+	files, err := r.DB.Posts.Files(ctx, r.post.ID)
+	if err != nil {
+		return err
+	}
+	r.files = files
+	return nil
 }

@@ -373,19 +373,19 @@ type flow struct {
 var (
 	tiktokVideo = flow{"tiktok video", func(w *world) publish.Request {
 		return publish.Request{
-			AppID: w.app.ID, Platform: models.TikTok, Kind: models.Video, AccountID: w.tiktok, MediaID: w.video,
+			AppID: w.app.ID, Platform: models.TikTok, Kind: models.Video, AccountID: w.tiktok, Files: []publish.File{{MediaID: w.video}},
 			Options: &tiktokposts.Options{Title: "New roast #coffee", PrivacyLevel: "PUBLIC_TO_EVERYONE"},
 		}
 	}}
 	instagramImage = flow{"instagram image", func(w *world) publish.Request {
 		return publish.Request{
-			AppID: w.app.ID, Platform: models.Instagram, Kind: models.Image, AccountID: w.insta, MediaID: w.picture,
+			AppID: w.app.ID, Platform: models.Instagram, Kind: models.Image, AccountID: w.insta, Files: []publish.File{{MediaID: w.picture}},
 			Options: &instagramposts.Options{Caption: "Fresh bread"},
 		}
 	}}
 	instagramReel = flow{"instagram reel", func(w *world) publish.Request {
 		return publish.Request{
-			AppID: w.app.ID, Platform: models.Instagram, Kind: models.Reel, AccountID: w.insta, MediaID: w.video,
+			AppID: w.app.ID, Platform: models.Instagram, Kind: models.Reel, AccountID: w.insta, Files: []publish.File{{MediaID: w.video}},
 			Options: &instagramposts.Options{Caption: "Baking"},
 		}
 	}}

@@ -91,9 +91,13 @@ func (p *Publisher) prepareImage(ctx context.Context, run *publish.Run) (publish
 	if err != nil {
 		return nil, err
 	}
+	link, err := run.Link(ctx, run.Now().Add(linkLife))
+	if err != nil {
+		return nil, err
+	}
 	return func(ctx context.Context) (publish.Result, error) {
 		id, err := p.client.CreateImage(ctx, run.Token().Access, run.Token().ProviderAccountID, instagram.Image{
-			URL: run.Link(run.Now().Add(linkLife)), Caption: options.Caption, AltText: options.AltText,
+			URL: link, Caption: options.Caption, AltText: options.AltText,
 			LocationID: options.LocationID, Collaborators: options.Collaborators, UserTags: tags(options),
 		})
 		return made(id, "Instagram fetches the picture"), err

@@ -1,0 +1,193 @@
+package db_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"socialqueue/db"
+	"socialqueue/db/dbtest"
+	"socialqueue/models"
+)
+
+// file stores the row of a file that is as old as epoch.
+func (f *fixture) file() string {
+	f.t.Helper()
+	m := models.Media{ID: models.NewID(), AppID: f.app.ID, Bytes: 7, ContentType: "video/mp4", CreatedAt: epoch}
+	f.must(f.Media.Insert(f.t.Context(), &m, nil))
+	return m.ID
+}
+
+// accept stores a post with files as the API does.
+func (f *fixture) accept(files ...models.PostMedia) *models.Post {
+	f.t.Helper()
+	p := f.unstored(nil)
+	f.must(f.Posts.Insert(f.t.Context(), p, filesOf(p, files), 10, nil))
+	return p
+}
+
+// filesOf gives files their post and positions, and the post what the previous release
+// knows of them.
+func filesOf(p *models.Post, files []models.PostMedia) []models.PostMedia {
+	for i := range files {
+		files[i].PostID, files[i].Position = p.ID, i
+	}
+	p.MediaID, p.SourceURL = files[0].MediaID, files[0].SourceURL
+	return files
+}
+
+func (f *fixture) exec(statement string, args ...any) error {
+	f.t.Helper()
+	_, err := f.Pool().ExecContext(f.t.Context(), fmt.Sprintf(statement, args...))
+	return err
+}
+
+// wantFiles compares a post's files, each written as its media id and its link.
+func (f *fixture) wantFiles(p *models.Post, want ...string) {
+	f.t.Helper()
+	files, err := f.Posts.Files(f.t.Context(), p.ID)
+	f.must(err)
+	got := make([]string, len(files))
+	for i, file := range files {
+		if file.Position != i || file.PostID != p.ID {
+			f.t.Errorf("file %d: %+v", i, file)
+		}
+		got[i] = file.SourceURL
+		if file.MediaID != nil {
+			got[i] = *file.MediaID + file.SourceURL
+			if m := file.Media; m == nil || m.ID != *file.MediaID || m.AppID != f.app.ID || m.Bytes != 7 || m.ContentType != "video/mp4" {
+				f.t.Errorf("the row of file %d: %+v", i, m)
+			}
+		}
+	}
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		f.t.Errorf("files = %q, want %q", got, want)
+	}
+}
+
+// wantUnused tells whether a file is unused once everything has been over for a day.
+func (f *fixture) wantUnused(id string, want bool) {
+	f.t.Helper()
+	before := epoch.Add(24 * time.Hour)
+	ids, err := f.Media.Unused(f.t.Context(), before, 100)
+	f.must(err)
+	listed := false
+	for _, other := range ids {
+		listed = listed || other == id
+	}
+	deleted, err := f.Media.DeleteUnused(f.t.Context(), id, before)
+	f.must(err)
+	if listed != want || deleted != want {
+		f.t.Errorf("file %s: listed as unused %t, deleted %t; want %t", id, listed, deleted, want)
+	}
+}
+
+// TestPostMedia: the files of a post are stored with it, in order, and go with it.
+func TestPostMedia(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		first := f.file()
+		p := f.accept(models.PostMedia{MediaID: &first}, models.PostMedia{SourceURL: "sealed", AltText: "A loaf"})
+		f.wantFiles(p, first, "sealed")
+		files, err := f.Posts.Files(t.Context(), p.ID)
+		f.must(err)
+		if files[0].AltText != "" || files[1].AltText != "A loaf" {
+			t.Errorf("files = %+v", files)
+		}
+		if _, err := f.Posts.Files(t.Context(), models.NewID()); !errors.Is(err, db.ErrNotFound) {
+			t.Errorf("files of no post: %v", err)
+		}
+
+		gone := models.NewID()
+		without := f.unstored(nil)
+		err = f.Posts.Insert(t.Context(), without, filesOf(without, []models.PostMedia{{SourceURL: "sealed"}, {MediaID: &gone}}), 10, nil)
+		if !errors.Is(err, db.ErrNotFound) {
+			t.Errorf("the second file is gone: err = %v, want ErrNotFound", err)
+		}
+		if _, err := f.Posts.ByID(t.Context(), without.ID); !errors.Is(err, db.ErrNotFound) {
+			t.Errorf("a post without its file: %v", err)
+		}
+
+		f.must(f.exec("DELETE FROM posts WHERE id = '%s'", p.ID)) // as the previous release erases
+		var left int
+		f.must(f.Pool().QueryRowContext(t.Context(), "SELECT COUNT(*) FROM post_media").Scan(&left))
+		if left != 0 {
+			t.Errorf("%d files of a deleted post are left", left)
+		}
+	})
+}
+
+// TestInsertIsOneStatement: accepting a post is one round trip, however many files it has.
+func TestInsertIsOneStatement(t *testing.T) {
+	f := newFixture(t, dbtest.Postgres(t))
+	first, second := f.file(), f.file()
+	for _, files := range [][]models.PostMedia{{{MediaID: &first}}, {{SourceURL: "sealed"}}, {{MediaID: &first}, {MediaID: &second}}} {
+		n := f.CountStatements()
+		f.accept(files...)
+		if *n != 1 {
+			t.Errorf("%d statements for %d files, want 1", *n, len(files))
+		}
+	}
+}
+
+// TestFilesOfThePreviousRelease: a post that it stored has the file that its row names. What
+// it changed of one of ours counts.
+func TestFilesOfThePreviousRelease(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		file, fetched, other := f.file(), f.file(), f.file()
+		f.wantFiles(f.post(func(p *models.Post) { p.MediaID = &file }), file)
+		link := f.post(func(p *models.Post) { p.SourceURL = "sealed" })
+		f.wantFiles(link, "sealed")
+		f.wantFiles(f.post(nil), "") // its file was cleaned up
+
+		ours := f.accept(models.PostMedia{SourceURL: "sealed"}, models.PostMedia{MediaID: &other})
+		f.must(f.exec("UPDATE posts SET source_url = 'resealed' WHERE id = '%s'", ours.ID))
+		f.wantFiles(ours, "resealed", other)
+		f.must(f.exec("UPDATE posts SET media_id = '%s', source_url = '' WHERE id = '%s'", fetched, ours.ID))
+		f.wantFiles(ours, fetched, other)
+
+		for _, p := range []*models.Post{link, ours} { // a run keeps what it fetched
+			claimed, err := f.Runs.Claim(t.Context(), p.ID, 0, "w", epoch, time.Minute)
+			f.must(err)
+			position := 0
+			if p == ours {
+				position = 1
+			} else {
+				claimed.MediaID, claimed.SourceURL = &fetched, ""
+			}
+			f.must(f.Runs.Write(t.Context(), db.RunWrite{
+				Post: claimed, From: claimed.Status, File: &models.PostMedia{PostID: p.ID, Position: position, MediaID: &fetched},
+			}))
+		}
+		f.wantFiles(link, fetched)
+		f.wantFiles(ours, fetched, fetched)
+		claimed := f.reload(ours)
+		claimed.Fence--
+		wantStale(t, f.Runs.Write(t.Context(), db.RunWrite{ // it lost its lease
+			Post: claimed, From: claimed.Status, File: &models.PostMedia{PostID: ours.ID, Position: 1, MediaID: &other},
+		}))
+		f.wantFiles(ours, fetched, fetched)
+	})
+}
+
+// TestUnusedFiles: a file is kept as long as any post needs it, wherever that names it.
+func TestUnusedFiles(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		first, second, old, free := f.file(), f.file(), f.file(), f.file()
+		p := f.accept(models.PostMedia{MediaID: &first}, models.PostMedia{MediaID: &second})
+		previous := f.post(func(p *models.Post) { p.MediaID = &old })
+		for _, id := range []string{first, second, old} {
+			f.wantUnused(id, false)
+		}
+		f.wantUnused(free, true)
+		if err := f.exec("DELETE FROM media WHERE id = '%s'", second); err == nil {
+			t.Error("the previous release deletes a file that a post needs")
+		}
+		f.must(f.exec("UPDATE posts SET admission = '', status = 'published'"))
+		for _, id := range []string{first, second, old} {
+			f.wantUnused(id, true)
+		}
+		f.wantFiles(p, "", "")
+		f.wantFiles(previous, "")
+	})
+}
