@@ -2,7 +2,6 @@ package console
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -13,7 +12,6 @@ import (
 	"github.com/google/uuid"
 
 	"socialqueue/db"
-	"socialqueue/media"
 	"socialqueue/models"
 	"socialqueue/view"
 )
@@ -170,12 +168,11 @@ type postShown struct {
 	postRow
 	Account string
 	// Text and Facts are what the app wants posted, as far as people read it.
-	Text     string
-	Facts    []string
-	Events   []models.PostEvent
-	Ledger   models.Ledger
-	File     *models.Media
-	FileGone bool
+	Text   string
+	Facts  []string
+	Events []models.PostEvent
+	Ledger models.Ledger
+	Files  []models.PostMedia
 	// Pause is what keeps it back, if anything does.
 	Pause *models.Pause
 	// MayBeLive: a call that can make the post live may have taken effect.
@@ -215,18 +212,6 @@ func (c *Console) post(r *http.Request) (any, error) {
 		return nil, err
 	}
 	shown.Account = nameOf(account)
-	return shown, c.addFile(ctx, &shown)
-}
-
-func (c *Console) addFile(ctx context.Context, shown *postShown) error {
-	if shown.MediaID == nil {
-		return nil
-	}
-	file, err := c.DB.Media.ByID(ctx, *shown.MediaID)
-	if errors.Is(err, db.ErrNotFound) || errors.Is(err, media.ErrNotFound) {
-		shown.FileGone = true
-		return nil
-	}
-	shown.File = file
-	return err
+	shown.Files, err = c.DB.Posts.Files(ctx, p.ID)
+	return shown, err
 }
