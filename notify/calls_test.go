@@ -14,10 +14,11 @@ import (
 	"socialqueue/egress"
 	"socialqueue/models"
 	"socialqueue/notify"
+	"socialqueue/test/testkit"
 )
 
 func TestRedirectsAreNotFollowed(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		elsewhere := w.receiver(nil)
 		for _, code := range []int{301, 302, 303, 307, 308} {
 			for _, to := range []string{elsewhere.URL, "http://169.254.169.254/latest", "/same"} {
@@ -43,8 +44,8 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 // What leads into a private network is refused when it is asked for.
 
 func TestPrivateAddressesAreRefused(t *testing.T) {
-	each(t, func(w *world) {
-		w.build(oldKeys, egress.New(false))
+	each(t, func(w *fixture) {
+		w.build(testkit.Key, egress.New(false))
 		for _, host := range []string{
 			"localhost", "127.0.0.1", "10.0.0.1", "192.168.1.1", "172.16.0.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1", "255.255.255.255",
 			"[::1]", "[::]", "[fd00::1]", "[fe80::1]", "[::ffff:127.0.0.1]", "[::ffff:10.0.0.1]", "[64:ff9b::a00:1]", "[2002:7f00:1::]",
@@ -77,7 +78,7 @@ func wantField(t *testing.T, what string, err error, field string) {
 // A name may lead elsewhere later than when it was looked at: no connection is made.
 
 func TestPrivateAddressesAreNotDialed(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		w.must(err)
 		defer l.Close()
@@ -88,7 +89,7 @@ func TestPrivateAddressesAreNotDialed(t *testing.T) {
 			e, _ := w.endpoint("http://" + host + ":" + port + "/?token=x") // as if it had been public then
 			endpoints = append(endpoints, e)
 		}
-		w.build(oldKeys, egress.New(false))
+		w.build(testkit.Key, egress.New(false))
 		w.news()
 		w.tick()
 		for _, e := range endpoints {
@@ -111,7 +112,7 @@ func TestPrivateAddressesAreNotDialed(t *testing.T) {
 func TestResponseIsKept(t *testing.T) {
 	for code, state := range map[int]models.DeliveryStatus{200: models.DeliveryDelivered, 400: models.DeliveryPending} {
 		t.Run(fmt.Sprint(code), func(t *testing.T) {
-			each(t, func(w *world) {
+			each(t, func(w *fixture) {
 				r := w.receiver(func(rw http.ResponseWriter, _ message) {
 					rw.WriteHeader(code)
 					_, _ = rw.Write(append([]byte("ünknown\x00 p\xff\xfeost "), bytes.Repeat([]byte("0123456789abcdef"), 1<<16)...))

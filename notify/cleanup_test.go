@@ -6,17 +6,18 @@ import (
 
 	"socialqueue/models"
 	"socialqueue/notify"
+	"socialqueue/test/testkit"
 )
 
 func TestDeletedEndpointIsCleanedUp(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		r := w.receiver(status(500))
 		e, _ := w.endpoint(r.URL)
 		kept, _ := w.endpoint(r.URL)
 		w.news()
 		w.tick()
 		gone := w.deliveries(e)[0]
-		w.must(w.db.Outbox.DeleteEndpoint(w.ctx, e.AppID, e.ID, epoch))
+		w.must(w.db.Outbox.DeleteEndpoint(w.ctx, e.AppID, e.ID, testkit.Epoch))
 		w.must(w.CleanUp(w.ctx))
 		if len(w.deliveries(e)) != 0 || len(w.attempts(gone)) != 0 {
 			t.Error("deliveries of a deleted endpoint are kept")
@@ -26,23 +27,23 @@ func TestDeletedEndpointIsCleanedUp(t *testing.T) {
 		}
 		// Its row is gone: its id is free again.
 		w.must(w.db.Outbox.CreateEndpoint(w.ctx, &models.WebhookEndpoint{
-			ID: e.ID, AppID: e.AppID, URL: r.URL, Secret: "sealed", Status: models.EndpointEnabled, CreatedAt: epoch, UpdatedAt: epoch,
+			ID: e.ID, AppID: e.AppID, URL: r.URL, Secret: "sealed", Status: models.EndpointEnabled, CreatedAt: testkit.Epoch, UpdatedAt: testkit.Epoch,
 		}, 20, nil))
 	})
 }
 
 func TestDeliveriesAreKeptFor30Days(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		r := w.receiver(nil)
 		e, _ := w.endpoint(r.URL)
 		w.news()
 		w.tick()
 		old := w.only(e)
-		w.clock.set(epoch.Add(30 * 24 * time.Hour))
+		w.clock.Set(testkit.Epoch.Add(30 * 24 * time.Hour))
 		w.news()
 		w.must(w.CleanUp(w.ctx))
 		w.wantStates(e, models.DeliveryDelivered, models.DeliveryPending)
-		w.clock.advance(time.Second)
+		w.clock.Advance(time.Second)
 		w.must(w.CleanUp(w.ctx))
 		w.wantStates(e, models.DeliveryPending)
 		if len(w.attempts(old)) != 0 {
@@ -54,15 +55,15 @@ func TestDeliveriesAreKeptFor30Days(t *testing.T) {
 // What nobody could try, as its endpoint was disabled, is given up all the same.
 
 func TestGivenUpWithoutATry(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		e, _ := w.endpoint("http://127.0.0.1:1")
 		w.news()
 		disabled := models.EndpointDisabled
 		w.change(e, notify.Request{Status: &disabled})
-		w.clock.set(epoch.Add(73 * time.Hour))
+		w.clock.Set(testkit.Epoch.Add(73 * time.Hour))
 		w.must(w.CleanUp(w.ctx))
 		w.wantStates(e, models.DeliveryPending)
-		w.clock.advance(time.Second)
+		w.clock.Advance(time.Second)
 		w.must(w.CleanUp(w.ctx))
 		w.wantStates(e, models.DeliveryFailed)
 	})

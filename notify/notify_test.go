@@ -9,22 +9,23 @@ import (
 	"time"
 
 	"socialqueue/models"
+	"socialqueue/test/testkit"
 	"socialqueue/view"
 )
 
 func TestDelivered(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		r := w.receiver(nil)
 		e, secret := w.endpoint(r.URL + "/hooks?token=of-theirs")
 		_, other := w.endpointOf(w.theirs, r.URL)
 		p := w.news()
-		w.clock.advance(1500 * time.Millisecond)
+		w.clock.Advance(1500 * time.Millisecond)
 		w.tick()
 		r.wantCalls(1)
 		m, d := r.next(), w.only(e)
 		for name, want := range map[string]string{
 			"Content-Type": "application/json", "User-Agent": "socialqueue", "X-Request-Id": "req-1",
-			"Webhook-Id": d.EventID, "Webhook-Timestamp": fmt.Sprint(epoch.Unix() + 1),
+			"Webhook-Id": d.EventID, "Webhook-Timestamp": fmt.Sprint(testkit.Epoch.Unix() + 1),
 		} {
 			if got := m.header.Values(name); !slices.Equal(got, []string{want}) {
 				t.Errorf("%s = %q, want %q", name, got, want)
@@ -33,7 +34,7 @@ func TestDelivered(t *testing.T) {
 		if !m.verifies(secret) || m.verifies(other) {
 			t.Errorf("the signature %q is not that of the endpoint's secret alone", m.header.Get("Webhook-Signature"))
 		}
-		post := view.OfPost(w.reload(p), epoch)
+		post := view.OfPost(w.reload(p), testkit.Epoch)
 		if want := (view.Event{ID: m.id(), Type: models.EventPostDeferred, Time: "2026-11-23T10:00:00Z", Post: &post}); !reflect.DeepEqual(m.event, want) {
 			t.Errorf("told %s, want %+v", m.body, want)
 		}
@@ -44,7 +45,7 @@ func TestDelivered(t *testing.T) {
 		if a := w.last(e); a.StatusCode != 204 || a.Error != "" || a.Response != "" || !a.At.Equal(w.clock.Now()) {
 			t.Errorf("attempt %+v", a)
 		}
-		w.clock.advance(time.Hour)
+		w.clock.Advance(time.Hour)
 		if n := w.tick(); n != 0 {
 			t.Errorf("%d runs for nothing", n)
 		}
@@ -57,7 +58,7 @@ func TestDelivered(t *testing.T) {
 // of the try, as receivers refuse old ones.
 
 func TestRetriesKeepTheID(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		r := w.receiver(status(500))
 		e, secret := w.endpoint(r.URL)
 		w.news()
@@ -83,7 +84,7 @@ func TestRetriesKeepTheID(t *testing.T) {
 }
 
 func TestWhatCountsAsDelivered(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		for code, want := range map[int]models.DeliveryStatus{
 			200: models.DeliveryDelivered, 201: models.DeliveryDelivered, 202: models.DeliveryDelivered, 204: models.DeliveryDelivered, 299: models.DeliveryDelivered,
 			300: models.DeliveryPending, 304: models.DeliveryPending, 400: models.DeliveryPending, 401: models.DeliveryPending, 404: models.DeliveryPending,

@@ -14,10 +14,11 @@ import (
 	"socialqueue/db"
 	"socialqueue/models"
 	"socialqueue/notify"
+	"socialqueue/test/testkit"
 )
 
 func TestTriedFor72Hours(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		r := w.receiver(status(500))
 		e, _ := w.endpoint(r.URL)
 		w.news()
@@ -36,14 +37,14 @@ func TestTriedFor72Hours(t *testing.T) {
 				t.Errorf("%s between tries %d and %d, want %s and up to a tenth more", gap, i, i+1, wait)
 			}
 		}
-		if last := tries[len(tries)-1].At; !last.Equal(epoch.Add(72 * time.Hour)) {
+		if last := tries[len(tries)-1].At; !last.Equal(testkit.Epoch.Add(72 * time.Hour)) {
 			t.Errorf("the last try was at %s", last)
 		}
 		if d := w.only(e); d.Status != models.DeliveryFailed || d.NextAt != nil || !d.SettledAt.Equal(w.clock.Now()) || d.Attempts != len(tries) {
 			t.Errorf("delivery %+v", d)
 		}
 		w.wantEnabled(e)
-		w.clock.advance(24 * time.Hour)
+		w.clock.Advance(24 * time.Hour)
 		w.tick()
 		r.wantCalls(len(tries))
 	})
@@ -54,7 +55,7 @@ func TestTriedFor72Hours(t *testing.T) {
 // When somebody does, everything arrives once, and of one post in its order.
 
 func TestEndpointThatIsDown(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		w.must(err)
 		addr := l.Addr().String()
@@ -75,7 +76,7 @@ func TestEndpointThatIsDown(t *testing.T) {
 			t.Fatalf("%d tries at first, want %d", n, atOnce)
 		}
 		for range 600 {
-			w.clock.advance(time.Second)
+			w.clock.Advance(time.Second)
 			w.tick()
 		}
 		// They rest 2, 10, 30, 120 and 300 seconds, each up to a tenth more.
@@ -91,7 +92,7 @@ func TestEndpointThatIsDown(t *testing.T) {
 		r.answers(nil)
 		l, err = net.Listen("tcp", addr)
 		w.must(err)
-		r.Server = &httptest.Server{Listener: l, Config: &http.Server{Handler: r, ReadHeaderTimeout: soon}}
+		r.Server = &httptest.Server{Listener: l, Config: &http.Server{Handler: r, ReadHeaderTimeout: testkit.Patience}}
 		r.Start()
 		t.Cleanup(r.Close)
 		for range 100 {
@@ -112,7 +113,7 @@ func TestEndpointThatIsDown(t *testing.T) {
 
 // happened, each once.
 
-func (w *world) wantOrder(e *models.WebhookEndpoint, r *receiver) {
+func (w *fixture) wantOrder(e *models.WebhookEndpoint, r *receiver) {
 	w.t.Helper()
 	happened, came := map[string][]string{}, map[string][]string{}
 	for _, d := range w.deliveries(e) {
@@ -144,7 +145,7 @@ func TestReceiverThatHangs(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel() // they mostly wait
-			each(t, func(w *world) {
+			each(t, func(w *fixture) {
 				released, release := gate()
 				r := w.receiver(func(rw http.ResponseWriter, _ message) {
 					if c.begins != 0 {
@@ -175,7 +176,7 @@ func TestReceiverThatHangs(t *testing.T) {
 // 410 ends it: whatever else waits is not called. Enabled again, all of it goes on.
 
 func TestGone(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		r := w.receiver(status(http.StatusGone))
 		e, _ := w.endpoint(r.URL)
 		w.happens(w.post(), 3)
@@ -183,7 +184,7 @@ func TestGone(t *testing.T) {
 		r.wantCalls(1)
 		w.wantDisabled(e, "410 Gone")
 		for range 20 {
-			w.clock.advance(time.Hour)
+			w.clock.Advance(time.Hour)
 			if n := w.tick(); n != 0 {
 				t.Fatal("a disabled endpoint is called")
 			}
@@ -205,7 +206,7 @@ func TestGone(t *testing.T) {
 func TestGoneAmongOthers(t *testing.T) {
 	for i := range 2 {
 		t.Run(fmt.Sprint("call ", i), func(t *testing.T) {
-			each(t, func(w *world) {
+			each(t, func(w *fixture) {
 				posts := []*models.Post{w.post(), w.post()}
 				r := w.receiver(func(rw http.ResponseWriter, m message) {
 					if m.event.Post.ID == posts[i].ID {
@@ -232,7 +233,7 @@ func TestRetryAfter(t *testing.T) {
 		return func(now time.Time) string { return now.Add(d).Format(http.TimeFormat) }
 	}
 	exactly := func(header string) func(time.Time) string { return func(time.Time) string { return header } }
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		for name, c := range map[string]struct {
 			header func(now time.Time) string
 			wait   time.Duration
@@ -245,7 +246,7 @@ func TestRetryAfter(t *testing.T) {
 			"less than 64 bits": {exactly("-99999999999999999999"), usual}, "the past": {in(-time.Hour), usual},
 		} {
 			now := models.Time(w.clock.Now().Truncate(time.Second))
-			w.clock.set(now)
+			w.clock.Set(now)
 			r := w.receiver(func(rw http.ResponseWriter, _ message) {
 				rw.Header().Set("Retry-After", c.header(now))
 				rw.WriteHeader(http.StatusTooManyRequests)
@@ -261,10 +262,10 @@ func TestRetryAfter(t *testing.T) {
 			if c.wait > usual {
 				w.news() // another post's
 			}
-			w.clock.set(now.Add(c.wait - time.Millisecond))
+			w.clock.Set(now.Add(c.wait - time.Millisecond))
 			w.tick()
 			r.wantCalls(1)
-			w.clock.set(d.NextAt.Add(c.wait / 10)) // the endpoint's own rest is spread too
+			w.clock.Set(d.NextAt.Add(c.wait / 10)) // the endpoint's own rest is spread too
 			w.tick()
 			for _, d := range w.deliveries(e) {
 				if d.Status != models.DeliveryDelivered {
@@ -272,7 +273,7 @@ func TestRetryAfter(t *testing.T) {
 				}
 			}
 			w.must(w.db.Outbox.DeleteEndpoint(w.ctx, e.AppID, e.ID, now))
-			w.clock.advance(day)
+			w.clock.Advance(day)
 		}
 	})
 }
@@ -284,33 +285,33 @@ func TestRetryAfter(t *testing.T) {
 func TestFiveDaysOfFailures(t *testing.T) {
 	for name, works := range map[string]time.Duration{"nothing works": 0, "something worked on the third day": 3 * 24 * time.Hour} {
 		t.Run(name, func(t *testing.T) {
-			each(t, func(w *world) {
+			each(t, func(w *fixture) {
 				r := w.receiver(status(502))
 				e, _ := w.endpoint(r.URL)
 				const step = 6 * time.Hour
 				for w.stored(e).Status == models.EndpointEnabled {
-					if w.clock.Now().Sub(epoch) > works+6*24*time.Hour {
+					if w.clock.Now().Sub(testkit.Epoch) > works+6*24*time.Hour {
 						t.Fatal("it is never disabled")
 					}
 					w.news()
 					w.tick()
-					if w.clock.Now().Sub(epoch) == works && works > 0 {
+					if w.clock.Now().Sub(testkit.Epoch) == works && works > 0 {
 						r.answers(nil)
-						w.clock.advance(10 * time.Minute) // it rests
+						w.clock.Advance(10 * time.Minute) // it rests
 						w.tick()
 						r.answers(status(502))
-						w.clock.advance(-10 * time.Minute)
+						w.clock.Advance(-10 * time.Minute)
 					}
-					w.clock.advance(step)
+					w.clock.Advance(step)
 				}
-				days := w.clock.Now().Add(-step).Sub(epoch.Add(works))
+				days := w.clock.Now().Add(-step).Sub(testkit.Epoch.Add(works))
 				if days < 5*24*time.Hour || days > 5*24*time.Hour+step {
 					t.Errorf("disabled after %s", days)
 				}
 				w.wantDisabled(e, "5 days")
 				w.wantDisabled(e, "answered 502")
 				calls := len(r.messages())
-				w.clock.advance(24 * time.Hour)
+				w.clock.Advance(24 * time.Hour)
 				w.tick()
 				r.wantCalls(calls)
 
@@ -329,12 +330,12 @@ func TestFiveDaysOfFailures(t *testing.T) {
 // our own network.
 
 func TestRedeliver(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		r := w.receiver(nil)
 		e, _ := w.endpoint(r.URL)
 		w.news()
 		w.tick()
-		w.clock.advance(100 * time.Hour)
+		w.clock.Advance(100 * time.Hour)
 		d, err := w.Redeliver(w.ctx, w.ours.appID, w.only(e).ID)
 		w.must(err)
 		if d.Status != models.DeliveryPending || !d.NextAt.Equal(w.clock.Now()) || !d.GiveUpAt.Equal(w.clock.Now().Add(72*time.Hour)) || d.SettledAt != nil {
@@ -358,19 +359,19 @@ func TestRedeliver(t *testing.T) {
 // Two requests rotate at once: each secret that was shown is one that signs.
 
 func TestAtOnceAfterAFailure(t *testing.T) {
-	for name, ask := range map[string]func(w *world, e *models.WebhookEndpoint){
-		"redeliver": func(w *world, e *models.WebhookEndpoint) {
+	for name, ask := range map[string]func(w *fixture, e *models.WebhookEndpoint){
+		"redeliver": func(w *fixture, e *models.WebhookEndpoint) {
 			_, err := w.Redeliver(w.ctx, w.ours.appID, w.only(e).ID)
 			w.must(err)
 		},
-		"another address": func(w *world, e *models.WebhookEndpoint) {
+		"another address": func(w *fixture, e *models.WebhookEndpoint) {
 			url := e.URL + "/elsewhere"
 			w.change(e, notify.Request{URL: &url})
 		},
-		"enabled": func(w *world, e *models.WebhookEndpoint) { w.enable(e) },
+		"enabled": func(w *fixture, e *models.WebhookEndpoint) { w.enable(e) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			each(t, func(w *world) {
+			each(t, func(w *fixture) {
 				r := w.receiver(status(http.StatusServiceUnavailable))
 				e, _ := w.endpoint(r.URL)
 				w.news()
@@ -393,7 +394,7 @@ func TestAtOnceAfterAFailure(t *testing.T) {
 // batch.
 
 func TestGoneEndsTheRun(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		r := w.receiver(status(http.StatusGone))
 		e, _ := w.endpoint(r.URL)
 		for range 20 {

@@ -11,10 +11,11 @@ import (
 
 	"socialqueue/models"
 	"socialqueue/notify"
+	"socialqueue/test/testkit"
 )
 
 func TestOrderOfOnePost(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		first, second := w.post(), w.post()
 		fails := func(rw http.ResponseWriter, m message) {
 			if m.event.Post.ID == first.ID {
@@ -28,7 +29,7 @@ func TestOrderOfOnePost(t *testing.T) {
 		w.tick()
 		r.wantCalls(1 + 3)
 		// The others of the first post are due, and yet there is nothing to do.
-		w.clock.advance(2 * time.Second)
+		w.clock.Advance(2 * time.Second)
 		if n := w.tick(); n != 0 {
 			t.Errorf("%d runs for what has to wait", n)
 		}
@@ -54,12 +55,12 @@ func TestOrderOfOnePost(t *testing.T) {
 // One that is given up does not hold its post up any longer.
 
 func TestGivenUpDoesNotBlock(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		r := w.receiver(status(500))
 		e, _ := w.endpoint(r.URL)
 		p := w.post()
 		w.happens(p, 1)
-		w.clock.advance(time.Hour)
+		w.clock.Advance(time.Hour)
 		w.happens(p, 1)
 		for w.deliveries(e)[0].Status == models.DeliveryPending {
 			w.nextTick(e)
@@ -73,7 +74,7 @@ func TestGivenUpDoesNotBlock(t *testing.T) {
 // An event that the receiver cannot take says nothing of the others.
 
 func TestPoisonEvent(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		poison := w.post()
 		r := w.receiver(func(rw http.ResponseWriter, m message) {
 			if m.event.Post.ID == poison.ID {
@@ -82,15 +83,15 @@ func TestPoisonEvent(t *testing.T) {
 		})
 		e, _ := w.endpoint(r.URL)
 		w.happens(poison, 1)
-		for w.clock.Now().Before(epoch.Add(7 * 24 * time.Hour)) {
+		for w.clock.Now().Before(testkit.Epoch.Add(7 * 24 * time.Hour)) {
 			w.news()
 			w.tick()
-			w.clock.advance(330 * time.Second) // the longest rest
+			w.clock.Advance(330 * time.Second) // the longest rest
 			w.tick()
 			if all := w.deliveries(e); all[len(all)-1].Status != models.DeliveryDelivered {
 				t.Fatalf("%s: not delivered for minutes", w.clock.Now())
 			}
-			w.clock.advance(2 * time.Hour)
+			w.clock.Advance(2 * time.Hour)
 		}
 		w.wantEnabled(e)
 		if d := w.deliveries(e)[0]; d.Status != models.DeliveryFailed {
@@ -102,7 +103,7 @@ func TestPoisonEvent(t *testing.T) {
 // Whoever does not answer keeps nobody else waiting.
 
 func TestSlowEndpointDelaysNoOther(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		released, release := gate()
 		slow, quick := w.receiver(func(http.ResponseWriter, message) { <-released }), w.receiver(nil)
 		t.Cleanup(release)
@@ -114,20 +115,20 @@ func TestSlowEndpointDelaysNoOther(t *testing.T) {
 		w.happens(w.postOf(w.theirs), 3)
 		w.must(w.EnqueueDue(w.ctx))
 		running := map[string]<-chan struct{}{}
-		for _, r := range w.queue.take() {
+		for _, r := range w.queue.Deliveries.TakeAll() {
 			running[r.ID] = w.goDeliver(r, nil)
 		}
 		for range 8 {
 			slow.next()
 		}
-		w.within("the delivery to the quick one", running[b.ID])
+		testkit.Receive(w.t, "the delivery to the quick one", running[b.ID])
 		quick.wantCalls(3)
 		slow.wantCalls(8) // it is asked for no more than this at once
 		w.happens(w.postOf(w.theirs), 1)
 		w.tick()
 		quick.wantCalls(4)
 		release()
-		w.within("the delivery to the slow one", running[a.ID])
+		testkit.Receive(w.t, "the delivery to the slow one", running[a.ID])
 		slow.wantCalls(20)
 	})
 }
@@ -139,7 +140,7 @@ func TestSlowEndpointDelaysNoOther(t *testing.T) {
 // once, and the first changes nothing any more.
 
 func TestOneRunAtATime(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		released, release := gate()
 		r := w.receiver(func(rw http.ResponseWriter, _ message) {
 			<-released
@@ -159,14 +160,14 @@ func TestOneRunAtATime(t *testing.T) {
 		}
 		r.wantCalls(1)
 
-		w.clock.advance(61 * time.Second)
+		w.clock.Advance(61 * time.Second)
 		r.answers(nil)
 		if n := w.tick(); n != 1 {
 			t.Errorf("%d runs took over", n)
 		}
 		r.wantCalls(2)
 		release()
-		w.within("the first run", first)
+		testkit.Receive(w.t, "the first run", first)
 		w.wantStates(e, models.DeliveryDelivered)
 		if d := w.only(e); d.Attempts != 1 || len(w.attempts(d)) != 1 || w.last(e).StatusCode != 204 {
 			t.Errorf("delivery %+v with the tries %+v", d, w.attempts(d))
@@ -180,7 +181,7 @@ func TestOneRunAtATime(t *testing.T) {
 // A worker that stops ends what it began, and leaves the rest to the next.
 
 func TestDrain(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		drain := make(chan struct{})
 		stop := sync.OnceFunc(func() { close(drain) })
 		r := w.receiver(func(http.ResponseWriter, message) { stop() })
@@ -201,8 +202,8 @@ func TestDrain(t *testing.T) {
 // A run has its turn, so that one who is told much does not keep a place for good.
 
 func TestTurn(t *testing.T) {
-	each(t, func(w *world) {
-		r := w.receiver(func(http.ResponseWriter, message) { w.clock.advance(5 * time.Second) })
+	each(t, func(w *fixture) {
+		r := w.receiver(func(http.ResponseWriter, message) { w.clock.Advance(5 * time.Second) })
 		e, _ := w.endpoint(r.URL)
 		for range 20 {
 			w.news()
@@ -220,7 +221,7 @@ func TestTurn(t *testing.T) {
 // again.
 
 func TestRunThatIsCutOff(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		ctx, cancel := context.WithCancel(w.ctx)
 		defer cancel()
 		released, release := gate()
@@ -242,7 +243,7 @@ func TestRunThatIsCutOff(t *testing.T) {
 			t.Errorf("the endpoint is %+v", now)
 		}
 		r.answers(nil)
-		w.clock.advance(61 * time.Second) // its lease
+		w.clock.Advance(61 * time.Second) // its lease
 		w.tick()
 		w.wantStates(e, models.DeliveryDelivered)
 	})
@@ -253,28 +254,28 @@ func TestRunThatIsCutOff(t *testing.T) {
 func TestChangedInTheMiddle(t *testing.T) {
 	disabled, elsewhere := models.EndpointDisabled, ""
 	for name, c := range map[string]struct {
-		change func(w *world, e *models.WebhookEndpoint) error
+		change func(w *fixture, e *models.WebhookEndpoint) error
 		calls  int
 		moved  int // calls of another receiver
 	}{
-		"disabled": {func(w *world, e *models.WebhookEndpoint) error {
+		"disabled": {func(w *fixture, e *models.WebhookEndpoint) error {
 			_, err := w.Change(w.ctx, e.AppID, e.ID, notify.Request{Status: &disabled})
 			return err
 		}, 8, 0},
-		"deleted": {func(w *world, e *models.WebhookEndpoint) error {
-			return w.db.Outbox.DeleteEndpoint(w.ctx, e.AppID, e.ID, epoch)
+		"deleted": {func(w *fixture, e *models.WebhookEndpoint) error {
+			return w.db.Outbox.DeleteEndpoint(w.ctx, e.AppID, e.ID, testkit.Epoch)
 		}, 8, 0},
-		"moved": {func(w *world, e *models.WebhookEndpoint) error {
+		"moved": {func(w *fixture, e *models.WebhookEndpoint) error {
 			_, err := w.Change(w.ctx, e.AppID, e.ID, notify.Request{URL: &elsewhere})
 			return err
 		}, 8, 12},
-		"rotated": {func(w *world, e *models.WebhookEndpoint) error {
+		"rotated": {func(w *fixture, e *models.WebhookEndpoint) error {
 			_, _, err := w.Rotate(w.ctx, e.AppID, e.ID)
 			return err
 		}, 20, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			each(t, func(w *world) {
+			each(t, func(w *fixture) {
 				other := w.receiver(nil)
 				elsewhere = other.URL
 				var e *models.WebhookEndpoint
@@ -291,7 +292,7 @@ func TestChangedInTheMiddle(t *testing.T) {
 				w.tick()
 				r.wantCalls(c.calls)
 				other.wantCalls(c.moved)
-				w.clock.advance(time.Hour)
+				w.clock.Advance(time.Hour)
 				w.tick()
 				r.wantCalls(c.calls)
 				other.wantCalls(c.moved)

@@ -15,22 +15,23 @@ import (
 	"socialqueue/notify"
 	"socialqueue/oauth"
 	"socialqueue/secrets"
+	"socialqueue/test/testkit"
 )
 
 func TestBothSecretsForADay(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		r := w.receiver(nil)
 		e, old := w.endpoint(r.URL)
 		rotated, fresh, err := w.Rotate(w.ctx, w.ours.appID, e.ID)
 		w.must(err)
-		if fresh == old || !rotated.OldSecretUntil.Equal(epoch.Add(24*time.Hour)) {
+		if fresh == old || !rotated.OldSecretUntil.Equal(testkit.Epoch.Add(24*time.Hour)) {
 			t.Errorf("the old secret is good until %v", rotated.OldSecretUntil)
 		}
 		for _, c := range []struct {
 			after time.Duration
 			old   bool
 		}{{0, true}, {24 * time.Hour, true}, {24*time.Hour + time.Second, false}} {
-			w.clock.set(epoch.Add(c.after))
+			w.clock.Set(testkit.Epoch.Add(c.after))
 			w.news()
 			w.tick()
 			m := r.next()
@@ -52,7 +53,7 @@ func TestBothSecretsForADay(t *testing.T) {
 }
 
 func TestNothingSecretIsShown(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		const token = "hunter2" //nolint:gosec // what is looked for
 		released, release := gate()
 		var endpoints []*models.WebhookEndpoint
@@ -67,7 +68,7 @@ func TestNothingSecretIsShown(t *testing.T) {
 		}
 		for _, url := range []string{"http://[::1/?" + token, "http://nosuchhost.invalid/?" + token, "ftp://127.0.0.1/?" + token} {
 			e, _ := w.endpoint("http://127.0.0.1:1") // and then a fault of ours
-			w.must(w.db.Outbox.ChangeEndpoint(w.ctx, e.AppID, e.ID, db.EndpointChange{URL: &url}, epoch))
+			w.must(w.db.Outbox.ChangeEndpoint(w.ctx, e.AppID, e.ID, db.EndpointChange{URL: &url}, testkit.Epoch))
 			endpoints = append(endpoints, e)
 		}
 		t.Cleanup(release)
@@ -78,7 +79,7 @@ func TestNothingSecretIsShown(t *testing.T) {
 			_, secret, err := w.Rotate(w.ctx, w.ours.appID, endpoints[0].ID)
 			w.must(err)
 			hidden = append(hidden, strings.TrimPrefix(secret.Reveal(), "whsec_"))
-			w.clock.advance(time.Hour)
+			w.clock.Advance(time.Hour)
 		}
 		release()
 		var shown strings.Builder
@@ -111,12 +112,12 @@ func TestNothingSecretIsShown(t *testing.T) {
 // When our keys rotate, endpoints keep their secrets, the old ones too.
 
 func TestKeyRotation(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		r := w.receiver(nil)
 		e, old := w.endpoint(r.URL)
 		_, fresh, err := w.Rotate(w.ctx, w.ours.appID, e.ID)
 		w.must(err)
-		accounts := oauth.New(oauth.Deps{DB: w.db, Keys: w.ring(newKeys + "," + oldKeys), Now: w.clock.Now})
+		accounts := oauth.New(oauth.Deps{DB: w.db, Keys: testkit.Keyring(w.t, newKeys+","+testkit.Key), Now: w.clock.Now})
 		rotated, err := accounts.RotateKeys(w.ctx, func(oauth.Rotation) {})
 		w.must(err)
 		if len(rotated.Unreadable) != 0 {
@@ -136,7 +137,7 @@ func TestKeyRotation(t *testing.T) {
 // nothing is lost.
 
 func TestMissingKey(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		r := w.receiver(nil)
 		e, secret := w.endpoint(r.URL)
 		w.news()
@@ -149,8 +150,8 @@ func TestMissingKey(t *testing.T) {
 		if n := w.tick(); n != 0 {
 			t.Error("it is tried again at once")
 		}
-		w.build(oldKeys, egress.New(true))
-		w.clock.advance(6 * time.Minute)
+		w.build(testkit.Key, egress.New(true))
+		w.clock.Advance(6 * time.Minute)
 		w.tick()
 		if m := r.next(); !m.verifies(secret) {
 			t.Error("the signature is not that of the endpoint")
@@ -162,7 +163,7 @@ func TestMissingKey(t *testing.T) {
 // What was delivered, or given up, can be sent once more: it is the same event.
 
 func TestRotationsAtOnce(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		r := w.receiver(nil)
 		e, first := w.endpoint(r.URL)
 		shown := make(chan secrets.Secret, 2)

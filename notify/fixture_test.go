@@ -1,7 +1,6 @@
 package notify_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"io"
@@ -25,88 +24,23 @@ import (
 	"socialqueue/oauth"
 	"socialqueue/observe"
 	"socialqueue/secrets"
+	"socialqueue/test/testkit"
 	"socialqueue/view"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-var epoch = time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
+const newKeys = "new-key-new-key-new-key-new-key-"
 
-const (
-	oldKeys = "0123456789abcdef0123456789abcdef"
-	newKeys = "new-key-new-key-new-key-new-key-"
-	// soon is how long a test waits for what comes at once.
-	soon = 10 * time.Second
-)
-
-// clock stands still unless a test moves it.
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clock) advance(d time.Duration) { c.set(c.Now().Add(d)) }
-
-func (c *clock) set(now time.Time) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = now
-}
-
-// queue keeps the runs that are asked for.
-type queue struct {
-	mu   sync.Mutex
-	runs []db.EndpointRun
-}
-
-func (q *queue) EnqueueDeliver(_ context.Context, r db.EndpointRun) error {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.runs = append(q.runs, r)
-	return nil
-}
-
-func (q *queue) take() []db.EndpointRun {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	runs := q.runs
-	q.runs = nil
-	return runs
-}
-
-// logLines collects what is logged, as it would be written.
-type logLines struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *logLines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func (l *logLines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
-}
-
-// world is the service on a real database, with two apps that have one account each.
-type world struct {
+// fixture is the service on a real database, with two apps that have one account each.
+type fixture struct {
 	*notify.Service
 	t     *testing.T
 	ctx   context.Context
 	db    *db.DB
-	clock *clock
-	queue *queue
-	logs  *logLines
+	clock *testkit.Clock
+	queue *testkit.Queue
+	logs  *testkit.Logs
 
 	ours, theirs tenant
 }
@@ -116,55 +50,41 @@ type tenant struct {
 }
 
 // each runs test on both databases.
-func each(t *testing.T, test func(*world)) {
+func each(t *testing.T, test func(*fixture)) {
 	t.Helper()
-	dbtest.Each(t, func(t *testing.T, d *db.DB) { test(newWorld(t, d)) })
+	dbtest.Each(t, func(t *testing.T, d *db.DB) { test(newFixture(t, d)) })
 }
 
-func newWorld(t *testing.T, d *db.DB) *world {
+func newFixture(t *testing.T, d *db.DB) *fixture {
 	t.Helper()
-	w := &world{t: t, ctx: t.Context(), db: d, clock: &clock{now: epoch}, queue: &queue{}, logs: &logLines{}}
-	w.build(oldKeys, egress.New(true))
+	w := &fixture{t: t, ctx: t.Context(), db: d, clock: testkit.NewClock(), queue: &testkit.Queue{}, logs: &testkit.Logs{}}
+	w.build(testkit.Key, egress.New(true))
 	w.ours, w.theirs = w.tenant("ours"), w.tenant("theirs")
 	return w
 }
 
 // build makes the service with these keys and this guard.
-func (w *world) build(keys string, guard *egress.Guard) {
+func (w *fixture) build(keys string, guard *egress.Guard) {
 	w.t.Helper()
 	w.Service = notify.New(notify.Deps{
-		DB: w.db, Keys: w.ring(keys), Queue: w.queue, Guard: guard, Log: observe.NewLogger("worker", "trace", "json", w.logs), Now: w.clock.Now,
+		DB: w.db, Keys: testkit.Keyring(w.t, keys), Queue: w.queue, Guard: guard, Log: observe.NewLogger("worker", "trace", "json", w.logs), Now: w.clock.Now,
 	})
 	w.t.Cleanup(func() { _ = w.Close() })
 }
 
-func (w *world) ring(keys string) *secrets.Keyring {
-	w.t.Helper()
-	ring, err := secrets.ParseKeyring(keys)
-	w.must(err)
-	return ring
-}
-
-func (w *world) must(err error) {
+func (w *fixture) must(err error) {
 	w.t.Helper()
 	if err != nil {
 		w.t.Fatal(err)
 	}
 }
 
-func (w *world) tenant(name string) tenant {
+func (w *fixture) tenant(name string) tenant {
 	w.t.Helper()
-	app := models.App{Name: name, CreatedAt: epoch}
-	w.must(w.db.Tenants.CreateApp(w.ctx, &app, &models.APIKey{Prefix: name, Hash: []byte("x"), CreatedAt: epoch}))
-	user := models.User{AppID: app.ID, ExternalID: "u", CreatedAt: epoch, UpdatedAt: epoch}
-	_, err := w.db.Tenants.EnsureUser(w.ctx, &user)
-	w.must(err)
-	accounts := oauth.New(oauth.Deps{DB: w.db, Keys: w.ring(oldKeys), Now: w.clock.Now})
-	id, err := accounts.Import(w.ctx, oauth.Import{
-		AppID: app.ID, UserID: user.ID, Platform: models.TikTok, ProviderAccountID: name, Access: "token",
-	})
-	w.must(err)
-	return tenant{app.ID, user.ID, id}
+	n := testkit.NewTenant(w.t, w.db, name, testkit.Epoch)
+	accounts := testkit.Importer(w.db, testkit.Keyring(w.t, testkit.Key), w.clock.Now)
+	id := n.Connect(w.t, accounts, oauth.Import{Platform: models.TikTok, ProviderAccountID: name, Access: "token"})
+	return tenant{n.App.ID, n.User.ID, id}
 }
 
 // receiver is an app's server. It keeps what comes and answers as it is told, at
@@ -185,7 +105,7 @@ type message struct {
 	event  view.Event
 }
 
-func (w *world) receiver(answer func(http.ResponseWriter, message)) *receiver {
+func (w *fixture) receiver(answer func(http.ResponseWriter, message)) *receiver {
 	w.t.Helper()
 	r := &receiver{t: w.t, came: make(chan message, 1000)}
 	r.answers(answer)
@@ -249,13 +169,7 @@ func gate() (opened <-chan struct{}, open func()) {
 // next waits for the next message.
 func (r *receiver) next() message {
 	r.t.Helper()
-	select {
-	case m := <-r.came:
-		return m
-	case <-time.After(soon):
-		r.t.Fatal("no webhook came")
-		return message{}
-	}
+	return testkit.Receive(r.t, "a webhook comes", r.came)
 }
 
 // id is webhook-id.
@@ -275,12 +189,12 @@ func (m message) verifies(secret secrets.Secret) bool {
 }
 
 // endpoint makes an endpoint of ours that is told of all.
-func (w *world) endpoint(url string) (*models.WebhookEndpoint, secrets.Secret) {
+func (w *fixture) endpoint(url string) (*models.WebhookEndpoint, secrets.Secret) {
 	w.t.Helper()
 	return w.endpointOf(w.ours, url)
 }
 
-func (w *world) endpointOf(who tenant, url string) (*models.WebhookEndpoint, secrets.Secret) {
+func (w *fixture) endpointOf(who tenant, url string) (*models.WebhookEndpoint, secrets.Secret) {
 	w.t.Helper()
 	e, secret, err := w.Create(w.ctx, who.appID, notify.Request{URL: &url}, nil)
 	w.must(err)
@@ -288,7 +202,7 @@ func (w *world) endpointOf(who tenant, url string) (*models.WebhookEndpoint, sec
 }
 
 // stored is an endpoint as it is now.
-func (w *world) stored(e *models.WebhookEndpoint) *models.WebhookEndpoint {
+func (w *fixture) stored(e *models.WebhookEndpoint) *models.WebhookEndpoint {
 	w.t.Helper()
 	now, err := w.db.Outbox.Endpoint(w.ctx, e.AppID, e.ID)
 	w.must(err)
@@ -296,12 +210,12 @@ func (w *world) stored(e *models.WebhookEndpoint) *models.WebhookEndpoint {
 }
 
 // post makes a post of ours of which nothing was told yet.
-func (w *world) post() *models.Post {
+func (w *fixture) post() *models.Post {
 	w.t.Helper()
 	return w.postOf(w.ours)
 }
 
-func (w *world) postOf(who tenant) *models.Post {
+func (w *fixture) postOf(who tenant) *models.Post {
 	w.t.Helper()
 	now := models.Time(w.clock.Now())
 	p := &models.Post{
@@ -320,7 +234,7 @@ func (w *world) postOf(who tenant) *models.Post {
 	return p
 }
 
-func (w *world) reload(p *models.Post) *models.Post {
+func (w *fixture) reload(p *models.Post) *models.Post {
 	w.t.Helper()
 	now, err := w.db.Posts.ByID(w.ctx, p.ID)
 	w.must(err)
@@ -329,7 +243,7 @@ func (w *world) reload(p *models.Post) *models.Post {
 
 // happens has so many things happen to a post, each of which is told: it is put off
 // for another reason each time.
-func (w *world) happens(p *models.Post, times int) {
+func (w *fixture) happens(p *models.Post, times int) {
 	w.t.Helper()
 	for range times {
 		stored, err := w.db.Posts.ByID(w.ctx, p.ID)
@@ -348,7 +262,7 @@ func (w *world) happens(p *models.Post, times int) {
 }
 
 // news makes an event of a post of its own, and returns the post.
-func (w *world) news() *models.Post {
+func (w *fixture) news() *models.Post {
 	w.t.Helper()
 	p := w.post()
 	w.happens(p, 1)
@@ -357,10 +271,10 @@ func (w *world) news() *models.Post {
 
 // tick is one round of the scheduler, and of the workers after it. It returns how
 // many runs were asked for.
-func (w *world) tick() int {
+func (w *fixture) tick() int {
 	w.t.Helper()
 	w.must(w.EnqueueDue(w.ctx))
-	runs := w.queue.take()
+	runs := w.queue.Deliveries.TakeAll()
 	for _, r := range runs {
 		w.must(w.Deliver(w.ctx, r, nil))
 	}
@@ -368,10 +282,10 @@ func (w *world) tick() int {
 }
 
 // run is the run that an endpoint is due for.
-func (w *world) run(e *models.WebhookEndpoint) db.EndpointRun {
+func (w *fixture) run(e *models.WebhookEndpoint) db.EndpointRun {
 	w.t.Helper()
 	w.must(w.EnqueueDue(w.ctx))
-	for _, r := range w.queue.take() {
+	for _, r := range w.queue.Deliveries.TakeAll() {
 		if r.ID == e.ID {
 			return r
 		}
@@ -381,7 +295,7 @@ func (w *world) run(e *models.WebhookEndpoint) db.EndpointRun {
 }
 
 // nextTick moves the clock to when an endpoint has something due, and ticks.
-func (w *world) nextTick(e *models.WebhookEndpoint) {
+func (w *fixture) nextTick(e *models.WebhookEndpoint) {
 	w.t.Helper()
 	var at time.Time
 	waiting := map[string]bool{} // of these something goes first
@@ -397,14 +311,12 @@ func (w *world) nextTick(e *models.WebhookEndpoint) {
 	if rest := w.stored(e).RestUntil; rest != nil && rest.After(at) {
 		at = *rest
 	}
-	if at.After(w.clock.Now()) {
-		w.clock.set(at)
-	}
+	w.clock.Reach(at)
 	w.tick()
 }
 
 // deliveries are those of an endpoint, the oldest first.
-func (w *world) deliveries(e *models.WebhookEndpoint) []models.WebhookDelivery {
+func (w *fixture) deliveries(e *models.WebhookEndpoint) []models.WebhookDelivery {
 	w.t.Helper()
 	all, err := w.db.Outbox.Deliveries(w.ctx, db.DeliveryFilter{EndpointID: e.ID, Limit: 10_000})
 	w.must(err)
@@ -413,7 +325,7 @@ func (w *world) deliveries(e *models.WebhookEndpoint) []models.WebhookDelivery {
 }
 
 // only is the one delivery of an endpoint.
-func (w *world) only(e *models.WebhookEndpoint) models.WebhookDelivery {
+func (w *fixture) only(e *models.WebhookEndpoint) models.WebhookDelivery {
 	w.t.Helper()
 	all := w.deliveries(e)
 	if len(all) != 1 {
@@ -422,7 +334,7 @@ func (w *world) only(e *models.WebhookEndpoint) models.WebhookDelivery {
 	return all[0]
 }
 
-func (w *world) attempts(d models.WebhookDelivery) []models.WebhookAttempt {
+func (w *fixture) attempts(d models.WebhookDelivery) []models.WebhookAttempt {
 	w.t.Helper()
 	of, err := w.db.Outbox.Attempts(w.ctx, []int64{d.ID})
 	w.must(err)
@@ -430,7 +342,7 @@ func (w *world) attempts(d models.WebhookDelivery) []models.WebhookAttempt {
 }
 
 // last is the last try of an endpoint's only delivery.
-func (w *world) last(e *models.WebhookEndpoint) models.WebhookAttempt {
+func (w *fixture) last(e *models.WebhookEndpoint) models.WebhookAttempt {
 	w.t.Helper()
 	attempts := w.attempts(w.only(e))
 	if len(attempts) == 0 {
@@ -440,7 +352,7 @@ func (w *world) last(e *models.WebhookEndpoint) models.WebhookAttempt {
 }
 
 // wantStates compares the states of an endpoint's deliveries, the oldest first.
-func (w *world) wantStates(e *models.WebhookEndpoint, want ...models.DeliveryStatus) {
+func (w *fixture) wantStates(e *models.WebhookEndpoint, want ...models.DeliveryStatus) {
 	w.t.Helper()
 	var got []models.DeliveryStatus
 	for _, d := range w.deliveries(e) {
@@ -451,14 +363,14 @@ func (w *world) wantStates(e *models.WebhookEndpoint, want ...models.DeliverySta
 	}
 }
 
-func (w *world) wantEnabled(e *models.WebhookEndpoint) {
+func (w *fixture) wantEnabled(e *models.WebhookEndpoint) {
 	w.t.Helper()
 	if now := w.stored(e); now.Status != models.EndpointEnabled || now.StatusReason != "" {
 		w.t.Errorf("the endpoint is %s (%s)", now.Status, now.StatusReason)
 	}
 }
 
-func (w *world) wantDisabled(e *models.WebhookEndpoint, why string) {
+func (w *fixture) wantDisabled(e *models.WebhookEndpoint, why string) {
 	w.t.Helper()
 	if now := w.stored(e); now.Status != models.EndpointDisabled || !strings.Contains(now.StatusReason, why) {
 		w.t.Errorf("the endpoint is %s (%s), want disabled (%s)", now.Status, now.StatusReason, why)
@@ -466,30 +378,20 @@ func (w *world) wantDisabled(e *models.WebhookEndpoint, why string) {
 }
 
 // change is a PATCH by the app.
-func (w *world) change(e *models.WebhookEndpoint, r notify.Request) {
+func (w *fixture) change(e *models.WebhookEndpoint, r notify.Request) {
 	w.t.Helper()
 	_, err := w.Change(w.ctx, e.AppID, e.ID, r)
 	w.must(err)
 }
 
-func (w *world) enable(e *models.WebhookEndpoint) {
+func (w *fixture) enable(e *models.WebhookEndpoint) {
 	w.t.Helper()
 	enabled := models.EndpointEnabled
 	w.change(e, notify.Request{Status: &enabled})
 }
 
-// within fails the test if what is not done soon.
-func (w *world) within(what string, done <-chan struct{}) {
-	w.t.Helper()
-	select {
-	case <-done:
-	case <-time.After(soon):
-		w.t.Fatalf("%s takes too long", what)
-	}
-}
-
 // goDeliver runs Deliver as a worker does, and closes done after it.
-func (w *world) goDeliver(r db.EndpointRun, drain <-chan struct{}) (done <-chan struct{}) {
+func (w *fixture) goDeliver(r db.EndpointRun, drain <-chan struct{}) (done <-chan struct{}) {
 	finished := make(chan struct{})
 	go func() {
 		defer close(finished)
