@@ -20,7 +20,7 @@ func TestAttemptsAreNoted(t *testing.T) {
 		"a refusal":       {sandbox.Fault{Op: sandbox.OpTikTokInit, Mode: sandbox.ModeError, Code: "invalid_params", Status: 400}, observe.Attempt{Outcome: observe.AttemptDead, Class: observe.ClassPermanent}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := sqliteWorld(t)
+			w := onSQLite(t)
 			w.sim.Script(tc.fault)
 			w.accept(tiktokVideo)
 			w.step()
@@ -33,9 +33,9 @@ func TestAttemptsAreNoted(t *testing.T) {
 
 // A run that nothing is left for is none that did something.
 func TestOldTasksAreRevoked(t *testing.T) {
-	w := sqliteWorld(t)
+	w := onSQLite(t)
 	p := w.accept(tiktokVideo)
-	task, ok := w.queue.take()
+	task, ok := w.queue.Posts.Take()
 	if !ok {
 		t.Fatal("there is no task")
 	}

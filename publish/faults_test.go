@@ -18,8 +18,8 @@ func TestPowerCutAtEveryCall(t *testing.T) {
 		for n := range calls {
 			for _, after := range []bool{false, true} {
 				t.Run(fmt.Sprintf("%s/call %d of %d, answered %v", f.name, n+1, calls, after), func(t *testing.T) {
-					w := sqliteWorld(t)
-					w.wire.at, w.wire.after = n, after
+					w := onSQLite(t)
+					w.wire.CutPower(n, after)
 					p := w.settle(w.accept(f))
 					w.wantLive(1)
 					w.wantStatus(p, models.Published)
@@ -35,9 +35,9 @@ func TestPowerCutAtEveryCall(t *testing.T) {
 // callsOf counts the requests of an undisturbed flow.
 func callsOf(t *testing.T, f flow) int {
 	t.Helper()
-	w := sqliteWorld(t)
+	w := onSQLite(t)
 	w.settle(w.accept(f))
-	return w.wire.calls
+	return w.wire.Calls()
 }
 
 func opsOf(f flow) []string {
@@ -75,7 +75,7 @@ func TestTroubleAtEveryCall(t *testing.T) {
 					}
 					t.Run(fmt.Sprintf("%s/%s/%s after=%v x%d", f.name, op, trouble.Mode, trouble.After, times), func(t *testing.T) {
 						t.Parallel()
-						w := sqliteWorld(t)
+						w := onSQLite(t)
 						fault := trouble
 						fault.Op, fault.Times = op, times
 						w.sim.Script(fault)
@@ -98,14 +98,16 @@ func TestLostAnswerThenPowerCut(t *testing.T) {
 	for _, f := range flows {
 		for _, op := range opsOf(f) {
 			t.Run(f.name+"/"+op, func(t *testing.T) {
-				w := sqliteWorld(t)
+				w := onSQLite(t)
 				w.sim.Script(sandbox.Fault{Op: op, Mode: sandbox.ModeReset, After: true})
 				p := w.accept(f)
-				w.wire.onCall = func(*http.Request) {
-					if w.sim.CountCalls(op) > 0 && len(w.sim.PendingFaults()) == 0 && w.wire.at < 0 && w.wire.calls < 1000 {
-						w.wire.at, w.wire.calls = 0, 1000 // the next request is cut, once
+				cut := false
+				w.wire.OnCall(func(*http.Request) {
+					if w.sim.CountCalls(op) > 0 && len(w.sim.PendingFaults()) == 0 && !cut {
+						cut = true
+						w.wire.CutPower(0, false) // at the next request
 					}
-				}
+				})
 				p = w.settle(p)
 				w.wantLive(1)
 				w.wantStatus(p, models.Published)
@@ -117,7 +119,7 @@ func TestLostAnswerThenPowerCut(t *testing.T) {
 // TestRateLimitDefersVisibly: a cap puts a post off and says so; it fails
 // nothing and holds nobody.
 func TestRateLimitDefersVisibly(t *testing.T) {
-	w := sqliteWorld(t)
+	w := onSQLite(t)
 	w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokInit, Mode: sandbox.ModeRateLimit})
 	p := w.accept(tiktokVideo)
 	w.step()
@@ -134,9 +136,9 @@ func TestRateLimitDefersVisibly(t *testing.T) {
 // after reconnecting it goes on at once.
 func TestTokenRefused(t *testing.T) {
 	for _, f := range []flow{tiktokVideo} {
-		w := sqliteWorld(t)
+		w := onSQLite(t)
 		p := w.accept(f)
-		w.clock.advance(31 * 24 * time.Hour) // the sandbox's token has expired
+		w.clock.Advance(31 * 24 * time.Hour) // the sandbox's token has expired
 		w.step()
 		got := w.post(p)
 		if got.Status != models.Queued || got.DeferredReason != models.DeferredReauthorize || got.Attempts != 0 {

@@ -15,7 +15,7 @@ func TestGoesLiveOnce(t *testing.T) {
 	for _, f := range flows {
 		t.Run(f.name, func(t *testing.T) {
 			dbtest.Each(t, func(t *testing.T, d *db.DB) {
-				w := newWorld(t, d)
+				w := newFixture(t, d)
 				p := w.settle(w.accept(f))
 				w.wantLive(1)
 				if p.Status != models.Published || p.PlatformPostID == nil || p.Permalink == nil || p.PublishedAt == nil || p.Attempts != 0 {

@@ -16,15 +16,16 @@ import (
 	"socialqueue/publish"
 	"socialqueue/sandbox"
 	"socialqueue/secrets"
+	"socialqueue/test/testkit"
 )
 
 var errLost = errors.New("the answer was lost")
 
 // hold keeps the first n requests to a path from arriving: their sender gets no
 // answer. Deliver lets them arrive, late.
-func (w *world) hold(path string, n int) (deliver func()) {
+func (w *fixture) hold(path string, n int) (deliver func()) {
 	var held []*http.Request
-	w.wire.interceptWith(func(r *http.Request) (*http.Response, error) {
+	w.wire.Intercept(func(r *http.Request) (*http.Response, error) {
 		if len(held) == n || !strings.Contains(r.URL.Path, path) {
 			return nil, nil
 		}
@@ -40,7 +41,7 @@ func (w *world) hold(path string, n int) (deliver func()) {
 		if len(held) == 0 {
 			w.t.Fatalf("no request to %s was held", path)
 		}
-		w.wire.interceptWith(nil)
+		w.wire.Intercept(nil)
 		for _, r := range held {
 			resp, err := http.DefaultTransport.RoundTrip(r)
 			w.must(err)
@@ -69,7 +70,7 @@ func sending(f flow) (path string, op models.LedgerOp) {
 }
 
 // foundMissing reports whether a later look found no effect of the sending call.
-func (w *world) foundMissing(f flow) func(*models.Post) bool {
+func (w *fixture) foundMissing(f flow) func(*models.Post) bool {
 	_, op := sending(f)
 	return func(p *models.Post) bool {
 		ledger, err := w.db.Runs.Ledger(w.ctx, p.ID)
@@ -80,7 +81,7 @@ func (w *world) foundMissing(f flow) func(*models.Post) bool {
 }
 
 // wantOwnID: an id that the post carries is that of the post that it made.
-func (w *world) wantOwnID(p *models.Post) {
+func (w *fixture) wantOwnID(p *models.Post) {
 	w.t.Helper()
 	got := w.post(p)
 	for _, live := range w.sim.LivePosts() {
@@ -103,7 +104,7 @@ func TestNobodyTakesBackWhatMayStillArrive(t *testing.T) {
 	for _, f := range flows {
 		t.Run(f.name, func(t *testing.T) {
 			t.Parallel()
-			w := sqliteWorld(t)
+			w := onSQLite(t)
 			path, _ := sending(f)
 			deliver := w.hold(path, 1+chunkTries(f))
 			p := w.accept(f, func(r *publish.Request) { lateness := time.Second; r.MaxLateness = &lateness })
@@ -151,12 +152,12 @@ func TestLateArrivalMeetsTheSecondCall(t *testing.T) {
 		"a gateway's 502": func(string) (*http.Response, error) { return answer(502, "<html>"), nil },
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := sqliteWorld(t)
+			w := onSQLite(t)
 			deliver := w.hold("media_publish", 1)
 			p := w.accept(instagramImage)
 			w.until(p, "found missing", w.foundMissing(instagramImage))
 			calls := 0
-			w.wire.interceptWith(func(r *http.Request) (*http.Response, error) {
+			w.wire.Intercept(func(r *http.Request) (*http.Response, error) {
 				if !strings.Contains(r.URL.Path, "media_publish") {
 					return nil, nil
 				}
@@ -178,11 +179,11 @@ func TestLateArrivalMeetsTheSecondCall(t *testing.T) {
 // TestLateChunkMeetsTheSecondOne: the same at TikTok, where the same upload
 // takes the same bytes once.
 func TestLateChunkMeetsTheSecondOne(t *testing.T) {
-	w := sqliteWorld(t)
+	w := onSQLite(t)
 	deliver := w.hold("tiktok-upload", 1+chunkTries(tiktokVideo))
 	p := w.accept(tiktokVideo)
 	w.until(p, "found missing", w.foundMissing(tiktokVideo))
-	w.wire.interceptWith(func(r *http.Request) (*http.Response, error) {
+	w.wire.Intercept(func(r *http.Request) (*http.Response, error) {
 		if strings.Contains(r.URL.Path, "tiktok-upload") {
 			deliver()
 		}
@@ -202,7 +203,7 @@ func TestLateChunkMeetsTheSecondOne(t *testing.T) {
 func TestReadOutageHidesTheLateArrival(t *testing.T) {
 	for _, f := range []flow{instagramImage, instagramReel} {
 		t.Run(f.name, func(t *testing.T) {
-			w := sqliteWorld(t)
+			w := onSQLite(t)
 			deliver := w.hold("media_publish", 1)
 			p := w.accept(f)
 			w.until(p, "found missing", w.foundMissing(f))
@@ -224,7 +225,7 @@ func TestReadOutageHidesTheLateArrival(t *testing.T) {
 // containers cannot be read for most of a day: no second container is made in
 // the first one's stead, and the post goes live in the end.
 func TestReadOutageAfterALostCall(t *testing.T) {
-	w := sqliteWorld(t)
+	w := onSQLite(t)
 	w.sim.Script(sandbox.Fault{Op: sandbox.OpInstagramPublish, Mode: sandbox.ModeReset})
 	p := w.accept(instagramImage)
 	w.until(p, "uncertain", func(p *models.Post) bool { return p.Status == models.Uncertain })
@@ -250,7 +251,7 @@ func TestPublishedIsNeverPublishedAgain(t *testing.T) {
 		"the list is down":          {Op: sandbox.OpInstagramMedia, Mode: sandbox.ModeStatus, Status: 503, Times: -1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := sqliteWorld(t)
+			w := onSQLite(t)
 			w.sim.Script(sandbox.Fault{Op: sandbox.OpInstagramPublish, Mode: sandbox.ModeReset, After: true})
 			w.sim.Script(sandbox.Fault{Op: sandbox.OpInstagramMedia, Mode: sandbox.ModeStatus, Status: 503})
 			p := w.accept(instagramImage)
@@ -285,7 +286,7 @@ func TestRefusalWithEffect(t *testing.T) {
 			}
 			t.Run(fmt.Sprintf("%d_%d, unreadable %d times", r.code, r.subcode, unreadable), func(t *testing.T) {
 				t.Parallel()
-				w := sqliteWorld(t)
+				w := onSQLite(t)
 				w.sim.Script(sandbox.Fault{Op: sandbox.OpInstagramPublish, Mode: sandbox.ModeError, Code: fmt.Sprint(r.code), Subcode: r.subcode, After: true})
 				if unreadable > 0 {
 					fault := outage(unreadable)
@@ -307,7 +308,7 @@ func TestRefusalWithEffect(t *testing.T) {
 // TestTheMediaListIsNotNeeded: the container itself says what became of a lost
 // call, to an app that may not list the account's posts.
 func TestTheMediaListIsNotNeeded(t *testing.T) {
-	w := sqliteWorld(t)
+	w := onSQLite(t)
 	w.sim.Script(
 		sandbox.Fault{Op: sandbox.OpInstagramPublish, Mode: sandbox.ModeReset},
 		sandbox.Fault{Op: sandbox.OpInstagramMedia, Mode: sandbox.ModeError, Code: "10", Times: -1},
@@ -331,7 +332,7 @@ func TestNoPostTakesTheIDOfAnother(t *testing.T) {
 	} {
 		for _, unreadable := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, unreadable %v", name, unreadable), func(t *testing.T) {
-				w := sqliteWorld(t)
+				w := onSQLite(t)
 				a, b := w.accept(instagramImage), w.accept(instagramImage)
 				w.step()
 				w.step()
@@ -363,9 +364,9 @@ func TestAPostMadeByHandIsNobodys(t *testing.T) {
 		"a minute earlier, containers cannot be read": {time.Minute, 3},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := sqliteWorld(t)
+			w := onSQLite(t)
 			w.postByHand("Fresh bread")
-			w.clock.advance(tc.earlier)
+			w.clock.Advance(tc.earlier)
 			p := w.accept(instagramImage)
 			w.sim.Script(sandbox.Fault{Op: sandbox.OpInstagramPublish, Mode: sandbox.ModeReset})
 			w.until(p, "uncertain", func(p *models.Post) bool { return p.Status == models.Uncertain })
@@ -381,12 +382,12 @@ func TestAPostMadeByHandIsNobodys(t *testing.T) {
 }
 
 // postByHand makes a post of which we know nothing.
-func (w *world) postByHand(caption string) {
+func (w *fixture) postByHand(caption string) {
 	w.t.Helper()
 	token := secrets.Secret(w.igSim.PageToken)
 	id, err := w.graph.CreateImage(w.ctx, token, w.igSim.IGID, instagram.Image{URL: w.Links.Link(w.picture, w.clock.Now().Add(time.Hour)), Caption: caption})
 	w.must(err)
-	w.clock.advance(5 * time.Second)
+	w.clock.Advance(5 * time.Second)
 	_, err = w.graph.Publish(w.ctx, token, w.igSim.IGID, id)
 	w.must(err)
 }
@@ -394,7 +395,7 @@ func (w *world) postByHand(caption string) {
 // TestReelReadOutage: a reel whose container cannot be read is uploaded once and
 // goes live.
 func TestReelReadOutage(t *testing.T) {
-	w := sqliteWorld(t)
+	w := onSQLite(t)
 	w.sim.Script(outage(-1))
 	p := w.settle(w.accept(instagramReel))
 	w.wantLive(1)
@@ -409,7 +410,7 @@ func TestReelReadOutage(t *testing.T) {
 func TestUploadHostDown(t *testing.T) {
 	for _, status := range []int{503, 404, 403} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
-			w := sqliteWorld(t)
+			w := onSQLite(t)
 			w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokChunk, Mode: sandbox.ModeStatus, Status: status, Times: -1})
 			p := w.accept(tiktokVideo)
 			for begin := w.clock.Now(); w.clock.Now().Sub(begin) < 70*time.Minute; {
@@ -417,7 +418,7 @@ func TestUploadHostDown(t *testing.T) {
 				if w.post(p).Admission == models.AdmissionNone {
 					break
 				}
-				w.clock.advance(8 * time.Minute)
+				w.clock.Advance(8 * time.Minute)
 			}
 			w.wantLive(0)
 			w.sim.ClearFaults()
@@ -440,13 +441,13 @@ func TestUploadExpiresWithTheLastChunkOnItsWay(t *testing.T) {
 		"it never arrives":              {false, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := sqliteWorld(t)
+			w := onSQLite(t)
 			deliver := w.hold("tiktok-upload", 1)
 			w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokStatus, Mode: sandbox.ModeRateLimit})
 			p := w.accept(tiktokVideo)
 			w.step()
 			w.wantStatus(p, models.Uncertain)
-			w.clock.advance(58 * time.Minute)
+			w.clock.Advance(58 * time.Minute)
 			w.step()
 			w.step()
 			w.wantStatus(p, models.Uncertain)
@@ -469,7 +470,7 @@ func TestUploadExpiresWithTheLastChunkOnItsWay(t *testing.T) {
 func TestRefusedLooksFailNothing(t *testing.T) {
 	for code, times := range map[string]int{"scope_not_authorized": 3, "invalid_publish_id": 3, "invalid_params": 3, "access_token_invalid": 1} {
 		t.Run(code, func(t *testing.T) {
-			w := sqliteWorld(t)
+			w := onSQLite(t)
 			deliver := w.hold("tiktok-upload", 1+chunkTries(tiktokVideo))
 			p := w.accept(tiktokVideo)
 			w.until(p, "found missing", w.foundMissing(tiktokVideo))
@@ -495,7 +496,7 @@ func TestRefusedLooksFailNothing(t *testing.T) {
 // TestDailyCapIsNotHammered: TikTok takes the upload and then says that the
 // creator posted too much: it gets no upload a minute.
 func TestDailyCapIsNotHammered(t *testing.T) {
-	w := sqliteWorld(t)
+	w := onSQLite(t)
 	w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokProcess, Mode: sandbox.ModeFail, Code: "spam_risk_too_many_posts", Times: -1})
 	p := w.accept(tiktokVideo)
 	for begin := w.clock.Now(); w.clock.Now().Sub(begin) < 2*time.Hour; {
@@ -515,7 +516,7 @@ func TestFileIsGone(t *testing.T) {
 	for _, f := range []flow{tiktokVideo, instagramReel} {
 		t.Run(f.name, func(t *testing.T) {
 			t.Parallel()
-			w := sqliteWorld(t)
+			w := onSQLite(t)
 			p := w.accept(f)
 			w.must(w.store.Delete(w.ctx, w.video))
 			p = w.settle(p)
@@ -532,7 +533,7 @@ func TestFileIsGone(t *testing.T) {
 // effect. It is repeated as often as there are attempts, then only looked at,
 // until the container expires.
 func TestAttemptsBoundTheRepeats(t *testing.T) {
-	w := sqliteWorld(t)
+	w := onSQLite(t)
 	w.sim.Script(sandbox.Fault{Op: sandbox.OpInstagramPublish, Mode: sandbox.ModeReset, Times: -1})
 	p := w.settle(w.accept(instagramImage))
 	w.wantLive(0)
@@ -545,12 +546,12 @@ func TestAttemptsBoundTheRepeats(t *testing.T) {
 // TestOneNamelessPostHidesNoOther: a post whose id was never found does not keep
 // later ones with its caption from finding theirs.
 func TestOneNamelessPostHidesNoOther(t *testing.T) {
-	w := sqliteWorld(t)
+	w := onSQLite(t)
 	lost := sandbox.Fault{Op: sandbox.OpInstagramPublish, Mode: sandbox.ModeReset, After: true}
 	w.sim.Script(lost, sandbox.Fault{Op: sandbox.OpInstagramMedia, Mode: sandbox.ModeStatus, Status: 503, Times: -1})
 	nameless := w.settle(w.accept(instagramImage))
 	w.sim.ClearFaults()
-	w.clock.advance(24 * time.Hour)
+	w.clock.Advance(24 * time.Hour)
 	w.sim.Script(lost)
 	later := w.settle(w.accept(instagramImage))
 	w.wantLive(2)
@@ -563,16 +564,16 @@ func TestOneNamelessPostHidesNoOther(t *testing.T) {
 // TestRunEndsAtABadChunk: TikTok takes the first chunk again and again and never
 // the second, and counts none of them: the run ends.
 func TestRunEndsAtABadChunk(t *testing.T) {
-	w := sqliteWorld(t)
+	w := onSQLite(t)
 	w.video = w.upload(bigVideo(66_259_900))
 	sent := 0
-	w.wire.interceptWith(func(r *http.Request) (*http.Response, error) {
+	w.wire.Intercept(func(r *http.Request) (*http.Response, error) {
 		switch {
 		case strings.Contains(r.URL.Path, "status/fetch"):
 			return answer(http.StatusOK, `{"data":{"status":"PROCESSING_UPLOAD","uploaded_bytes":0},"error":{"code":"ok"}}`), nil
 		case strings.Contains(r.URL.Path, "tiktok-upload") && !strings.HasPrefix(r.Header.Get("Content-Range"), "bytes 0-"):
 			if sent++; sent > 20 {
-				panic(powerCut{})
+				panic(testkit.PowerCut{})
 			}
 			return answer(http.StatusServiceUnavailable, "down"), nil
 		}
@@ -580,7 +581,7 @@ func TestRunEndsAtABadChunk(t *testing.T) {
 	})
 	p := w.accept(tiktokVideo)
 	w.step()
-	w.wire.interceptWith(nil)
+	w.wire.Intercept(nil)
 	if sent != 1+chunkTries(tiktokVideo) {
 		t.Errorf("the bad chunk was sent %d times in one run", sent)
 	}
@@ -591,22 +592,22 @@ func TestRunEndsAtABadChunk(t *testing.T) {
 // TestSentPostWaitsForNoLane: what may be live is looked at in time, however
 // many of the account's posts wait for their turn.
 func TestSentPostWaitsForNoLane(t *testing.T) {
-	w := sqliteWorld(t)
+	w := onSQLite(t)
 	w.Timings.Retries[0] = 5 * time.Minute
 	deliver := w.hold("tiktok-upload", 1+chunkTries(tiktokVideo))
 	p := w.accept(tiktokVideo)
 	due := *w.until(p, "found missing", w.foundMissing(tiktokVideo)).RunAt
 	deliver()
-	w.queue.broken = true // no worker comes to the backlog
+	w.queue.Posts.SetDown(true) // no worker comes to the backlog
 	for range 5 {
 		w.accept(tiktokVideo)
 	}
-	w.clock.advance(due.Sub(w.clock.Now()))
+	w.clock.Advance(due.Sub(w.clock.Now()))
 	w.must(w.AdmitDue(w.ctx))
 	if got := w.post(p); got.Status != models.Publishing || got.Admission != models.AdmissionAdmitted {
 		t.Errorf("%s, %s; want publishing and admitted", got.Status, got.Admission)
 	}
-	w.queue.broken = false
+	w.queue.Posts.SetDown(false)
 	w.wantStatus(w.settle(p), models.Published)
 	w.wantOwnID(p)
 }

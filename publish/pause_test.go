@@ -14,7 +14,7 @@ import (
 	"socialqueue/sandbox"
 )
 
-func (w *world) pause(platform models.Platform, account int64) (resume func()) {
+func (w *fixture) pause(platform models.Platform, account int64) (resume func()) {
 	w.t.Helper()
 	scope, err := w.PauseScope(w.ctx, platform, account)
 	w.must(err)
@@ -29,7 +29,7 @@ func (w *world) pause(platform models.Platform, account int64) (resume func()) {
 	}
 }
 
-func (w *world) wantPaused(p *models.Post, as models.Status) {
+func (w *fixture) wantPaused(p *models.Post, as models.Status) {
 	w.t.Helper()
 	if got := w.post(p); got.Status != as || got.DeferredReason != models.DeferredPaused || got.Admission != models.AdmissionParked || got.Attempts != 0 {
 		w.t.Errorf("the post is not held: %s, %q, %q: %s", got.Status, got.DeferredReason, got.Admission, w.story(p))
@@ -42,7 +42,7 @@ func TestPausedPostsWait(t *testing.T) {
 	for name, account := range map[string]bool{"platform": false, "account": true} {
 		t.Run(name, func(t *testing.T) {
 			dbtest.Each(t, func(t *testing.T, d *db.DB) {
-				w := newWorld(t, d)
+				w := newFixture(t, d)
 				paused := int64(0)
 				if account {
 					paused = w.tiktok
@@ -62,8 +62,8 @@ func TestPausedPostsWait(t *testing.T) {
 				if got := w.post(scheduled); got.Fence != 0 {
 					t.Errorf("what came due in the pause was run %d times to find that out", got.Fence)
 				}
-				if n := w.sim.CountCalls(sandbox.OpTikTokInit); n != 0 || w.queue.len() != 0 {
-					t.Errorf("%d uploads were begun, %d tasks are in Asynq", n, w.queue.len())
+				if n := w.sim.CountCalls(sandbox.OpTikTokInit); n != 0 || w.queue.Posts.Len() != 0 {
+					t.Errorf("%d uploads were begun, %d tasks are in Asynq", n, w.queue.Posts.Len())
 				}
 				if !strings.Contains(w.story(before), "is paused by anna: TikTok looks into it") {
 					t.Errorf("the timeline does not say who, and why: %s", w.story(before))
@@ -81,7 +81,7 @@ func TestPausedPostsWait(t *testing.T) {
 // A pause that comes between the container and its publishing keeps the publishing
 // back; afterwards it goes on with that container.
 func TestPauseInTheMiddle(t *testing.T) {
-	w := sqliteWorld(t)
+	w := onSQLite(t)
 	p := w.accept(instagramReel)
 	w.until(p, "with a container", func(p *models.Post) bool { return p.ContainerID != nil })
 	resume := w.pause(models.Instagram, w.insta)
@@ -100,7 +100,7 @@ func TestPauseInTheMiddle(t *testing.T) {
 
 // What may be live is looked at during a pause: a pause hides no outcome.
 func TestPauseDoesNotStopLooking(t *testing.T) {
-	w := sqliteWorld(t)
+	w := onSQLite(t)
 	p := w.accept(tiktokVideo)
 	w.until(p, "processing", func(p *models.Post) bool { return p.Status == models.Processing })
 	w.pause(models.TikTok, 0)
@@ -110,11 +110,11 @@ func TestPauseDoesNotStopLooking(t *testing.T) {
 
 // A post that is worth nothing later is missed, and not sent after the pause.
 func TestPausedTooLong(t *testing.T) {
-	w, minute := sqliteWorld(t), time.Minute
+	w, minute := onSQLite(t), time.Minute
 	resume := w.pause(models.TikTok, 0)
 	p := w.accept(tiktokVideo, func(r *publish.Request) { r.MaxLateness = &minute })
 	w.step()
-	w.clock.advance(2 * time.Minute)
+	w.clock.Advance(2 * time.Minute)
 	w.tick()
 	w.wantStatus(p, models.Missed)
 	resume()
@@ -123,7 +123,7 @@ func TestPausedTooLong(t *testing.T) {
 }
 
 func TestPauseScopeRefuses(t *testing.T) {
-	w := sqliteWorld(t)
+	w := onSQLite(t)
 	for _, c := range []struct {
 		platform models.Platform
 		account  int64

@@ -12,6 +12,7 @@ import (
 	"socialqueue/models"
 	"socialqueue/publish"
 	"socialqueue/sandbox/sample"
+	"socialqueue/test/testkit"
 )
 
 // serveFiles serves the sample video under every path and counts the requests of each.
@@ -36,13 +37,13 @@ func fromLinks(links ...string) func(*publish.Request) {
 }
 
 // forgetFiles makes all posts such that the previous release stored.
-func (w *world) forgetFiles() {
+func (w *fixture) forgetFiles() {
 	w.t.Helper()
 	_, err := w.db.Pool().ExecContext(w.ctx, "DELETE FROM post_media")
 	w.must(err)
 }
 
-func (w *world) files(p *models.Post) []models.PostMedia {
+func (w *fixture) files(p *models.Post) []models.PostMedia {
 	w.t.Helper()
 	files, err := w.db.Posts.Files(w.ctx, p.ID)
 	w.must(err)
@@ -53,7 +54,7 @@ func (w *world) files(p *models.Post) []models.PostMedia {
 func TestPostsOfThePreviousRelease(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		url, served := serveFiles(t)
-		w := newWorld(t, d)
+		w := newFixture(t, d)
 		soon := w.clock.Now().Add(time.Minute)
 		later := func(r *publish.Request) { r.PublishAt = &soon }
 		posts := []*models.Post{
@@ -77,7 +78,7 @@ func TestPostsOfThePreviousRelease(t *testing.T) {
 			t.Fatalf("served %v, file %v", served, fetched)
 		}
 
-		w.clock.advance(8 * 24 * time.Hour)
+		w.clock.Advance(8 * 24 * time.Hour)
 		w.must(w.CleanUp(w.ctx))
 		for _, id := range []string{w.video, w.picture, *fetched} {
 			w.wantFile(id, false)
@@ -93,14 +94,14 @@ func TestPostsOfThePreviousRelease(t *testing.T) {
 
 // TestRetryNeedsEveryFile: a post cannot run again once one of its files was cleaned up.
 func TestRetryNeedsEveryFile(t *testing.T) {
-	w := sqliteWorld(t)
+	w := onSQLite(t)
 	url, _ := serveFiles(t)
 	soon, lateness := w.clock.Now().Add(time.Minute), time.Second
 	p := w.accept(tiktokVideo, func(r *publish.Request) {
 		r.PublishAt, r.MaxLateness = &soon, &lateness
 		r.Files = append(r.Files, publish.File{URL: url})
 	})
-	w.clock.advance(time.Hour)
+	w.clock.Advance(time.Hour)
 	w.tick()
 	w.wantStatus(p, models.Missed)
 	_, err := w.db.Pool().ExecContext(w.ctx, "UPDATE post_media SET source_url = '' WHERE position = 1")
@@ -115,11 +116,11 @@ func TestRetryNeedsEveryFile(t *testing.T) {
 func TestFetchGoesOnAfterACrash(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		url, served := serveFiles(t)
-		w := newWorld(t, d)
+		w := newFixture(t, d)
 		p := w.accept(tiktokVideo, fromLinks(url+"/first.mp4", url+"/second.mp4"))
 		w.onNow = func() {
 			if served["/second.mp4"] == 1 {
-				panic(powerCut{})
+				panic(testkit.PowerCut{})
 			}
 		}
 		w.step()
@@ -129,7 +130,7 @@ func TestFetchGoesOnAfterACrash(t *testing.T) {
 		if files[0].Media == nil || !files[1].ToFetch() {
 			t.Fatalf("after the crash: %+v", files)
 		}
-		w.clock.advance(25 * time.Second) // the lease
+		w.clock.Advance(25 * time.Second) // the lease
 		p = w.settle(p)
 		w.wantStatus(p, models.Published)
 		w.wantLive(1)

@@ -24,6 +24,7 @@ import (
 	"socialqueue/sandbox"
 	"socialqueue/sandbox/sample"
 	"socialqueue/secrets"
+	"socialqueue/test/testkit"
 )
 
 // TestSameTaskTwice delivers every task twice, at once and again later, as
@@ -32,7 +33,7 @@ func TestSameTaskTwice(t *testing.T) {
 	for _, f := range flows {
 		t.Run(f.name, func(t *testing.T) {
 			dbtest.Each(t, func(t *testing.T, d *db.DB) {
-				w := newWorld(t, d)
+				w := newFixture(t, d)
 				p := w.accept(f)
 				for !w.post(p).Status.Ended() {
 					w.stepTwice()
@@ -45,16 +46,16 @@ func TestSameTaskTwice(t *testing.T) {
 }
 
 // stepTwice runs the next task twice at once, and once more after that.
-func (w *world) stepTwice() {
+func (w *fixture) stepTwice() {
 	w.t.Helper()
-	task, ok := w.queue.take()
+	task, ok := w.queue.Posts.Take()
 	if !ok {
-		w.clock.advance(5 * time.Second)
+		w.clock.Advance(5 * time.Second)
 		w.tick()
 		return
 	}
 	if ahead := task.At.Sub(w.clock.Now()); ahead > 0 {
-		w.clock.advance(ahead)
+		w.clock.Advance(ahead)
 	}
 	var both sync.WaitGroup
 	for range 2 {
@@ -70,7 +71,7 @@ func (w *world) stepTwice() {
 
 // TestRedisLosesEverything: 40 posts wait, Redis is emptied, all go live.
 func TestRedisLosesEverything(t *testing.T) {
-	w := sqliteWorld(t)
+	w := onSQLite(t)
 	var posts []*models.Post
 	for range 10 {
 		for _, f := range flows {
@@ -80,7 +81,7 @@ func TestRedisLosesEverything(t *testing.T) {
 	for range 5 {
 		w.step()
 	}
-	w.queue.flush()
+	w.queue.Flush()
 	for _, p := range posts {
 		w.wantStatus(w.settle(p), models.Published)
 	}
@@ -90,18 +91,18 @@ func TestRedisLosesEverything(t *testing.T) {
 // TestRedisAwayAtAccept: the answer is 202 all the same, and the sweep makes up
 // for it at once.
 func TestRedisAwayAtAccept(t *testing.T) {
-	for name, away := range map[string]func(q *queue, is bool){
-		"refuses":       func(q *queue, is bool) { q.broken = is },
-		"never answers": func(q *queue, is bool) { q.silent = is },
+	for name, away := range map[string]func(q *testkit.Queue, is bool){
+		"refuses":       func(q *testkit.Queue, is bool) { q.Posts.SetDown(is) },
+		"never answers": func(q *testkit.Queue, is bool) { q.Posts.SetSilent(is) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := sqliteWorld(t)
+			w := onSQLite(t)
 			away(w.queue, true)
 			p := w.accept(tiktokVideo)
 			away(w.queue, false)
 			w.tick()
-			if w.queue.len() != 1 {
-				t.Fatalf("%d tasks after the sweep, want 1", w.queue.len())
+			if w.queue.Posts.Len() != 1 {
+				t.Fatalf("%d tasks after the sweep, want 1", w.queue.Posts.Len())
 			}
 			w.wantStatus(w.settle(p), models.Published)
 			w.wantLive(1)
@@ -114,17 +115,17 @@ func TestRedisAwayAtAccept(t *testing.T) {
 func TestSweepReplacesDeadTasks(t *testing.T) {
 	for _, state := range []publish.TaskState{publish.TaskDead, publish.TaskActive, publish.TaskMissing} {
 		t.Run(state.String(), func(t *testing.T) {
-			w := sqliteWorld(t)
+			w := onSQLite(t)
 			p := w.accept(tiktokVideo)
-			task, _ := w.queue.take()
+			task, _ := w.queue.Posts.Take()
 			if state != publish.TaskMissing {
-				w.queue.setState(task, state)
+				w.queue.PutPost(task, state)
 			}
 			w.tick()
-			if _, ok := w.queue.take(); ok {
+			if _, ok := w.queue.Posts.Take(); ok {
 				t.Error("the sweep did not wait before it looked")
 			}
-			w.clock.advance(time.Minute)
+			w.clock.Advance(time.Minute)
 			w.tick()
 			w.wantStatus(w.settle(p), models.Published)
 			w.must(w.RunStep(w.ctx, task, w.drain)) // the old one comes back
@@ -135,14 +136,14 @@ func TestSweepReplacesDeadTasks(t *testing.T) {
 
 // TestPendingTaskIsLeftAlone: a backlog in Asynq is no reason for new tasks.
 func TestPendingTaskIsLeftAlone(t *testing.T) {
-	w := sqliteWorld(t)
+	w := onSQLite(t)
 	p := w.accept(tiktokVideo)
 	for range 10 {
-		w.clock.advance(time.Minute)
+		w.clock.Advance(time.Minute)
 		w.tick()
 	}
-	if got := w.post(p); w.queue.len() != 1 || got.Fence != 0 {
-		t.Errorf("%d tasks, fence %d; want the one, untouched", w.queue.len(), got.Fence)
+	if got := w.post(p); w.queue.Posts.Len() != 1 || got.Fence != 0 {
+		t.Errorf("%d tasks, fence %d; want the one, untouched", w.queue.Posts.Len(), got.Fence)
 	}
 }
 
@@ -150,22 +151,22 @@ func TestPendingTaskIsLeftAlone(t *testing.T) {
 // order, and another account's post is not behind them.
 func TestLanes(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
-		w := newWorld(t, d)
+		w := newFixture(t, d)
 		var backlog []*models.Post
 		for i := range 12 {
 			backlog = append(backlog, w.accept(tiktokVideo, func(r *publish.Request) { r.Options.(*tiktokposts.Options).Title = fmt.Sprint("part ", i) }))
-			w.clock.advance(time.Millisecond)
+			w.clock.Advance(time.Millisecond)
 		}
-		if w.queue.len() != 3 {
-			t.Errorf("%d tasks of one account are in Asynq, want 3", w.queue.len())
+		if w.queue.Posts.Len() != 3 {
+			t.Errorf("%d tasks of one account are in Asynq, want 3", w.queue.Posts.Len())
 		}
 		other := w.accept(instagramImage)
 		if w.post(other).Admission != models.AdmissionAdmitted {
 			t.Error("another account's post waits behind the backlog")
 		}
 		w.tick()
-		if w.queue.len() != 4 {
-			t.Errorf("%d tasks after a tick, want 4", w.queue.len())
+		if w.queue.Posts.Len() != 4 {
+			t.Errorf("%d tasks after a tick, want 4", w.queue.Posts.Len())
 		}
 		for _, p := range append(backlog, other) {
 			w.wantStatus(w.settle(p), models.Published)
@@ -177,7 +178,7 @@ func TestLanes(t *testing.T) {
 // TestBacklogDoesNotStarveOthers: a thousand waiting posts of one account do
 // not keep the tick from another's.
 func TestBacklogDoesNotStarveOthers(t *testing.T) {
-	w := newWorld(t, dbtest.Postgres(t))
+	w := newFixture(t, dbtest.Postgres(t))
 	soon := w.clock.Now().Add(time.Minute)
 	at := func(r *publish.Request) { r.PublishAt = &soon }
 	for range 1000 {
@@ -191,7 +192,7 @@ func TestBacklogDoesNotStarveOthers(t *testing.T) {
 	if got := w.post(other); got.Admission != models.AdmissionAdmitted {
 		t.Errorf("the other account's post is %q after three ticks", got.Admission)
 	}
-	if n := w.queue.len(); n > 4 {
+	if n := w.queue.Posts.Len(); n > 4 {
 		t.Errorf("%d tasks in Asynq", n)
 	}
 }
@@ -199,17 +200,17 @@ func TestBacklogDoesNotStarveOthers(t *testing.T) {
 // TestScheduledStartsOnTime: a post waits in Postgres, moves ahead of its time
 // and starts at it.
 func TestScheduledStartsOnTime(t *testing.T) {
-	w := sqliteWorld(t)
+	w := onSQLite(t)
 	at := w.clock.Now().Add(3 * time.Hour)
 	p := w.accept(tiktokVideo, func(r *publish.Request) { r.PublishAt = &at })
 	w.tick()
-	if got := w.post(p); got.Status != models.Scheduled || w.queue.len() != 0 {
-		t.Fatalf("far ahead: %s, %d tasks", got.Status, w.queue.len())
+	if got := w.post(p); got.Status != models.Scheduled || w.queue.Posts.Len() != 0 {
+		t.Fatalf("far ahead: %s, %d tasks", got.Status, w.queue.Posts.Len())
 	}
-	w.clock.advance(3*time.Hour - time.Minute)
+	w.clock.Advance(3*time.Hour - time.Minute)
 	w.tick()
-	if got := w.post(p); got.Status != models.Scheduled || w.queue.len() != 1 {
-		t.Fatalf("near: %s, %d tasks", got.Status, w.queue.len())
+	if got := w.post(p); got.Status != models.Scheduled || w.queue.Posts.Len() != 1 {
+		t.Fatalf("near: %s, %d tasks", got.Status, w.queue.Posts.Len())
 	}
 	p = w.settle(p)
 	if late := p.StartedAt.Sub(at); late < 0 || late > time.Second {
@@ -221,11 +222,11 @@ func TestScheduledStartsOnTime(t *testing.T) {
 // TestEarlyTaskDoesNothing: an operator who runs a scheduled task by hand does
 // not make the post go out early.
 func TestEarlyTaskDoesNothing(t *testing.T) {
-	w := sqliteWorld(t)
+	w := onSQLite(t)
 	at := w.clock.Now().Add(time.Minute)
 	p := w.accept(tiktokVideo, func(r *publish.Request) { r.PublishAt = &at })
 	w.tick()
-	task, _ := w.queue.take()
+	task, _ := w.queue.Posts.Take()
 	var early *db.EarlyError
 	if err := w.RunStep(w.ctx, task, w.drain); !errors.As(err, &early) || early.In != time.Minute {
 		t.Errorf("err = %v, want EarlyError of a minute", err)
@@ -242,15 +243,15 @@ func TestEarlyTaskDoesNothing(t *testing.T) {
 // TestMissed: a post that may not be late is not sent late.
 func TestMissed(t *testing.T) {
 	minute := time.Minute
-	w := sqliteWorld(t)
+	w := onSQLite(t)
 	p := w.accept(tiktokVideo, func(r *publish.Request) { r.MaxLateness = &minute })
-	task, _ := w.queue.take()
-	w.clock.advance(2 * time.Minute)
+	task, _ := w.queue.Posts.Take()
+	w.clock.Advance(2 * time.Minute)
 	w.must(w.RunStep(w.ctx, task, w.drain))
 	w.wantStatus(p, models.Missed)
 
 	byTick := w.accept(tiktokVideo, func(r *publish.Request) { r.MaxLateness = &minute })
-	w.clock.advance(2 * time.Minute)
+	w.clock.Advance(2 * time.Minute)
 	w.must(w.MissLate(w.ctx))
 	w.wantStatus(byTick, models.Missed)
 	if len(w.sim.Calls()) != 0 {
@@ -263,7 +264,7 @@ func TestMissed(t *testing.T) {
 }
 
 func TestCancel(t *testing.T) {
-	w := sqliteWorld(t)
+	w := onSQLite(t)
 	p := w.accept(tiktokVideo)
 	_, err := w.Cancel(w.ctx, w.app.ID, p.ID)
 	w.must(err)
@@ -288,7 +289,7 @@ func TestCancel(t *testing.T) {
 
 // TestCancelFreesThePlace: the next post of the lane moves up.
 func TestCancelFreesThePlace(t *testing.T) {
-	w := sqliteWorld(t)
+	w := onSQLite(t)
 	first := w.accept(tiktokVideo)
 	for range 3 {
 		w.accept(tiktokVideo)
@@ -303,7 +304,7 @@ func TestCancelFreesThePlace(t *testing.T) {
 }
 
 func TestReschedule(t *testing.T) {
-	w := sqliteWorld(t)
+	w := onSQLite(t)
 	at := w.clock.Now().Add(time.Minute)
 	p := w.accept(tiktokVideo, func(r *publish.Request) { r.PublishAt = &at })
 	w.tick() // its task is in Asynq already
@@ -313,8 +314,8 @@ func TestReschedule(t *testing.T) {
 	if got.Status != models.Scheduled || !got.PublishAt.Equal(later) {
 		t.Errorf("rescheduled: %+v", got)
 	}
-	task, _ := w.queue.take()
-	w.clock.advance(2 * time.Minute)
+	task, _ := w.queue.Posts.Take()
+	w.clock.Advance(2 * time.Minute)
 	w.must(w.RunStep(w.ctx, task, w.drain)) // the old task
 	w.wantStatus(p, models.Scheduled)
 	p = w.settle(p)
@@ -337,17 +338,15 @@ func isFieldError(err error) bool {
 func TestDrainUsesNoAttempt(t *testing.T) {
 	for _, f := range flows {
 		t.Run(f.name, func(t *testing.T) {
-			w := sqliteWorld(t)
+			w := onSQLite(t)
 			p := w.accept(f)
 			stop := make(chan struct{})
-			w.wire.onCall = func(*http.Request) {
-				w.wire.mu.Lock()
-				defer w.wire.mu.Unlock()
-				if w.wire.calls == 2 {
+			w.wire.OnCall(func(*http.Request) {
+				if w.wire.Calls() == 2 {
 					close(stop)
 				}
-			}
-			task, _ := w.queue.take()
+			})
+			task, _ := w.queue.Posts.Take()
 			w.must(w.RunStep(w.ctx, task, stop))
 			if got := w.post(p); got.Attempts != 0 || got.LeaseUntil != nil || got.UnfinishedRuns != 0 {
 				t.Errorf("after the drain: %s", w.story(p))
@@ -361,7 +360,7 @@ func TestDrainUsesNoAttempt(t *testing.T) {
 // TestAcceptChecks: what is refused before anything is stored. The handlers'
 // tests go through the whole list.
 func TestAcceptChecks(t *testing.T) {
-	w := sqliteWorld(t)
+	w := onSQLite(t)
 	for name, tc := range map[string]struct {
 		change func(*publish.Request)
 		field  string
@@ -392,8 +391,8 @@ func TestAcceptChecks(t *testing.T) {
 	}
 	posts, err := w.db.Posts.List(w.ctx, db.PostFilter{AppID: w.app.ID, Limit: 10})
 	w.must(err)
-	if len(posts) != 0 || w.queue.len() != 0 {
-		t.Errorf("%d posts and %d tasks after refusals", len(posts), w.queue.len())
+	if len(posts) != 0 || w.queue.Posts.Len() != 0 {
+		t.Errorf("%d posts and %d tasks after refusals", len(posts), w.queue.Posts.Len())
 	}
 }
 
@@ -433,7 +432,7 @@ func TestMediaURL(t *testing.T) {
 	} {
 		t.Run(path, func(t *testing.T) {
 			served = 0
-			w := sqliteWorld(t)
+			w := onSQLite(t)
 			p := w.settle(w.accept(tiktokVideo, func(r *publish.Request) { r.Files[0].MediaID, r.Files[0].URL = "", files.URL+path+"?sig=s3cr3t" }))
 			w.wantStatus(p, tc.status)
 			if served != tc.served {
@@ -452,7 +451,7 @@ func TestMediaURL(t *testing.T) {
 			}
 		})
 	}
-	image := sqliteWorld(t)
+	image := onSQLite(t)
 	p := image.settle(image.accept(instagramImage, func(r *publish.Request) { r.Files[0].MediaID, r.Files[0].URL = "", files.URL+"/picture.jpg" }))
 	image.wantStatus(p, models.Published)
 	image.wantLive(1)
@@ -461,15 +460,15 @@ func TestMediaURL(t *testing.T) {
 // TestCleanUp: files that nobody needs go, the others stay.
 func TestCleanUp(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
-		w := newWorld(t, d)
+		w := newFixture(t, d)
 		at := w.clock.Now().Add(20 * 24 * time.Hour)
 		w.accept(tiktokVideo, func(r *publish.Request) { r.PublishAt = &at }) // still needs the video
 		done := w.settle(w.accept(instagramImage))                            // needed the picture
 		unused := w.upload(sample.Video)
-		w.clock.advance(6 * 24 * time.Hour)
+		w.clock.Advance(6 * 24 * time.Hour)
 		w.must(w.CleanUp(w.ctx))
 		w.wantFile(unused, true)
-		w.clock.advance(2 * 24 * time.Hour)
+		w.clock.Advance(2 * 24 * time.Hour)
 		w.must(w.CleanUp(w.ctx))
 		w.wantFile(unused, false)
 		w.wantFile(w.picture, false)
@@ -482,20 +481,20 @@ func TestCleanUp(t *testing.T) {
 
 // TestRemoveOrphans: a file whose row was never written goes, after a while.
 func TestRemoveOrphans(t *testing.T) {
-	w := sqliteWorld(t)
+	w := onSQLite(t)
 	orphan := models.NewID()
 	_, err := w.store.Save(w.ctx, orphan, bytes.NewReader(sample.Picture))
 	w.must(err)
-	w.clock.now = time.Now()
+	w.clock.Set(time.Now())
 	w.must(w.RemoveOrphans(w.ctx))
 	w.wantInStore(orphan, true)
-	w.clock.advance(3 * 24 * time.Hour)
+	w.clock.Advance(3 * 24 * time.Hour)
 	w.must(w.RemoveOrphans(w.ctx))
 	w.wantInStore(orphan, false)
 	w.wantInStore(w.video, true)
 }
 
-func (w *world) wantInStore(id string, want bool) {
+func (w *fixture) wantInStore(id string, want bool) {
 	w.t.Helper()
 	got, err := w.store.Exists(w.ctx, id)
 	w.must(err)
@@ -504,7 +503,7 @@ func (w *world) wantInStore(id string, want bool) {
 	}
 }
 
-func (w *world) wantFile(id string, want bool) {
+func (w *fixture) wantFile(id string, want bool) {
 	w.t.Helper()
 	got, err := w.store.Exists(w.ctx, id)
 	w.must(err)
@@ -517,7 +516,7 @@ func (w *world) wantFile(id string, want bool) {
 // TestTimelineTellsEveryCall: one entry a call, with the platform's log id.
 func TestTimelineTellsEveryCall(t *testing.T) {
 	for _, f := range flows {
-		w := sqliteWorld(t)
+		w := onSQLite(t)
 		w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokInit, Mode: sandbox.ModeError, Code: "rate_limit_exceeded", Status: 429})
 		p := w.settle(w.accept(f))
 		events, err := w.db.Posts.Events(w.ctx, p.ID)
@@ -532,8 +531,8 @@ func TestTimelineTellsEveryCall(t *testing.T) {
 				t.Errorf("%s: entry without log id or status: %+v", f.name, e)
 			}
 		}
-		if told != w.wire.calls {
-			t.Errorf("%s: %d calls in the timeline, %d were made", f.name, told, w.wire.calls)
+		if told != w.wire.Calls() {
+			t.Errorf("%s: %d calls in the timeline, %d were made", f.name, told, w.wire.Calls())
 		}
 	}
 }
@@ -541,13 +540,13 @@ func TestTimelineTellsEveryCall(t *testing.T) {
 // TestAdmitWhileRedisHangs: a tick tries a Redis that never answers once, not once a
 // post; the sweep makes up for all of them when it is back.
 func TestAdmitWhileRedisHangs(t *testing.T) {
-	w := sqliteWorld(t)
+	w := onSQLite(t)
 	due := w.clock.Now().Add(time.Hour)
 	var posts []*models.Post
 	for _, account := range w.moreTikTok(100) {
 		posts = append(posts, w.accept(tiktokVideo, func(r *publish.Request) { r.AccountID, r.PublishAt = account, &due }))
 	}
-	w.clock.advance(time.Hour)
+	w.clock.Advance(time.Hour)
 	w.Queue = w.silentRedis()
 	began := time.Now()
 	w.must(w.AdmitDue(w.ctx))
@@ -556,8 +555,8 @@ func TestAdmitWhileRedisHangs(t *testing.T) {
 	}
 	w.Queue = w.queue
 	w.must(w.Sweep(w.ctx))
-	if w.queue.len() != len(posts) {
-		t.Errorf("%d tasks after the sweep, want %d", w.queue.len(), len(posts))
+	if w.queue.Posts.Len() != len(posts) {
+		t.Errorf("%d tasks after the sweep, want %d", w.queue.Posts.Len(), len(posts))
 	}
 	for _, p := range posts {
 		w.wantStatus(w.settle(p), models.Published)
@@ -568,7 +567,7 @@ func TestAdmitWhileRedisHangs(t *testing.T) {
 // TestLanesWhileRedisHangs: nor does it try once a lane; the lanes wait for a tick that
 // Redis answers.
 func TestLanesWhileRedisHangs(t *testing.T) {
-	w := sqliteWorld(t)
+	w := onSQLite(t)
 	for _, account := range w.moreTikTok(10) {
 		for range 4 { // one more than a lane has places
 			w.accept(tiktokVideo, func(r *publish.Request) { r.AccountID = account })
@@ -576,7 +575,7 @@ func TestLanesWhileRedisHangs(t *testing.T) {
 	}
 	_, err := w.db.Pool().ExecContext(w.ctx, "UPDATE posts SET admission = '', status = 'canceled', run_at = NULL WHERE admission = 'admitted'")
 	w.must(err)
-	clear(w.queue.tasks)
+	w.queue.Posts.Clear()
 	w.Queue = w.silentRedis()
 	began := time.Now()
 	w.must(w.AdmitDue(w.ctx))
@@ -585,60 +584,58 @@ func TestLanesWhileRedisHangs(t *testing.T) {
 	}
 	w.Queue = w.queue
 	w.tick()
-	if w.queue.len() != 10 {
-		t.Errorf("%d tasks once Redis is back, want one of each lane", w.queue.len())
+	if w.queue.Posts.Len() != 10 {
+		t.Errorf("%d tasks once Redis is back, want one of each lane", w.queue.Posts.Len())
 	}
 }
 
 // TestAdmitHeedsTheEnd: a tick that is told to stop goes through no batch.
 func TestAdmitHeedsTheEnd(t *testing.T) {
-	w := sqliteWorld(t)
+	w := onSQLite(t)
 	due := w.clock.Now().Add(time.Hour)
 	for _, account := range w.moreTikTok(5) {
 		w.accept(tiktokVideo, func(r *publish.Request) { r.AccountID, r.PublishAt = account, &due })
 	}
-	w.clock.advance(time.Hour)
+	w.clock.Advance(time.Hour)
 	ctx, stop := context.WithCancel(w.ctx)
 	w.Queue = &stopping{w.queue, stop}
 	w.must(w.AdmitDue(ctx))
-	if w.queue.len() != 1 {
-		t.Errorf("%d tasks were enqueued after the tick was told to stop at the first", w.queue.len())
+	if w.queue.Posts.Len() != 1 {
+		t.Errorf("%d tasks were enqueued after the tick was told to stop at the first", w.queue.Posts.Len())
 	}
 	w.Queue = w.queue
 	w.must(w.Sweep(w.ctx))
-	if w.queue.len() != 5 {
-		t.Errorf("%d tasks after the sweep, want 5", w.queue.len())
+	if w.queue.Posts.Len() != 5 {
+		t.Errorf("%d tasks after the sweep, want 5", w.queue.Posts.Len())
 	}
 }
 
 // stopping is a queue at whose first task the process is told to stop.
 type stopping struct {
-	*queue
+	*testkit.Queue
 	stop context.CancelFunc
 }
 
 func (q *stopping) Enqueue(ctx context.Context, t publish.Task) error {
 	q.stop()
-	return q.queue.Enqueue(ctx, t)
+	return q.Queue.Enqueue(ctx, t)
 }
 
 // moreTikTok connects TikTok accounts.
-func (w *world) moreTikTok(n int) []int64 {
+func (w *fixture) moreTikTok(n int) []int64 {
 	w.t.Helper()
 	accounts := make([]int64, n)
 	for i := range accounts {
 		a := w.sim.AddTikTokAccount(sandbox.TikTokAccount{PostsCap: -1, ExpiresAt: w.clock.Now().Add(30 * 24 * time.Hour)})
-		var err error
-		accounts[i], err = w.tokens.Import(w.ctx, oauth.Import{
-			AppID: w.app.ID, UserID: w.user.ID, Platform: models.TikTok, ProviderAccountID: a.OpenID, Username: a.Username, Access: secrets.Secret(a.AccessToken),
+		accounts[i] = testkit.Connect(w.t, w.tokens, w.user, oauth.Import{
+			Platform: models.TikTok, ProviderAccountID: a.OpenID, Username: a.Username, Access: secrets.Secret(a.AccessToken),
 		})
-		w.must(err)
 	}
 	return accounts
 }
 
 // silentRedis is Asynq on a Redis that hangs.
-func (w *world) silentRedis() *jobs.Queue {
+func (w *fixture) silentRedis() *jobs.Queue {
 	w.t.Helper()
 	client := jobs.NewRedis(config.Redis{Mode: config.RedisSingle, Addrs: []string{redistest.Silent(w.t)}})
 	w.t.Cleanup(func() { _ = client.Close() })

@@ -13,14 +13,14 @@ import (
 // comes late does not replace a newer one.
 func TestTheQuotaIsKept(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
-		w := newWorld(t, d)
+		w := newFixture(t, d)
 		asked := w.clock.Now()
 		w.wantStatus(w.settle(w.accept(instagramImage)), models.Published)
 		first := w.quota()
 		if first.AskedAt == nil || first.AskedAt.Before(asked) || first.Used != 0 || first.Total != 100 || first.Window() != 24*time.Hour {
 			t.Fatalf("quota = %+v", first)
 		}
-		w.clock.advance(time.Hour)
+		w.clock.Advance(time.Hour)
 		w.wantStatus(w.settle(w.accept(instagramImage)), models.Published)
 		second := w.quota()
 		if second.Used != 1 || !second.AskedAt.After(*first.AskedAt) {
@@ -33,7 +33,7 @@ func TestTheQuotaIsKept(t *testing.T) {
 	})
 }
 
-func (w *world) quota() models.Quota {
+func (w *fixture) quota() models.Quota {
 	w.t.Helper()
 	account, err := w.db.Accounts.InstagramAccount(w.ctx, w.insta)
 	w.must(err)

@@ -19,10 +19,10 @@ func TestRefusalWithEffectAndALaggingRead(t *testing.T) {
 		}
 		t.Run(fmt.Sprintf("%d %d", r.code, r.subcode), func(t *testing.T) {
 			t.Parallel()
-			w := sqliteWorld(t)
+			w := onSQLite(t)
 			w.sim.Script(sandbox.Fault{Op: sandbox.OpInstagramPublish, Mode: sandbox.ModeError, Code: fmt.Sprint(r.code), Subcode: r.subcode, After: true})
 			lag := 1
-			w.wire.interceptWith(func(q *http.Request) (*http.Response, error) {
+			w.wire.Intercept(func(q *http.Request) (*http.Response, error) {
 				if strings.Contains(q.URL.RawQuery, "status_code") && len(w.sim.LivePosts()) > 0 && lag > 0 {
 					lag--
 					return answer(http.StatusOK, `{"status_code":"FINISHED","status":"Finished: ready"}`), nil
@@ -48,7 +48,7 @@ func TestRefusedWhileContainersCannotBeRead(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := sqliteWorld(t)
+			w := onSQLite(t)
 			w.sim.Script(outage(-1), fault)
 			p := w.settle(w.accept(instagramImage))
 			w.wantLive(1)

@@ -14,7 +14,7 @@ import (
 
 // uncertainPost is one whose sending call was made; arrived says whether it had its
 // effect. Nobody can read what became of it.
-func (w *world) uncertainPost(f flow, arrived bool) *models.Post {
+func (w *fixture) uncertainPost(f flow, arrived bool) *models.Post {
 	w.t.Helper()
 	op := sandbox.OpInstagramPublish
 	if f.name == tiktokVideo.name {
@@ -33,9 +33,9 @@ func (w *world) uncertainPost(f flow, arrived bool) *models.Post {
 func TestResolveLive(t *testing.T) {
 	for _, f := range []flow{instagramImage, tiktokVideo} {
 		t.Run(f.name, func(t *testing.T) {
-			w := sqliteWorld(t)
+			w := onSQLite(t)
 			p := w.uncertainPost(f, true)
-			before := w.wire.count()
+			before := w.wire.Calls()
 			got, err := w.ResolveLive(w.ctx, p.ID, "18001", "https://example.com/p/1", "anna")
 			w.must(err)
 			stored := w.settle(p)
@@ -45,9 +45,9 @@ func TestResolveLive(t *testing.T) {
 			if !strings.Contains(w.story(p), "settled by anna: live as 18001") {
 				t.Errorf("the timeline says %s", w.story(p))
 			}
-			w.clock.advance(48 * time.Hour)
+			w.clock.Advance(48 * time.Hour)
 			w.tick()
-			if calls := w.wire.count() - before; calls != 0 {
+			if calls := w.wire.Calls() - before; calls != 0 {
 				t.Errorf("%d calls were made for a settled post", calls)
 			}
 			w.wantLive(1)
@@ -60,7 +60,7 @@ func TestResolveLive(t *testing.T) {
 
 // What no platform would say is not stored: apps are told of it.
 func TestResolveLiveRefuses(t *testing.T) {
-	w := sqliteWorld(t)
+	w := onSQLite(t)
 	p := w.uncertainPost(instagramImage, true)
 	for name, tt := range map[string]struct{ id, permalink, field string }{
 		"no id":            {"", "", "platform_post_id"},
@@ -97,7 +97,7 @@ func TestResolveLiveRefuses(t *testing.T) {
 func TestRelease(t *testing.T) {
 	for _, f := range []flow{instagramImage, instagramReel, tiktokVideo} {
 		t.Run(f.name, func(t *testing.T) {
-			w := sqliteWorld(t)
+			w := onSQLite(t)
 			p := w.uncertainPost(f, false)
 			_, err := w.Release(w.ctx, p.ID, "anna")
 			w.must(err)
@@ -116,7 +116,7 @@ func TestRelease(t *testing.T) {
 
 // Only what is uncertain is settled by hand, and nothing under a worker's hands.
 func TestResolveRefuses(t *testing.T) {
-	w := sqliteWorld(t)
+	w := onSQLite(t)
 	for _, err := range []error{
 		second(w.ResolveLive(w.ctx, models.NewID(), "1", "", "anna")), second(w.Release(w.ctx, models.NewID(), "anna")),
 	} {
@@ -132,17 +132,10 @@ func TestResolveRefuses(t *testing.T) {
 	p = w.uncertainPost(instagramReel, true)
 	_, err := w.db.Runs.Claim(w.ctx, p.ID, p.Fence, "a worker", *p.RunAt, time.Minute)
 	w.must(err)
-	w.clock.advance(time.Second)
+	w.clock.Advance(time.Second)
 	if _, err := w.Release(w.ctx, p.ID, "anna"); !errors.Is(err, publish.ErrConflict) {
 		t.Errorf("a post that a worker has: %v", err)
 	}
-}
-
-// count tells how many calls were made.
-func (c *cutter) count() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.calls
 }
 
 func second(_ *models.Post, err error) error { return err }

@@ -72,7 +72,7 @@ func TestInstagramOddities(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := sqliteWorld(t)
+			w := onSQLite(t)
 			w.sim.Script(tc.faults...)
 			p := w.settle(w.accept(instagramImage))
 			w.wantLive(tc.live)
@@ -87,7 +87,7 @@ func TestInstagramOddities(t *testing.T) {
 // TestLostAnswerFindsItsOwnPost: two posts with the same caption, both answers
 // lost: each ends published and none takes the other's id.
 func TestLostAnswerFindsItsOwnPost(t *testing.T) {
-	w := sqliteWorld(t)
+	w := onSQLite(t)
 	w.sim.Script(sandbox.Fault{Op: sandbox.OpInstagramPublish, Mode: sandbox.ModeReset, After: true, Times: 2})
 	a, b := w.accept(instagramImage), w.accept(instagramImage)
 	a, b = w.settle(a), w.settle(b)
@@ -117,7 +117,7 @@ func TestTikTokFailReasons(t *testing.T) {
 	} {
 		t.Run(reason, func(t *testing.T) {
 			t.Parallel()
-			w := sqliteWorld(t)
+			w := onSQLite(t)
 			w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokProcess, Mode: sandbox.ModeFail, Code: reason})
 			p := w.settle(w.accept(tiktokVideo))
 			w.wantStatus(p, want)
@@ -151,7 +151,7 @@ func TestTikTokRefusals(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := sqliteWorld(t)
+			w := onSQLite(t)
 			w.sim.Script(tc.fault)
 			p := w.settle(w.accept(tiktokVideo))
 			w.wantStatus(p, tc.status)
@@ -170,7 +170,7 @@ func TestTikTokRefusals(t *testing.T) {
 // TestCreatorSettingsAreHonoured: what the creator's account forbids is asked
 // right before sending.
 func TestCreatorSettingsAreHonoured(t *testing.T) {
-	w := sqliteWorld(t)
+	w := onSQLite(t)
 	w.sim.AddTikTokAccount(sandbox.TikTokAccount{OpenID: w.ttSim.OpenID, Username: w.ttSim.Username, Private: true, PostsCap: -1})
 	p := w.settle(w.accept(tiktokVideo))
 	w.wantStatus(p, models.Failed)
@@ -179,7 +179,7 @@ func TestCreatorSettingsAreHonoured(t *testing.T) {
 		t.Errorf("%d inits; %s", w.sim.CountCalls(sandbox.OpTikTokInit), p.ErrorMessage)
 	}
 
-	short := sqliteWorld(t)
+	short := onSQLite(t)
 	short.sim.AddTikTokAccount(sandbox.TikTokAccount{OpenID: short.ttSim.OpenID, Username: short.ttSim.Username, MaxVideoSeconds: 3, PostsCap: -1})
 	p = short.settle(short.accept(tiktokVideo))
 	short.wantStatus(p, models.Failed)
@@ -191,7 +191,7 @@ func TestCreatorSettingsAreHonoured(t *testing.T) {
 // TestSelfOnlyNeverGetsAnID: a post that only its creator sees is published
 // without one, and nobody waits for it.
 func TestSelfOnlyNeverGetsAnID(t *testing.T) {
-	w := sqliteWorld(t)
+	w := onSQLite(t)
 	p := w.settle(w.accept(tiktokVideo, func(r *publish.Request) { r.Options.(*tiktokposts.Options).PrivacyLevel = tiktokposts.PrivacySelfOnly }))
 	w.wantStatus(p, models.Published)
 	w.wantLive(1)
@@ -204,28 +204,28 @@ func TestSelfOnlyNeverGetsAnID(t *testing.T) {
 // where TikTok has it.
 func TestChunksResume(t *testing.T) {
 	big := bigVideo(66_259_900) // 6 chunks, the last of 16,259,900 bytes
-	for name, cut := range map[string]func(*world){
-		"undisturbed": func(*world) {},
-		"a chunk fails once": func(w *world) {
+	for name, cut := range map[string]func(*fixture){
+		"undisturbed": func(*fixture) {},
+		"a chunk fails once": func(w *fixture) {
 			w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokChunk, Skip: 2, Mode: sandbox.ModeStatus, Status: 502})
 		},
-		"an answer is lost": func(w *world) {
+		"an answer is lost": func(w *fixture) {
 			w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokChunk, Skip: 2, Mode: sandbox.ModeReset, After: true})
 		},
-		"the last answer is lost": func(w *world) {
+		"the last answer is lost": func(w *fixture) {
 			w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokChunk, Skip: 5, Mode: sandbox.ModeReset, After: true})
 		},
-		"power cut after the fourth": func(w *world) { w.wire.at, w.wire.after = 5, true },
-		"power cut before the last":  func(w *world) { w.wire.at = 7 },
-		"a chunk breaks off half way": func(w *world) {
+		"power cut after the fourth": func(w *fixture) { w.wire.CutPower(5, true) },
+		"power cut before the last":  func(w *fixture) { w.wire.CutPower(7, false) },
+		"a chunk breaks off half way": func(w *fixture) {
 			w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokChunk, Skip: 1, Mode: sandbox.ModePartial, Bytes: 1000})
 		},
-		"the last breaks off half way": func(w *world) {
+		"the last breaks off half way": func(w *fixture) {
 			w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokChunk, Skip: 5, Mode: sandbox.ModePartial, Bytes: 1000})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := sqliteWorld(t)
+			w := onSQLite(t)
 			w.video = w.upload(big)
 			cut(w)
 			p := w.settle(w.accept(tiktokVideo))
@@ -252,11 +252,11 @@ func bigVideo(size int) []byte {
 
 // TestUploadURLExpires: the upload's hour passes before its last byte is sent.
 func TestUploadURLExpires(t *testing.T) {
-	w := sqliteWorld(t)
-	w.wire.at = 2 // dies before the only chunk
+	w := onSQLite(t)
+	w.wire.CutPower(2, false) // dies before the only chunk
 	p := w.accept(tiktokVideo)
 	w.step()
-	w.clock.advance(2 * time.Hour)
+	w.clock.Advance(2 * time.Hour)
 	p = w.settle(p)
 	w.wantStatus(p, models.Published)
 	w.wantLive(1)
@@ -268,7 +268,7 @@ func TestUploadURLExpires(t *testing.T) {
 // TestStuckProcessing: a post without a verdict is uncertain after a day, is
 // looked at ever more seldom, and is never sent again.
 func TestStuckProcessing(t *testing.T) {
-	w := sqliteWorld(t)
+	w := onSQLite(t)
 	w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokProcess, Mode: sandbox.ModeStuck})
 	p := w.accept(tiktokVideo)
 	begin := w.clock.Now()
@@ -278,7 +278,7 @@ func TestStuckProcessing(t *testing.T) {
 			t.Fatalf("%s after %s", got.Status, day)
 		}
 		if got.Admission == models.AdmissionWaiting {
-			w.clock.advance(max(0, got.RunAt.Sub(w.clock.Now())))
+			w.clock.Advance(max(0, got.RunAt.Sub(w.clock.Now())))
 			w.tick()
 		}
 		w.step()
@@ -299,7 +299,7 @@ func TestStuckProcessing(t *testing.T) {
 // TestUsesUpItsAttempts: a platform that stays down fails the post after the
 // last retry, and the app may run it again.
 func TestUsesUpItsAttempts(t *testing.T) {
-	w := sqliteWorld(t)
+	w := onSQLite(t)
 	w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokCreatorInfo, Mode: sandbox.ModeStatus, Status: 503, Times: -1})
 	p := w.settle(w.accept(tiktokVideo))
 	w.wantStatus(p, models.Failed)
@@ -327,18 +327,18 @@ func TestUsesUpItsAttempts(t *testing.T) {
 func TestQuarantine(t *testing.T) {
 	for _, sent := range []bool{false, true} {
 		t.Run(fmt.Sprintf("sent %v", sent), func(t *testing.T) {
-			w := sqliteWorld(t)
+			w := onSQLite(t)
 			p := w.accept(tiktokVideo)
 			if sent {
-				w.wire.at, w.wire.after = 2, true // the chunk went out, the answer was not read
+				w.wire.CutPower(2, true) // the chunk went out, the answer was not read
 				w.step()
 			}
 			for range 18 {
-				w.wire.at, w.wire.after = 0, false // every run dies at its first call
+				w.wire.CutPower(0, false) // every run dies at its first call
 				w.step()
-				w.clock.advance(30 * time.Second)
+				w.clock.Advance(30 * time.Second)
 			}
-			w.wire.at = -1
+			w.wire.KeepPower()
 			got := w.post(p)
 			want := models.Failed
 			if sent {

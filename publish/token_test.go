@@ -11,18 +11,18 @@ import (
 	"socialqueue/oauth"
 	"socialqueue/sandbox"
 	"socialqueue/secrets"
+	"socialqueue/test/testkit"
 )
 
 // refreshable gives the TikTok account a refresh token, and an access token that is
 // no new one any more.
-func (w *world) refreshable() {
+func (w *fixture) refreshable() {
 	w.t.Helper()
 	expires := w.ttSim.ExpiresAt
-	_, err := w.tokens.Import(w.ctx, oauth.Import{
-		AppID: w.app.ID, UserID: w.user.ID, Platform: models.TikTok, ProviderAccountID: w.ttSim.OpenID, Username: w.ttSim.Username,
+	testkit.Connect(w.t, w.tokens, w.user, oauth.Import{
+		Platform: models.TikTok, ProviderAccountID: w.ttSim.OpenID, Username: w.ttSim.Username,
 		Access: secrets.Secret(w.ttSim.AccessToken), Refresh: secrets.Secret(w.ttSim.RefreshToken), ExpiresAt: &expires,
 	})
-	w.must(err)
 }
 
 // The token dies right before each call of a post's life in turn. It is refreshed
@@ -31,10 +31,10 @@ func (w *world) refreshable() {
 func TestTokenDiesInTheMiddle(t *testing.T) {
 	for n := range 4 {
 		t.Run(fmt.Sprintf("before call %d", n), func(t *testing.T) {
-			w := sqliteWorld(t)
+			w := onSQLite(t)
 			w.refreshable()
 			calls := 0
-			w.wire.onCall = func(r *http.Request) {
+			w.wire.OnCall(func(r *http.Request) {
 				if strings.Contains(r.URL.Path, "/oauth/") {
 					return
 				}
@@ -42,7 +42,7 @@ func TestTokenDiesInTheMiddle(t *testing.T) {
 					w.sim.ExpireTikTokAccess(w.ttSim.OpenID)
 				}
 				calls++
-			}
+			})
 			p := w.accept(tiktokVideo)
 			got := w.settle(p)
 			w.wantLive(1)
@@ -76,7 +76,7 @@ func TestTokenDiesInTheMiddle(t *testing.T) {
 // A refresh that cannot be had now puts the post off, without an attempt, and says
 // so; the post goes on when the platform is back.
 func TestTokenCannotBeRefreshedNow(t *testing.T) {
-	w := sqliteWorld(t)
+	w := onSQLite(t)
 	w.refreshable()
 	w.sim.ExpireTikTokAccess(w.ttSim.OpenID)
 	w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokRefreshToken, Mode: sandbox.ModeError, Code: "server_error", Times: 2})
@@ -95,7 +95,7 @@ func TestTokenCannotBeRefreshedNow(t *testing.T) {
 // looked at: it waits, and is settled after the account is connected again. It is
 // never sent a second time.
 func TestConsentTakenBackWhileProcessing(t *testing.T) {
-	w := sqliteWorld(t)
+	w := onSQLite(t)
 	w.refreshable()
 	p := w.accept(tiktokVideo)
 	w.until(p, "at TikTok", func(p *models.Post) bool { return p.Status == models.Processing })
@@ -104,7 +104,7 @@ func TestConsentTakenBackWhileProcessing(t *testing.T) {
 	if got.Status != models.Processing || got.DeferredReason != models.DeferredReauthorize {
 		t.Errorf("the post is %s, deferred for %q: %s", got.Status, got.DeferredReason, w.story(p))
 	}
-	w.clock.advance(26 * time.Hour)
+	w.clock.Advance(26 * time.Hour)
 	w.ttSim = w.sim.AddTikTokAccount(sandbox.TikTokAccount{
 		OpenID: w.ttSim.OpenID, AccessToken: "act.SIMnew", RefreshToken: "rft.SIMnew", ExpiresAt: w.clock.Now().Add(2 * time.Hour), PostsCap: -1,
 	})
@@ -121,7 +121,7 @@ func TestConsentTakenBackWhileProcessing(t *testing.T) {
 // The account is connected again in the moment between a run's finding that it is
 // dead and the writing of that: the post does not wait for what has happened.
 func TestConnectedAgainDuringTheRun(t *testing.T) {
-	w := sqliteWorld(t)
+	w := onSQLite(t)
 	w.refreshable()
 	w.sim.InvalidateTikTok(w.ttSim.OpenID)
 	again := false

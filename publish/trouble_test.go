@@ -24,10 +24,11 @@ import (
 	"socialqueue/sandbox"
 	"socialqueue/sandbox/sample"
 	"socialqueue/secrets"
+	"socialqueue/test/testkit"
 )
 
-// postgresWorld is a world on Postgres with a second way into its database.
-func postgresWorld(t *testing.T) (*world, *sql.DB) {
+// onPostgres is the fixture on Postgres with a second way into its database.
+func onPostgres(t *testing.T) (*fixture, *sql.DB) {
 	t.Helper()
 	address := dbtest.PostgresURL(t)
 	raw, err := sql.Open("pgx", address)
@@ -35,7 +36,7 @@ func postgresWorld(t *testing.T) (*world, *sql.DB) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = raw.Close() })
-	return newWorld(t, openPostgres(t, address)), raw
+	return newFixture(t, openPostgres(t, address)), raw
 }
 
 func openPostgres(t *testing.T, address string) *db.DB {
@@ -52,20 +53,20 @@ func openPostgres(t *testing.T, address string) *db.DB {
 // post: it leaves it as it is, whatever that is, and uses no attempt.
 func TestLedgerUnreadable(t *testing.T) {
 	for name, tc := range map[string]struct {
-		reach func(*world)
+		reach func(*fixture)
 		want  models.Status
 	}{
-		"before anything was sent": {func(*world) {}, models.Publishing},
-		"after a crash at the last chunk": {func(w *world) {
-			w.wire.at, w.wire.after = 2, true
+		"before anything was sent": {func(*fixture) {}, models.Publishing},
+		"after a crash at the last chunk": {func(w *fixture) {
+			w.wire.CutPower(2, true)
 			w.step()
-			w.clock.advance(25 * time.Second)
+			w.clock.Advance(25 * time.Second)
 			w.tick()
 		}, models.Publishing},
-		"in processing": {func(w *world) { w.step() }, models.Processing},
+		"in processing": {func(w *fixture) { w.step() }, models.Processing},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w, raw := postgresWorld(t)
+			w, raw := onPostgres(t)
 			p := w.accept(tiktokVideo)
 			tc.reach(w)
 			exec(t, raw, "ALTER TABLE ledger RENAME TO ledger_away")
@@ -240,9 +241,9 @@ func (p *pgProxy) answers(client, server net.Conn, lost, answered chan struct{})
 	}
 }
 
-// settleAsAsynq runs the world until the post has ended, where tasks and ticks
+// settleAsAsynq runs the service until the post has ended, where tasks and ticks
 // may fail and tasks come back.
-func (w *world) settleAsAsynq(p *models.Post) *models.Post {
+func (w *fixture) settleAsAsynq(p *models.Post) *models.Post {
 	w.t.Helper()
 	for range 200 {
 		got, err := w.db.Posts.ByID(w.ctx, p.ID)
@@ -252,17 +253,17 @@ func (w *world) settleAsAsynq(p *models.Post) *models.Post {
 		if got.Status.Ended() && got.Admission == models.AdmissionNone {
 			return got
 		}
-		task, ok := w.queue.take()
+		task, ok := w.queue.Posts.Take()
 		if !ok {
-			w.clock.advance(5 * time.Second)
+			w.clock.Advance(5 * time.Second)
 			_ = errors.Join(w.AdmitDue(w.ctx), w.MissLate(w.ctx), w.Sweep(w.ctx))
 			continue
 		}
 		if ahead := task.At.Sub(w.clock.Now()); ahead > 0 {
-			w.clock.advance(ahead)
+			w.clock.Advance(ahead)
 		}
 		if err := w.RunStep(w.ctx, task, w.drain); err != nil {
-			w.queue.setState(task, publish.TaskPending)
+			w.queue.PutPost(task, publish.TaskPending)
 		}
 	}
 	w.t.Fatalf("the post did not end: %s", w.story(p))
@@ -278,7 +279,7 @@ func TestEveryPostgresAnswerLost(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, arrived %v", f.name, after), func(t *testing.T) {
 				t.Parallel()
 				proxy, address := newPGProxy(t, dbtest.PostgresURL(t))
-				w := newWorld(t, openPostgres(t, address))
+				w := newFixture(t, openPostgres(t, address))
 				w.settleAsAsynq(w.accept(f)) // from here on statements are prepared
 				p := w.accept(f)
 				proxy.arm(-1, after, "")
@@ -292,7 +293,7 @@ func TestEveryPostgresAnswerLost(t *testing.T) {
 	}
 }
 
-func (w *world) loseOne(proxy *pgProxy, f flow, n int, after bool) {
+func (w *fixture) loseOne(proxy *pgProxy, f flow, n int, after bool) {
 	w.t.Helper()
 	live := len(w.sim.LivePosts())
 	p := w.accept(f, func(r *publish.Request) {
@@ -321,7 +322,7 @@ func (w *world) loseOne(proxy *pgProxy, f flow, n int, after bool) {
 // nobody. The app that asks again is told of the file, and the file is there.
 func TestFileSurvivesALostCommit(t *testing.T) {
 	proxy, address := newPGProxy(t, dbtest.PostgresURL(t))
-	w := newWorld(t, openPostgres(t, address))
+	w := newFixture(t, openPostgres(t, address))
 	now := w.clock.Now()
 	key := models.IdempotencyKey{AppID: w.app.ID, Key: "k", Request: "POST /api/media", Owner: "first", LockedUntil: now.Add(time.Hour), CreatedAt: now}
 	_, _, err := w.db.Tenants.TakeKey(w.ctx, &key, now)
@@ -350,11 +351,11 @@ func TestFileSurvivesALostCommit(t *testing.T) {
 func TestLeaseOutlivesALongFetch(t *testing.T) {
 	for _, f := range []flow{tiktokVideo, instagramReel} {
 		t.Run(f.name, func(t *testing.T) {
-			w := sqliteWorld(t)
+			w := onSQLite(t)
 			var p *models.Post
 			files := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
 				for range 12 { // as the keeper does meanwhile
-					w.clock.advance(5 * time.Second)
+					w.clock.Advance(5 * time.Second)
 					if err := w.db.Runs.Renew(w.ctx, p.ID, 1, w.clock.Now().Add(20*time.Second)); err != nil {
 						t.Error(err)
 					}
@@ -379,12 +380,12 @@ func TestLeaseOutlivesALongFetch(t *testing.T) {
 // its call when its lease is over, for by then another may send.
 func TestRenewThatHangs(t *testing.T) {
 	proxy, address := newPGProxy(t, dbtest.PostgresURL(t))
-	w := newWorld(t, openPostgres(t, address))
+	w := newFixture(t, openPostgres(t, address))
 	w.Timings.Lease = 400 * time.Millisecond
 	p := w.accept(tiktokVideo)
-	task, _ := w.queue.take()
+	task, _ := w.queue.Posts.Take()
 	var took time.Duration
-	w.wire.interceptWith(func(r *http.Request) (*http.Response, error) {
+	w.wire.Intercept(func(r *http.Request) (*http.Response, error) {
 		if !strings.Contains(r.URL.Path, "tiktok-upload") {
 			return nil, nil
 		}
@@ -400,12 +401,12 @@ func TestRenewThatHangs(t *testing.T) {
 		return nil, r.Context().Err()
 	})
 	_ = w.RunStep(w.ctx, task, w.drain)
-	w.wire.interceptWith(nil)
+	w.wire.Intercept(nil)
 	if took > 4*w.Timings.Lease {
 		t.Errorf("the call ended after %s, the lease was %s", took, w.Timings.Lease)
 	}
 	w.Timings.Lease = 20 * time.Second
-	w.clock.advance(time.Minute)
+	w.clock.Advance(time.Minute)
 	p = w.settleAsAsynq(p)
 	w.wantLive(1)
 	w.wantStatus(p, models.Published)
@@ -417,26 +418,26 @@ func TestRenewThatHangs(t *testing.T) {
 func TestPictureFromALinkSurvivesACut(t *testing.T) {
 	for _, slow := range []int{0, 6} {
 		t.Run(fmt.Sprintf("%d reads in progress", slow), func(t *testing.T) {
-			w := sqliteWorld(t)
+			w := onSQLite(t)
 			files := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { _, _ = rw.Write(sample.Picture) }))
 			defer files.Close()
 			p := w.accept(instagramImage, func(r *publish.Request) { r.Files[0].MediaID, r.Files[0].URL = "", files.URL+"/p.jpg" })
 			w.onNow = func() {
 				if got, err := w.db.Posts.ByID(w.ctx, p.ID); err == nil && got.ContainerID != nil {
-					panic(powerCut{})
+					panic(testkit.PowerCut{})
 				}
 			}
 			w.step()
 			w.onNow = nil
 			w.wantStatus(p, models.Publishing)
-			w.wire.interceptWith(func(r *http.Request) (*http.Response, error) {
+			w.wire.Intercept(func(r *http.Request) (*http.Response, error) {
 				if r.Method != http.MethodGet || !strings.HasSuffix(r.URL.Path, *w.post(p).ContainerID) || slow == 0 {
 					return nil, nil
 				}
 				slow--
 				return answer(http.StatusOK, `{"status_code":"IN_PROGRESS","status":"In progress"}`), nil
 			})
-			w.clock.advance(25 * time.Second)
+			w.clock.Advance(25 * time.Second)
 			p = w.settle(p)
 			w.wantLive(1)
 			w.wantStatus(p, models.Published)
@@ -450,16 +451,16 @@ func TestPictureFromALinkSurvivesACut(t *testing.T) {
 // TestClockBehind: a worker whose clock is behind the api's leaves the task in
 // the queue, for it is what the post waits for.
 func TestClockBehind(t *testing.T) {
-	w := sqliteWorld(t)
+	w := onSQLite(t)
 	p := w.accept(tiktokVideo)
-	task, _ := w.queue.take()
-	w.clock.advance(-45 * time.Second)
+	task, _ := w.queue.Posts.Take()
+	w.clock.Advance(-45 * time.Second)
 	var early *db.EarlyError
 	if err := w.RunStep(w.ctx, task, w.drain); !errors.As(err, &early) || early.In != 45*time.Second {
 		t.Fatalf("err = %v, want EarlyError of 45 s", err)
 	}
 	w.wantStatus(p, models.Queued)
-	w.clock.advance(early.In)
+	w.clock.Advance(early.In)
 	w.must(w.RunStep(w.ctx, task, w.drain)) // the same task comes back
 	w.wantStatus(w.settle(p), models.Published)
 	w.wantLive(1)
@@ -468,22 +469,22 @@ func TestClockBehind(t *testing.T) {
 // TestSweepReachesEveryone: more posts than one sweep looks at wait in Asynq for
 // a worker; a younger one that lost its task gets another all the same.
 func TestSweepReachesEveryone(t *testing.T) {
-	w, raw := postgresWorld(t)
+	w, raw := onPostgres(t)
 	const waiting = 1100
 	lost := w.accept(tiktokVideo)
-	w.queue.take()
+	w.queue.Posts.Take()
 	exec(t, raw, `
 		INSERT INTO posts (id, app_id, user_id, platform, oauth_account_id, kind, content, publish_at, created_at, lane, status, step, admission, run_at, enqueued_at, updated_at, media_id)
 		SELECT 'waits-' || n, app_id, user_id, platform, oauth_account_id, kind, content, publish_at, created_at, 'tiktok:' || (1000 + n), status, step,
 			admission, run_at - interval '1 hour', enqueued_at, updated_at, media_id
 		FROM posts, generate_series(1, $1) n`, waiting)
 	for n := range waiting {
-		w.queue.setState(publish.Task{PostID: fmt.Sprint("waits-", n+1), At: w.clock.Now()}, publish.TaskPending)
+		w.queue.PutPost(publish.Task{PostID: fmt.Sprint("waits-", n+1), At: w.clock.Now()}, publish.TaskPending)
 	}
 	task := publish.TaskOf(w.post(lost))
-	w.clock.advance(20 * time.Second)
+	w.clock.Advance(20 * time.Second)
 	for range 4 {
-		w.clock.advance(time.Second)
+		w.clock.Advance(time.Second)
 		w.must(w.Sweep(w.ctx))
 	}
 	if state, _ := w.queue.State(w.ctx, task); state != publish.TaskPending {
@@ -495,26 +496,26 @@ func TestSweepReachesEveryone(t *testing.T) {
 // upload and the row's. The next run sends all of it and dies, and so do those
 // that follow: the post is set aside, and the looks know what to look for.
 func TestCutRightBehindTheInit(t *testing.T) {
-	w := sqliteWorld(t)
+	w := onSQLite(t)
 	p := w.accept(tiktokVideo)
 	w.onNow = func() {
 		ledger, err := w.db.Runs.Ledger(w.ctx, p.ID)
 		if opened := ledger.Latest("tiktok.init"); err == nil && opened != nil && opened.State == models.Done {
-			panic(powerCut{})
+			panic(testkit.PowerCut{})
 		}
 	}
 	w.step()
 	w.onNow = nil
-	w.clock.advance(30 * time.Second)
+	w.clock.Advance(30 * time.Second)
 	w.tick()
-	w.wire.at, w.wire.after = 1, true // the status, then the chunk
+	w.wire.CutPower(1, true) // the status, then the chunk
 	w.step()
 	for dead := 0; dead < 40 && w.post(p).Status == models.Publishing; dead++ {
-		w.wire.at, w.wire.after = 0, false
+		w.wire.CutPower(0, false)
 		w.step()
-		w.clock.advance(30 * time.Second)
+		w.clock.Advance(30 * time.Second)
 	}
-	w.wire.at = -1
+	w.wire.KeepPower()
 	w.wantStatus(p, models.Uncertain)
 	p = w.settle(p)
 	w.wantLive(1)

@@ -30,12 +30,12 @@ type Queue struct {
 
 // Enqueue takes the task of a post.
 func (q *Queue) Enqueue(ctx context.Context, t publish.Task) error {
-	return q.Posts.enqueue(ctx, PostTaskID(t), t.At, t)
+	return q.Posts.enqueue(ctx, postTaskID(t), t.At, t)
 }
 
 // State returns the state of a post's task.
 func (q *Queue) State(_ context.Context, t publish.Task) (publish.TaskState, error) {
-	return q.Posts.State(PostTaskID(t)), nil
+	return q.Posts.state(postTaskID(t)), nil
 }
 
 // Lost reports whether the queue was flushed and not refilled since.
@@ -65,12 +65,12 @@ func (q *Queue) setLost(lost bool) {
 
 // EnqueueWebhook takes the task of a platform's event.
 func (q *Queue) EnqueueWebhook(ctx context.Context, e *models.WebhookEvent) error {
-	return q.Events.enqueue(ctx, EventTaskID(e), time.Time{}, *e)
+	return q.Events.enqueue(ctx, eventTaskID(e), time.Time{}, *e)
 }
 
 // WebhookState returns the state of an event's task.
 func (q *Queue) WebhookState(_ context.Context, e *models.WebhookEvent) (publish.TaskState, error) {
-	return q.Events.State(EventTaskID(e)), nil
+	return q.Events.state(eventTaskID(e)), nil
 }
 
 // EnqueueDeliver takes the task of a webhook endpoint.
@@ -83,11 +83,17 @@ func (q *Queue) EnqueueUpkeep(ctx context.Context, accountID, fence int64) error
 	return q.Accounts.enqueue(ctx, fmt.Sprintf("%d:%d", accountID, fence), time.Time{}, accountID)
 }
 
-// PostTaskID returns the id under which Queue.Posts keeps a task.
-func PostTaskID(t publish.Task) string { return fmt.Sprintf("%s:%d", t.PostID, t.Fence) }
+// PutPost keeps the task of a post in a state, whatever the queue held of it.
+func (q *Queue) PutPost(t publish.Task, s publish.TaskState) { q.Posts.set(postTaskID(t), t.At, t, s) }
 
-// EventTaskID returns the id under which Queue.Events keeps the task of e.
-func EventTaskID(e *models.WebhookEvent) string { return fmt.Sprintf("%d:%d", e.ID, e.Fence) }
+// PutEvent keeps the task of an event in a state, whatever the queue held of it.
+func (q *Queue) PutEvent(e *models.WebhookEvent, s publish.TaskState) {
+	q.Events.set(eventTaskID(e), time.Time{}, *e, s)
+}
+
+func postTaskID(t publish.Task) string { return fmt.Sprintf("%s:%d", t.PostID, t.Fence) }
+
+func eventTaskID(e *models.WebhookEvent) string { return fmt.Sprintf("%d:%d", e.ID, e.Fence) }
 
 // Tasks keeps the tasks of one kind, each under its id. A task whose id is taken is not kept again. It is safe for
 // concurrent use.
@@ -130,8 +136,7 @@ func (k *Tasks[T]) put(id string, at time.Time, task T, s publish.TaskState) {
 	k.kept[id] = kept[T]{task: task, at: at, order: k.added, state: s}
 }
 
-// Put keeps a task in a state, whatever the queue held of it.
-func (k *Tasks[T]) Put(id string, at time.Time, task T, s publish.TaskState) {
+func (k *Tasks[T]) set(id string, at time.Time, task T, s publish.TaskState) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.put(id, at, task, s)
@@ -168,8 +173,7 @@ func (k *Tasks[T]) TakeAll() []T {
 	return all
 }
 
-// State returns the state of a task.
-func (k *Tasks[T]) State(id string) publish.TaskState {
+func (k *Tasks[T]) state(id string) publish.TaskState {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.kept[id].state
