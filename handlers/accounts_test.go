@@ -1,7 +1,6 @@
 package handlers_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/url"
 	"reflect"
@@ -16,32 +15,22 @@ import (
 	"socialqueue/sandbox"
 )
 
-// array reads a bare list of objects.
-func (r *reply) array() []map[string]any {
-	r.t.Helper()
-	var v []map[string]any
-	if err := json.Unmarshal(r.body, &v); err != nil || v == nil {
-		r.t.Fatalf("no list: %s (%v)", r.body, err)
-	}
-	return v
-}
-
-func (w *world) list(query string) []map[string]any {
+func (w *fixture) list(query string) []map[string]any {
 	w.t.Helper()
-	return w.do(call{method: "GET", path: "/api/accounts?" + query}).want(200).array()
+	return w.do(call{method: "GET", path: "/api/accounts?" + query}).want(200).Array()
 }
 
 func accountPath(p models.Platform, id int64) string {
 	return fmt.Sprintf("/api/accounts/%s/%d", p, id)
 }
 
-func (w *world) disconnect(p models.Platform, id int64) *reply {
+func (w *fixture) disconnect(p models.Platform, id int64) *reply {
 	w.t.Helper()
 	return w.do(call{method: "DELETE", path: accountPath(p, id)})
 }
 
 // importAccount stores an account of a person whom no simulated platform knows.
-func (w *world) importAccount(who *tenant, userID int64, p models.Platform, id string) int64 {
+func (w *fixture) importAccount(who *tenant, userID int64, p models.Platform, id string) int64 {
 	w.t.Helper()
 	account, err := w.accounts.Import(w.t.Context(), oauth.Import{
 		AppID: who.appID, UserID: userID, Platform: p, ProviderAccountID: id, Access: "token-of-somebody",
@@ -51,13 +40,13 @@ func (w *world) importAccount(who *tenant, userID int64, p models.Platform, id s
 }
 
 // newUser makes another user of ours.
-func (w *world) newUser(name string) int64 {
+func (w *fixture) newUser(name string) int64 {
 	w.t.Helper()
-	return int64(w.do(call{method: "POST", path: "/api/users", json: map[string]any{"external_id": name}}).want(201).object()["id"].(float64))
+	return int64(w.do(call{method: "POST", path: "/api/users", json: map[string]any{"external_id": name}}).want(201).Object()["id"].(float64))
 }
 
 func TestAccountsAreShownAsPromised(t *testing.T) {
-	eachWithPlatforms(t, func(t *testing.T, w *world) {
+	eachWithPlatforms(t, func(t *testing.T, w *fixture) {
 		w.addPeople()
 		user := float64(w.ours.userID)
 		picture := w.sim.URL() + "/_sandbox/avatar.svg"
@@ -102,11 +91,11 @@ func TestAccountsAreShownAsPromised(t *testing.T) {
 
 // What ended at the platform says so, and why.
 func TestStatusOfAccounts(t *testing.T) {
-	eachWithPlatforms(t, func(t *testing.T, w *world) {
+	eachWithPlatforms(t, func(t *testing.T, w *fixture) {
 		w.addPeople()
 		id := w.connect(models.TikTok)
 		w.sim.InvalidateTikTok(creator)
-		w.advance(2 * time.Hour)
+		w.clock.Advance(2 * time.Hour)
 		w.must(w.accounts.Upkeep(t.Context(), id))
 		a := w.account(models.TikTok, fmt.Sprint(id))
 		if reason, _ := a["status_reason"].(string); a["status"] != "reauth_required" || reason == "" {
@@ -124,12 +113,12 @@ func TestStatusOfAccounts(t *testing.T) {
 // An account that lives on after its login has ended is active, and says what is
 // about to end it.
 func TestWarningOfAnAccount(t *testing.T) {
-	eachWithPlatforms(t, func(t *testing.T, w *world) {
+	eachWithPlatforms(t, func(t *testing.T, w *fixture) {
 		w.addPeople()
 		id := w.connect(models.Instagram)
 		ig, err := w.db.Accounts.InstagramAccount(t.Context(), id)
 		w.must(err)
-		w.advance(70 * 24 * time.Hour)
+		w.clock.Advance(70 * 24 * time.Hour)
 		w.must(w.accounts.Upkeep(t.Context(), ig.OAuthAccountID))
 		a := w.account(models.Instagram, fmt.Sprint(id))
 		if reason, _ := a["status_reason"].(string); a["status"] != "active" || !strings.Contains(reason, "the Facebook login has ended") {
@@ -143,7 +132,7 @@ func TestWarningOfAnAccount(t *testing.T) {
 }
 
 // idOf finds one of our accounts by the platform's id.
-func (w *world) idOf(p models.Platform, externalID string) int64 {
+func (w *fixture) idOf(p models.Platform, externalID string) int64 {
 	w.t.Helper()
 	for _, a := range w.list("platform=" + string(p)) {
 		if a["external_id"] == externalID {
@@ -166,7 +155,7 @@ func names(accounts []map[string]any) []string {
 var nextLink = regexp.MustCompile(`^<(/api/accounts\?[^>]+)>; rel="next"$`)
 
 func TestListAccounts(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	each(t, func(t *testing.T, w *fixture) {
 		second, nobody := w.newUser("second"), w.newUser("nobody")
 		ours := map[models.Platform][]int64{models.TikTok: {w.ours.tiktok}, models.Instagram: {w.ours.instagram}}
 		// The other app's come in between.
@@ -200,10 +189,10 @@ func TestListAccounts(t *testing.T) {
 			fmt.Sprintf("cursor=instagram:%d", ours[models.Instagram][1]): append(of(models.Instagram, 2, 3), of(models.TikTok, 0, 3)...),
 		} {
 			r := w.do(call{method: "GET", path: "/api/accounts?" + query}).want(200)
-			if got := names(r.array()); !slices.Equal(got, want) {
+			if got := names(r.Array()); !slices.Equal(got, want) {
 				t.Errorf("%q lists %v, want %v", query, got, want)
 			}
-			if link := r.header.Get("Link"); link != "" {
+			if link := r.Header.Get("Link"); link != "" {
 				t.Errorf("%q leads on to %s, and there is no more", query, link)
 			}
 		}
@@ -220,12 +209,12 @@ func TestListAccounts(t *testing.T) {
 
 // wantWalk follows the Link headers from a path. All pages but the last are full,
 // and the last is not empty.
-func (w *world) wantWalk(path string, limit int, want []string) {
+func (w *fixture) wantWalk(path string, limit int, want []string) {
 	w.t.Helper()
 	var walked []string
 	for next := path; next != ""; {
 		r := w.do(call{method: "GET", path: next}).want(200)
-		page, link := names(r.array()), r.header.Get("Link")
+		page, link := names(r.Array()), r.Header.Get("Link")
 		walked = append(walked, page...)
 		if len(page) == 0 || len(page) > limit || link != "" && len(page) != limit || len(walked) > len(want) {
 			w.t.Errorf("%s: a page of %v that leads on to %q", next, page, link)
@@ -247,7 +236,7 @@ func (w *world) wantWalk(path string, limit int, want []string) {
 }
 
 func TestBadAccountQueries(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	each(t, func(t *testing.T, w *fixture) {
 		for query, field := range map[string]string{
 			"platform=": "platform", "platform=facebook": "platform", "platform=TikTok": "platform", "platform=tiktok&platform=tiktok": "platform",
 			"user_id=": "user_id", "user_id=0": "user_id", "user_id=-1": "user_id", "user_id=x": "user_id", "user_id=2147483648": "user_id", "user_id=%00": "user_id",
@@ -256,34 +245,34 @@ func TestBadAccountQueries(t *testing.T) {
 			"cursor=facebook:1": "cursor", "cursor=tiktok:1:2": "cursor", "cursor=tiktok:2147483648": "cursor", "cursor=%ff": "cursor",
 			"status=active": "status", "user=1": "user", "limit=0&nope=1": "nope",
 		} {
-			w.do(call{method: "GET", path: "/api/accounts?" + query}).wantProblem(422, "VALIDATION_FAILED", field)
+			w.do(call{method: "GET", path: "/api/accounts?" + query}).WantProblem(422, "VALIDATION_FAILED", field)
 		}
 		for query, field := range map[string]string{
 			"": "user_id", "user_id=": "user_id", "user_id=0": "user_id", "user_id=x": "user_id", "user_id=2147483648": "user_id",
 			"user_id=1&user_id=1": "user_id", "user_id=1&limit=5": "limit", "platform=instagram": "platform",
 		} {
-			w.do(call{method: "GET", path: "/api/accounts/instagram/pages?" + query}).wantProblem(422, "VALIDATION_FAILED", field)
+			w.do(call{method: "GET", path: "/api/accounts/instagram/pages?" + query}).WantProblem(422, "VALIDATION_FAILED", field)
 		}
 		for _, path := range []string{"/api/accounts", "/api/accounts/instagram/pages"} {
-			w.do(call{method: "GET", path: path + "?user_id=%zz"}).wantProblem(400, "VALIDATION_FAILED", "")
+			w.do(call{method: "GET", path: path + "?user_id=%zz"}).WantProblem(400, "VALIDATION_FAILED", "")
 		}
 	})
 }
 
 // waitingPosts makes a post of an account for now and one for tomorrow.
-func (w *world) waitingPosts(p models.Platform, id int64) []string {
+func (w *fixture) waitingPosts(p models.Platform, id int64) []string {
 	w.t.Helper()
 	path, body := "/api/tiktok/upload", map[string]any{"account_id": id, "title": "x", "privacy_level": "SELF_ONLY", "media_id": w.upload("upright.mp4")}
 	if p == models.Instagram {
 		path, body = "/api/instagram/publish", map[string]any{"account_id": id, "media_type": "IMAGE", "media_id": w.upload("baseline.jpg")}
 	}
-	posts := []string{w.do(call{method: "POST", path: path, json: body}).want(202).text("id")}
-	body["publish_at"] = w.now().Add(24 * time.Hour).Format(time.RFC3339)
-	return append(posts, w.do(call{method: "POST", path: path, json: body}).want(202).text("id"))
+	posts := []string{w.do(call{method: "POST", path: path, json: body}).want(202).Text("id")}
+	body["publish_at"] = w.clock.Now().Add(24 * time.Hour).Format(time.RFC3339)
+	return append(posts, w.do(call{method: "POST", path: path, json: body}).want(202).Text("id"))
 }
 
 // tryPost posts with an account that may be gone.
-func (w *world) tryPost(p models.Platform, id int64) *reply {
+func (w *fixture) tryPost(p models.Platform, id int64) *reply {
 	w.t.Helper()
 	if p == models.TikTok {
 		return w.post(w.upload("upright.mp4"), map[string]any{"account_id": id})
@@ -294,13 +283,13 @@ func (w *world) tryPost(p models.Platform, id int64) *reply {
 }
 
 // wantCanceled checks that posts were canceled, with the reason in the timeline.
-func (w *world) wantCanceled(posts []string, reason string) {
+func (w *fixture) wantCanceled(posts []string, reason string) {
 	w.t.Helper()
 	for _, id := range posts {
-		if status := w.do(call{method: "GET", path: "/api/posts/" + id}).want(200).text("status"); status != "canceled" {
+		if status := w.do(call{method: "GET", path: "/api/posts/" + id}).want(200).Text("status"); status != "canceled" {
 			w.t.Errorf("post %s is %s, want canceled", id, status)
 		}
-		events := w.do(call{method: "GET", path: "/api/posts/" + id + "/events"}).want(200).object()["events"].([]any)
+		events := w.do(call{method: "GET", path: "/api/posts/" + id + "/events"}).want(200).Object()["events"].([]any)
 		last := events[len(events)-1].(map[string]any)
 		if message, _ := last["message"].(string); last["to"] != "canceled" || !strings.Contains(message, reason) {
 			w.t.Errorf("the timeline of %s ends with %v, want %q", id, last, reason)
@@ -308,10 +297,10 @@ func (w *world) wantCanceled(posts []string, reason string) {
 	}
 }
 
-func (w *world) wantWaiting(posts []string) {
+func (w *fixture) wantWaiting(posts []string) {
 	w.t.Helper()
 	for _, id := range posts {
-		if status := w.do(call{method: "GET", path: "/api/posts/" + id}).want(200).text("status"); status != "queued" && status != "scheduled" {
+		if status := w.do(call{method: "GET", path: "/api/posts/" + id}).want(200).Text("status"); status != "queued" && status != "scheduled" {
 			w.t.Errorf("post %s is %s", id, status)
 		}
 	}
@@ -320,25 +309,25 @@ func (w *world) wantWaiting(posts []string) {
 // Disconnecting cancels what waits and leaves what is on its way; other accounts
 // stay as they are. It can be done twice, and undone by the owner.
 func TestDisconnect(t *testing.T) {
-	eachWithPlatforms(t, func(t *testing.T, w *world) {
+	eachWithPlatforms(t, func(t *testing.T, w *fixture) {
 		w.addPeople()
 		for p, revoke := range map[models.Platform]string{models.TikTok: sandbox.OpTikTokRevoke, models.Instagram: sandbox.OpInstagramRevoke} {
 			other := map[models.Platform]int64{models.TikTok: w.ours.tiktok, models.Instagram: w.ours.instagram}[p]
 			id := w.connect(p)
 			running, waiting, others := w.waitingPosts(p, id)[0], w.waitingPosts(p, id), w.waitingPosts(p, other)
-			_, err := w.db.Runs.Claim(t.Context(), running, 0, "w", w.now(), time.Minute)
+			_, err := w.db.Runs.Claim(t.Context(), running, 0, "w", w.clock.Now(), time.Minute)
 			w.must(err)
 
 			before := w.account(p, fmt.Sprint(id))
 			first := w.disconnect(p, id).want(200)
 			want := before
 			want["status"], want["status_reason"] = "disconnected", "the account was disconnected"
-			if got := first.object(); !reflect.DeepEqual(got, want) {
+			if got := first.Object(); !reflect.DeepEqual(got, want) {
 				t.Errorf("%s: answer %v, want %v", p, got, want)
 			}
-			w.advance(time.Minute)
-			if again := w.disconnect(p, id).want(200); string(again.body) != string(first.body) {
-				t.Errorf("%s: the second answer is %s, the first %s", p, again.body, first.body)
+			w.clock.Advance(time.Minute)
+			if again := w.disconnect(p, id).want(200); string(again.Body) != string(first.Body) {
+				t.Errorf("%s: the second answer is %s, the first %s", p, again.Body, first.Body)
 			}
 			if got := w.account(p, fmt.Sprint(id)); !reflect.DeepEqual(got, want) {
 				t.Errorf("%s: the list shows %v, want %v", p, got, want)
@@ -348,10 +337,10 @@ func TestDisconnect(t *testing.T) {
 			}
 			w.wantCanceled(waiting, "the account was disconnected")
 			w.wantWaiting(others)
-			if status := w.do(call{method: "GET", path: "/api/posts/" + running}).want(200).text("status"); status != "publishing" {
+			if status := w.do(call{method: "GET", path: "/api/posts/" + running}).want(200).Text("status"); status != "publishing" {
 				t.Errorf("%s: the post on its way is %s", p, status)
 			}
-			w.tryPost(p, id).wantProblem(409, "CONFLICT", "")
+			w.tryPost(p, id).WantProblem(409, "CONFLICT", "")
 			w.tryPost(p, other).want(202)
 
 			if again := w.connect(p); again != id {
@@ -365,7 +354,7 @@ func TestDisconnect(t *testing.T) {
 
 // A Facebook login is let go with the last of its accounts.
 func TestDisconnectOneOfTwo(t *testing.T) {
-	eachWithPlatforms(t, func(t *testing.T, w *world) {
+	eachWithPlatforms(t, func(t *testing.T, w *fixture) {
 		w.addPeople()
 		w.addBaker(
 			sandbox.FacebookPage{ID: "1001", Name: "One", InstagramID: "17841400000000001"},
@@ -390,10 +379,10 @@ func TestDisconnectOneOfTwo(t *testing.T) {
 
 // What one user let go, another may connect. Each sees an account of their own.
 func TestDisconnectedAccountIsTakenOver(t *testing.T) {
-	eachWithPlatforms(t, func(t *testing.T, w *world) {
+	eachWithPlatforms(t, func(t *testing.T, w *fixture) {
 		w.addPeople()
 		id := w.connect(models.Instagram)
-		before := w.disconnect(models.Instagram, id).want(200).object()
+		before := w.disconnect(models.Instagram, id).want(200).Object()
 		taken := w.importAccount(&w.theirs, w.theirs.userID, models.Instagram, "17841400000000001")
 		if taken == id {
 			t.Errorf("the account %d was handed over with its history", id)
@@ -401,18 +390,18 @@ func TestDisconnectedAccountIsTakenOver(t *testing.T) {
 		if after := w.account(models.Instagram, fmt.Sprint(id)); !reflect.DeepEqual(after, before) {
 			t.Errorf("the first user sees %v, before %v", after, before)
 		}
-		w.tryPost(models.Instagram, id).wantProblem(409, "CONFLICT", "")
+		w.tryPost(models.Instagram, id).WantProblem(409, "CONFLICT", "")
 	})
 }
 
 // The platform's trouble is none of the caller's: the account is disconnected.
 func TestDisconnectWhileThePlatformIsDown(t *testing.T) {
-	eachWithPlatforms(t, func(t *testing.T, w *world) {
+	eachWithPlatforms(t, func(t *testing.T, w *fixture) {
 		w.addPeople()
 		for p, op := range map[models.Platform]string{models.TikTok: sandbox.OpTikTokRevoke, models.Instagram: sandbox.OpInstagramRevoke} {
 			id := w.connect(p)
 			w.sim.Script(sandbox.Fault{Op: op, Mode: sandbox.ModeStatus, Times: -1})
-			if status := w.disconnect(p, id).want(200).text("status"); status != "disconnected" {
+			if status := w.disconnect(p, id).want(200).Text("status"); status != "disconnected" {
 				t.Errorf("%s: status %s", p, status)
 			}
 			w.sim.ClearFaults()
@@ -422,7 +411,7 @@ func TestDisconnectWhileThePlatformIsDown(t *testing.T) {
 
 // What is no account of ours is not found, and nothing happens to it.
 func TestDisconnectNotFound(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	each(t, func(t *testing.T, w *fixture) {
 		ig, err := w.db.Accounts.InstagramAccount(t.Context(), w.ours.instagram)
 		w.must(err)
 		for _, p := range bothPlatforms { // which follow theirs, and are not meant
@@ -442,14 +431,14 @@ func TestDisconnectNotFound(t *testing.T) {
 			paths = append(paths, "/api/accounts/tiktok/"+id, "/api/accounts/instagram/"+id)
 		}
 		for _, path := range paths {
-			w.do(call{method: "DELETE", path: path}).wantProblem(404, "NOT_FOUND", "")
+			w.do(call{method: "DELETE", path: path}).WantProblem(404, "NOT_FOUND", "")
 		}
 		w.wantUnchanged(before)
 	})
 }
 
 func TestPages(t *testing.T) {
-	eachWithPlatforms(t, func(t *testing.T, w *world) {
+	eachWithPlatforms(t, func(t *testing.T, w *fixture) {
 		// Somebody else of the other app has the account behind the last Page.
 		w.importAccount(&w.theirs, w.theirs.userID, models.Instagram, "17841400000000005")
 		w.addPeople()
@@ -461,7 +450,7 @@ func TestPages(t *testing.T) {
 			sandbox.FacebookPage{ID: "1005", Name: "Theirs", InstagramID: "17841400000000005"},
 		)
 		path := fmt.Sprintf("/api/accounts/instagram/pages?user_id=%d", w.ours.userID)
-		if got := w.do(call{method: "GET", path: path}).want(200).array(); len(got) != 0 {
+		if got := w.do(call{method: "GET", path: path}).want(200).Array(); len(got) != 0 {
 			t.Errorf("Pages without a login: %v", got)
 		}
 		id := w.connect(models.Instagram)
@@ -472,18 +461,18 @@ func TestPages(t *testing.T) {
 			{"page_id": "1004", "name": "Without token", "account_id": nil, "usable": false, "reason": "no_page_token"},
 			{"page_id": "1005", "name": "Theirs", "account_id": nil, "usable": false, "reason": "connected_elsewhere"},
 		}
-		if got := w.do(call{method: "GET", path: path}).want(200).array(); !reflect.DeepEqual(got, want) {
+		if got := w.do(call{method: "GET", path: path}).want(200).Array(); !reflect.DeepEqual(got, want) {
 			t.Errorf("got  %v\nwant %v", got, want)
 		}
 		w.disconnect(models.Instagram, id).want(200)
 		want[0]["usable"], want[0]["reason"] = false, "disconnected"
-		if got := w.do(call{method: "GET", path: path}).want(200).array(); !reflect.DeepEqual(got, want) {
+		if got := w.do(call{method: "GET", path: path}).want(200).Array(); !reflect.DeepEqual(got, want) {
 			t.Errorf("after disconnecting: got  %v\nwant %v", got, want)
 		}
 		second := fmt.Sprintf("/api/accounts/instagram/pages?user_id=%d", w.newUser("second"))
-		if got := w.do(call{method: "GET", path: second}).want(200).array(); len(got) != 0 {
+		if got := w.do(call{method: "GET", path: second}).want(200).Array(); len(got) != 0 {
 			t.Errorf("another user sees %v", got)
 		}
-		w.do(call{method: "GET", path: "/api/accounts/instagram/pages?user_id=2147483647"}).wantProblem(404, "NOT_FOUND", "")
+		w.do(call{method: "GET", path: "/api/accounts/instagram/pages?user_id=2147483647"}).WantProblem(404, "NOT_FOUND", "")
 	})
 }

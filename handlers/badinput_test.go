@@ -14,7 +14,7 @@ import (
 // TestBadPosts: each of these is refused with words that name the field, and
 // leaves nothing behind.
 func TestBadPosts(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	each(t, func(t *testing.T, w *fixture) {
 		video, picture := w.upload("upright.mp4"), w.upload("baseline.jpg")
 		before := w.stored()
 		for name, tc := range map[string]struct {
@@ -81,31 +81,31 @@ func TestBadPosts(t *testing.T) {
 				if tc.code == "" {
 					tc.code = "VALIDATION_FAILED"
 				}
-				w.do(call{method: "POST", path: "/api/tiktok/upload", json: body}).wantProblem(tc.status, tc.code, tc.field)
+				w.do(call{method: "POST", path: "/api/tiktok/upload", json: body}).WantProblem(tc.status, tc.code, tc.field)
 				w.wantUnchanged(before)
 			})
 		}
 	})
 }
 
-// in gives the same world to a subtest.
-func (w *world) in(t *testing.T) *world {
+// in gives the same fixture to a subtest.
+func (w *fixture) in(t *testing.T) *fixture {
 	sub := *w
 	sub.t = t
 	return &sub
 }
 
 func TestSeveralErrorsAtOnce(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	each(t, func(t *testing.T, w *fixture) {
 		r := w.do(call{method: "POST", path: "/api/tiktok/upload", json: `{"account_id":"1","nope":2,"is_aigc":"x"}`})
 		for _, field := range []string{"account_id", "nope", "is_aigc"} {
-			r.wantProblem(422, "VALIDATION_FAILED", field)
+			r.WantProblem(422, "VALIDATION_FAILED", field)
 		}
 	})
 }
 
 func TestBadInstagramPosts(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	each(t, func(t *testing.T, w *fixture) {
 		video, picture := w.upload("upright.mp4"), w.upload("baseline.jpg")
 		before := w.stored()
 		for name, tc := range map[string]struct {
@@ -145,7 +145,7 @@ func TestBadInstagramPosts(t *testing.T) {
 				if tc.status == 404 {
 					code = "NOT_FOUND"
 				}
-				w.do(call{method: "POST", path: "/api/instagram/publish", json: body + "}"}).wantProblem(tc.status, code, tc.field)
+				w.do(call{method: "POST", path: "/api/instagram/publish", json: body + "}"}).WantProblem(tc.status, code, tc.field)
 				w.wantUnchanged(before)
 			})
 		}
@@ -154,8 +154,8 @@ func TestBadInstagramPosts(t *testing.T) {
 
 // TestBadFiles goes through all three ways a file comes in.
 func TestBadFiles(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
-		good := fixture(t, "upright.mp4")
+	each(t, func(t *testing.T, w *fixture) {
+		good := testFile(t, "upright.mp4")
 		before := w.stored()
 		for name, tc := range map[string]struct {
 			file   []byte
@@ -166,7 +166,7 @@ func TestBadFiles(t *testing.T) {
 			"truncated MP4":   {good[:len(good)-100], 422, "VALIDATION_FAILED"},
 			"half an MP4":     {good[:len(good)/2], 422, "VALIDATION_FAILED"},
 			"0 bytes":         {nil, 422, "VALIDATION_FAILED"},
-			"PNG":             {fixture(t, "small.png"), 422, "VALIDATION_FAILED"},
+			"PNG":             {testFile(t, "small.png"), 422, "VALIDATION_FAILED"},
 			"oversize":        {append(append(bytes.Clone(good), "\x00\x04\x00\x00free"...), make([]byte, maxFile-8)...), 413, "TOO_LARGE"},
 		} {
 			t.Run(name, func(t *testing.T) {
@@ -176,12 +176,12 @@ func TestBadFiles(t *testing.T) {
 				if tc.status == 422 {
 					file, video = "file", "video"
 				}
-				w.do(call{method: "POST", path: "/api/media", body: bytes.NewReader(tc.file), contentType: "video/mp4"}).wantProblem(tc.status, tc.code, file)
+				w.do(call{method: "POST", path: "/api/media", body: bytes.NewReader(tc.file), contentType: "video/mp4"}).WantProblem(tc.status, tc.code, file)
 				contentType, body := formBody(t, field{"file", "a.mp4", tc.file})
-				w.do(call{method: "POST", path: "/api/media", body: bytes.NewReader(body), contentType: contentType}).wantProblem(tc.status, tc.code, file)
-				w.do(call{method: "POST", path: "/api/media", body: onlyReader{bytes.NewReader(body)}, contentType: contentType}).wantProblem(tc.status, tc.code, file)
+				w.do(call{method: "POST", path: "/api/media", body: bytes.NewReader(body), contentType: contentType}).WantProblem(tc.status, tc.code, file)
+				w.do(call{method: "POST", path: "/api/media", body: onlyReader{bytes.NewReader(body)}, contentType: contentType}).WantProblem(tc.status, tc.code, file)
 				contentType, body = formBody(t, append(w.formFields(nil), field{"video", "a.mp4", tc.file})...)
-				w.do(call{method: "POST", path: "/api/tiktok/upload", body: bytes.NewReader(body), contentType: contentType}).wantProblem(tc.status, tc.code, video)
+				w.do(call{method: "POST", path: "/api/tiktok/upload", body: bytes.NewReader(body), contentType: contentType}).WantProblem(tc.status, tc.code, video)
 				w.wantUnchanged(before)
 			})
 		}
@@ -195,8 +195,8 @@ func (o onlyReader) Read(p []byte) (int, error) { return o.r.Read(p) }
 
 // TestBadForms: the file was good, or came already, and still nothing stays.
 func TestBadForms(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
-		video := field{"video", "a.mp4", fixture(t, "upright.mp4")}
+	each(t, func(t *testing.T, w *fixture) {
+		video := field{"video", "a.mp4", testFile(t, "upright.mp4")}
 		media := field{"file", "a.mp4", video.value}
 		cut := func(n int) func([]byte) []byte { return func(b []byte) []byte { return b[:len(b)-n] } }
 		before := w.stored()
@@ -217,7 +217,7 @@ func TestBadForms(t *testing.T) {
 			"two videos":                       {"/api/tiktok/upload", append(w.formFields(nil), video, video), nil, 422, "", "video"},
 			"no video":                         {"/api/tiktok/upload", w.formFields(nil), nil, 422, "", "media_id"},
 			"invalid UTF-8":                    {"/api/tiktok/upload", append(w.formFields(map[string]string{"title": "\xff"}), video), nil, 422, "", "title"},
-			"a picture as video":               {"/api/tiktok/upload", append(w.formFields(nil), field{"video", "a.mp4", fixture(t, "baseline.jpg")}), nil, 422, "", "video"},
+			"a picture as video":               {"/api/tiktok/upload", append(w.formFields(nil), field{"video", "a.mp4", testFile(t, "baseline.jpg")}), nil, 422, "", "video"},
 			"huge field":                       {"/api/tiktok/upload", append(w.formFields(map[string]string{"title": strings.Repeat("x", 1<<20+1)}), video), nil, 413, "TOO_LARGE", ""},
 			"cut off in the video":             {"/api/tiktok/upload", append(w.formFields(nil), video), cut(500), 400, "", ""},
 			"cut off in the last boundary":     {"/api/tiktok/upload", append(w.formFields(nil), video), cut(10), 400, "", ""},
@@ -238,30 +238,30 @@ func TestBadForms(t *testing.T) {
 				if tc.code == "" {
 					tc.code = "VALIDATION_FAILED"
 				}
-				w.do(call{method: "POST", path: tc.path, body: bytes.NewReader(body), contentType: contentType}).wantProblem(tc.status, tc.code, tc.field)
+				w.do(call{method: "POST", path: tc.path, body: bytes.NewReader(body), contentType: contentType}).WantProblem(tc.status, tc.code, tc.field)
 				w.wantUnchanged(before)
 			})
 		}
-		w.do(call{method: "POST", path: "/api/media", body: strings.NewReader("x"), contentType: "multipart/form-data"}).wantProblem(400, "VALIDATION_FAILED", "")
+		w.do(call{method: "POST", path: "/api/media", body: strings.NewReader("x"), contentType: "multipart/form-data"}).WantProblem(400, "VALIDATION_FAILED", "")
 		w.wantUnchanged(before)
 	})
 }
 
 func TestContentTypes(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	each(t, func(t *testing.T, w *fixture) {
 		for contentType, status := range map[string]int{
 			"application/json": 422, "application/json; charset=utf-8": 422, "APPLICATION/JSON": 422,
 			"text/plain": 415, "application/x-www-form-urlencoded": 415, "application/jsonp": 415, "nonsense;;": 415,
 		} {
 			r := w.do(call{method: "POST", path: "/api/users", json: `{}`, contentType: contentType})
-			r.wantProblem(status, "VALIDATION_FAILED", "")
+			r.WantProblem(status, "VALIDATION_FAILED", "")
 		}
-		w.do(call{method: "POST", path: "/api/users", json: `{}`, headers: map[string]string{"Content-Encoding": "gzip"}}).wantProblem(415, "VALIDATION_FAILED", "")
+		w.do(call{method: "POST", path: "/api/users", json: `{}`, headers: map[string]string{"Content-Encoding": "gzip"}}).WantProblem(415, "VALIDATION_FAILED", "")
 	})
 }
 
 func TestBadUsers(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	each(t, func(t *testing.T, w *fixture) {
 		for body, field := range map[string]string{
 			`{}`:                        "external_id",
 			`{"external_id":""}`:        "external_id",
@@ -273,7 +273,7 @@ func TestBadUsers(t *testing.T) {
 			`{"external_id":"a","email":"` + strings.Repeat("a", 320) + `@b.example"}`: "email",
 			`{"external_id":"a","name":"x"}`:                                           "name",
 		} {
-			w.do(call{method: "POST", path: "/api/users", json: body}).wantProblem(422, "VALIDATION_FAILED", field)
+			w.do(call{method: "POST", path: "/api/users", json: body}).WantProblem(422, "VALIDATION_FAILED", field)
 		}
 	})
 }
@@ -281,13 +281,13 @@ func TestBadUsers(t *testing.T) {
 // TestRandomBodies: whatever comes, the answer is the caller's fault and
 // nothing is stored.
 func TestRandomBodies(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
-		contentType, form := formBody(t, append(w.formFields(nil), field{"video", "a.mp4", fixture(t, "upright.mp4")})...)
-		mp4 := fixture(t, "upright.mp4")
+	each(t, func(t *testing.T, w *fixture) {
+		contentType, form := formBody(t, append(w.formFields(nil), field{"video", "a.mp4", testFile(t, "upright.mp4")})...)
+		mp4 := testFile(t, "upright.mp4")
 		seeds := [][]byte{
 			[]byte(`{"account_id":1,"title":"x","privacy_level":"SELF_ONLY","media_id":"x","publish_at":"2026-12-01T00:00:00Z","max_lateness":"15m"}`),
 			[]byte(`{"account_id":1,"media_type":"IMAGE","user_tags":[{"username":"a","x":0.5,"y":0.5}],"collaborators":["a"]}`),
-			[]byte(`{"external_id":"`), form, mp4, []byte(removed("ours", w.now(), 1)),
+			[]byte(`{"external_id":"`), form, mp4, []byte(removed("ours", w.clock.Now(), 1)),
 			[]byte("signed_request=" + signedRequest(facebookSecret, `{"algorithm":"HMAC-SHA256","user_id":"ig-ours"}`)),
 		}
 		targets := []struct{ method, path, contentType string }{
@@ -308,13 +308,13 @@ func TestRandomBodies(t *testing.T) {
 			target := targets[i%len(targets)]
 			r := w.do(call{
 				method: target.method, path: target.path, body: bytes.NewReader(body), contentType: target.contentType,
-				headers: map[string]string{"TikTok-Signature": tiktokSignature(tiktokSecret, w.now(), string(body))}, // so that it is read at all
+				headers: map[string]string{"TikTok-Signature": tiktokSignature(tiktokSecret, w.clock.Now(), string(body))}, // so that it is read at all
 			})
-			if r.status < 400 || r.status >= 500 {
-				if r.status == http.StatusCreated && bytes.Equal(body, mp4) {
+			if r.Status < 400 || r.Status >= 500 {
+				if r.Status == http.StatusCreated && bytes.Equal(body, mp4) {
 					continue // the one seed that is no nonsense
 				}
-				t.Fatalf("%s %s as %s: %d %s for %q", target.method, target.path, target.contentType, r.status, r.body, body)
+				t.Fatalf("%s %s as %s: %d %s for %q", target.method, target.path, target.contentType, r.Status, r.Body, body)
 			}
 		}
 		w.wantUnchanged(before)

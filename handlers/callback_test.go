@@ -20,7 +20,7 @@ import (
 // TestConnectRefusals: whoever comes back without an account learns what to do, at
 // the app's return_url or on a page of ours, and learns the same when asking again.
 func TestConnectRefusals(t *testing.T) {
-	eachWithPlatforms(t, func(t *testing.T, w *world) {
+	eachWithPlatforms(t, func(t *testing.T, w *fixture) {
 		w.addPeople()
 		w.allowReturn()
 		down := func(op string) *sandbox.Fault { return &sandbox.Fault{Op: op, Mode: sandbox.ModeStatus} }
@@ -105,7 +105,7 @@ func TestConnectRefusals(t *testing.T) {
 							tc.change(q)
 						}
 					})
-					w.advance(tc.late)
+					w.clock.Advance(tc.late)
 					if tc.fault != nil {
 						w.sim.Script(*tc.fault)
 					}
@@ -115,8 +115,8 @@ func TestConnectRefusals(t *testing.T) {
 					} else {
 						w.wantSentBack(first, tc.platform, tc.code)
 					}
-					if again := w.browse(path); again.status != first.status || string(again.body) != string(first.body) || again.header.Get("Location") != first.header.Get("Location") {
-						t.Errorf("the second time: %d %v %s", again.status, again.header, again.body)
+					if again := w.browse(path); again.Status != first.Status || string(again.Body) != string(first.Body) || again.Header.Get("Location") != first.Header.Get("Location") {
+						t.Errorf("the second time: %d %v %s", again.Status, again.Header, again.Body)
 					}
 					w.wantUntold(path, first)
 				}
@@ -132,9 +132,9 @@ func TestConnectRefusals(t *testing.T) {
 }
 
 // wantSentBack checks that the app learns of a connect that failed.
-func (w *world) wantSentBack(r *reply, p models.Platform, code string) {
+func (w *fixture) wantSentBack(r *reply, p models.Platform, code string) {
 	w.t.Helper()
-	to, err := url.Parse(r.want(302).header.Get("Location"))
+	to, err := url.Parse(r.want(302).Header.Get("Location"))
 	w.must(err)
 	q := to.Query()
 	q.Del("unusable_pages")
@@ -149,7 +149,7 @@ func (w *world) wantSentBack(r *reply, p models.Platform, code string) {
 // The state of one platform opens nothing at the other's callback, and is not used
 // up there.
 func TestStateOfTheOtherPlatform(t *testing.T) {
-	w := sqliteWorld(t)
+	w := onSQLite(t)
 	w.addPlatforms()
 	w.addPeople()
 	path := w.consent(models.TikTok, w.begin(models.TikTok, ""))
@@ -160,7 +160,7 @@ func TestStateOfTheOtherPlatform(t *testing.T) {
 // Whatever reaches a callback in a browser is answered with a page that a person
 // can read.
 func TestMalformedCallbacks(t *testing.T) {
-	w := sqliteWorld(t)
+	w := onSQLite(t)
 	w.addPlatforms()
 	for _, query := range []string{"", "?", "?%zz", "?code=%zz&state=%zz", "?state=a;b", "?code=x&code=y&state=x&state=y", "?state=%ff%00", "?error=access_denied"} {
 		for _, p := range bothPlatforms {
@@ -171,7 +171,7 @@ func TestMalformedCallbacks(t *testing.T) {
 
 // People and Pages are named by strangers.
 func TestHostileNames(t *testing.T) {
-	eachWithPlatforms(t, func(t *testing.T, w *world) {
+	eachWithPlatforms(t, func(t *testing.T, w *fixture) {
 		const hostile, shown = `<script>alert(1)</script>"'&{{.}}`, "&lt;script&gt;alert(1)&lt;/script&gt;"
 		w.sim.AddTikTokAccount(sandbox.TikTokAccount{OpenID: creator, Username: "x", Nickname: hostile})
 		w.sim.AddInstagramAccount(sandbox.InstagramAccount{IGID: "17841400000000001", Username: hostile})
@@ -181,8 +181,8 @@ func TestHostileNames(t *testing.T) {
 		for p, want := range map[models.Platform]int{models.TikTok: 1, models.Instagram: 2} {
 			r := w.browse(w.consent(p, w.begin(p, "")))
 			r.wantPage(200, hostile)
-			if got := strings.Count(string(r.body), shown); got != want {
-				t.Errorf("%s: the name is shown %d times, want %d: %s", p, got, want, r.body)
+			if got := strings.Count(string(r.Body), shown); got != want {
+				t.Errorf("%s: the name is shown %d times, want %d: %s", p, got, want, r.Body)
 			}
 		}
 		w.addBaker(sandbox.FacebookPage{ID: "1002", Name: hostile})
@@ -193,7 +193,7 @@ func TestHostileNames(t *testing.T) {
 // A browser that leaves while the code is exchanged does not stop what cannot be
 // done twice.
 func TestBrowserLeavesTheCallback(t *testing.T) {
-	eachWithPlatforms(t, func(t *testing.T, w *world) {
+	eachWithPlatforms(t, func(t *testing.T, w *fixture) {
 		w.addPeople()
 		path := w.consent(models.TikTok, w.begin(models.TikTok, ""))
 		gone, leave := context.WithCancel(t.Context())
@@ -209,7 +209,7 @@ func TestBrowserLeavesTheCallback(t *testing.T) {
 // While Redis is away nothing is begun and nothing is used up: the same callback
 // works when it is back.
 func TestRedisAway(t *testing.T) {
-	w := newWorld(t, dbtest.SQLite(t))
+	w := newFixture(t, dbtest.SQLite(t))
 	w.addPlatforms()
 	w.addPeople()
 	settings := redistest.Settings(t)
@@ -222,8 +222,8 @@ func TestRedisAway(t *testing.T) {
 	path := w.consent(models.TikTok, w.begin(models.TikTok, ""))
 	wire.Cut()
 	r := w.do(call{method: "GET", path: connectPath(models.TikTok, url.Values{"user_id": {fmt.Sprint(w.ours.userID)}})})
-	r.wantProblem(503, "UNAVAILABLE", "")
-	if r.header.Get("Retry-After") == "" {
+	r.WantProblem(503, "UNAVAILABLE", "")
+	if r.Header.Get("Retry-After") == "" {
 		t.Error("no Retry-After")
 	}
 	r = w.browse(path)
@@ -235,7 +235,7 @@ func TestRedisAway(t *testing.T) {
 
 // A callback asks for no key, and takes no notice of one.
 func TestCallbackIgnoresKeys(t *testing.T) {
-	w := sqliteWorld(t)
+	w := onSQLite(t)
 	w.addPlatforms()
 	w.addPeople()
 	path := w.consent(models.TikTok, w.begin(models.TikTok, ""))

@@ -31,7 +31,7 @@ const (
 )
 
 // addPeople makes, at each platform, a person with one account to post to.
-func (w *world) addPeople() {
+func (w *fixture) addPeople() {
 	w.sim.AddTikTokAccount(sandbox.TikTokAccount{OpenID: creator, Username: "simcafe", Nickname: "Sim Cafe"})
 	w.sim.AddInstagramAccount(sandbox.InstagramAccount{
 		IGID: "17841400000000001", Username: "bakery", Name: "The Bakery", FollowersCount: 1204, AccountType: "BUSINESS",
@@ -39,7 +39,7 @@ func (w *world) addPeople() {
 	w.addBaker(sandbox.FacebookPage{ID: "1001", Name: "Bakery", InstagramID: "17841400000000001"})
 }
 
-func (w *world) addBaker(pages ...sandbox.FacebookPage) {
+func (w *fixture) addBaker(pages ...sandbox.FacebookPage) {
 	w.sim.AddFacebookUser(sandbox.FacebookUser{ID: baker, Name: "Ann Baker", Pages: pages})
 }
 
@@ -51,7 +51,7 @@ func person(p models.Platform) string {
 }
 
 // allowReturn registers where our users may be sent back to.
-func (w *world) allowReturn() {
+func (w *fixture) allowReturn() {
 	w.t.Helper()
 	w.must(w.accounts.AllowReturn(w.t.Context(), w.ours.appID, "app.example.com"))
 }
@@ -61,20 +61,20 @@ func connectPath(p models.Platform, query url.Values) string {
 }
 
 // begin starts a connect for our user and gives the address of the consent page.
-func (w *world) begin(p models.Platform, returnURL string) string {
+func (w *fixture) begin(p models.Platform, returnURL string) string {
 	w.t.Helper()
 	q := url.Values{"user_id": {fmt.Sprint(w.ours.userID)}}
 	if returnURL != "" {
 		q.Set("return_url", returnURL)
 	}
-	return w.do(call{method: "GET", path: connectPath(p, q), headers: accepts("application/json")}).want(200).text("authorization_url")
+	return w.do(call{method: "GET", path: connectPath(p, q), headers: accepts("application/json")}).want(200).Text("authorization_url")
 }
 
 func accepts(types string) map[string]string { return map[string]string{"Accept": types} }
 
 // consent goes through a consent page, as changed by choose, and gives the path and
 // query of ours that the browser is sent to.
-func (w *world) consent(p models.Platform, address string, choose ...func(url.Values)) string {
+func (w *fixture) consent(p models.Platform, address string, choose ...func(url.Values)) string {
 	w.t.Helper()
 	form := url.Values{"decision": {"allow"}, "account": {person(p)}}
 	for _, c := range choose {
@@ -117,16 +117,16 @@ func changed(path string, change func(url.Values)) string {
 }
 
 // browse opens an address of ours as a browser does, which has no key.
-func (w *world) browse(path string) *reply {
+func (w *fixture) browse(path string) *reply {
 	w.t.Helper()
 	return w.do(call{method: "GET", path: path, noKey: true, headers: accepts("text/html,*/*;q=0.8")})
 }
 
 // connect connects a person's account to our user, and gives its id in the API.
-func (w *world) connect(p models.Platform, choose ...func(url.Values)) int64 {
+func (w *fixture) connect(p models.Platform, choose ...func(url.Values)) int64 {
 	w.t.Helper()
 	w.allowReturn()
-	to, err := url.Parse(w.browse(w.consent(p, w.begin(p, back), choose...)).want(302).header.Get("Location"))
+	to, err := url.Parse(w.browse(w.consent(p, w.begin(p, back), choose...)).want(302).Header.Get("Location"))
 	w.must(err)
 	var id int64
 	if _, err := fmt.Sscan(to.Query().Get("account_id"), &id); err != nil {
@@ -138,37 +138,37 @@ func (w *world) connect(p models.Platform, choose ...func(url.Values)) int64 {
 // wantPage checks a page for people: its status, that it says all of these, and
 // that it gives nothing away and takes nothing in.
 func (r *reply) wantPage(status int, says ...string) {
-	r.t.Helper()
+	r.T.Helper()
 	r.want(status)
 	for name, want := range map[string]string{
 		"Content-Type": "text/html; charset=UTF-8", "Referrer-Policy": "no-referrer", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff",
 	} {
-		if got := r.header.Get(name); got != want {
-			r.t.Errorf("%s = %q, want %q", name, got, want)
+		if got := r.Header.Get(name); got != want {
+			r.T.Errorf("%s = %q, want %q", name, got, want)
 		}
 	}
-	csp := strings.Split(r.header.Get("Content-Security-Policy"), "; ")
+	csp := strings.Split(r.Header.Get("Content-Security-Policy"), "; ")
 	if want := []string{
 		"default-src 'none'", "style-src 'unsafe-inline'", "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'",
 	}; !reflect.DeepEqual(csp, want) {
-		r.t.Errorf("Content-Security-Policy = %q", csp)
+		r.T.Errorf("Content-Security-Policy = %q", csp)
 	}
-	text := html.UnescapeString(string(r.body))
+	text := html.UnescapeString(string(r.Body))
 	for _, part := range says {
 		if !strings.Contains(text, part) {
-			r.t.Errorf("the page does not say %q: %s", part, r.body)
+			r.T.Errorf("the page does not say %q: %s", part, r.Body)
 		}
 	}
 	for _, part := range []string{"<script", "://", "<no value>", "%!"} {
-		if strings.Contains(string(r.body), part) {
-			r.t.Errorf("the page holds %q: %s", part, r.body)
+		if strings.Contains(string(r.Body), part) {
+			r.T.Errorf("the page holds %q: %s", part, r.Body)
 		}
 	}
 }
 
 // wantUntold checks that nothing of a callback's query is in the answer or was
 // logged.
-func (w *world) wantUntold(path string, r *reply) {
+func (w *fixture) wantUntold(path string, r *reply) {
 	w.t.Helper()
 	u, err := url.Parse(path)
 	w.must(err)
@@ -178,8 +178,8 @@ func (w *world) wantUntold(path string, r *reply) {
 			continue
 		}
 		part, _, _ := strings.Cut(values[0], "*") // the rest of TikTok's codes is written in more than one way
-		if strings.Contains(html.UnescapeString(string(r.body)), part) || strings.Contains(r.header.Get("Location"), part) {
-			w.t.Errorf("the answer tells the %s: %v %s", name, r.header, r.body)
+		if strings.Contains(html.UnescapeString(string(r.Body)), part) || strings.Contains(r.Header.Get("Location"), part) {
+			w.t.Errorf("the answer tells the %s: %v %s", name, r.Header, r.Body)
 		}
 		if strings.Contains(log, part) {
 			w.t.Errorf("the log tells the %s: %s", name, log)
@@ -193,7 +193,7 @@ var (
 )
 
 func TestConsentPage(t *testing.T) {
-	eachWithPlatforms(t, func(t *testing.T, w *world) {
+	eachWithPlatforms(t, func(t *testing.T, w *fixture) {
 		w.allowReturn()
 		states := map[string]bool{}
 		for p, want := range map[models.Platform]struct {
@@ -219,14 +219,14 @@ func TestConsentPage(t *testing.T) {
 					method: "GET", headers: accepts(accept),
 					path: connectPath(p, url.Values{"user_id": {fmt.Sprint(w.ours.userID)}, "return_url": {back}}),
 				})
-				address := r.header.Get("Location")
+				address := r.Header.Get("Location")
 				if asJSON {
-					address = r.want(200).text("authorization_url")
-					if keys := keysOf(r.object()); len(keys) != 1 || r.header.Get("Location") != "" {
-						t.Errorf("%s for %q: fields %v, %v", p, accept, keys, r.header)
+					address = r.want(200).Text("authorization_url")
+					if keys := keysOf(r.Object()); len(keys) != 1 || r.Header.Get("Location") != "" {
+						t.Errorf("%s for %q: fields %v, %v", p, accept, keys, r.Header)
 					}
-				} else if r.want(302); len(r.body) > 0 {
-					t.Errorf("%s for %q: %s", p, accept, r.body)
+				} else if r.want(302); len(r.Body) > 0 {
+					t.Errorf("%s for %q: %s", p, accept, r.Body)
 				}
 				page, query, _ := strings.Cut(address, "?")
 				got, err := url.ParseQuery(query)
@@ -253,7 +253,7 @@ func TestConsentPage(t *testing.T) {
 
 // TestBadConnects: whatever is wrong is told by its name, and nothing is begun.
 func TestBadConnects(t *testing.T) {
-	eachWithPlatforms(t, func(t *testing.T, w *world) {
+	eachWithPlatforms(t, func(t *testing.T, w *fixture) {
 		w.allowReturn()
 		w.must(w.accounts.AllowReturn(t.Context(), w.theirs.appID, "their.example.com"))
 		user := fmt.Sprintf("user_id=%d", w.ours.userID)
@@ -308,9 +308,9 @@ func TestBadConnects(t *testing.T) {
 				for _, p := range bothPlatforms {
 					for _, accept := range []string{"", "application/json"} {
 						r := w.do(call{method: "GET", path: "/api/auth/" + string(p) + "?" + tc.query, headers: accepts(accept)})
-						r.wantProblem(status, code, tc.field)
-						if r.header.Get("Location") != "" {
-							t.Errorf("leads to %s", r.header.Get("Location"))
+						r.WantProblem(status, code, tc.field)
+						if r.Header.Get("Location") != "" {
+							t.Errorf("leads to %s", r.Header.Get("Location"))
 						}
 					}
 				}
@@ -318,8 +318,8 @@ func TestBadConnects(t *testing.T) {
 			})
 		}
 		for _, platform := range []string{"facebook", "TikTok", "tiktok%20", "%00", "%ff", "tiktok%2Fcallback"} {
-			w.do(call{method: "GET", path: "/api/auth/" + platform + "?" + user}).wantProblem(404, "NOT_FOUND", "")
-			w.browse("/api/auth/"+platform+"/callback?code=x&state=y").wantProblem(404, "NOT_FOUND", "")
+			w.do(call{method: "GET", path: "/api/auth/" + platform + "?" + user}).WantProblem(404, "NOT_FOUND", "")
+			w.browse("/api/auth/"+platform+"/callback?code=x&state=y").WantProblem(404, "NOT_FOUND", "")
 		}
 		w.wantUnchanged(before)
 	})
@@ -327,24 +327,24 @@ func TestBadConnects(t *testing.T) {
 
 // An installation that lacks a platform's credentials says which settings to make.
 func TestPlatformNotConfigured(t *testing.T) {
-	w := sqliteWorld(t)
+	w := onSQLite(t)
 	w.addPlatforms()
 	tt, err := tiktok.New(tiktok.Config{})
 	w.must(err)
-	w.oauth.Connectors = []oauth.Connector{tiktoklogin.New(tt, w.now), oauth.Unconfigured(models.Instagram, instagramlogin.Settings)}
+	w.oauth.Connectors = []oauth.Connector{tiktoklogin.New(tt, w.clock.Now), oauth.Unconfigured(models.Instagram, instagramlogin.Settings)}
 	w.build()
 	before := w.stored()
 	for p, settings := range map[models.Platform][]string{
 		models.TikTok: {"TIKTOK_CLIENT_KEY", "TIKTOK_CLIENT_SECRET"}, models.Instagram: {"FACEBOOK_APP_ID", "FACEBOOK_APP_SECRET"},
 	} {
 		r := w.do(call{method: "GET", path: connectPath(p, url.Values{"user_id": {fmt.Sprint(w.ours.userID)}})})
-		r.wantProblem(503, "UNAVAILABLE", "")
+		r.WantProblem(503, "UNAVAILABLE", "")
 		for _, setting := range settings {
-			if !strings.Contains(r.text("detail"), setting) {
-				t.Errorf("%s: %s is not named: %s", p, setting, r.body)
+			if !strings.Contains(r.Text("detail"), setting) {
+				t.Errorf("%s: %s is not named: %s", p, setting, r.Body)
 			}
 		}
-		if r.header.Get("Retry-After") != "" {
+		if r.Header.Get("Retry-After") != "" {
 			t.Errorf("%s: a setting does not make itself, and still the caller shall come again", p)
 		}
 	}
@@ -354,7 +354,7 @@ func TestPlatformNotConfigured(t *testing.T) {
 // A consent ends where the app wants it: at its return_url with the outcome, or on
 // a page of ours. Coming a second time changes nothing.
 func TestConnect(t *testing.T) {
-	eachWithPlatforms(t, func(t *testing.T, w *world) {
+	eachWithPlatforms(t, func(t *testing.T, w *fixture) {
 		w.addPeople()
 		w.allowReturn()
 		for p, want := range map[models.Platform]struct{ externalID, name string }{
@@ -362,7 +362,7 @@ func TestConnect(t *testing.T) {
 		} {
 			path := w.consent(p, w.begin(p, back))
 			first := w.browse(path).want(302)
-			to, err := url.Parse(first.header.Get("Location"))
+			to, err := url.Parse(first.Header.Get("Location"))
 			w.must(err)
 			id := to.Query().Get("account_id")
 			if query := (url.Values{
@@ -371,10 +371,10 @@ func TestConnect(t *testing.T) {
 			}); to.Scheme+"://"+to.Host+to.Path != "https://app.example.com/done" || !reflect.DeepEqual(to.Query(), query) {
 				t.Errorf("%s leads to %s", p, to)
 			}
-			if first.header.Get("Cache-Control") != "no-store" || len(first.body) > 0 {
-				t.Errorf("%s: %v %s", p, first.header, first.body)
+			if first.Header.Get("Cache-Control") != "no-store" || len(first.Body) > 0 {
+				t.Errorf("%s: %v %s", p, first.Header, first.Body)
 			}
-			if again := w.browse(path).want(302).header.Get("Location"); again != first.header.Get("Location") {
+			if again := w.browse(path).want(302).Header.Get("Location"); again != first.Header.Get("Location") {
 				t.Errorf("%s: the second callback leads to %s, the first to %s", p, again, to)
 			}
 			if account := w.account(p, id); account["external_id"] != want.externalID {
@@ -384,8 +384,8 @@ func TestConnect(t *testing.T) {
 			page := w.consent(p, w.begin(p, ""))
 			first = w.browse(page)
 			first.wantPage(200, "is connected", "You can close this page", want.name)
-			if again := w.browse(page).want(200); string(again.body) != string(first.body) {
-				t.Errorf("%s: the second page is %s, the first %s", p, again.body, first.body)
+			if again := w.browse(page).want(200); string(again.Body) != string(first.Body) {
+				t.Errorf("%s: the second page is %s, the first %s", p, again.Body, first.Body)
 			}
 			w.wantUntold(path, first)
 			w.wantUntold(page, first)
@@ -403,7 +403,7 @@ func TestConnect(t *testing.T) {
 }
 
 // account finds one of our accounts in the list by the id in the API.
-func (w *world) account(p models.Platform, id string) map[string]any {
+func (w *fixture) account(p models.Platform, id string) map[string]any {
 	w.t.Helper()
 	for _, a := range w.list("platform=" + string(p)) {
 		if fmt.Sprint(a["id"]) == id {
@@ -416,7 +416,7 @@ func (w *world) account(p models.Platform, id string) map[string]any {
 
 // A login with several Pages tells of all: what is connected, and what cannot be.
 func TestConnectSeveralPages(t *testing.T) {
-	eachWithPlatforms(t, func(t *testing.T, w *world) {
+	eachWithPlatforms(t, func(t *testing.T, w *fixture) {
 		w.addPeople()
 		w.allowReturn()
 		w.addBaker(
@@ -425,7 +425,7 @@ func TestConnectSeveralPages(t *testing.T) {
 			sandbox.FacebookPage{ID: "1003", Name: "Bare"}, sandbox.FacebookPage{ID: "1004", Name: "Bare too"},
 			sandbox.FacebookPage{ID: "1005", Name: "Looking", InstagramID: "17841400000000005", Tasks: []string{"ANALYZE"}},
 		)
-		to, err := url.Parse(w.browse(w.consent(models.Instagram, w.begin(models.Instagram, back))).want(302).header.Get("Location"))
+		to, err := url.Parse(w.browse(w.consent(models.Instagram, w.begin(models.Instagram, back))).want(302).Header.Get("Location"))
 		w.must(err)
 		q := to.Query()
 		ids := strings.Split(q.Get("account_ids"), ",")

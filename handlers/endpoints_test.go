@@ -13,6 +13,7 @@ import (
 
 	"socialqueue/db"
 	"socialqueue/models"
+	"socialqueue/test/testkit"
 )
 
 const (
@@ -22,28 +23,28 @@ const (
 )
 
 // endpoint makes an endpoint of ours that asked for these events; none is all.
-func (w *world) endpoint(events ...models.AppEvent) string {
+func (w *fixture) endpoint(events ...models.AppEvent) string {
 	w.t.Helper()
 	return w.endpointOf(&w.ours, events...)
 }
 
-func (w *world) endpointOf(who *tenant, events ...models.AppEvent) string {
+func (w *fixture) endpointOf(who *tenant, events ...models.AppEvent) string {
 	w.t.Helper()
 	body := map[string]any{"url": hook}
 	if len(events) > 0 {
 		body["events"] = events
 	}
-	return w.do(call{method: "POST", path: endpointsPath, as: who, json: body}).want(201).text("id")
+	return w.do(call{method: "POST", path: endpointsPath, as: who, json: body}).want(201).Text("id")
 }
 
-func (w *world) getEndpoint(id string) map[string]any {
+func (w *fixture) getEndpoint(id string) map[string]any {
 	w.t.Helper()
-	return w.do(call{method: "GET", path: endpointsPath + "/" + id}).want(200).object()
+	return w.do(call{method: "GET", path: endpointsPath + "/" + id}).want(200).Object()
 }
 
-func (w *world) endpoints(as *tenant) []map[string]any {
+func (w *fixture) endpoints(as *tenant) []map[string]any {
 	w.t.Helper()
-	return objects(w.do(call{method: "GET", path: endpointsPath, as: as}).want(200).object()["webhook_endpoints"])
+	return objects(w.do(call{method: "GET", path: endpointsPath, as: as}).want(200).Object()["webhook_endpoints"])
 }
 
 func objects(list any) []map[string]any {
@@ -55,26 +56,26 @@ func objects(list any) []map[string]any {
 }
 
 // patch changes an endpoint.
-func (w *world) patch(id string, body any) *reply {
+func (w *fixture) patch(id string, body any) *reply {
 	w.t.Helper()
 	return w.do(call{method: "PATCH", path: endpointsPath + "/" + id, json: body})
 }
 
 // test asks for a test of an endpoint, and gives the delivery.
-func (w *world) testOf(id string) map[string]any {
+func (w *fixture) testOf(id string) map[string]any {
 	w.t.Helper()
-	return w.do(call{method: "POST", path: endpointsPath + "/" + id + "/test"}).want(202).object()
+	return w.do(call{method: "POST", path: endpointsPath + "/" + id + "/test"}).want(202).Object()
 }
 
 // told lists the deliveries to an endpoint, the newest first.
-func (w *world) told(as *tenant, id string) []map[string]any {
+func (w *fixture) told(as *tenant, id string) []map[string]any {
 	w.t.Helper()
-	return objects(w.do(call{method: "GET", path: endpointsPath + "/" + id + "/deliveries?limit=50", as: as}).want(200).object()["deliveries"])
+	return objects(w.do(call{method: "GET", path: endpointsPath + "/" + id + "/deliveries?limit=50", as: as}).want(200).Object()["deliveries"])
 }
 
 // wantTold compares the events that an endpoint of ours was told, the oldest first,
 // and gives their payloads.
-func (w *world) wantTold(id string, want ...models.AppEvent) []map[string]any {
+func (w *fixture) wantTold(id string, want ...models.AppEvent) []map[string]any {
 	w.t.Helper()
 	var got []models.AppEvent
 	var payloads []map[string]any
@@ -92,11 +93,11 @@ func (w *world) wantTold(id string, want ...models.AppEvent) []map[string]any {
 }
 
 func TestCreateEndpoint(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	each(t, func(t *testing.T, w *fixture) {
 		r := w.do(call{method: "POST", path: endpointsPath, json: map[string]any{
 			"url": hook, "description": "söme höok", "events": []string{"post.published", "account.connected", "post.published"},
 		}}).want(201)
-		made := r.object()
+		made := r.Object()
 		secret := made["secret"].(string)
 		key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, "whsec_"))
 		if !strings.HasPrefix(secret, "whsec_") || err != nil || len(key) != 32 {
@@ -114,13 +115,13 @@ func TestCreateEndpoint(t *testing.T) {
 		delete(want, "secret")
 		id := made["id"].(string)
 		for name, got := range map[string]map[string]any{
-			"GET": w.getEndpoint(id), "the list": w.endpoints(nil)[0], "PATCH": w.patch(id, `{}`).want(200).object(),
+			"GET": w.getEndpoint(id), "the list": w.endpoints(nil)[0], "PATCH": w.patch(id, `{}`).want(200).Object(),
 		} {
 			if !reflect.DeepEqual(got, want) {
 				t.Errorf("%s shows %v, want %v", name, got, want)
 			}
 		}
-		other := w.do(call{method: "POST", path: endpointsPath, json: map[string]any{"url": hook}}).want(201).object()
+		other := w.do(call{method: "POST", path: endpointsPath, json: map[string]any{"url": hook}}).want(201).Object()
 		if other["secret"] == secret || other["id"] == id || !reflect.DeepEqual(other["events"], []any{}) || other["description"] != "" {
 			t.Errorf("made %v", other)
 		}
@@ -133,32 +134,32 @@ func TestCreateEndpoint(t *testing.T) {
 // The same request again gets the same endpoint, but not its secret, which is kept
 // nowhere in the clear.
 func TestCreateEndpointOnce(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	each(t, func(t *testing.T, w *fixture) {
 		send := func(as *tenant, body string) *reply {
 			return w.do(call{method: "POST", path: endpointsPath, as: as, json: body, headers: keyed("k1")})
 		}
 		body := fmt.Sprintf(`{"url":%q}`, hook)
 		first := send(nil, body).want(201)
-		w.advance(time.Hour)
+		w.clock.Advance(time.Hour)
 		again := send(nil, body).want(201)
-		if first.header.Get("Idempotent-Replayed") != "" || again.header.Get("Idempotent-Replayed") != "true" {
-			t.Errorf("replayed: %q, then %q", first.header.Get("Idempotent-Replayed"), again.header.Get("Idempotent-Replayed"))
+		if first.Header.Get("Idempotent-Replayed") != "" || again.Header.Get("Idempotent-Replayed") != "true" {
+			t.Errorf("replayed: %q, then %q", first.Header.Get("Idempotent-Replayed"), again.Header.Get("Idempotent-Replayed"))
 		}
-		want := first.object()
+		want := first.Object()
 		want["secret"] = nil
-		if got := again.object(); !reflect.DeepEqual(got, want) {
+		if got := again.Object(); !reflect.DeepEqual(got, want) {
 			t.Errorf("again %v, want %v", got, want)
 		}
-		send(nil, fmt.Sprintf(`{"url":%q,"description":"x"}`, hook)).wantProblem(422, "IDEMPOTENCY_MISMATCH", "")
+		send(nil, fmt.Sprintf(`{"url":%q,"description":"x"}`, hook)).WantProblem(422, "IDEMPOTENCY_MISMATCH", "")
 		if n := len(w.endpoints(nil)); n != 1 {
 			t.Errorf("%d endpoints", n)
 		}
-		if other := send(&w.theirs, body).want(201); other.text("id") == first.text("id") || other.object()["secret"] == nil {
-			t.Errorf("the other app gets %s", other.body)
+		if other := send(&w.theirs, body).want(201); other.Text("id") == first.Text("id") || other.Object()["secret"] == nil {
+			t.Errorf("the other app gets %s", other.Body)
 		}
 		// A request that failed has used up no key.
 		failing := call{method: "POST", path: endpointsPath, json: `{"url":"http://x"}`, headers: keyed("k2")}
-		w.do(failing).wantProblem(422, "VALIDATION_FAILED", "url")
+		w.do(failing).WantProblem(422, "VALIDATION_FAILED", "url")
 		failing.json = body
 		w.do(failing).want(201)
 	})
@@ -208,17 +209,17 @@ func TestBadEndpoints(t *testing.T) {
 		}
 		bodies["url: "+name] = struct{ body, field string }{string(encoded), "url"}
 	}
-	each(t, func(t *testing.T, w *world) {
+	each(t, func(t *testing.T, w *fixture) {
 		for name, tc := range bodies {
 			t.Run(name, func(t *testing.T) {
-				w.in(t).do(call{method: "POST", path: endpointsPath, json: tc.body}).wantProblem(422, "VALIDATION_FAILED", tc.field)
+				w.in(t).do(call{method: "POST", path: endpointsPath, json: tc.body}).WantProblem(422, "VALIDATION_FAILED", tc.field)
 			})
 		}
 		for _, body := range []string{``, `{`, `{"url":}`} {
-			w.do(call{method: "POST", path: endpointsPath, json: body}).wantProblem(400, "VALIDATION_FAILED", "")
+			w.do(call{method: "POST", path: endpointsPath, json: body}).WantProblem(400, "VALIDATION_FAILED", "")
 		}
 		for _, body := range []string{`null`, `[]`, `"x"`} {
-			w.do(call{method: "POST", path: endpointsPath, json: body}).wantProblem(422, "VALIDATION_FAILED", "")
+			w.do(call{method: "POST", path: endpointsPath, json: body}).WantProblem(422, "VALIDATION_FAILED", "")
 		}
 		if all := w.endpoints(nil); len(all) != 0 {
 			t.Errorf("made %v", all)
@@ -232,8 +233,8 @@ func TestBadEndpoints(t *testing.T) {
 			"no events":               map[string]any{"url": hook, "events": []string{}},
 			"all events":              map[string]any{"url": hook, "events": models.AppEvents},
 		} {
-			if r := w.do(call{method: "POST", path: endpointsPath, json: body}); r.status != 201 {
-				t.Errorf("%s: %d %s", name, r.status, r.body)
+			if r := w.do(call{method: "POST", path: endpointsPath, json: body}); r.Status != 201 {
+				t.Errorf("%s: %d %s", name, r.Status, r.Body)
 			}
 		}
 	})
@@ -241,7 +242,7 @@ func TestBadEndpoints(t *testing.T) {
 
 // An app has 20 endpoints at most, also when it asks for many at once.
 func TestAtMostTwentyEndpoints(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	each(t, func(t *testing.T, w *fixture) {
 		const most = 20
 		replies := make(chan *reply)
 		for range most + 5 {
@@ -249,10 +250,10 @@ func TestAtMostTwentyEndpoints(t *testing.T) {
 		}
 		made := 0
 		for range most + 5 {
-			if r := <-replies; r.status == 201 {
+			if r := <-replies; r.Status == 201 {
 				made++
 			} else {
-				r.wantProblem(409, "CONFLICT", "")
+				r.WantProblem(409, "CONFLICT", "")
 			}
 		}
 		if n := len(w.endpoints(nil)); made != most || n != most {
@@ -261,12 +262,12 @@ func TestAtMostTwentyEndpoints(t *testing.T) {
 		w.endpointOf(&w.theirs)
 		w.do(call{method: "DELETE", path: endpointsPath + "/" + w.endpoints(nil)[7]["id"].(string)}).want(204)
 		w.endpoint()
-		w.do(call{method: "POST", path: endpointsPath, json: map[string]any{"url": hook}}).wantProblem(409, "CONFLICT", "")
+		w.do(call{method: "POST", path: endpointsPath, json: map[string]any{"url": hook}}).WantProblem(409, "CONFLICT", "")
 	})
 }
 
 func TestChangeEndpoint(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	each(t, func(t *testing.T, w *fixture) {
 		id := w.endpoint(models.EventPostFailed)
 		want := w.getEndpoint(id)
 		const elsewhere = "https://93.184.215.14/elsewhere"
@@ -285,12 +286,12 @@ func TestChangeEndpoint(t *testing.T) {
 			{`{"status":"enabled"}`, map[string]any{"status": "enabled", "status_reason": nil}},
 			{`{"url":"` + hook + `","events":["post.failed"],"status":"enabled","description":"y"}`, map[string]any{"url": hook, "events": []any{"post.failed"}, "description": "y"}},
 		} {
-			w.advance(time.Second)
+			w.clock.Advance(time.Second)
 			for name, value := range step.want {
 				want[name] = value
 			}
-			want["updated_at"] = w.now().Format(time.RFC3339)
-			if got := w.patch(id, step.body).want(200).object(); !reflect.DeepEqual(got, want) {
+			want["updated_at"] = w.clock.Now().Format(time.RFC3339)
+			if got := w.patch(id, step.body).want(200).Object(); !reflect.DeepEqual(got, want) {
 				t.Errorf("%s: %v, want %v", step.body, got, want)
 			}
 			if got := w.getEndpoint(id); !reflect.DeepEqual(got, want) {
@@ -303,9 +304,9 @@ func TestChangeEndpoint(t *testing.T) {
 			`{"events":["nope"]}`: "events", `{"events":null}`: "events", `{"events":"post.failed"}`: "events", `{"description":[]}`: "description",
 			`{"secret":"x"}`: "secret", `{"id":"x"}`: "id", `{"description":"ok","status_reason":"x"}`: "status_reason",
 		} {
-			w.patch(id, body).wantProblem(422, "VALIDATION_FAILED", field)
+			w.patch(id, body).WantProblem(422, "VALIDATION_FAILED", field)
 		}
-		w.patch(id, `{`).wantProblem(400, "VALIDATION_FAILED", "")
+		w.patch(id, `{`).WantProblem(400, "VALIDATION_FAILED", "")
 		if got := w.getEndpoint(id); !reflect.DeepEqual(got, want) {
 			t.Errorf("bad requests changed it to %v", got)
 		}
@@ -313,16 +314,16 @@ func TestChangeEndpoint(t *testing.T) {
 }
 
 func TestDeleteEndpoint(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	each(t, func(t *testing.T, w *fixture) {
 		id, kept := w.endpoint(), w.endpoint()
 		delivery := w.testOf(id)["id"]
 		path := endpointsPath + "/" + id
-		if r := w.do(call{method: "DELETE", path: path}).want(204); len(r.body) != 0 {
-			t.Errorf("answer %s", r.body)
+		if r := w.do(call{method: "DELETE", path: path}).want(204); len(r.Body) != 0 {
+			t.Errorf("answer %s", r.Body)
 		}
 		for range 2 {
 			for _, c := range append(endpointCalls(id), call{method: "POST", path: fmt.Sprintf("/api/webhook-deliveries/%.0f/redeliver", delivery)}) {
-				w.do(c).wantProblem(404, "NOT_FOUND", "")
+				w.do(c).WantProblem(404, "NOT_FOUND", "")
 			}
 		}
 		if all := w.endpoints(nil); len(all) != 1 || all[0]["id"] != kept {
@@ -346,13 +347,13 @@ func endpointCalls(id string) []call {
 
 // To another app's key no endpoint of ours exists, and to nobody one that cannot be.
 func TestEndpointsOfOthers(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	each(t, func(t *testing.T, w *fixture) {
 		id := w.endpoint()
 		redeliver := fmt.Sprintf("/api/webhook-deliveries/%.0f/redeliver", w.testOf(id)["id"])
 		before, told := w.getEndpoint(id), w.told(nil, id)
 		for _, c := range append(endpointCalls(id), call{method: "POST", path: redeliver}) {
 			c.as = &w.theirs
-			w.do(c).wantProblem(404, "NOT_FOUND", "")
+			w.do(c).WantProblem(404, "NOT_FOUND", "")
 		}
 		if all := w.endpoints(&w.theirs); len(all) != 0 {
 			t.Errorf("they see %v", all)
@@ -362,24 +363,24 @@ func TestEndpointsOfOthers(t *testing.T) {
 		}
 		for _, bad := range []string{models.NewID(), "0", "x", "%00", "%ff", "..%2f", strings.ToUpper(id) + "0", strings.Repeat("9", 300)} {
 			for _, c := range endpointCalls(bad) {
-				w.do(c).wantProblem(404, "NOT_FOUND", "")
+				w.do(c).WantProblem(404, "NOT_FOUND", "")
 			}
 		}
 		for _, bad := range []string{"0", "-1", "x", "1.5", "%00", "9223372036854775807", "9223372036854775808", "+1"} {
-			w.do(call{method: "POST", path: "/api/webhook-deliveries/" + bad + "/redeliver"}).wantProblem(404, "NOT_FOUND", "")
+			w.do(call{method: "POST", path: "/api/webhook-deliveries/" + bad + "/redeliver"}).WantProblem(404, "NOT_FOUND", "")
 		}
 	})
 }
 
 func TestEndpointsNeedAKey(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	each(t, func(t *testing.T, w *fixture) {
 		id := w.endpoint()
 		for _, c := range append(endpointCalls(id),
 			call{method: "GET", path: endpointsPath}, call{method: "POST", path: endpointsPath, json: map[string]any{"url": hook}},
 			call{method: "POST", path: "/api/webhook-deliveries/1/redeliver"},
 		) {
 			c.noKey = true
-			w.do(c).wantProblem(401, "UNAUTHORIZED", "")
+			w.do(c).WantProblem(401, "UNAUTHORIZED", "")
 		}
 		if all := w.endpoints(nil); len(all) != 1 || all[0]["id"] != id || all[0]["description"] != "" {
 			t.Errorf("listed %v", all)
@@ -388,11 +389,11 @@ func TestEndpointsNeedAKey(t *testing.T) {
 }
 
 func TestRotateSecret(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
-		made := w.do(call{method: "POST", path: endpointsPath, json: map[string]any{"url": hook}}).want(201).object()
+	each(t, func(t *testing.T, w *fixture) {
+		made := w.do(call{method: "POST", path: endpointsPath, json: map[string]any{"url": hook}}).want(201).Object()
 		id := made["id"].(string)
-		w.advance(time.Minute)
-		rotated := w.do(call{method: "POST", path: endpointsPath + "/" + id + "/rotate-secret"}).want(200).object()
+		w.clock.Advance(time.Minute)
+		rotated := w.do(call{method: "POST", path: endpointsPath + "/" + id + "/rotate-secret"}).want(200).Object()
 		secret, _ := rotated["secret"].(string)
 		if !strings.HasPrefix(secret, "whsec_") || secret == made["secret"] {
 			t.Errorf("secret %q, before %q", secret, made["secret"])
@@ -406,7 +407,7 @@ func TestRotateSecret(t *testing.T) {
 		if got := w.getEndpoint(id); !reflect.DeepEqual(got, want) {
 			t.Errorf("then it is %v, want %v", got, want)
 		}
-		w.advance(24 * time.Hour)
+		w.clock.Advance(24 * time.Hour)
 		if until := w.getEndpoint(id)["old_secret_until"]; until != nil {
 			t.Errorf("a day later the old secret is good until %v", until)
 		}
@@ -414,7 +415,7 @@ func TestRotateSecret(t *testing.T) {
 }
 
 func TestTestOfAnEndpoint(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	each(t, func(t *testing.T, w *fixture) {
 		id := w.endpoint(models.EventPostFailed) // it need not have asked for it
 		got := w.testOf(id)
 		event, _ := got["event_id"].(string)
@@ -430,13 +431,13 @@ func TestTestOfAnEndpoint(t *testing.T) {
 			t.Errorf("listed %v, want %v", all, want)
 		}
 		w.patch(id, `{"status":"disabled"}`).want(200)
-		w.do(call{method: "POST", path: endpointsPath + "/" + id + "/test"}).wantProblem(409, "CONFLICT", "")
+		w.do(call{method: "POST", path: endpointsPath + "/" + id + "/test"}).WantProblem(409, "CONFLICT", "")
 		w.wantTold(id, models.EventEndpointTest)
 	})
 }
 
 // attempt writes a try of a delivery, as a worker does.
-func (w *world) attempt(id int64, status models.DeliveryStatus, a models.WebhookAttempt) {
+func (w *fixture) attempt(id int64, status models.DeliveryStatus, a models.WebhookAttempt) {
 	w.t.Helper()
 	d, err := w.db.Outbox.Delivery(context.Background(), w.ours.appID, id)
 	w.must(err)
@@ -448,16 +449,16 @@ func (w *world) attempt(id int64, status models.DeliveryStatus, a models.Webhook
 }
 
 func TestListDeliveries(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	each(t, func(t *testing.T, w *fixture) {
 		id, other := w.endpoint(), w.endpoint()
 		var ids []int64 // the newest first
 		for range 5 {
 			ids = append([]int64{int64(w.testOf(id)["id"].(float64))}, ids...)
 			w.testOf(other)
 		}
-		w.attempt(ids[4], models.DeliveryPending, models.WebhookAttempt{At: epoch, DurationMs: 12, Error: "connect: connection refused"})
-		w.attempt(ids[4], models.DeliveryDelivered, models.WebhookAttempt{At: epoch.Add(time.Second), DurationMs: 34, StatusCode: 200, Response: "ök"})
-		w.attempt(ids[2], models.DeliveryFailed, models.WebhookAttempt{At: epoch, StatusCode: 500, Error: "answered 500"})
+		w.attempt(ids[4], models.DeliveryPending, models.WebhookAttempt{At: testkit.Epoch, DurationMs: 12, Error: "connect: connection refused"})
+		w.attempt(ids[4], models.DeliveryDelivered, models.WebhookAttempt{At: testkit.Epoch.Add(time.Second), DurationMs: 34, StatusCode: 200, Response: "ök"})
+		w.attempt(ids[2], models.DeliveryFailed, models.WebhookAttempt{At: testkit.Epoch, StatusCode: 500, Error: "answered 500"})
 		path := endpointsPath + "/" + id + "/deliveries"
 		for query, want := range map[string][]int64{
 			"": ids, "limit=50": ids, "limit=5": ids, "limit=2": ids[:2], "limit=1": ids[:1], "status=delivered": ids[4:], "status=failed": ids[2:3],
@@ -467,7 +468,7 @@ func TestListDeliveries(t *testing.T) {
 		} {
 			got := []int64{}
 			r := w.do(call{method: "GET", path: path + "?" + query}).want(200)
-			for _, d := range objects(r.object()["deliveries"]) {
+			for _, d := range objects(r.Object()["deliveries"]) {
 				got = append(got, int64(d["id"].(float64)))
 			}
 			if !slices.Equal(got, want) {
@@ -477,7 +478,7 @@ func TestListDeliveries(t *testing.T) {
 		for limit := 1; limit <= 6; limit++ {
 			var walked []int64
 			for cursor := ""; ; {
-				page := w.do(call{method: "GET", path: fmt.Sprintf("%s?limit=%d%s", path, limit, cursor)}).want(200).object()
+				page := w.do(call{method: "GET", path: fmt.Sprintf("%s?limit=%d%s", path, limit, cursor)}).want(200).Object()
 				for _, d := range objects(page["deliveries"]) {
 					walked = append(walked, int64(d["id"].(float64)))
 				}
@@ -503,49 +504,49 @@ func TestListDeliveries(t *testing.T) {
 			"cursor=": "cursor", "cursor=0": "cursor", "cursor=-1": "cursor", "cursor=x": "cursor", "cursor=9223372036854775808": "cursor", "cursor=1&cursor=2": "cursor",
 			"event=post.failed": "event",
 		} {
-			w.do(call{method: "GET", path: path + "?" + query}).wantProblem(422, "VALIDATION_FAILED", field)
+			w.do(call{method: "GET", path: path + "?" + query}).WantProblem(422, "VALIDATION_FAILED", field)
 		}
-		w.do(call{method: "GET", path: path + "?limit=%zz"}).wantProblem(400, "VALIDATION_FAILED", "")
-		w.do(call{method: "GET", path: endpointsPath + "?limit=1"}).wantProblem(422, "VALIDATION_FAILED", "limit")
+		w.do(call{method: "GET", path: path + "?limit=%zz"}).WantProblem(400, "VALIDATION_FAILED", "")
+		w.do(call{method: "GET", path: endpointsPath + "?limit=1"}).WantProblem(422, "VALIDATION_FAILED", "limit")
 	})
 }
 
 func TestRedeliver(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	each(t, func(t *testing.T, w *fixture) {
 		id := w.endpoint()
 		delivery := int64(w.testOf(id)["id"].(float64))
-		w.attempt(delivery, models.DeliveryFailed, models.WebhookAttempt{At: epoch, StatusCode: 500, Error: "answered 500"})
+		w.attempt(delivery, models.DeliveryFailed, models.WebhookAttempt{At: testkit.Epoch, StatusCode: 500, Error: "answered 500"})
 		want := w.told(nil, id)[0]
-		w.advance(time.Hour)
+		w.clock.Advance(time.Hour)
 		path := fmt.Sprintf("/api/webhook-deliveries/%d/redeliver", delivery)
-		got := w.do(call{method: "POST", path: path}).want(202).object()
+		got := w.do(call{method: "POST", path: path}).want(202).Object()
 		want["status"], want["settled_at"], want["next_attempt_at"] = "pending", nil, "2026-11-23T11:00:00Z"
 		if !reflect.DeepEqual(got, want) || !reflect.DeepEqual(w.told(nil, id)[0], want) {
 			t.Errorf("answer %v, want %v", got, want)
 		}
 		w.patch(id, `{"status":"disabled"}`).want(200)
-		w.do(call{method: "POST", path: path}).wantProblem(409, "CONFLICT", "")
+		w.do(call{method: "POST", path: path}).WantProblem(409, "CONFLICT", "")
 	})
 }
 
 // cancel takes a post back before it is sent.
-func (w *world) cancel(id string) *reply {
+func (w *fixture) cancel(id string) *reply {
 	w.t.Helper()
 	return w.do(call{method: "DELETE", path: "/api/posts/" + id})
 }
 
 // One change is told once, as the API shows it, to whom it belongs and who asked.
 func TestCanceledPostIsTold(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	each(t, func(t *testing.T, w *fixture) {
 		all, asked, other := w.endpoint(), w.endpoint(models.EventPostFailed, models.EventPostCanceled), w.endpoint(models.EventPostPublished)
 		disabled := w.endpoint()
 		w.patch(disabled, `{"status":"disabled"}`).want(200)
 		foreign := w.endpointOf(&w.theirs)
-		id := w.post(w.upload("upright.mp4"), map[string]any{"publish_at": "2026-11-24T10:00:00Z", "title": "Grüße 🎉"}).want(202).text("id")
+		id := w.post(w.upload("upright.mp4"), map[string]any{"publish_at": "2026-11-24T10:00:00Z", "title": "Grüße 🎉"}).want(202).Text("id")
 		w.wantTold(all)
-		w.advance(time.Minute)
+		w.clock.Advance(time.Minute)
 		w.cancel(id).want(200)
-		shown := w.do(call{method: "GET", path: "/api/posts/" + id}).want(200).object()
+		shown := w.do(call{method: "GET", path: "/api/posts/" + id}).want(200).Object()
 		events := map[any]bool{}
 		for _, endpoint := range []string{all, asked} {
 			told := w.wantTold(endpoint, models.EventPostCanceled)[0]
@@ -568,17 +569,17 @@ func TestCanceledPostIsTold(t *testing.T) {
 
 // What is refused, or changes nothing, is not told.
 func TestWhatDidNotHappenIsNotTold(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	each(t, func(t *testing.T, w *fixture) {
 		endpoint := w.endpoint()
-		running := w.post(w.upload("upright.mp4"), nil).want(202).text("id")
-		_, err := w.db.Runs.Claim(t.Context(), running, 0, "w", w.now(), time.Minute)
+		running := w.post(w.upload("upright.mp4"), nil).want(202).Text("id")
+		_, err := w.db.Runs.Claim(t.Context(), running, 0, "w", w.clock.Now(), time.Minute)
 		w.must(err)
-		w.cancel(running).wantProblem(409, "CONFLICT", "")
-		waiting := w.post(w.upload("upright.mp4"), map[string]any{"publish_at": "2026-11-24T10:00:00Z"}).want(202).text("id")
-		w.do(call{method: "DELETE", path: "/api/posts/" + waiting, as: &w.theirs}).wantProblem(404, "NOT_FOUND", "")
+		w.cancel(running).WantProblem(409, "CONFLICT", "")
+		waiting := w.post(w.upload("upright.mp4"), map[string]any{"publish_at": "2026-11-24T10:00:00Z"}).want(202).Text("id")
+		w.do(call{method: "DELETE", path: "/api/posts/" + waiting, as: &w.theirs}).WantProblem(404, "NOT_FOUND", "")
 		w.do(call{method: "PATCH", path: "/api/posts/" + waiting, json: `{"publish_at":"2026-11-25T10:00:00Z"}`}).want(200)
-		w.post(w.upload("upright.mp4"), map[string]any{"privacy_level": "NOPE"}).wantProblem(422, "VALIDATION_FAILED", "privacy_level")
-		w.do(call{method: "DELETE", path: accountPath(models.TikTok, w.ours.tiktok), as: &w.theirs}).wantProblem(404, "NOT_FOUND", "")
+		w.post(w.upload("upright.mp4"), map[string]any{"privacy_level": "NOPE"}).WantProblem(422, "VALIDATION_FAILED", "privacy_level")
+		w.do(call{method: "DELETE", path: accountPath(models.TikTok, w.ours.tiktok), as: &w.theirs}).WantProblem(404, "NOT_FOUND", "")
 		w.wantTold(endpoint)
 		w.cancel(waiting).want(200)
 		w.cancel(waiting) // whatever it answers
@@ -587,7 +588,7 @@ func TestWhatDidNotHappenIsNotTold(t *testing.T) {
 }
 
 func TestAccountsAreTold(t *testing.T) {
-	eachWithPlatforms(t, func(t *testing.T, w *world) {
+	eachWithPlatforms(t, func(t *testing.T, w *fixture) {
 		w.addPeople()
 		for _, p := range bothPlatforms {
 			endpoint, posts := w.endpoint(), w.endpoint(models.EventPostCanceled)
@@ -596,7 +597,7 @@ func TestAccountsAreTold(t *testing.T) {
 			id := w.connect(p)
 			wantAccount := func(told map[string]any, event models.AppEvent) {
 				t.Helper()
-				want := map[string]any{"id": told["id"], "type": string(event), "time": w.now().Format(time.RFC3339), "account": w.account(p, fmt.Sprint(id))}
+				want := map[string]any{"id": told["id"], "type": string(event), "time": w.clock.Now().Format(time.RFC3339), "account": w.account(p, fmt.Sprint(id))}
 				if !reflect.DeepEqual(told, want) {
 					t.Errorf("%s: told %v, want %v", p, told, want)
 				}
@@ -612,7 +613,7 @@ func TestAccountsAreTold(t *testing.T) {
 			for _, event := range told[2:] {
 				post := event["post"].(map[string]any)
 				canceled[post["id"]] = true
-				if shown := w.do(call{method: "GET", path: fmt.Sprint("/api/posts/", post["id"])}).want(200).object(); !reflect.DeepEqual(post, shown) {
+				if shown := w.do(call{method: "GET", path: fmt.Sprint("/api/posts/", post["id"])}).want(200).Object(); !reflect.DeepEqual(post, shown) {
 					t.Errorf("%s: told %v, want %v", p, post, shown)
 				}
 			}
@@ -633,27 +634,27 @@ func TestAccountsAreTold(t *testing.T) {
 
 // When the end of an account is told by the platform, the app is told too.
 func TestAccountThatLeftIsTold(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	each(t, func(t *testing.T, w *fixture) {
 		endpoint := w.endpoint()
-		w.advance(time.Hour)
-		w.tiktokSays(removed("ours", w.now(), 1)).wantTaken()
+		w.clock.Advance(time.Hour)
+		w.tiktokSays(removed("ours", w.clock.Now(), 1)).wantTaken()
 		told := w.wantTold(endpoint, models.EventAccountDisconnected)[0]
 		if account := told["account"].(map[string]any); account["id"] != float64(w.ours.tiktok) || account["status"] != "disconnected" {
 			t.Errorf("told %v", told)
 		}
-		w.tiktokSays(removed("ours", w.now(), 1)).wantTaken() // said again
+		w.tiktokSays(removed("ours", w.clock.Now(), 1)).wantTaken() // said again
 		w.wantTold(endpoint, models.EventAccountDisconnected)
 	})
 }
 
 // Deliveries belong to their endpoint's app, whoever knows the number of one.
 func TestDeliveryNumbersAreNoSecret(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	each(t, func(t *testing.T, w *fixture) {
 		theirs := w.endpointOf(&w.theirs)
 		w.do(call{method: "POST", path: endpointsPath + "/" + theirs + "/test", as: &w.theirs}).want(202)
 		rows, err := w.db.Outbox.Deliveries(t.Context(), db.DeliveryFilter{EndpointID: theirs, Limit: 1})
 		w.must(err)
-		w.do(call{method: "POST", path: fmt.Sprintf("/api/webhook-deliveries/%d/redeliver", rows[0].ID)}).wantProblem(404, "NOT_FOUND", "")
+		w.do(call{method: "POST", path: fmt.Sprintf("/api/webhook-deliveries/%d/redeliver", rows[0].ID)}).WantProblem(404, "NOT_FOUND", "")
 		w.do(call{method: "GET", path: fmt.Sprintf("%s/%s/deliveries?cursor=%d", endpointsPath, w.endpoint(), rows[0].ID+1)}).want(200)
 	})
 }

@@ -14,6 +14,7 @@ import (
 	"socialqueue/db"
 	"socialqueue/db/dbtest"
 	"socialqueue/secrets"
+	"socialqueue/test/testkit"
 )
 
 // What a post costs is counted, as the benchmark of the project holds it
@@ -25,15 +26,15 @@ func TestAPostCostsOneStatement(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { d.Close() })
-	w := newWorld(t, d)
+	w := newFixture(t, d)
 	video := w.upload("upright.mp4")
 	// Key and statements are known after the first; the note of its use, which
 	// goes on beside it, has the connection before the second.
 	w.post(video, nil).want(202)
-	eventually(t, func() bool {
+	testkit.Eventually(t, "the use of the key is noted", func() bool {
 		key, err := d.Tenants.KeyByPrefix(t.Context(), w.ours.prefix)
 		return err == nil && key.LastUsedAt != nil
-	}, func() string { return "the use of the key is not noted" })
+	})
 	before := counted.n.Load()
 	const posts = 50
 	for range posts {

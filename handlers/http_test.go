@@ -22,20 +22,20 @@ import (
 	"socialqueue/secrets"
 )
 
-func sqliteWorld(t *testing.T) *world {
+func onSQLite(t *testing.T) *fixture {
 	t.Helper()
-	return newWorld(t, dbtest.SQLite(t))
+	return newFixture(t, dbtest.SQLite(t))
 }
 
 func TestRequestID(t *testing.T) {
-	w := sqliteWorld(t)
+	w := onSQLite(t)
 	for _, id := range []string{"a", "req-1:2.3_x", strings.Repeat("x", 128)} {
-		if got := w.do(call{method: "GET", path: "/livez", headers: map[string]string{"X-Request-ID": id}}).header.Get("X-Request-ID"); got != id {
+		if got := w.do(call{method: "GET", path: "/livez", headers: map[string]string{"X-Request-ID": id}}).Header.Get("X-Request-ID"); got != id {
 			t.Errorf("X-Request-ID = %q, want %q", got, id)
 		}
 	}
 	for _, bad := range []string{"", "a b", "<script>", strings.Repeat("x", 129), "é", "a\nb"} {
-		got := w.do(call{method: "GET", path: "/livez", headers: map[string]string{"X-Request-ID": bad}}).header.Get("X-Request-ID")
+		got := w.do(call{method: "GET", path: "/livez", headers: map[string]string{"X-Request-ID": bad}}).Header.Get("X-Request-ID")
 		if len(got) != 36 || got[14] != '7' {
 			t.Errorf("for %q an id of ours was due, got %q", bad, got)
 		}
@@ -43,7 +43,7 @@ func TestRequestID(t *testing.T) {
 }
 
 func TestUnknownAddresses(t *testing.T) {
-	w := sqliteWorld(t)
+	w := onSQLite(t)
 	for path, status := range map[string]int{
 		"GET /": 404, "GET /api/nosuch": 404, "GET /nosuch": 404, "PUT /api/posts": 405, "POST /livez": 405, "GET /api/users": 405,
 		"POST /api/auth/tiktok": 405, "DELETE /api/auth/instagram": 405, "POST /api/auth/tiktok/callback": 405, "PUT /api/auth/instagram/callback": 405,
@@ -53,27 +53,17 @@ func TestUnknownAddresses(t *testing.T) {
 	} {
 		method, path, _ := strings.Cut(path, " ")
 		r := w.do(call{method: method, path: path})
-		r.wantProblem(status, "NOT_FOUND", "")
-		if status == 405 && r.header.Get("Allow") == "" {
+		r.WantProblem(status, "NOT_FOUND", "")
+		if status == 405 && r.Header.Get("Allow") == "" {
 			t.Errorf("%s %s: no Allow", method, path)
 		}
 	}
 }
 
-func (l *logLines) last(t *testing.T) map[string]any {
-	t.Helper()
-	lines := strings.Split(strings.TrimSpace(l.String()), "\n")
-	var line map[string]any
-	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &line); err != nil {
-		t.Fatal(err)
-	}
-	return line
-}
-
 func TestAccessLog(t *testing.T) {
-	w := sqliteWorld(t)
+	w := onSQLite(t)
 	w.do(call{method: "GET", path: "/api/posts?cursor=topsecret", headers: map[string]string{"X-Request-ID": "rid"}})
-	line := w.log.last(t)
+	line := w.log.Last(t)
 	meta := line["metadata"].(map[string]any)
 	if line["action"] != "GET /api/posts" || line["correlationId"] != "rid" || line["service"] != "api" || meta["status"] != 422.0 || meta["app_id"] != float64(w.ours.appID) {
 		t.Errorf("line %v", line)
@@ -82,7 +72,7 @@ func TestAccessLog(t *testing.T) {
 		t.Errorf("duration = %v", line["duration"])
 	}
 	w.do(call{method: "GET", path: "/mistyped/topsecret"})
-	if got := w.log.last(t)["action"]; got != "GET (no route)" {
+	if got := w.log.Last(t)["action"]; got != "GET (no route)" {
 		t.Errorf("action = %v", got)
 	}
 	if log := w.log.String(); strings.Contains(log, "topsecret") || strings.Contains(log, w.ours.key[16:]) {
@@ -96,22 +86,22 @@ func TestAccessLog(t *testing.T) {
 }
 
 func TestPanicTellsNothing(t *testing.T) {
-	w := sqliteWorld(t)
+	w := onSQLite(t)
 	w.api.GET("/boom", func(echo.Context) error { panic("the password is hunter2") })
 	r := w.do(call{method: "GET", path: "/boom"})
-	r.wantProblem(500, "INTERNAL", "")
-	if strings.Contains(string(r.body), "hunter2") || strings.Contains(string(r.body), "goroutine") {
-		t.Errorf("answer tells too much: %s", r.body)
+	r.WantProblem(500, "INTERNAL", "")
+	if strings.Contains(string(r.Body), "hunter2") || strings.Contains(string(r.Body), "goroutine") {
+		t.Errorf("answer tells too much: %s", r.Body)
 	}
-	e := w.log.last(t)["error"].(map[string]any)
+	e := w.log.Last(t)["error"].(map[string]any)
 	if !strings.Contains(e["message"].(string), "hunter2") || !strings.Contains(e["stack"].(string), "http_test.go") {
 		t.Errorf("log misses the cause: %v", e)
 	}
 	w.api.GET("/odd", func(echo.Context) error { return errors.New("pq: secret detail") })
 	r = w.do(call{method: "GET", path: "/odd"})
-	r.wantProblem(500, "INTERNAL", "")
-	if strings.Contains(string(r.body), "secret") {
-		t.Errorf("answer tells too much: %s", r.body)
+	r.WantProblem(500, "INTERNAL", "")
+	if strings.Contains(string(r.Body), "secret") {
+		t.Errorf("answer tells too much: %s", r.Body)
 	}
 }
 
@@ -122,32 +112,32 @@ func TestDatabaseAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { d.Close() })
-	w := newWorld(t, d)
+	w := newFixture(t, d)
 	post := w.tiktok(w.upload("upright.mp4"), nil)
 	files := w.stored().files
-	gone := removed("ours", w.now(), 1)
+	gone := removed("ours", w.clock.Now(), 1)
 	removal := "signed_request=" + signedRequest(facebookSecret, `{"algorithm":"HMAC-SHA256","user_id":"ig-ours"}`)
 	wire.cut()
 	for _, c := range []call{
 		{method: "GET", path: "/api/posts"}, {method: "POST", path: "/api/tiktok/upload", json: post},
 		{method: "POST", path: "/api/tiktok/upload", json: post, headers: keyed("k")},
-		{method: "POST", path: "/api/media", body: bytes.NewReader(fixture(t, "upright.mp4"))},
+		{method: "POST", path: "/api/media", body: bytes.NewReader(testFile(t, "upright.mp4"))},
 		{method: "GET", path: "/api/accounts"}, {method: "DELETE", path: accountPath(models.TikTok, w.ours.tiktok)},
 		{method: "GET", path: fmt.Sprintf("/api/accounts/instagram/pages?user_id=%d", w.ours.userID)},
 		{method: "GET", path: "/api/auth/instagram/deletions/x", noKey: true},
 		// What platforms tell is not taken before it is written down: they repeat it.
-		{method: "POST", path: webhookPath, noKey: true, json: gone, headers: map[string]string{"TikTok-Signature": tiktokSignature(tiktokSecret, w.now(), gone)}},
+		{method: "POST", path: webhookPath, noKey: true, json: gone, headers: map[string]string{"TikTok-Signature": tiktokSignature(tiktokSecret, w.clock.Now(), gone)}},
 		{method: "POST", path: deauthorizePath, noKey: true, body: strings.NewReader(removal)},
 		{method: "POST", path: deletePath, noKey: true, body: strings.NewReader(removal)},
 	} {
 		r := w.do(c) // the key is cached
-		r.wantProblem(503, "UNAVAILABLE", "")
-		if r.header.Get("Retry-After") == "" {
+		r.WantProblem(503, "UNAVAILABLE", "")
+		if r.Header.Get("Retry-After") == "" {
 			t.Error("no Retry-After")
 		}
 	}
-	w.advance(5 * time.Second) // now the key has to be looked up
-	w.do(call{method: "GET", path: "/api/posts"}).wantProblem(503, "UNAVAILABLE", "")
+	w.clock.Advance(5 * time.Second) // now the key has to be looked up
+	w.do(call{method: "GET", path: "/api/posts"}).WantProblem(503, "UNAVAILABLE", "")
 	// Nobody can tell whether the upload's row was committed, so its file stays
 	// until the scheduler sees that it has none.
 	if stored, err := os.ReadDir(w.dir); err != nil || len(stored) > files+1 {
@@ -156,7 +146,7 @@ func TestDatabaseAway(t *testing.T) {
 }
 
 func TestClientGone(t *testing.T) {
-	w := sqliteWorld(t)
+	w := onSQLite(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	rec := httptest.NewRecorder()
@@ -164,15 +154,15 @@ func TestClientGone(t *testing.T) {
 	if rec.Code == 200 {
 		t.Error("a client that closed its half reads a success")
 	}
-	if meta := w.log.last(t)["metadata"].(map[string]any); meta["status"] != 499.0 {
+	if meta := w.log.Last(t)["metadata"].(map[string]any); meta["status"] != 499.0 {
 		t.Errorf("status in the log = %v", meta["status"])
 	}
 }
 
 func TestAnswersAreNotSniffedNorCached(t *testing.T) {
-	w := sqliteWorld(t)
+	w := onSQLite(t)
 	for _, path := range []string{"/api/posts", "/nosuch", "/livez", "/api/accounts", "/api/auth/tiktok", "/api/auth/tiktok/callback", "/api/auth/instagram/deletions/x"} {
-		h := w.do(call{method: "GET", path: path}).header
+		h := w.do(call{method: "GET", path: path}).Header
 		if h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Cache-Control") != "no-store" {
 			t.Errorf("%s: %v", path, h)
 		}
@@ -180,7 +170,7 @@ func TestAnswersAreNotSniffedNorCached(t *testing.T) {
 }
 
 func TestHealth(t *testing.T) {
-	w := sqliteWorld(t)
+	w := onSQLite(t)
 	var asked atomic.Int32
 	w.deps.Health = map[string]handlers.Check{
 		"database": w.db.Ping,
@@ -195,15 +185,15 @@ func TestHealth(t *testing.T) {
 	w.api = handlers.New(w.deps)
 	get := func(path string) *reply { return w.do(call{method: "GET", path: path, noKey: true}) }
 
-	ok := get("/api/health/database").want(200).object()
+	ok := get("/api/health/database").want(200).Object()
 	if _, isNumber := ok["latency_ms"].(float64); ok["status"] != "ok" || !isNumber || ok["error"] != nil {
 		t.Errorf("database: %v", ok)
 	}
 	down := get("/api/health/redis").want(503)
-	if got := down.object(); got["status"] != "down" || got["error"] != "not reachable" || strings.Contains(string(down.body), "hunter2") {
+	if got := down.Object(); got["status"] != "down" || got["error"] != "not reachable" || strings.Contains(string(down.Body), "hunter2") {
 		t.Errorf("redis: %v", got)
 	}
-	if got := get("/api/health/instagram").want(503).object(); got["error"] != "not configured" {
+	if got := get("/api/health/instagram").want(503).Object(); got["error"] != "not configured" {
 		t.Errorf("instagram: %v", got)
 	}
 	for range 10 {
@@ -212,13 +202,13 @@ func TestHealth(t *testing.T) {
 	if n := asked.Load(); n != 1 {
 		t.Errorf("the platform was asked %d times", n)
 	}
-	get("/api/health/nosuch").wantProblem(404, "NOT_FOUND", "")
+	get("/api/health/nosuch").WantProblem(404, "NOT_FOUND", "")
 
 	get("/livez").want(200)
 	w.wantLine("GET /livez", 200, "debug")
 	w.wantLine("GET /api/health/:check", 200, "debug")
 	w.wantLine("GET /api/health/:check", 503, "info")
-	ready := get("/readyz").want(503).object()["checks"].(map[string]any)
+	ready := get("/readyz").want(503).Object()["checks"].(map[string]any)
 	if ready["worker"].(map[string]any)["error"] != "no worker is alive" || ready["database"].(map[string]any)["status"] != "ok" ||
 		ready["broken"].(map[string]any)["status"] != "down" {
 		t.Errorf("readyz: %v", ready)
@@ -232,7 +222,7 @@ func TestHealth(t *testing.T) {
 
 // wantLine wants every line about requests of an action with a status to have a level,
 // and one at least.
-func (w *world) wantLine(action string, status int, level string) {
+func (w *fixture) wantLine(action string, status int, level string) {
 	w.t.Helper()
 	found := false
 	for text := range strings.Lines(w.log.String()) {
@@ -254,7 +244,7 @@ func (w *world) wantLine(action string, status int, level string) {
 }
 
 func TestHealthIsBoundedInTime(t *testing.T) {
-	w := sqliteWorld(t)
+	w := onSQLite(t)
 	release := make(chan struct{})
 	var running atomic.Int32
 	w.deps.Health = map[string]handlers.Check{"redis": func(context.Context) error { running.Add(1); <-release; return nil }}
@@ -265,8 +255,8 @@ func TestHealthIsBoundedInTime(t *testing.T) {
 		go func() { results <- w.do(call{method: "GET", path: "/api/health/redis", noKey: true}) }()
 	}
 	for range 5 {
-		if r := <-results; r.status != 503 || r.text("error") != "no answer in time" {
-			t.Errorf("%d %s", r.status, r.body)
+		if r := <-results; r.Status != 503 || r.Text("error") != "no answer in time" {
+			t.Errorf("%d %s", r.Status, r.Body)
 		}
 	}
 	if took := time.Since(began); took > 4*time.Second || running.Load() != 1 {

@@ -17,9 +17,9 @@ import (
 func keyed(key string) map[string]string { return map[string]string{"Idempotency-Key": key} }
 
 // creating is every request that makes something, each time built anew.
-func creating(w *world) map[string]func(change string) call {
+func creating(w *fixture) map[string]func(change string) call {
 	video, picture := w.upload("upright.mp4"), w.upload("baseline.jpg")
-	file := fixture(w.t, "upright.mp4")
+	file := testFile(w.t, "upright.mp4")
 	form := func(path string, parts ...field) call {
 		contentType, body := formBody(w.t, parts...)
 		return call{method: "POST", path: path, contentType: contentType, body: bytes.NewReader(body)}
@@ -31,14 +31,14 @@ func creating(w *world) map[string]func(change string) call {
 		"media": func(change string) call {
 			body := file
 			if change != "" {
-				body = fixture(w.t, "upright.mov")
+				body = testFile(w.t, "upright.mov")
 			}
 			return call{method: "POST", path: "/api/media", body: bytes.NewReader(body)}
 		},
 		"media form": func(change string) call {
 			body := file
 			if change != "" {
-				body = fixture(w.t, "upright.mov")
+				body = testFile(w.t, "upright.mov")
 			}
 			return form("/api/media", field{"file", "a", body})
 		},
@@ -57,7 +57,7 @@ func creating(w *world) map[string]func(change string) call {
 }
 
 func TestReplay(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	each(t, func(t *testing.T, w *fixture) {
 		for name, make := range creating(w) {
 			t.Run(name, func(t *testing.T) {
 				w := w.in(t)
@@ -67,25 +67,25 @@ func TestReplay(t *testing.T) {
 					return w.do(c)
 				}
 				first := send("", nil)
-				if first.status/100 != 2 {
-					t.Fatalf("%d: %s", first.status, first.body)
+				if first.Status/100 != 2 {
+					t.Fatalf("%d: %s", first.Status, first.Body)
 				}
-				if !bytes.HasSuffix(first.body, []byte("}\n")) {
-					t.Errorf("the answer does not end with a newline: %q", first.body)
+				if !bytes.HasSuffix(first.Body, []byte("}\n")) {
+					t.Errorf("the answer does not end with a newline: %q", first.Body)
 				}
-				if first.header.Get("Idempotent-Replayed") != "" {
+				if first.Header.Get("Idempotent-Replayed") != "" {
 					t.Error("the first answer says that it is a replay")
 				}
 				before := w.stored()
-				w.advance(48 * time.Hour) // keys outlive their lock
+				w.clock.Advance(48 * time.Hour) // keys outlive their lock
 				again := send("", nil)
-				if again.status != first.status || !bytes.Equal(again.body, first.body) || again.header.Get("Idempotent-Replayed") != "true" {
-					t.Errorf("again: %d %s, want %d %s", again.status, again.body, first.status, first.body)
+				if again.Status != first.Status || !bytes.Equal(again.Body, first.Body) || again.Header.Get("Idempotent-Replayed") != "true" {
+					t.Errorf("again: %d %s, want %d %s", again.Status, again.Body, first.Status, first.Body)
 				}
-				if got, want := again.header.Get("Location"), first.header.Get("Location"); got != want || again.header.Get("Content-Type") != "application/json" {
+				if got, want := again.Header.Get("Location"), first.Header.Get("Location"); got != want || again.Header.Get("Content-Type") != "application/json" {
 					t.Errorf("Location = %q, want %q", got, want)
 				}
-				send("other", nil).wantProblem(422, "IDEMPOTENCY_MISMATCH", "")
+				send("other", nil).WantProblem(422, "IDEMPOTENCY_MISMATCH", "")
 				w.wantUnchanged(before)
 			})
 		}
@@ -93,28 +93,28 @@ func TestReplay(t *testing.T) {
 }
 
 func TestKeyBelongsToRouteAndApp(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	each(t, func(t *testing.T, w *fixture) {
 		user := call{method: "POST", path: "/api/users", json: `{"external_id":"x"}`, headers: keyed("k")}
 		w.do(user).want(201)
 		other := user
 		other.path = "/api/tiktok/upload"
 		other.json = w.tiktok(models.NewID(), nil)
-		w.do(other).wantProblem(422, "IDEMPOTENCY_MISMATCH", "")
+		w.do(other).WantProblem(422, "IDEMPOTENCY_MISMATCH", "")
 		user.as = &w.theirs
-		if r := w.do(user).want(201); r.header.Get("Idempotent-Replayed") != "" {
+		if r := w.do(user).want(201); r.Header.Get("Idempotent-Replayed") != "" {
 			t.Error("one app's key answered another app")
 		}
 	})
 }
 
 func TestFailedRequestGivesKeyBack(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	each(t, func(t *testing.T, w *fixture) {
 		video := w.upload("upright.mp4")
 		send := func(change map[string]any) *reply {
 			return w.do(call{method: "POST", path: "/api/tiktok/upload", json: w.tiktok(video, change), headers: keyed("k")})
 		}
-		send(map[string]any{"title": strings.Repeat("x", 2201)}).wantProblem(422, "VALIDATION_FAILED", "title")
-		send(map[string]any{"account_id": w.theirs.tiktok}).wantProblem(404, "NOT_FOUND", "")
+		send(map[string]any{"title": strings.Repeat("x", 2201)}).WantProblem(422, "VALIDATION_FAILED", "title")
+		send(map[string]any{"account_id": w.theirs.tiktok}).WantProblem(404, "NOT_FOUND", "")
 		send(nil).want(202)
 		if n := w.stored().posts; n != 1 {
 			t.Errorf("%d posts, want 1", n)
@@ -123,20 +123,20 @@ func TestFailedRequestGivesKeyBack(t *testing.T) {
 }
 
 func TestUploadThatBrokeOffMayBeRetried(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
-		contentType, body := formBody(t, append(w.formFields(nil), field{"video", "a", fixture(t, "upright.mp4")})...)
+	each(t, func(t *testing.T, w *fixture) {
+		contentType, body := formBody(t, append(w.formFields(nil), field{"video", "a", testFile(t, "upright.mp4")})...)
 		send := func(body []byte) *reply {
 			return w.do(call{method: "POST", path: "/api/tiktok/upload", contentType: contentType, body: bytes.NewReader(body), headers: keyed("k")})
 		}
 		before := w.stored()
-		send(body[:len(body)-300]).wantProblem(400, "VALIDATION_FAILED", "")
+		send(body[:len(body)-300]).WantProblem(400, "VALIDATION_FAILED", "")
 		w.wantUnchanged(before)
 		send(body).want(202)
 	})
 }
 
 func TestConcurrentSameKey(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	each(t, func(t *testing.T, w *fixture) {
 		for name, make := range creating(w) {
 			t.Run(name, func(t *testing.T) {
 				w := w.in(t)
@@ -160,19 +160,19 @@ func TestConcurrentSameKey(t *testing.T) {
 				var first []byte
 				fresh := 0
 				for _, r := range replies {
-					if r.status == 409 {
+					if r.Status == 409 {
 						continue
 					}
-					if r.status/100 != 2 {
-						t.Fatalf("%d: %s", r.status, r.body)
+					if r.Status/100 != 2 {
+						t.Fatalf("%d: %s", r.Status, r.Body)
 					}
-					if r.header.Get("Idempotent-Replayed") == "" {
+					if r.Header.Get("Idempotent-Replayed") == "" {
 						fresh++
 					}
-					if first != nil && !bytes.Equal(first, r.body) {
-						t.Errorf("two answers: %s and %s", first, r.body)
+					if first != nil && !bytes.Equal(first, r.Body) {
+						t.Errorf("two answers: %s and %s", first, r.Body)
 					}
-					first = r.body
+					first = r.Body
 				}
 				if fresh != 1 {
 					t.Errorf("%d requests did the work, want 1", fresh)
@@ -192,15 +192,15 @@ func TestConcurrentSameKey(t *testing.T) {
 
 // The request that had the key died before it did anything.
 func TestCrashedRequestIsTakenOver(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	each(t, func(t *testing.T, w *fixture) {
 		body, err := json.Marshal(w.tiktok(w.upload("upright.mp4"), nil))
 		w.must(err)
 		sum := sha256.Sum256(body)
 		dead := models.IdempotencyKey{
 			AppID: w.ours.appID, Key: "k", Request: "POST /api/tiktok/upload", BodyHash: hex.EncodeToString(sum[:]),
-			Owner: models.NewID(), LockedUntil: w.now().Add(time.Minute), CreatedAt: w.now(),
+			Owner: models.NewID(), LockedUntil: w.clock.Now().Add(time.Minute), CreatedAt: w.clock.Now(),
 		}
-		_, taken, err := w.db.Tenants.TakeKey(t.Context(), &dead, w.now())
+		_, taken, err := w.db.Tenants.TakeKey(t.Context(), &dead, w.clock.Now())
 		w.must(err)
 		if !taken {
 			t.Fatal("not taken")
@@ -209,12 +209,12 @@ func TestCrashedRequestIsTakenOver(t *testing.T) {
 			return w.do(call{method: "POST", path: "/api/tiktok/upload", json: body, headers: keyed("k")})
 		}
 		r := send(string(body))
-		r.wantProblem(409, "CONFLICT", "")
-		if r.header.Get("Retry-After") == "" {
+		r.WantProblem(409, "CONFLICT", "")
+		if r.Header.Get("Retry-After") == "" {
 			t.Error("no Retry-After")
 		}
-		send(strings.Replace(string(body), "Hello", "Other", 1)).wantProblem(422, "IDEMPOTENCY_MISMATCH", "")
-		w.advance(time.Minute + time.Second)
+		send(strings.Replace(string(body), "Hello", "Other", 1)).WantProblem(422, "IDEMPOTENCY_MISMATCH", "")
+		w.clock.Advance(time.Minute + time.Second)
 		send(string(body)).want(202)
 		if n := w.stored().posts; n != 1 {
 			t.Errorf("%d posts, want 1", n)
@@ -225,8 +225,8 @@ func TestCrashedRequestIsTakenOver(t *testing.T) {
 // A request lost its key to another before it was done. Its own
 // work is undone with the completion that fails.
 func TestRequestThatLostItsKeyStoresNothing(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
-		contentType, body := formBody(t, append(w.formFields(nil), field{"video", "a", fixture(t, "upright.mp4")})...)
+	each(t, func(t *testing.T, w *fixture) {
+		contentType, body := formBody(t, append(w.formFields(nil), field{"video", "a", testFile(t, "upright.mp4")})...)
 		slow := &pausedReader{r: bytes.NewReader(body), at: len(body) / 2, reached: make(chan struct{}), goOn: make(chan struct{})}
 		before := w.stored()
 		done := make(chan *reply)
@@ -237,16 +237,16 @@ func TestRequestThatLostItsKeyStoresNothing(t *testing.T) {
 		send := func() *reply {
 			return w.do(call{method: "POST", path: "/api/tiktok/upload", contentType: contentType, body: bytes.NewReader(body), headers: keyed("k")})
 		}
-		send().wantProblem(409, "CONFLICT", "")
-		w.advance(16 * time.Minute)
+		send().WantProblem(409, "CONFLICT", "")
+		w.clock.Advance(16 * time.Minute)
 		send().want(202)
 		close(slow.goOn)
-		(<-done).wantProblem(409, "CONFLICT", "")
+		(<-done).WantProblem(409, "CONFLICT", "")
 		after := w.stored()
 		if after.posts != before.posts+1 || after.files != before.files+1 || after.unusedMedia != before.unusedMedia {
 			t.Errorf("stored %+v, before %+v: want one post with one file", after, before)
 		}
-		if r := send().want(202); r.header.Get("Idempotent-Replayed") != "true" {
+		if r := send().want(202); r.Header.Get("Idempotent-Replayed") != "true" {
 			t.Error("the winner's answer is not replayed")
 		}
 	})
@@ -271,27 +271,27 @@ func (p *pausedReader) Read(b []byte) (int, error) {
 }
 
 func TestFormsInAnyOrderAreTheSame(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	each(t, func(t *testing.T, w *fixture) {
 		fields := w.formFields(nil)
 		slices.SortFunc(fields, func(a, b field) int { return strings.Compare(a.name, b.name) })
-		video := field{"video", "a.mp4", fixture(t, "upright.mp4")}
+		video := field{"video", "a.mp4", testFile(t, "upright.mp4")}
 		send := func(parts ...field) *reply {
 			contentType, body := formBody(t, parts...)
 			return w.do(call{method: "POST", path: "/api/tiktok/upload", contentType: contentType, body: bytes.NewReader(body), headers: keyed("k")})
 		}
 		send(append(slices.Clone(fields), video)...).want(202)
 		slices.Reverse(fields)
-		if r := send(append([]field{video}, fields...)...).want(202); r.header.Get("Idempotent-Replayed") != "true" {
+		if r := send(append([]field{video}, fields...)...).want(202); r.Header.Get("Idempotent-Replayed") != "true" {
 			t.Error("the same form in another order counts as another request")
 		}
 	})
 }
 
 func TestBadIdempotencyKeys(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	each(t, func(t *testing.T, w *fixture) {
 		for _, key := range []string{"", " ", "two words", "é", strings.Repeat("x", 256), "a\tb"} {
 			r := w.do(call{method: "POST", path: "/api/users", json: `{"external_id":"a"}`, headers: keyed(key)})
-			r.wantProblem(422, "VALIDATION_FAILED", "Idempotency-Key")
+			r.WantProblem(422, "VALIDATION_FAILED", "Idempotency-Key")
 		}
 		w.do(call{method: "POST", path: "/api/users", json: `{"external_id":"a"}`, headers: keyed(strings.Repeat("x", 255))}).want(201)
 	})

@@ -16,11 +16,12 @@ import (
 
 	"socialqueue/handlers"
 	"socialqueue/models"
+	"socialqueue/test/testkit"
 )
 
 func TestMediaIsShownAsPromised(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
-		file := fixture(t, "upright.mp4")
+	each(t, func(t *testing.T, w *fixture) {
+		file := testFile(t, "upright.mp4")
 		sum := sha256.Sum256(file)
 		contentType, form := formBody(t, field{"file", "whatever.txt", file})
 		for _, c := range []call{
@@ -29,7 +30,7 @@ func TestMediaIsShownAsPromised(t *testing.T) {
 			{body: bytes.NewReader(form), contentType: contentType},
 		} {
 			c.method, c.path = "POST", "/api/media"
-			got := w.do(c).want(201).object()
+			got := w.do(c).want(201).Object()
 			want := map[string]any{
 				"bytes": float64(len(file)), "content_type": "video/mp4", "sha256": hex.EncodeToString(sum[:]), "width": 360.0, "height": 640.0,
 			}
@@ -42,7 +43,7 @@ func TestMediaIsShownAsPromised(t *testing.T) {
 				t.Errorf("duration_ms = %v", d)
 			}
 		}
-		picture := w.do(call{method: "POST", path: "/api/media", body: bytes.NewReader(fixture(t, "baseline.jpg"))}).want(201).object()
+		picture := w.do(call{method: "POST", path: "/api/media", body: bytes.NewReader(testFile(t, "baseline.jpg"))}).want(201).Object()
 		if _, has := picture["duration_ms"]; has {
 			t.Errorf("a picture with a duration: %v", picture)
 		}
@@ -50,46 +51,46 @@ func TestMediaIsShownAsPromised(t *testing.T) {
 }
 
 // linkTo is the path of a signed link.
-func (w *world) linkTo(id string, life time.Duration) string {
-	u, err := url.Parse(w.links.Link(id, w.now().Add(life)).Reveal())
+func (w *fixture) linkTo(id string, life time.Duration) string {
+	u, err := url.Parse(w.links.Link(id, w.clock.Now().Add(life)).Reveal())
 	w.must(err)
 	return u.Path
 }
 
 func TestMediaLinks(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
-		file, id := fixture(t, "upright.mp4"), w.upload("upright.mp4")
+	each(t, func(t *testing.T, w *fixture) {
+		file, id := testFile(t, "upright.mp4"), w.upload("upright.mp4")
 		link := w.linkTo(id, time.Hour)
 		get := func(method, path string, headers map[string]string) *reply {
 			return w.do(call{method: method, path: path, noKey: true, headers: headers})
 		}
 		whole := get("GET", link, nil).want(200)
-		if !bytes.Equal(whole.body, file) || whole.header.Get("Content-Type") != "video/mp4" || whole.header.Get("Content-Length") != fmt.Sprint(len(file)) {
-			t.Errorf("%d bytes, %v", len(whole.body), whole.header)
+		if !bytes.Equal(whole.Body, file) || whole.Header.Get("Content-Type") != "video/mp4" || whole.Header.Get("Content-Length") != fmt.Sprint(len(file)) {
+			t.Errorf("%d bytes, %v", len(whole.Body), whole.Header)
 		}
-		if cc := whole.header.Get("Cache-Control"); !strings.HasPrefix(cc, "private") {
+		if cc := whole.Header.Get("Cache-Control"); !strings.HasPrefix(cc, "private") {
 			t.Errorf("Cache-Control = %q", cc)
 		}
-		if whole.header.Get("X-Content-Type-Options") != "nosniff" || whole.header.Get("Accept-Ranges") != "bytes" {
-			t.Errorf("headers %v", whole.header)
+		if whole.Header.Get("X-Content-Type-Options") != "nosniff" || whole.Header.Get("Accept-Ranges") != "bytes" {
+			t.Errorf("headers %v", whole.Header)
 		}
 		part := get("GET", link, map[string]string{"Range": "bytes=100-199"}).want(206)
-		if !bytes.Equal(part.body, file[100:200]) || part.header.Get("Content-Range") != fmt.Sprintf("bytes 100-199/%d", len(file)) {
-			t.Errorf("part: %d bytes, %v", len(part.body), part.header)
+		if !bytes.Equal(part.Body, file[100:200]) || part.Header.Get("Content-Range") != fmt.Sprintf("bytes 100-199/%d", len(file)) {
+			t.Errorf("part: %d bytes, %v", len(part.Body), part.Header)
 		}
-		if tail := get("GET", link, map[string]string{"Range": "bytes=-10"}).want(206); !bytes.Equal(tail.body, file[len(file)-10:]) {
-			t.Errorf("tail: %q", tail.body)
+		if tail := get("GET", link, map[string]string{"Range": "bytes=-10"}).want(206); !bytes.Equal(tail.Body, file[len(file)-10:]) {
+			t.Errorf("tail: %q", tail.Body)
 		}
 		get("GET", link, map[string]string{"Range": "bytes=99999999-"}).want(416)
-		if head := get("HEAD", link, nil).want(200); len(head.body) != 0 || head.header.Get("Content-Length") != fmt.Sprint(len(file)) {
-			t.Errorf("HEAD: %d bytes, %v", len(head.body), head.header)
+		if head := get("HEAD", link, nil).want(200); len(head.Body) != 0 || head.Header.Get("Content-Length") != fmt.Sprint(len(file)) {
+			t.Errorf("HEAD: %d bytes, %v", len(head.Body), head.Header)
 		}
-		get("GET", link, map[string]string{"If-None-Match": whole.header.Get("ETag")}).want(304)
+		get("GET", link, map[string]string{"If-None-Match": whole.Header.Get("ETag")}).want(304)
 	})
 }
 
 func TestBadMediaLinks(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	each(t, func(t *testing.T, w *fixture) {
 		id, other := w.upload("upright.mp4"), w.upload("baseline.jpg")
 		link := w.linkTo(id, time.Hour)
 		_, signature, _ := strings.Cut(strings.TrimPrefix(link, "/media/"), "/")
@@ -102,17 +103,17 @@ func TestBadMediaLinks(t *testing.T) {
 			link + "x", link + "/x", w.linkTo(models.NewID(), time.Hour), "/media/../media/" + id + "/" + flip,
 		} {
 			r := w.do(call{method: "GET", path: path, noKey: true})
-			r.wantProblem(404, "NOT_FOUND", "")
-			if cc := r.header.Get("Cache-Control"); cc != "no-store" {
+			r.WantProblem(404, "NOT_FOUND", "")
+			if cc := r.Header.Get("Cache-Control"); cc != "no-store" {
 				t.Errorf("%s: Cache-Control = %q", path, cc)
 			}
 		}
-		if head := w.do(call{method: "HEAD", path: "/media/" + id + "/x", noKey: true}).want(404); len(head.body) != 0 {
-			t.Errorf("HEAD answers %q", head.body)
+		if head := w.do(call{method: "HEAD", path: "/media/" + id + "/x", noKey: true}).want(404); len(head.Body) != 0 {
+			t.Errorf("HEAD answers %q", head.Body)
 		}
-		w.do(call{method: "POST", path: link, noKey: true}).wantProblem(405, "NOT_FOUND", "")
-		w.advance(time.Hour)
-		w.do(call{method: "GET", path: link, noKey: true}).wantProblem(410, "NOT_FOUND", "")
+		w.do(call{method: "POST", path: link, noKey: true}).WantProblem(405, "NOT_FOUND", "")
+		w.clock.Advance(time.Hour)
+		w.do(call{method: "GET", path: link, noKey: true}).WantProblem(410, "NOT_FOUND", "")
 		if log := w.log.String(); strings.Contains(log, signature[8:]) {
 			t.Error("a signature is in the log")
 		}
@@ -121,13 +122,13 @@ func TestBadMediaLinks(t *testing.T) {
 
 // TestRealConnections is about what only a connection can do.
 func TestRealConnections(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	each(t, func(t *testing.T, w *fixture) {
 		server := httptest.NewUnstartedServer(nil)
 		server.Config = handlers.Server(w.api)
 		server.Start()
 		defer server.Close()
 		before := w.stored()
-		file := fixture(t, "upright.mp4")
+		file := testFile(t, "upright.mp4")
 		send := func(head string, body []byte, whole bool) string {
 			conn, err := net.Dial("tcp", server.Listener.Addr().String())
 			w.must(err)
@@ -169,16 +170,19 @@ func TestRealConnections(t *testing.T) {
 
 // TestClientThatLeaves leaves in the middle of an upload: nothing stays.
 func TestClientThatLeaves(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	each(t, func(t *testing.T, w *fixture) {
 		server := httptest.NewServer(w.api)
 		defer server.Close()
 		before := w.stored()
 		conn, err := net.Dial("tcp", server.Listener.Addr().String())
 		w.must(err)
-		_, err = fmt.Fprintf(conn, "POST /api/media HTTP/1.1\r\nHost: x\r\nContent-Length: 40000\r\nAuthorization: Bearer %s\r\n\r\n%s", w.ours.key, fixture(t, "upright.mp4")[:20000])
+		_, err = fmt.Fprintf(conn, "POST /api/media HTTP/1.1\r\nHost: x\r\nContent-Length: 40000\r\nAuthorization: Bearer %s\r\n\r\n%s", w.ours.key, testFile(t, "upright.mp4")[:20000])
 		w.must(err)
 		w.must(conn.Close())
-		eventually(t, func() bool { return strings.Contains(w.log.String(), `"action":"POST /api/media"`) }, w.log.String)
+		testkit.Await(t, testkit.Patience, "the request is logged", func() (bool, string) {
+			lines := w.log.String()
+			return strings.Contains(lines, `"action":"POST /api/media"`), lines
+		})
 		w.wantUnchanged(before)
 	})
 }

@@ -15,8 +15,8 @@ import (
 )
 
 // operatorWorld has an operator, one who only looks, and a page for each.
-func operatorWorld(t *testing.T) *world {
-	w := sqliteWorld(t)
+func operatorWorld(t *testing.T) *fixture {
+	w := onSQLite(t)
 	w.deps.Operator = handlers.Operator{User: "operator", Password: "sesame", ReadOnly: "window"}
 	page := func(name string) http.Handler {
 		return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
@@ -74,8 +74,8 @@ func TestMonitoring(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := w.in(t)
 			r := w.do(tt.call)
-			if r.status != tt.status || (tt.body != "" && string(r.body) != tt.body) {
-				t.Errorf("answer %d %s, want %d %s", r.status, r.body, tt.status, tt.body)
+			if r.Status != tt.status || (tt.body != "" && string(r.Body) != tt.body) {
+				t.Errorf("answer %d %s, want %d %s", r.Status, r.Body, tt.status, tt.body)
 			}
 		})
 	}
@@ -85,9 +85,9 @@ func TestMonitoring(t *testing.T) {
 }
 
 // deeds are the lines that operators left.
-func (w *world) deeds() []map[string]any {
+func (w *fixture) deeds() []map[string]any {
 	var found []map[string]any
-	for _, line := range w.log.with("an operator did something") {
+	for _, line := range w.log.With("an operator did something") {
 		var entry struct {
 			Action, CorrelationID string
 			Duration              *float64
@@ -192,14 +192,14 @@ func TestOperatorsAreLogged(t *testing.T) {
 func TestGuessing(t *testing.T) {
 	w := operatorWorld(t)
 	for range 10 {
-		w.do(as("operator:wrong", "GET", "/monitoring")).wantProblem(401, "UNAUTHORIZED", "")
+		w.do(as("operator:wrong", "GET", "/monitoring")).WantProblem(401, "UNAUTHORIZED", "")
 	}
 	r := w.do(as("operator:wrong", "GET", "/metrics"))
-	r.wantProblem(429, "RATE_LIMITED", "")
-	if r.header.Get("Retry-After") == "" {
+	r.WantProblem(429, "RATE_LIMITED", "")
+	if r.Header.Get("Retry-After") == "" {
 		t.Error("it does not say how long to wait")
 	}
-	w.do(as("operator:sesame", "GET", "/monitoring")).wantProblem(429, "RATE_LIMITED", "")
+	w.do(as("operator:sesame", "GET", "/monitoring")).WantProblem(429, "RATE_LIMITED", "")
 	elsewhere := as("operator:sesame", "GET", "/monitoring")
 	elsewhere.from = "192.0.2.7:1234"
 	w.do(elsewhere).want(200)
@@ -239,17 +239,17 @@ func TestGuessingBehindAProxy(t *testing.T) {
 		"the proxy itself":               {proxy, "", 200},
 		"nothing that is an address":     {proxy, "unknown", 200},
 	} {
-		if r := by(tt.from, tt.forwardedFor, "sesame"); r.status != tt.status {
-			t.Errorf("%s: %d, want %d: %s", name, r.status, tt.status, r.body)
+		if r := by(tt.from, tt.forwardedFor, "sesame"); r.Status != tt.status {
+			t.Errorf("%s: %d, want %d: %s", name, r.Status, tt.status, r.Body)
 		}
 	}
-	for _, did := range w.log.with("an operator did something", "a wrong operator password", "request") {
+	for _, did := range w.log.With("an operator did something", "a wrong operator password", "request") {
 		if strings.Contains(did, "203.0.113.9") || strings.Contains(did, `"remote":"198.51.100`) {
 			t.Errorf("a header that anybody can write is in the log: %s", did)
 		}
 	}
 	for _, message := range []string{"an operator did something", "request"} {
-		if !strings.Contains(strings.Join(w.log.with(message), ""), `"remote":"203.0.113.2"`) {
+		if !strings.Contains(strings.Join(w.log.With(message), ""), `"remote":"203.0.113.2"`) {
 			t.Errorf("%q does not say where from", message)
 		}
 	}
@@ -260,15 +260,15 @@ func TestNoProxyIsTrusted(t *testing.T) {
 	w := operatorWorld(t)
 	for i := range 11 {
 		c := as("operator:wrong", "GET", "/monitoring", "X-Forwarded-For", fmt.Sprintf("203.0.113.%d", i), "X-Real-Ip", "203.0.113.200")
-		if r := w.do(c); (r.status == 429) != (i == 10) {
-			t.Errorf("guess %d: %d", i, r.status)
+		if r := w.do(c); (r.Status == 429) != (i == 10) {
+			t.Errorf("guess %d: %d", i, r.Status)
 		}
 	}
 	for from, status := range map[string]int{"[::ffff:192.0.2.1]:1": 429, "[::ffff:192.0.2.2]:1": 200} { // the same addresses, as some systems tell them
 		c := as("operator:sesame", "GET", "/monitoring")
 		c.from = from
-		if r := w.do(c); r.status != status {
-			t.Errorf("%s: %d, want %d", from, r.status, status)
+		if r := w.do(c); r.Status != status {
+			t.Errorf("%s: %d, want %d", from, r.Status, status)
 		}
 	}
 	if strings.Contains(w.log.String(), "203.0.113") {
@@ -278,7 +278,7 @@ func TestNoProxyIsTrusted(t *testing.T) {
 
 // Metrics are the operator's. Where no password is set there is nothing to find.
 func TestMetrics(t *testing.T) {
-	w := sqliteWorld(t)
+	w := onSQLite(t)
 	get := func(credentials string) *reply {
 		c := call{method: "GET", path: "/metrics", noKey: true}
 		if credentials != "" {
@@ -286,19 +286,19 @@ func TestMetrics(t *testing.T) {
 		}
 		return w.do(c)
 	}
-	get("operator:").wantProblem(404, "NOT_FOUND", "")
+	get("operator:").WantProblem(404, "NOT_FOUND", "")
 	metrics := observe.NewMetrics()
 	w.inbox.Metrics, w.deps.Metrics = metrics, metrics
 	w.deps.Operator = handlers.Operator{User: "operator", Password: "sesame"}
 	w.build()
 	for _, wrong := range []string{"", "operator:", "operator:Sesame", "Operator:sesame", "operator:sesame ", ":sesame", "operatorsesame:"} {
-		get(wrong).wantProblem(401, "UNAUTHORIZED", "")
+		get(wrong).WantProblem(401, "UNAUTHORIZED", "")
 	}
-	w.do(call{method: "GET", path: "/metrics"}).wantProblem(401, "UNAUTHORIZED", "") // an app is no operator
-	w.webhook("t=1,s=2", "{}").wantProblem(401, "WEBHOOK_INVALID", "")
+	w.do(call{method: "GET", path: "/metrics"}).WantProblem(401, "UNAUTHORIZED", "") // an app is no operator
+	w.webhook("t=1,s=2", "{}").WantProblem(401, "WEBHOOK_INVALID", "")
 	w.tiktokSays(`{"event":"new.in.2027"}`).wantTaken()
 	w.tiktokSays(`{"event":"new.in.2027"}`).wantTaken()
-	shown := string(get("operator:sesame").want(200).body)
+	shown := string(get("operator:sesame").want(200).Body)
 	for _, line := range []string{
 		`socialqueue_webhooks_received_total{outcome="refused",platform="tiktok"} 1`,
 		`socialqueue_webhooks_received_total{outcome="stored",platform="tiktok"} 1`,
@@ -313,7 +313,7 @@ func TestMetrics(t *testing.T) {
 
 // What clients make up, methods and addresses, does not fill the metrics.
 func TestMadeUpRequestsShareASeries(t *testing.T) {
-	w := sqliteWorld(t)
+	w := onSQLite(t)
 	w.deps.Metrics = observe.NewMetrics()
 	w.deps.Operator = handlers.Operator{User: "operator", Password: "sesame"}
 	w.build()
@@ -322,7 +322,7 @@ func TestMadeUpRequestsShareASeries(t *testing.T) {
 			w.do(call{method: method, path: path, noKey: true})
 		}
 	}
-	shown := string(w.do(as("operator:sesame", "GET", "/metrics")).want(200).body)
+	shown := string(w.do(as("operator:sesame", "GET", "/metrics")).want(200).Body)
 	for _, madeUp := range []string{"BREW", "ASK", "nowhere", "made-up"} {
 		if strings.Contains(shown, madeUp) {
 			t.Errorf("the metrics hold %q", madeUp)

@@ -17,6 +17,7 @@ import (
 	"socialqueue/models"
 	"socialqueue/oauth"
 	instagramlogin "socialqueue/oauth/instagram"
+	"socialqueue/test/testkit"
 )
 
 const (
@@ -58,7 +59,7 @@ func removed(openID string, at time.Time, reason int) string {
 }
 
 // webhook sends a body under a signature, of which an empty one is not sent.
-func (w *world) webhook(signature, body string) *reply {
+func (w *fixture) webhook(signature, body string) *reply {
 	w.t.Helper()
 	c := call{method: "POST", path: webhookPath, noKey: true, body: strings.NewReader(body), contentType: "application/json"}
 	if signature != "" {
@@ -68,24 +69,24 @@ func (w *world) webhook(signature, body string) *reply {
 }
 
 // tiktokSays sends a body as TikTok does at this moment.
-func (w *world) tiktokSays(body string) *reply {
+func (w *fixture) tiktokSays(body string) *reply {
 	w.t.Helper()
-	return w.webhook(tiktokSignature(tiktokSecret, w.now(), body), body)
+	return w.webhook(tiktokSignature(tiktokSecret, w.clock.Now(), body), body)
 }
 
 // form sends a form without a key.
-func (w *world) form(path, body string) *reply {
+func (w *fixture) form(path, body string) *reply {
 	w.t.Helper()
 	return w.do(call{method: "POST", path: path, noKey: true, body: strings.NewReader(body), contentType: "application/x-www-form-urlencoded"})
 }
 
 // metaSays sends a person's wish as Meta does at this moment.
-func (w *world) metaSays(path, userID string) *reply {
+func (w *fixture) metaSays(path, userID string) *reply {
 	w.t.Helper()
-	return w.metaSaid(path, userID, w.now())
+	return w.metaSaid(path, userID, w.clock.Now())
 }
 
-func (w *world) metaSaid(path, userID string, at time.Time) *reply {
+func (w *fixture) metaSaid(path, userID string, at time.Time) *reply {
 	w.t.Helper()
 	payload := fmt.Sprintf(`{"algorithm":"HMAC-SHA256","user_id":%q,"issued_at":%d}`, userID, at.Unix())
 	return w.form(path, url.Values{"signed_request": {signedRequest(facebookSecret, payload)}}.Encode())
@@ -93,17 +94,17 @@ func (w *world) metaSaid(path, userID string, at time.Time) *reply {
 
 // wantTaken checks the answer to a message that is believed.
 func (r *reply) wantTaken() {
-	r.t.Helper()
-	if got := strings.TrimSpace(string(r.want(200).body)); got != `{"status":"ok"}` {
-		r.t.Errorf("answer %s", got)
+	r.T.Helper()
+	if got := strings.TrimSpace(string(r.want(200).Body)); got != `{"status":"ok"}` {
+		r.T.Errorf("answer %s", got)
 	}
 }
 
 // A webhook is believed if it is signed over the very bytes that came, and lately.
 func TestTikTokSignature(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
-		w.advance(time.Hour) // what is told now is told of accounts that were connected before
-		at, body := w.now(), removed("ours", w.now(), 1)
+	each(t, func(t *testing.T, w *fixture) {
+		w.clock.Advance(time.Hour) // what is told now is told of accounts that were connected before
+		at, body := w.clock.Now(), removed("ours", w.clock.Now(), 1)
 		good := tiktokSignature(tiktokSecret, at, body)
 		stamp, signature, _ := strings.Cut(good, ",")
 		before := w.stored()
@@ -140,9 +141,9 @@ func TestTikTokSignature(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				w := w.in(t)
 				r := w.webhook(tc.signature, tc.body)
-				r.wantProblem(401, "WEBHOOK_INVALID", "")
-				if r.header.Get("WWW-Authenticate") != "" || strings.Contains(string(r.body), signature[2:]) {
-					t.Errorf("the answer tells too much: %v %s", r.header, r.body)
+				r.WantProblem(401, "WEBHOOK_INVALID", "")
+				if r.Header.Get("WWW-Authenticate") != "" || strings.Contains(string(r.Body), signature[2:]) {
+					t.Errorf("the answer tells too much: %v %s", r.Header, r.Body)
 				}
 				w.wantUnchanged(before)
 			})
@@ -163,49 +164,49 @@ func TestTikTokSignature(t *testing.T) {
 
 // The vector of platforms/tiktok.md 3.2 holds to the byte.
 func TestTikTokSignatureVector(t *testing.T) {
-	w := sqliteWorld(t)
+	w := onSQLite(t)
 	const body = `{"client_key":"sim_client_key","event":"post.publish.complete","create_time":1790000000,"user_openid":"-000simUser","content":"{\"publish_id\":\"v_pub_file~v2-1.7600000000000000001\",\"publish_type\":\"DIRECT_PUBLISH\"}"}`
 	const signature = "t=1790000000,s=9d18e18461740b74096a5e7f0f814a0f58d23b96190163bfbb766b150a5f70a0"
-	w.advance(time.Unix(1790000000, 0).Sub(w.now()))
+	w.clock.Advance(time.Unix(1790000000, 0).Sub(w.clock.Now()))
 	before := w.stored()
 	w.webhook(signature, body).wantTaken()
 	// Header names are in any case, and the sample's is another one than the text's.
 	w.do(call{
 		method: "POST", path: webhookPath, noKey: true, body: strings.NewReader(body), headers: map[string]string{"tiktok-signature": signature},
 	}).wantTaken()
-	w.webhook(strings.Replace(signature, "s=9", "s=8", 1), body).wantProblem(401, "WEBHOOK_INVALID", "")
+	w.webhook(strings.Replace(signature, "s=9", "s=8", 1), body).WantProblem(401, "WEBHOOK_INVALID", "")
 	w.wantUnchanged(before)
 }
 
 // Without a secret nothing can be checked, so nothing is believed.
 func TestMessagesWithoutASecret(t *testing.T) {
-	w := sqliteWorld(t)
+	w := onSQLite(t)
 	w.fromTikTok.Secret = ""
 	w.oauth.Connectors = []oauth.Connector{oauth.Unconfigured(models.Instagram, instagramlogin.Settings)}
 	w.build()
-	w.advance(time.Hour)
+	w.clock.Advance(time.Hour)
 	before := w.stored()
-	body := removed("ours", w.now(), 1)
-	w.webhook(tiktokSignature("", w.now(), body), body).wantProblem(401, "WEBHOOK_INVALID", "")
+	body := removed("ours", w.clock.Now(), 1)
+	w.webhook(tiktokSignature("", w.clock.Now(), body), body).WantProblem(401, "WEBHOOK_INVALID", "")
 	for _, path := range []string{deauthorizePath, deletePath} {
 		forged := signedRequest("", `{"algorithm":"HMAC-SHA256","user_id":"ig-ours"}`)
-		w.form(path, "signed_request="+forged).wantProblem(401, "WEBHOOK_INVALID", "")
+		w.form(path, "signed_request="+forged).WantProblem(401, "WEBHOOK_INVALID", "")
 	}
 	w.wantUnchanged(before)
 }
 
 func TestMessagesHaveABound(t *testing.T) {
-	w := sqliteWorld(t)
+	w := onSQLite(t)
 	const most = 1 << 20
 	before := w.stored()
-	body := removed("nobody", w.now(), 1)
+	body := removed("nobody", w.clock.Now(), 1)
 	body += strings.Repeat(" ", most-len(body))
 	w.tiktokSays(body).wantTaken()
 	body += " "
-	w.tiktokSays(body).wantProblem(413, "TOO_LARGE", "")
+	w.tiktokSays(body).WantProblem(413, "TOO_LARGE", "")
 	for _, path := range []string{webhookPath, deauthorizePath, deletePath} {
-		w.form(path, body).wantProblem(413, "TOO_LARGE", "")
-		w.do(call{method: "POST", path: path, noKey: true, body: onlyReader{bytes.NewReader([]byte(body))}}).wantProblem(413, "TOO_LARGE", "")
+		w.form(path, body).WantProblem(413, "TOO_LARGE", "")
+		w.do(call{method: "POST", path: path, noKey: true, body: onlyReader{bytes.NewReader([]byte(body))}}).WantProblem(413, "TOO_LARGE", "")
 	}
 	w.wantUnchanged(before)
 }
@@ -213,16 +214,16 @@ func TestMessagesHaveABound(t *testing.T) {
 // TikTok's word ends the person's accounts, whichever apps they connected them to,
 // and no others.
 func TestTikTokAuthorizationRemoved(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	each(t, func(t *testing.T, w *fixture) {
 		same := []int64{w.importAccount(&w.ours, w.ours.userID, models.TikTok, "-000same"), w.importAccount(&w.theirs, w.theirs.userID, models.TikTok, "-000same")}
 		waiting, others := w.waitingPosts(models.TikTok, same[0]), w.waitingPosts(models.TikTok, w.ours.tiktok)
-		w.advance(time.Minute)
+		w.clock.Advance(time.Minute)
 		for range 2 { // events come more than once
-			w.tiktokSays(removed("-000same", w.now(), 1)).wantTaken()
+			w.tiktokSays(removed("-000same", w.clock.Now(), 1)).wantTaken()
 		}
 		const reason = "the person disconnected this app at TikTok"
 		for i, who := range []*tenant{&w.ours, &w.theirs} {
-			for _, a := range w.do(call{method: "GET", path: "/api/accounts?platform=tiktok", as: who}).want(200).array() {
+			for _, a := range w.do(call{method: "GET", path: "/api/accounts?platform=tiktok", as: who}).want(200).Array() {
 				status, why := "active", any(nil)
 				if a["id"] == float64(same[i]) {
 					status, why = "disconnected", reason
@@ -234,11 +235,11 @@ func TestTikTokAuthorizationRemoved(t *testing.T) {
 		}
 		w.wantCanceled(waiting, reason)
 		w.wantWaiting(others)
-		w.tryPost(models.TikTok, same[0]).wantProblem(409, "CONFLICT", "")
+		w.tryPost(models.TikTok, same[0]).WantProblem(409, "CONFLICT", "")
 
 		// An event that comes late says nothing of a consent that was given meanwhile.
-		late := w.now()
-		w.advance(time.Minute)
+		late := w.clock.Now()
+		w.clock.Advance(time.Minute)
 		w.importAccount(&w.ours, w.ours.userID, models.TikTok, "-000same")
 		w.tiktokSays(removed("-000same", late, 1)).wantTaken()
 		if a := w.account(models.TikTok, fmt.Sprint(same[0])); a["status"] != "active" {
@@ -249,14 +250,14 @@ func TestTikTokAuthorizationRemoved(t *testing.T) {
 
 // Each of TikTok's numbers has its words; a number that is new has some as well.
 func TestReasonsOfARemoval(t *testing.T) {
-	w := sqliteWorld(t)
-	w.advance(time.Minute)
+	w := onSQLite(t)
+	w.clock.Advance(time.Minute)
 	seen := map[string]bool{}
 	for number := range 8 {
 		person := fmt.Sprintf("-000person%d", number)
 		id := w.importAccount(&w.ours, w.ours.userID, models.TikTok, person)
-		w.advance(time.Minute)
-		w.tiktokSays(removed(person, w.now(), number)).wantTaken()
+		w.clock.Advance(time.Minute)
+		w.tiktokSays(removed(person, w.clock.Now(), number)).wantTaken()
 		a := w.account(models.TikTok, fmt.Sprint(id))
 		reason, _ := a["status_reason"].(string)
 		if known := number <= 5; a["status"] != "disconnected" || reason == "" || seen[reason] == known { // new numbers have the words of 0
@@ -268,15 +269,15 @@ func TestReasonsOfARemoval(t *testing.T) {
 
 // Events that mean nothing here are taken, or TikTok repeats them for three days.
 func TestOtherTikTokEvents(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
-		w.advance(time.Minute)
+	each(t, func(t *testing.T, w *fixture) {
+		w.clock.Advance(time.Minute)
 		before := w.stored()
 		for _, body := range []string{
 			`{"event":"post.publish.complete","user_openid":"ours","content":"{}"}`, `{"event":"new.in.2027","user_openid":"ours"}`,
 			`{"event":"authorization.removed"}`, `{"event":"authorization.removed","user_openid":""}`,
 			`{"event":"authorization.removed","user_openid":null,"content":7}`,
 			`{"event":"authorization.removed","user_openid":"\u0000"}`, `{"event":"authorization.removed","user_openid":"ours\u0000"}`,
-			removed("nobody", w.now(), 1), removed("OURS", w.now(), 1), removed("ig-ours", w.now(), 1), removed(strings.Repeat("x", 10_000), w.now(), 1),
+			removed("nobody", w.clock.Now(), 1), removed("OURS", w.clock.Now(), 1), removed("ig-ours", w.clock.Now(), 1), removed(strings.Repeat("x", 10_000), w.clock.Now(), 1),
 		} {
 			w.tiktokSays(body).wantTaken()
 		}
@@ -285,9 +286,9 @@ func TestOtherTikTokEvents(t *testing.T) {
 }
 
 func TestSignedRequests(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
-		w.advance(time.Hour)
-		payload := fmt.Sprintf(`{"algorithm":"HMAC-SHA256","user_id":"ig-ours","issued_at":%d}`, w.now().Unix())
+	each(t, func(t *testing.T, w *fixture) {
+		w.clock.Advance(time.Hour)
+		payload := fmt.Sprintf(`{"algorithm":"HMAC-SHA256","user_id":"ig-ours","issued_at":%d}`, w.clock.Now().Unix())
 		good := signedRequest(facebookSecret, payload)
 		signature, encoded, _ := strings.Cut(good, ".")
 		other := base64.RawURLEncoding.EncodeToString([]byte(strings.Replace(payload, "ours", "theirs", 1)))
@@ -321,14 +322,14 @@ func TestSignedRequests(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				w := w.in(t)
 				for _, path := range []string{deauthorizePath, deletePath} {
-					w.form(path, body).wantProblem(401, "WEBHOOK_INVALID", "")
-					w.form(path+"?"+field(good), body).wantProblem(401, "WEBHOOK_INVALID", "") // what counts is the body
+					w.form(path, body).WantProblem(401, "WEBHOOK_INVALID", "")
+					w.form(path+"?"+field(good), body).WantProblem(401, "WEBHOOK_INVALID", "") // what counts is the body
 				}
 				w.wantUnchanged(before)
 			})
 		}
 		for _, path := range []string{deauthorizePath, deletePath} {
-			w.form(path, "signed_request=%zz").wantProblem(400, "VALIDATION_FAILED", "")
+			w.form(path, "signed_request=%zz").WantProblem(400, "VALIDATION_FAILED", "")
 		}
 		w.wantUnchanged(before)
 		// With padding and without, and beside fields that are not known.
@@ -344,12 +345,12 @@ func TestSignedRequests(t *testing.T) {
 
 // A person who removes the app at Facebook ends all that the login reached.
 func TestFacebookDeauthorized(t *testing.T) {
-	eachWithPlatforms(t, func(t *testing.T, w *world) {
+	eachWithPlatforms(t, func(t *testing.T, w *fixture) {
 		w.addPeople()
 		id := w.connect(models.Instagram)
 		waiting, others := w.waitingPosts(models.Instagram, id), w.waitingPosts(models.Instagram, w.ours.instagram)
-		w.advance(time.Minute)
-		late := w.now()
+		w.clock.Advance(time.Minute)
+		late := w.clock.Now()
 		for range 2 {
 			w.metaSays(deauthorizePath, baker).wantTaken()
 		}
@@ -362,9 +363,9 @@ func TestFacebookDeauthorized(t *testing.T) {
 		}
 		w.wantCanceled(waiting, reason)
 		w.wantWaiting(others)
-		w.tryPost(models.Instagram, id).wantProblem(409, "CONFLICT", "")
+		w.tryPost(models.Instagram, id).WantProblem(409, "CONFLICT", "")
 
-		w.advance(time.Minute)
+		w.clock.Advance(time.Minute)
 		if again := w.connect(models.Instagram); again != id {
 			t.Errorf("connected again as %d, was %d", again, id)
 		}
@@ -377,49 +378,49 @@ func TestFacebookDeauthorized(t *testing.T) {
 
 // A person's data goes when they ask for it, and they can see how far that is.
 func TestDataDeletion(t *testing.T) {
-	eachWithPlatforms(t, func(t *testing.T, w *world) {
+	eachWithPlatforms(t, func(t *testing.T, w *fixture) {
 		w.addPeople()
 		id := w.connect(models.Instagram)
 		waiting := w.waitingPosts(models.Instagram, id)
-		w.advance(time.Minute)
+		w.clock.Advance(time.Minute)
 		asked := w.metaSays(deletePath, baker).want(200)
-		if got := keysOf(asked.object()); !slices.Equal(got, []string{"confirmation_code", "url"}) {
+		if got := keysOf(asked.Object()); !slices.Equal(got, []string{"confirmation_code", "url"}) {
 			t.Errorf("fields %v", got)
 		}
-		code := asked.text("confirmation_code")
+		code := asked.Text("confirmation_code")
 		page := "/api/auth/instagram/deletions/" + code
-		if !stateForm.MatchString(code) || asked.text("url") != publicURL+page {
-			t.Errorf("answer %s", asked.body)
+		if !stateForm.MatchString(code) || asked.Text("url") != publicURL+page {
+			t.Errorf("answer %s", asked.Body)
 		}
-		if again := w.metaSays(deletePath, baker).want(200); string(again.body) != string(asked.body) {
-			t.Errorf("asked again: %s, first %s", again.body, asked.body)
+		if again := w.metaSays(deletePath, baker).want(200); string(again.Body) != string(asked.Body) {
+			t.Errorf("asked again: %s, first %s", again.Body, asked.Body)
 		}
 		if a := w.account(models.Instagram, fmt.Sprint(id)); a["status"] != "disconnected" || a["status_reason"] != "the person asked for their data to be deleted" {
 			t.Errorf("account %v", a)
 		}
-		w.tryPost(models.Instagram, id).wantProblem(409, "CONFLICT", "")
+		w.tryPost(models.Instagram, id).WantProblem(409, "CONFLICT", "")
 		w.browse(page).wantPage(200, "Your data is being deleted", "Reload this page", code)
 		w.browse(w.consent(models.Instagram, w.begin(models.Instagram, ""))).wantPage(503, "DELETION_UNDER_WAY", "is being deleted, as was asked for. Wait a minute")
 
-		w.advance(26 * time.Hour)
+		w.clock.Advance(26 * time.Hour)
 		w.must(w.accounts.Erase(t.Context()))
 		done := w.browse(page)
 		done.wantPage(200, "Your data is deleted", "was deleted on 24 November 2026, 12:01 UTC", code)
 		for _, personal := range []string{baker, "Ann", "akery", "17841400000000001", "ours"} {
-			if strings.Contains(string(done.body), personal) {
+			if strings.Contains(string(done.Body), personal) {
 				t.Errorf("the page tells of the person: %q", personal)
 			}
 		}
 		if got := names(w.list("platform=instagram")); !slices.Equal(got, []string{fmt.Sprintf("instagram %d", w.ours.instagram)}) {
 			t.Errorf("the list shows %v", got)
 		}
-		w.disconnect(models.Instagram, id).wantProblem(404, "NOT_FOUND", "")
-		w.tryPost(models.Instagram, id).wantProblem(404, "NOT_FOUND", "")
+		w.disconnect(models.Instagram, id).WantProblem(404, "NOT_FOUND", "")
+		w.tryPost(models.Instagram, id).WantProblem(404, "NOT_FOUND", "")
 		for _, post := range waiting {
-			w.do(call{method: "GET", path: "/api/posts/" + post}).wantProblem(404, "NOT_FOUND", "")
+			w.do(call{method: "GET", path: "/api/posts/" + post}).WantProblem(404, "NOT_FOUND", "")
 		}
 		pages := fmt.Sprintf("/api/accounts/instagram/pages?user_id=%d", w.ours.userID)
-		if got := w.do(call{method: "GET", path: pages}).want(200).array(); len(got) != 0 {
+		if got := w.do(call{method: "GET", path: pages}).want(200).Array(); len(got) != 0 {
 			t.Errorf("Pages are left: %v", got)
 		}
 
@@ -428,7 +429,7 @@ func TestDataDeletion(t *testing.T) {
 			t.Errorf("connected as %d again", again)
 		}
 		w.browse(page).wantPage(200, "Your data is deleted")
-		if other := w.metaSays(deletePath, baker).want(200).text("confirmation_code"); other == code {
+		if other := w.metaSays(deletePath, baker).want(200).Text("confirmation_code"); other == code {
 			t.Error("another wish has the code of the first")
 		}
 	})
@@ -437,13 +438,13 @@ func TestDataDeletion(t *testing.T) {
 // Of somebody of whom there is nothing, all is deleted at once. An older wish does
 // not touch what was connected after it.
 func TestDeletionOfNothing(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	each(t, func(t *testing.T, w *fixture) {
 		before := w.stored()
 		for _, request := range []*reply{
 			w.metaSays(deletePath, "4711"),
-			w.metaSaid(deletePath, "ig-ours", epoch.Add(-time.Minute)),
+			w.metaSaid(deletePath, "ig-ours", testkit.Epoch.Add(-time.Minute)),
 		} {
-			w.browse("/api/auth/instagram/deletions/"+request.want(200).text("confirmation_code")).
+			w.browse("/api/auth/instagram/deletions/"+request.want(200).Text("confirmation_code")).
 				wantPage(200, "Your data is deleted", "23 November 2026, 10:00 UTC")
 		}
 		w.must(w.accounts.Erase(t.Context()))
@@ -452,9 +453,9 @@ func TestDeletionOfNothing(t *testing.T) {
 }
 
 func TestUnknownDeletions(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
-		w.advance(time.Minute)
-		code := w.metaSays(deletePath, "ig-ours").want(200).text("confirmation_code")
+	each(t, func(t *testing.T, w *fixture) {
+		w.clock.Advance(time.Minute)
+		code := w.metaSays(deletePath, "ig-ours").want(200).Text("confirmation_code")
 		w.browse("/api/auth/instagram/deletions/"+code).wantPage(200, "is being deleted")
 		for _, other := range []string{
 			"x", "%00", "%ff", "%27%20OR%201=1", "<script>", strings.ToLower(code), code[1:], code + "x", "%25", strings.Repeat("9", 300), models.NewID(), "",
@@ -464,9 +465,9 @@ func TestUnknownDeletions(t *testing.T) {
 				r.want(401) // no route of ours, so it takes a key to learn that
 				continue
 			}
-			r.wantProblem(404, "NOT_FOUND", "")
-			if strings.Contains(string(r.body), "script") {
-				t.Errorf("the answer repeats the request: %s", r.body)
+			r.WantProblem(404, "NOT_FOUND", "")
+			if strings.Contains(string(r.Body), "script") {
+				t.Errorf("the answer repeats the request: %s", r.Body)
 			}
 		}
 		w.browse("/api/auth/tiktok/deletions/" + code).want(401)
@@ -475,24 +476,24 @@ func TestUnknownDeletions(t *testing.T) {
 
 // Platforms and browsers have no key; whatever else is sent as one is passed over.
 func TestMessagesIgnoreKeys(t *testing.T) {
-	w := sqliteWorld(t)
-	w.advance(time.Minute)
-	body := removed("ours", w.now(), 1)
+	w := onSQLite(t)
+	w.clock.Advance(time.Minute)
+	body := removed("ours", w.clock.Now(), 1)
 	for _, key := range []string{"", "Bearer nonsense", "Bearer " + w.theirs.key} {
 		w.do(call{
 			method: "POST", path: webhookPath, noKey: true, body: strings.NewReader(body),
-			headers: map[string]string{"Authorization": key, "TikTok-Signature": tiktokSignature(tiktokSecret, w.now(), body)},
+			headers: map[string]string{"Authorization": key, "TikTok-Signature": tiktokSignature(tiktokSecret, w.clock.Now(), body)},
 		}).wantTaken()
 	}
-	w.do(call{method: "POST", path: webhookPath, json: body}).wantProblem(401, "WEBHOOK_INVALID", "") // a key is no signature
+	w.do(call{method: "POST", path: webhookPath, json: body}).WantProblem(401, "WEBHOOK_INVALID", "") // a key is no signature
 }
 
 // What a platform signs and sends is nobody's to read in the log.
 func TestMessagesAreNotLogged(t *testing.T) {
-	w := sqliteWorld(t)
-	w.advance(time.Minute)
-	body := removed("ours", w.now(), 1)
-	signature := tiktokSignature(tiktokSecret, w.now(), body)
+	w := onSQLite(t)
+	w.clock.Advance(time.Minute)
+	body := removed("ours", w.clock.Now(), 1)
+	signature := tiktokSignature(tiktokSecret, w.clock.Now(), body)
 	w.webhook(signature, body).wantTaken()
 	w.webhook(signature+"0", body).want(401)
 	payload := `{"algorithm":"HMAC-SHA256","user_id":"ig-ours"}`

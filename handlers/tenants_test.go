@@ -7,13 +7,14 @@ import (
 	"testing"
 
 	"socialqueue/models"
+	"socialqueue/test/testkit"
 )
 
 // TestTenantWalls: to another app's key nothing of ours exists, on any route.
 func TestTenantWalls(t *testing.T) {
-	eachWithPlatforms(t, func(t *testing.T, w *world) {
+	eachWithPlatforms(t, func(t *testing.T, w *fixture) {
 		video, picture := w.upload("upright.mp4"), w.upload("baseline.jpg")
-		id := w.post(video, map[string]any{"publish_at": "2026-11-24T10:00:00Z"}).want(202).text("id")
+		id := w.post(video, map[string]any{"publish_at": "2026-11-24T10:00:00Z"}).want(202).Text("id")
 		before := w.stored()
 		body := func(account int64, mediaID string) map[string]any {
 			return map[string]any{"account_id": account, "title": "x", "privacy_level": "SELF_ONLY", "media_id": mediaID}
@@ -21,7 +22,7 @@ func TestTenantWalls(t *testing.T) {
 		image := func(account int64) map[string]any {
 			return map[string]any{"account_id": account, "media_type": "IMAGE", "media_id": picture}
 		}
-		formType, form := formBody(t, append(w.formFields(nil), field{"video", "a.mp4", fixture(t, "upright.mp4")})...)
+		formType, form := formBody(t, append(w.formFields(nil), field{"video", "a.mp4", testFile(t, "upright.mp4")})...)
 		for _, c := range []call{
 			{method: "GET", path: "/api/posts/" + id},
 			{method: "GET", path: "/api/posts/" + id + "/events"},
@@ -41,30 +42,30 @@ func TestTenantWalls(t *testing.T) {
 			{method: "GET", path: fmt.Sprintf("/api/auth/instagram?user_id=%d", w.ours.userID)},
 		} {
 			c.as = &w.theirs
-			w.do(c).wantProblem(404, "NOT_FOUND", "")
+			w.do(c).WantProblem(404, "NOT_FOUND", "")
 		}
-		if r := w.do(call{method: "GET", path: "/api/posts", as: &w.theirs}).want(200); strings.Contains(string(r.body), id) {
-			t.Errorf("their list shows our post: %s", r.body)
+		if r := w.do(call{method: "GET", path: "/api/posts", as: &w.theirs}).want(200); strings.Contains(string(r.Body), id) {
+			t.Errorf("their list shows our post: %s", r.Body)
 		}
-		if r := w.do(call{method: "GET", path: fmt.Sprintf("/api/posts?account_id=%d", w.ours.tiktok), as: &w.theirs}); strings.Contains(string(r.body), id) {
-			t.Errorf("their list shows our post: %s", r.body)
+		if r := w.do(call{method: "GET", path: fmt.Sprintf("/api/posts?account_id=%d", w.ours.tiktok), as: &w.theirs}); strings.Contains(string(r.Body), id) {
+			t.Errorf("their list shows our post: %s", r.Body)
 		}
 		for _, query := range []string{"", fmt.Sprintf("user_id=%d", w.ours.userID), "limit=1", "cursor=instagram:1", "cursor=tiktok:1"} {
-			for _, a := range w.do(call{method: "GET", path: "/api/accounts?" + query, as: &w.theirs}).want(200).array() {
+			for _, a := range w.do(call{method: "GET", path: "/api/accounts?" + query, as: &w.theirs}).want(200).Array() {
 				if a["user_id"] != float64(w.theirs.userID) {
 					t.Errorf("their list %q shows our account: %v", query, a)
 				}
 			}
 		}
 		w.wantUnchanged(before)
-		if status := w.do(call{method: "GET", path: "/api/posts/" + id}).want(200).text("status"); status != "scheduled" {
+		if status := w.do(call{method: "GET", path: "/api/posts/" + id}).want(200).Text("status"); status != "scheduled" {
 			t.Errorf("the post is %s", status)
 		}
 	})
 }
 
 func TestWithoutAValidKey(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	each(t, func(t *testing.T, w *fixture) {
 		before := w.stored()
 		for _, route := range []string{
 			"POST /api/users", "POST /api/media", "POST /api/tiktok/upload", "POST /api/instagram/publish", "GET /api/tiktok/status/x",
@@ -84,9 +85,9 @@ func TestWithoutAValidKey(t *testing.T) {
 				"Bearer " + w.ours.key[:len(w.ours.key)-1] + other, "Bearer sq_000000000000_" + strings.Repeat("A", 43), "Bearer \x00",
 			} {
 				r := w.do(call{method: method, path: path, noKey: true, json: `{}`, headers: map[string]string{"Authorization": auth}})
-				r.wantProblem(401, "UNAUTHORIZED", "")
-				if !strings.HasPrefix(r.header.Get("WWW-Authenticate"), "Bearer") {
-					t.Errorf("WWW-Authenticate = %q", r.header.Get("WWW-Authenticate"))
+				r.WantProblem(401, "UNAUTHORIZED", "")
+				if !strings.HasPrefix(r.Header.Get("WWW-Authenticate"), "Bearer") {
+					t.Errorf("WWW-Authenticate = %q", r.Header.Get("WWW-Authenticate"))
 				}
 			}
 		}
@@ -98,17 +99,17 @@ func TestWithoutAValidKey(t *testing.T) {
 }
 
 func TestRevokedKeyIsOutWithinTwoSeconds(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	each(t, func(t *testing.T, w *fixture) {
 		list := call{method: "GET", path: "/api/posts"}
 		w.do(list).want(200)
 		w.must(w.deps.Tenants.RevokeKey(t.Context(), w.ours.prefix))
-		w.advance(2e9)
-		w.do(list).wantProblem(401, "UNAUTHORIZED", "")
+		w.clock.Advance(2e9)
+		w.do(list).WantProblem(401, "UNAUTHORIZED", "")
 	})
 }
 
 func TestLastUseIsNotedOnceAMinute(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	each(t, func(t *testing.T, w *fixture) {
 		lastUse := func() string {
 			row, err := w.db.Tenants.KeyByPrefix(t.Context(), w.ours.prefix)
 			w.must(err)
@@ -119,33 +120,33 @@ func TestLastUseIsNotedOnceAMinute(t *testing.T) {
 		}
 		use := func() { w.do(call{method: "GET", path: "/api/posts"}).want(200) }
 		use()
-		eventually(t, func() bool { return lastUse() == "10:00:00" }, func() string { return "last use: " + lastUse() })
-		w.advance(30e9)
+		testkit.Await(t, testkit.Patience, "the key was last used at 10:00:00", func() (bool, string) { at := lastUse(); return at == "10:00:00", at })
+		w.clock.Advance(30e9)
 		use()
-		w.advance(29e9)
+		w.clock.Advance(29e9)
 		use()
 		if got := lastUse(); got != "10:00:00" {
 			t.Errorf("noted again after less than a minute: %s", got)
 		}
-		w.advance(2e9)
+		w.clock.Advance(2e9)
 		use()
-		eventually(t, func() bool { return lastUse() == "10:01:01" }, func() string { return "last use: " + lastUse() })
+		testkit.Await(t, testkit.Patience, "the key was last used at 10:01:01", func() (bool, string) { at := lastUse(); return at == "10:01:01", at })
 	})
 }
 
 func TestUsers(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	each(t, func(t *testing.T, w *fixture) {
 		send := func(as *tenant) *reply {
 			return w.do(call{method: "POST", path: "/api/users", as: as, json: `{"external_id":"  söme ïd ","email":"a@b.example"}`})
 		}
-		first := send(nil).want(201).object()
+		first := send(nil).want(201).Object()
 		if first["external_id"] != "  söme ïd " || first["email"] != "a@b.example" || first["created_at"] != "2026-11-23T10:00:00Z" {
 			t.Errorf("user %v", first)
 		}
-		if again := send(nil).want(200).object(); again["id"] != first["id"] {
+		if again := send(nil).want(200).Object(); again["id"] != first["id"] {
 			t.Errorf("again: %v, first: %v", again, first)
 		}
-		if other := send(&w.theirs).want(201).object(); other["id"] == first["id"] {
+		if other := send(&w.theirs).want(201).Object(); other["id"] == first["id"] {
 			t.Error("two apps share a user")
 		}
 	})

@@ -48,45 +48,45 @@ func (*shakingSource) Handshake(q url.Values) (string, error) {
 
 // A source that is registered has an address, which needs no key.
 func TestAnySourceHasAnAddress(t *testing.T) {
-	w := sqliteWorld(t)
+	w := onSQLite(t)
 	const path = "/api/webhooks/toy"
 	send := func(signature, body string) *reply {
 		return w.do(call{method: "POST", path: path, noKey: true, body: strings.NewReader(body), headers: map[string]string{"Toy-Signature": signature}})
 	}
 	send("good", "1").want(401) // no route yet, and so one that needs a key
-	w.do(call{method: "POST", path: path}).wantProblem(404, "NOT_FOUND", "")
+	w.do(call{method: "POST", path: path}).WantProblem(404, "NOT_FOUND", "")
 
 	toy := &toySource{}
 	w.sources = []inbox.Source{toy}
 	w.build()
 	send("good", "1").wantTaken()
 	send("good", "1").wantTaken()
-	send("bad", "2").wantProblem(401, "WEBHOOK_INVALID", "")
-	send("good", strings.Repeat("3", 11)).wantProblem(413, "TOO_LARGE", "")
+	send("bad", "2").WantProblem(401, "WEBHOOK_INVALID", "")
+	send("good", strings.Repeat("3", 11)).WantProblem(413, "TOO_LARGE", "")
 	if got := strings.Join(toy.applied, " "); got != "1" {
 		t.Errorf("applied %q, want the event once", got)
 	}
-	w.do(call{method: "GET", path: path, noKey: true}).wantProblem(405, "NOT_FOUND", "")
+	w.do(call{method: "GET", path: path, noKey: true}).WantProblem(405, "NOT_FOUND", "")
 
 	w.sources = []inbox.Source{&shakingSource{}}
 	w.build()
-	if got := w.do(call{method: "GET", path: path + "?token=good&challenge=42", noKey: true}).want(200); string(got.body) != "42" {
-		t.Errorf("answer %s", got.body)
+	if got := w.do(call{method: "GET", path: path + "?token=good&challenge=42", noKey: true}).want(200); string(got.Body) != "42" {
+		t.Errorf("answer %s", got.Body)
 	}
-	w.do(call{method: "GET", path: path + "?token=bad&challenge=42", noKey: true}).wantProblem(403, "WEBHOOK_INVALID", "")
+	w.do(call{method: "GET", path: path + "?token=bad&challenge=42", noKey: true}).WantProblem(403, "WEBHOOK_INVALID", "")
 }
 
 // Meta's handshake has its answers, word for word.
 func TestInstagramHandshake(t *testing.T) {
-	w := sqliteWorld(t)
+	w := onSQLite(t)
 	const path = "/api/webhooks/instagram?hub.mode=subscribe&hub.challenge=1158201444&hub.verify_token="
 	good := w.do(call{method: "GET", path: path + verifyToken, noKey: true}).want(200)
-	if string(good.body) != "1158201444" || !strings.HasPrefix(good.header.Get("Content-Type"), "text/plain") {
-		t.Errorf("answer %s, %v", good.body, good.header)
+	if string(good.Body) != "1158201444" || !strings.HasPrefix(good.Header.Get("Content-Type"), "text/plain") {
+		t.Errorf("answer %s, %v", good.Body, good.Header)
 	}
 	bad := w.do(call{method: "GET", path: path + "other", noKey: true})
-	bad.wantProblem(403, "WEBHOOK_INVALID", "")
-	if got := bad.text("detail"); got != "hub.mode or hub.verify_token is not right" {
+	bad.WantProblem(403, "WEBHOOK_INVALID", "")
+	if got := bad.Text("detail"); got != "hub.mode or hub.verify_token is not right" {
 		t.Errorf("detail %q", got)
 	}
 }

@@ -180,6 +180,16 @@ func (r *Reply) Object() map[string]any {
 	return v
 }
 
+// Array returns the answer as a list of JSON objects.
+func (r *Reply) Array() []map[string]any {
+	r.T.Helper()
+	var v []map[string]any
+	if r.Into(&v); v == nil {
+		r.T.Fatalf("no list: %s", r.Body)
+	}
+	return v
+}
+
 // Text returns a field that has to be a string.
 func (r *Reply) Text(name string) string {
 	r.T.Helper()
