@@ -18,6 +18,7 @@ import (
 	"socialqueue/models"
 	"socialqueue/sandbox"
 	"socialqueue/sandbox/sample"
+	"socialqueue/test/testkit"
 )
 
 // returnHost is the app's own host, where browsers end.
@@ -34,13 +35,13 @@ type connected struct {
 }
 
 // allowReturn registers the app's host, as `socialqueue app allow-return` does.
-func (w *world) allowReturn() {
+func (w *system) allowReturn() {
 	w.t.Helper()
 	w.must(w.db.Connections.AllowReturn(w.t.Context(), models.ReturnHost{AppID: w.appID, Host: returnHost, CreatedAt: time.Now()}))
 }
 
 // browse makes one request as a browser does, but for following redirects.
-func (w *world) browse(method, address string, form url.Values) *http.Response {
+func (w *system) browse(method, address string, form url.Values) *http.Response {
 	w.t.Helper()
 	var body strings.Reader
 	if form != nil {
@@ -61,10 +62,10 @@ func (w *world) browse(method, address string, form url.Values) *http.Response {
 
 // consent goes from the app to the platform's consent page and back to the callback,
 // which it returns without calling it.
-func (w *world) consent(platform, person string, choose url.Values) (callback string) {
+func (w *system) consent(platform, person string, choose url.Values) (callback string) {
 	w.t.Helper()
 	path := fmt.Sprintf("/api/auth/%s?user_id=%d&return_url=%s", platform, w.userID, url.QueryEscape("https://"+returnHost+"/done"))
-	address := w.call(request{method: "GET", path: path, headers: map[string]string{"Accept": "application/json"}}).want(200).text("authorization_url")
+	address := w.call(testkit.Call{Method: "GET", Path: path, Headers: map[string]string{"Accept": "application/json"}}).Want(200).Text("authorization_url")
 	form := url.Values{"decision": {"allow"}, "account": {person}}
 	for name, values := range choose {
 		form[name] = values
@@ -75,12 +76,12 @@ func (w *world) consent(platform, person string, choose url.Values) (callback st
 }
 
 // connectVia goes the whole way, and returns with what the app is told.
-func (w *world) connectVia(platform, person string, choose url.Values) url.Values {
+func (w *system) connectVia(platform, person string, choose url.Values) url.Values {
 	w.t.Helper()
 	return w.end(w.consent(platform, person, choose))
 }
 
-func (w *world) end(callback string) url.Values {
+func (w *system) end(callback string) url.Values {
 	w.t.Helper()
 	to, err := w.browse("GET", callback, nil).Location()
 	w.must(err)
@@ -90,15 +91,15 @@ func (w *world) end(callback string) url.Values {
 	return to.Query()
 }
 
-func (w *world) accounts() []connected {
+func (w *system) accounts() []connected {
 	w.t.Helper()
 	var list []connected
-	w.call(request{method: "GET", path: fmt.Sprintf("/api/accounts?user_id=%d", w.userID)}).want(200).into(&list)
+	w.call(testkit.Call{Method: "GET", Path: fmt.Sprintf("/api/accounts?user_id=%d", w.userID)}).Want(200).Into(&list)
 	return list
 }
 
 // connectBoth connects one account of each platform.
-func (w *world) connectBoth() (tt, ig account) {
+func (w *system) connectBoth() (tt, ig account) {
 	w.t.Helper()
 	w.allowReturn()
 	w.sim.AddTikTokAccount(sandbox.TikTokAccount{OpenID: "-000one", Username: "simcafe", PostsCap: -1})
@@ -121,28 +122,28 @@ func (w *world) connectBoth() (tt, ig account) {
 }
 
 func TestConnectPostDisconnect(t *testing.T) {
-	w := newWorld(t, setup{sandbox: slowish()})
+	w := newSystem(t, setup{sandbox: slowish()})
 	w.startWorker()
 	w.startScheduler()
 	tt, ig := w.connectBoth()
 	clip, still := w.upload("video/mp4", sample.Video), w.upload("image/jpeg", sample.Picture)
 	for _, o := range []order{{tt, video(tt, clip, "a video")}, {ig, picture(ig, still, "a picture")}} {
-		w.untilStatus(patience, w.accept(o.account, o.body).ID, "published")
+		w.untilStatus(testkit.Patience, w.accept(o.account, o.body).ID, "published")
 	}
 	w.wantEachLiveOnce(2)
 
 	later := w.accept(ig, picture(ig, still, "never").with(fields{"publish_at": time.Now().Add(time.Hour)}))
 	for _, path := range []string{fmt.Sprintf("/api/accounts/tiktok/%d", tt.id), fmt.Sprintf("/api/accounts/instagram/%d", ig.id)} {
-		if got := w.call(request{method: "DELETE", path: path}).want(200).text("status"); got != "disconnected" {
+		if got := w.call(testkit.Call{Method: "DELETE", Path: path}).Want(200).Text("status"); got != "disconnected" {
 			t.Errorf("%s: %s", path, got)
 		}
 	}
 	if got := w.post(later.ID); got.Status != "canceled" {
 		t.Errorf("the waiting post is %s", got.Status)
 	}
-	w.until(patience, "the account takes no more posts", func() (bool, string) {
-		rep := w.call(request{method: "POST", path: tt.path, json: video(tt, clip, "after")})
-		return rep.status == http.StatusConflict, string(rep.body)
+	testkit.Await(w.t, testkit.Patience, "the account takes no more posts", func() (bool, string) {
+		rep := w.call(testkit.Call{Method: "POST", Path: tt.path, JSON: video(tt, clip, "after")})
+		return rep.Status == http.StatusConflict, string(rep.Body)
 	})
 	for op, want := range map[string]int{sandbox.OpTikTokRevoke: 1, sandbox.OpInstagramRevoke: 1} {
 		if got := w.sim.CountCalls(op); got != want {
@@ -155,22 +156,22 @@ func TestConnectPostDisconnect(t *testing.T) {
 // the account is connected again it goes on with that container, and is live once.
 func TestReconnectInTheMiddle(t *testing.T) {
 	read, goOn := heldReads(t)
-	w := newWorld(t, setup{sandbox: slowish(), inFront: read})
+	w := newSystem(t, setup{sandbox: slowish(), inFront: read})
 	_, ig := w.connectBoth()
 	w.startScheduler()
 	stop := w.startWorker()
 	p := w.accept(ig, picture(ig, w.upload("image/jpeg", sample.Picture), "in the middle"))
-	w.until(patience, "Instagram has the container", func() (bool, string) {
+	testkit.Await(w.t, testkit.Patience, "Instagram has the container", func() (bool, string) {
 		return w.sim.CountCalls(sandbox.OpInstagramContainer) == 1, story(w.events(p.ID))
 	})
 	w.exec("UPDATE instagram_accounts SET updated_at = updated_at - INTERVAL '1 hour'") // no new token any more
 	w.sim.InvalidateFacebook("9001", 460)
 	goOn()
-	w.until(patience, "the account needs to be connected again", func() (bool, string) {
+	testkit.Await(w.t, testkit.Patience, "the account needs to be connected again", func() (bool, string) {
 		i := slices.IndexFunc(w.accounts(), func(a connected) bool { return a.Platform == "instagram" })
 		return w.accounts()[i].Status == "reauth_required", story(w.events(p.ID))
 	})
-	w.until(patience, "the post says why it waits", func() (bool, string) {
+	testkit.Await(w.t, testkit.Patience, "the post says why it waits", func() (bool, string) {
 		got := w.post(p.ID)
 		return got.DeferredReason != nil && *got.DeferredReason == "reauth_required", fmt.Sprintf("%+v", got)
 	})
@@ -178,7 +179,7 @@ func TestReconnectInTheMiddle(t *testing.T) {
 	if q := w.connectVia("instagram", "9001", nil); q.Get("status") != "connected" || q.Get("account_id") != fmt.Sprint(ig.id) {
 		t.Fatalf("connected again: %v", q)
 	}
-	w.untilStatus(patience, p.ID, "published")
+	w.untilStatus(testkit.Patience, p.ID, "published")
 	w.wantEachLiveOnce(1)
 	if got := w.sim.CountCalls(sandbox.OpInstagramContainer); got != 1 {
 		t.Errorf("%d containers were made: %s", got, story(w.events(p.ID)))
@@ -210,7 +211,7 @@ func heldReads(t *testing.T) (inFront func(http.Handler) http.Handler, goOn func
 // and every post is live once.
 func TestManyPostsOnADeadToken(t *testing.T) {
 	o := unlimited()
-	w := newWorld(t, setup{sandbox: o})
+	w := newSystem(t, setup{sandbox: o})
 	tt, _ := w.connectBoth()
 	clip := w.upload("video/mp4", sample.Video)
 	const posts = 20
@@ -222,14 +223,14 @@ func TestManyPostsOnADeadToken(t *testing.T) {
 	w.startWorker()
 	w.startWorker()
 	w.startScheduler()
-	w.untilAllLive(patience, posts)
+	w.untilAllLive(testkit.Patience, posts)
 	if got := w.sim.CountCalls(sandbox.OpTikTokRefreshToken); got != 1 {
 		t.Errorf("%d refreshes, want 1", got)
 	}
 }
 
 // exec changes the database behind the processes' backs.
-func (w *world) exec(query string, args ...any) {
+func (w *system) exec(query string, args ...any) {
 	w.t.Helper()
 	conn, err := sql.Open("pgx", w.env["DATABASE_URL"])
 	w.must(err)
@@ -242,7 +243,7 @@ func (w *world) exec(query string, args ...any) {
 // and nowhere else.
 func TestOAuthSecretsStayOnTheWire(t *testing.T) {
 	wire := &wiretap{found: map[string]string{}}
-	w := newWorld(t, setup{sandbox: slowish(), inFront: wire.listen})
+	w := newSystem(t, setup{sandbox: slowish(), inFront: wire.listen})
 	answers := &answerTap{next: w.http.Transport, skip: w.sim.URL()}
 	w.http.Transport = answers
 	w.startScheduler()
@@ -259,8 +260,8 @@ func TestOAuthSecretsStayOnTheWire(t *testing.T) {
 		p := w.accept(tt, video(tt, clip, string(mode)))
 		w.untilDeferred(p.ID, "token_refresh")
 		w.exec("UPDATE oauth_accounts SET refresh_failures = 0, upkeep_at = NULL") // nobody waits for a minute here
-		w.call(request{method: "PATCH", path: "/api/posts/" + p.ID, json: fields{"publish_at": time.Now()}}).want(200)
-		w.untilStatus(patience, p.ID, "published")
+		w.call(testkit.Call{Method: "PATCH", Path: "/api/posts/" + p.ID, JSON: fields{"publish_at": time.Now()}}).Want(200)
+		w.untilStatus(testkit.Patience, p.ID, "published")
 	}
 	w.prolong(sandbox.Fault{Op: sandbox.OpInstagramExchangeToken, Mode: sandbox.ModeTruncate})
 	w.prolong(sandbox.Fault{Op: sandbox.OpInstagramPage, Mode: sandbox.ModeReset})
@@ -271,11 +272,11 @@ func TestOAuthSecretsStayOnTheWire(t *testing.T) {
 	dump += w.redisDump()
 
 	w.connectVia("instagram", "9001", nil)
-	w.untilStatus(patience, p.ID, "published")
+	w.untilStatus(testkit.Patience, p.ID, "published")
 	signedRequest := w.notices()
 	w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokRevoke, Mode: sandbox.ModeReset, After: true})
 	w.connectVia("tiktok", "-000one", nil)
-	w.call(request{method: "DELETE", path: fmt.Sprintf("/api/accounts/tiktok/%d", tt.id)}).want(200)
+	w.call(testkit.Call{Method: "DELETE", Path: fmt.Sprintf("/api/accounts/tiktok/%d", tt.id)}).Want(200)
 	w.accounts()
 	for _, p := range w.posts() {
 		w.events(p.ID)
@@ -309,7 +310,7 @@ func TestOAuthSecretsStayOnTheWire(t *testing.T) {
 }
 
 // troubledConnects ends connects in every way that is no good end.
-func (w *world) troubledConnects() {
+func (w *system) troubledConnects() {
 	w.t.Helper()
 	w.connectVia("tiktok", "-000one", url.Values{"decision": {"deny"}})
 	w.connectVia("instagram", "9001", url.Values{"decision": {"deny"}})
@@ -353,9 +354,9 @@ func (w *world) troubledConnects() {
 	}
 }
 
-func (w *world) untilDeferred(id, reason string) {
+func (w *system) untilDeferred(id, reason string) {
 	w.t.Helper()
-	w.until(patience, "the post waits for "+reason, func() (bool, string) {
+	testkit.Await(w.t, testkit.Patience, "the post waits for "+reason, func() (bool, string) {
 		got := w.post(id)
 		return got.DeferredReason != nil && *got.DeferredReason == reason, fmt.Sprintf("%+v\n%s", got, story(w.events(id)))
 	})
@@ -363,17 +364,17 @@ func (w *world) untilDeferred(id, reason string) {
 
 // prolong makes the Facebook login due, with a trouble on the way, and waits for the end
 // of the upkeep that meets it, which notes when it is due next.
-func (w *world) prolong(f sandbox.Fault) {
+func (w *system) prolong(f sandbox.Fault) {
 	w.t.Helper()
 	w.sim.Script(f)
 	w.exec(`UPDATE oauth_accounts SET expires_at = NOW() AT TIME ZONE 'UTC' + INTERVAL '1 day', refreshed_at = NOW() - INTERVAL '59 days', upkeep_at = NOW()
 		WHERE provider = 'instagram'`)
-	w.until(patience, "the trouble came", func() (bool, string) { return len(w.sim.PendingFaults()) == 0, "pending" })
-	w.untilIdle(patience)
+	testkit.Await(w.t, testkit.Patience, "the trouble came", func() (bool, string) { return len(w.sim.PendingFaults()) == 0, "pending" })
+	w.untilIdle(testkit.Patience)
 }
 
 // notices are what platforms tell us about consents, good and forged.
-func (w *world) notices() (signedRequest string) {
+func (w *system) notices() (signedRequest string) {
 	w.t.Helper()
 	payload := base64.RawURLEncoding.EncodeToString([]byte(`{"algorithm":"HMAC-SHA256","issued_at":1,"user_id":"9001"}`))
 	signed := base64.RawURLEncoding.EncodeToString(mac(w.env["FACEBOOK_APP_SECRET"], payload)) + "." + payload
@@ -387,8 +388,8 @@ func (w *world) notices() (signedRequest string) {
 	body := fmt.Sprintf(`{"client_key":"k","event":"authorization.removed","create_time":%d,"user_openid":"-000one","content":"{\"reason\":1}"}`, time.Now().Add(time.Minute).Unix())
 	at := fmt.Sprint(time.Now().Unix())
 	signature := "t=" + at + ",s=" + hex.EncodeToString(mac(w.env["TIKTOK_CLIENT_SECRET"], at+"."+body))
-	w.call(request{method: "POST", path: "/api/webhooks/tiktok", body: strings.NewReader(body), headers: map[string]string{"TikTok-Signature": signature}}).want(200)
-	w.until(patience, "a worker heeded TikTok's notice", func() (bool, string) {
+	w.call(testkit.Call{Method: "POST", Path: "/api/webhooks/tiktok", Body: strings.NewReader(body), Headers: map[string]string{"TikTok-Signature": signature}}).Want(200)
+	testkit.Await(w.t, testkit.Patience, "a worker heeded TikTok's notice", func() (bool, string) {
 		i := slices.IndexFunc(w.accounts(), func(a connected) bool { return a.Platform == "tiktok" })
 		return w.accounts()[i].Status == "disconnected", fmt.Sprintf("%+v", w.accounts())
 	})

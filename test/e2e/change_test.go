@@ -6,16 +6,17 @@ import (
 
 	"socialqueue/sandbox"
 	"socialqueue/sandbox/sample"
+	"socialqueue/test/testkit"
 )
 
 func TestChangesOfMind(t *testing.T) {
-	w := newWorld(t, setup{sandbox: unlimited()})
+	w := newSystem(t, setup{sandbox: unlimited()})
 	stopWorker := w.startWorker()
 	w.startScheduler()
 	tt, ig := w.tiktokAccount(), w.instagramAccount()
 	clip, still := w.upload("video/mp4", sample.Video), w.upload("image/jpeg", sample.Picture)
-	patch := func(id string, at time.Time) *reply {
-		return w.call(request{method: "PATCH", path: "/api/posts/" + id, json: fields{"publish_at": at}})
+	patch := func(id string, at time.Time) *testkit.Reply {
+		return w.call(testkit.Call{Method: "PATCH", Path: "/api/posts/" + id, JSON: fields{"publish_at": at}})
 	}
 	later := func(d time.Duration) fields { return fields{"publish_at": time.Now().Add(d)} }
 
@@ -25,13 +26,13 @@ func TestChangesOfMind(t *testing.T) {
 			t.Errorf("accepted as %s", p.Status)
 		}
 		at := time.Now().Add(time.Second)
-		patch(p.ID, at).want(200)
-		got := w.untilStatus(patience, p.ID, "published")
+		patch(p.ID, at).Want(200)
+		got := w.untilStatus(testkit.Patience, p.ID, "published")
 		if first := calls(w.events(p.ID))[0].At; first.Before(got.PublishAt) {
 			t.Errorf("called at %s, before %s", first, got.PublishAt)
 		}
 		w.liveAs("sooner")
-		patch(p.ID, time.Now().Add(time.Hour)).want(409)
+		patch(p.ID, time.Now().Add(time.Hour)).Want(409)
 	})
 	t.Run("later", func(t *testing.T) {
 		// Its first task is already in Redis, for another time. No worker is there that
@@ -40,9 +41,9 @@ func TestChangesOfMind(t *testing.T) {
 		p := w.accept(tt, video(tt, clip, "later").with(later(2*time.Second)))
 		w.wantTask(p.ID, "upload")
 		at := time.Now().Add(4 * time.Second)
-		patch(p.ID, at).want(200)
+		patch(p.ID, at).Want(200)
 		stopWorker = w.startWorker()
-		w.untilStatus(patience, p.ID, "published")
+		w.untilStatus(testkit.Patience, p.ID, "published")
 		if first := calls(w.events(p.ID))[0].At; first.Before(at.Truncate(time.Millisecond)) {
 			t.Errorf("called at %s, before %s", first, at)
 		}
@@ -53,54 +54,57 @@ func TestChangesOfMind(t *testing.T) {
 		p := w.accept(ig, picture(ig, still, "canceled").with(later(2*time.Second)))
 		w.wantTask(p.ID, "publish")
 		for range 2 { // canceling twice is no error
-			if got := w.call(request{method: "DELETE", path: "/api/posts/" + p.ID}).want(200).text("status"); got != "canceled" {
+			if got := w.call(testkit.Call{Method: "DELETE", Path: "/api/posts/" + p.ID}).Want(200).Text("status"); got != "canceled" {
 				t.Errorf("status is %s", got)
 			}
 		}
 		stopWorker = w.startWorker()
-		time.Sleep(max(time.Until(p.PublishAt), 0) + time.Second)
+		testkit.Await(w.t, testkit.Patience, "the time of the post is over", func() (bool, string) {
+			return time.Now().After(p.PublishAt), "not yet"
+		})
+		w.untilIdle(testkit.Patience) // the worker has taken the post's task, if it was still there
 		w.untilStatus(0, p.ID, "canceled")
 		w.notLive("canceled")
-		patch(p.ID, time.Now().Add(time.Hour)).want(409)
-		w.call(request{method: "POST", path: "/api/posts/" + p.ID + "/retry"}).want(409)
+		patch(p.ID, time.Now().Add(time.Hour)).Want(409)
+		w.call(testkit.Call{Method: "POST", Path: "/api/posts/" + p.ID + "/retry"}).Want(409)
 	})
 	t.Run("canceled too late", func(t *testing.T) {
 		w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokChunk, Mode: sandbox.ModeSlow, Delay: time.Second})
 		p := w.accept(tt, video(tt, clip, "too late to cancel"))
-		w.until(patience, "its video is on the way", func() (bool, string) {
+		testkit.Await(w.t, testkit.Patience, "its video is on the way", func() (bool, string) {
 			return len(w.sim.PendingFaults()) == 0, story(w.events(p.ID))
 		})
-		w.call(request{method: "DELETE", path: "/api/posts/" + p.ID}).want(409)
-		w.untilStatus(patience, p.ID, "published")
+		w.call(testkit.Call{Method: "DELETE", Path: "/api/posts/" + p.ID}).Want(409)
+		w.untilStatus(testkit.Patience, p.ID, "published")
 		w.liveAs("too late to cancel")
 	})
 	t.Run("failed and retried", func(t *testing.T) {
 		w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokInit, Mode: sandbox.ModeError, Code: "privacy_level_option_mismatch"})
 		p := w.accept(tt, video(tt, clip, "retried"))
-		failed := w.untilStatus(patience, p.ID, "failed", "published")
+		failed := w.untilStatus(testkit.Patience, p.ID, "failed", "published")
 		if failed.Error == nil || failed.Error.Code != "PUBLISH_FAILED" {
 			t.Errorf("the failed post is %+v", failed)
 		}
 		w.notLive("retried")
-		w.call(request{method: "POST", path: "/api/posts/" + p.ID + "/retry"}).want(202)
-		if got := w.untilStatus(patience, p.ID, "published"); got.Error != nil {
+		w.call(testkit.Call{Method: "POST", Path: "/api/posts/" + p.ID + "/retry"}).Want(202)
+		if got := w.untilStatus(testkit.Patience, p.ID, "published"); got.Error != nil {
 			t.Errorf("the post still tells its error: %+v", got.Error)
 		}
 		w.liveAs("retried")
-		w.call(request{method: "POST", path: "/api/posts/" + p.ID + "/retry"}).want(409)
+		w.call(testkit.Call{Method: "POST", Path: "/api/posts/" + p.ID + "/retry"}).Want(409)
 	})
 	t.Run("missed and retried", func(t *testing.T) {
 		stopWorker()
 		p := w.accept(ig, picture(ig, still, "missed").with(later(time.Second)).with(fields{"max_lateness": "1s"}))
-		w.untilStatus(patience, p.ID, "missed")
+		w.untilStatus(testkit.Patience, p.ID, "missed")
 		w.startWorker()
-		time.Sleep(time.Second)
+		w.untilIdle(testkit.Patience) // the worker has taken the post's task
 		w.notLive("missed")
-		w.call(request{method: "POST", path: "/api/posts/" + p.ID + "/retry"}).want(202)
-		w.untilStatus(patience, p.ID, "published")
+		w.call(testkit.Call{Method: "POST", Path: "/api/posts/" + p.ID + "/retry"}).Want(202)
+		w.untilStatus(testkit.Patience, p.ID, "published")
 		w.liveAs("missed")
 	})
-	w.untilIdle(patience)
+	w.untilIdle(testkit.Patience)
 	w.wantEachLiveOnce(5)
 	if left := w.sim.PendingFaults(); len(left) > 0 {
 		t.Errorf("faults that never happened: %+v", left)
@@ -108,9 +112,9 @@ func TestChangesOfMind(t *testing.T) {
 }
 
 // wantTask waits until the post's first task is in Redis.
-func (w *world) wantTask(postID, queue string) {
+func (w *system) wantTask(postID, queue string) {
 	w.t.Helper()
-	w.until(patience, "the task of "+postID+" is in Redis", func() (bool, string) {
+	testkit.Await(w.t, testkit.Patience, "the task of "+postID+" is in Redis", func() (bool, string) {
 		_, err := w.inspector().GetTaskInfo(queue, postID+":0")
 		return err == nil, "nothing"
 	})

@@ -1,16 +1,15 @@
 package e2e
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"socialqueue/test/testkit"
 )
 
 // fields is a JSON object.
@@ -27,94 +26,14 @@ func (f fields) with(more fields) fields {
 	return all
 }
 
-// request is one call by the app.
-type request struct {
-	method, path string
-	json         fields
-	body         io.Reader
-	length       int64 // of body, where it is not a type that net/http knows
-	contentType  string
-	headers      map[string]string
+// client calls the API with the key of the app.
+func (w *system) client() *testkit.Client {
+	return &testkit.Client{T: w.t, URL: w.url(), HTTP: w.http, Key: w.key}
 }
 
-type reply struct {
-	t      *testing.T
-	status int
-	header http.Header
-	body   []byte
-}
-
-func (w *world) call(r request) *reply {
+func (w *system) call(c testkit.Call) *testkit.Reply {
 	w.t.Helper()
-	rep, err := w.try(r)
-	w.must(err)
-	return rep
-}
-
-// try may be used on any goroutine.
-func (w *world) try(r request) (*reply, error) {
-	if r.json != nil {
-		encoded, err := json.Marshal(r.json)
-		if err != nil {
-			return nil, err
-		}
-		r.body, r.contentType = bytes.NewReader(encoded), "application/json"
-	}
-	req, err := http.NewRequestWithContext(w.t.Context(), r.method, w.url()+r.path, r.body)
-	if err != nil {
-		return nil, err
-	}
-	if r.length > 0 {
-		req.ContentLength = r.length
-	}
-	req.Header.Set("Authorization", "Bearer "+w.key.Reveal())
-	if r.contentType != "" {
-		req.Header.Set("Content-Type", r.contentType)
-	}
-	for name, value := range r.headers {
-		req.Header.Set(name, value)
-	}
-	resp, err := w.http.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	return &reply{t: w.t, status: resp.StatusCode, header: resp.Header, body: body}, err
-}
-
-func (r *reply) want(status int) *reply {
-	r.t.Helper()
-	if r.status != status {
-		r.t.Fatalf("status %d, want %d: %s", r.status, status, r.body)
-	}
-	return r
-}
-
-func (r *reply) into(v any) {
-	r.t.Helper()
-	if err := json.Unmarshal(r.body, v); err != nil {
-		r.t.Fatalf("%v in %s", err, r.body)
-	}
-}
-
-func (r *reply) text(name string) string {
-	r.t.Helper()
-	var v map[string]any
-	r.into(&v)
-	s, _ := v[name].(string)
-	return s
-}
-
-func (r *reply) number(name string) int64 {
-	r.t.Helper()
-	var v map[string]any
-	r.into(&v)
-	n, ok := v[name].(float64)
-	if !ok {
-		r.t.Fatalf("no number %q in %s", name, r.body)
-	}
-	return int64(n)
+	return w.client().Do(c)
 }
 
 // post is a post as the API shows it.
@@ -146,9 +65,9 @@ type event struct {
 	Message      string
 }
 
-func (w *world) upload(contentType string, file []byte) string {
+func (w *system) upload(contentType string, file []byte) string {
 	w.t.Helper()
-	return w.call(request{method: "POST", path: "/api/media", body: bytes.NewReader(file), contentType: contentType}).want(201).text("id")
+	return w.client().Upload(contentType, file)
 }
 
 // video and picture are good bodies of a post.
@@ -160,10 +79,10 @@ func picture(a account, mediaID, caption string) fields {
 	return fields{"account_id": a.id, "media_id": mediaID, "caption": caption, "media_type": "IMAGE"}
 }
 
-func (w *world) accept(a account, body fields) post {
+func (w *system) accept(a account, body fields) post {
 	w.t.Helper()
 	var p post
-	w.call(request{method: "POST", path: a.path, json: body}).want(202).into(&p)
+	w.call(testkit.Call{Method: "POST", Path: a.path, JSON: body}).Want(202).Into(&p)
 	return p
 }
 
@@ -174,15 +93,15 @@ type order struct {
 }
 
 // acceptAll posts them all, eight at a time.
-func (w *world) acceptAll(orders []order) {
+func (w *system) acceptAll(orders []order) {
 	w.t.Helper()
 	var wg sync.WaitGroup
 	next := make(chan order)
 	for range 8 {
 		wg.Go(func() {
 			for o := range next {
-				rep, err := w.try(request{method: "POST", path: o.account.path, json: o.body})
-				if err != nil || rep.status != http.StatusAccepted {
+				rep, err := w.client().Try(testkit.Call{Method: "POST", Path: o.account.path, JSON: o.body})
+				if err != nil || rep.Status != http.StatusAccepted {
 					w.t.Errorf("not accepted: %v %+v", err, rep)
 				}
 			}
@@ -198,7 +117,7 @@ func (w *world) acceptAll(orders []order) {
 // timeFor is how far ahead the time of n posts has to be for all to be accepted before it,
 // for one that is past is refused: half as long again as that takes by what a few take,
 // which are for tomorrow; but no less than least.
-func (w *world) timeFor(n int, a account, body func(caption string) fields, least time.Duration) time.Duration {
+func (w *system) timeFor(n int, a account, body func(caption string) fields, least time.Duration) time.Duration {
 	w.t.Helper()
 	const few = 20
 	var orders []order
@@ -210,22 +129,22 @@ func (w *world) timeFor(n int, a account, body func(caption string) fields, leas
 	return max(least, time.Since(began)*time.Duration(3*n)/(2*few))
 }
 
-func (w *world) post(id string) post {
+func (w *system) post(id string) post {
 	w.t.Helper()
 	var p post
-	w.call(request{method: "GET", path: "/api/posts/" + id}).want(200).into(&p)
+	w.call(testkit.Call{Method: "GET", Path: "/api/posts/" + id}).Want(200).Into(&p)
 	return p
 }
 
-func (w *world) events(id string) []event {
+func (w *system) events(id string) []event {
 	w.t.Helper()
 	var list struct{ Events []event }
-	w.call(request{method: "GET", path: "/api/posts/" + id + "/events"}).want(200).into(&list)
+	w.call(testkit.Call{Method: "GET", Path: "/api/posts/" + id + "/events"}).Want(200).Into(&list)
 	return list.Events
 }
 
 // posts lists all posts of the app, page by page.
-func (w *world) posts() []post {
+func (w *system) posts() []post {
 	w.t.Helper()
 	var all []post
 	for cursor := ""; ; {
@@ -233,7 +152,7 @@ func (w *world) posts() []post {
 			Posts      []post
 			NextCursor *string `json:"next_cursor"`
 		}
-		w.call(request{method: "GET", path: "/api/posts?limit=200" + cursor}).want(200).into(&page)
+		w.call(testkit.Call{Method: "GET", Path: "/api/posts?limit=200" + cursor}).Want(200).Into(&page)
 		all = append(all, page.Posts...)
 		if page.NextCursor == nil {
 			return all

@@ -12,6 +12,7 @@ import (
 
 	"socialqueue/sandbox"
 	"socialqueue/sandbox/sample"
+	"socialqueue/test/testkit"
 )
 
 const (
@@ -20,7 +21,7 @@ const (
 )
 
 // page asks for a page of the console, as who has that password; form posts.
-func (w *world) page(password, path string, form url.Values) (status int, location, body string) {
+func (w *system) page(password, path string, form url.Values) (status int, location, body string) {
 	w.t.Helper()
 	method, content := http.MethodGet, ""
 	if form != nil {
@@ -45,7 +46,7 @@ func (w *world) page(password, path string, form url.Values) (status int, locati
 }
 
 // looks is a page that has to be there.
-func (w *world) looks(path string) string {
+func (w *system) looks(path string) string {
 	w.t.Helper()
 	status, _, body := w.page(operatorPassword, path, nil)
 	if status != http.StatusOK {
@@ -55,7 +56,7 @@ func (w *world) looks(path string) string {
 }
 
 // does posts a form that has to succeed, and returns the page that it leads to.
-func (w *world) does(path string, form url.Values) string {
+func (w *system) does(path string, form url.Values) string {
 	w.t.Helper()
 	status, location, body := w.page(operatorPassword, path, form)
 	if status != http.StatusSeeOther {
@@ -66,10 +67,10 @@ func (w *world) does(path string, form url.Values) string {
 
 // settles does it as soon as no worker looks at the post any more, as the page asks for,
 // and answers the page after it.
-func (w *world) settles(id string, form url.Values) string {
+func (w *system) settles(id string, form url.Values) string {
 	w.t.Helper()
 	path, location := "/console/posts/"+id+"/resolve", ""
-	w.until(patience, "the post is settled", func() (bool, string) {
+	testkit.Await(w.t, testkit.Patience, "the post is settled", func() (bool, string) {
 		var status int
 		var body string
 		status, location, body = w.page(operatorPassword, path, form)
@@ -98,7 +99,7 @@ func operated() setup {
 }
 
 // uncertain is a post whose sending call's answer is lost and that nobody can look at.
-func (w *world) uncertain(a account, still, caption string) post {
+func (w *system) uncertain(a account, still, caption string) post {
 	w.t.Helper()
 	w.sim.Script(
 		sandbox.Fault{Op: sandbox.OpInstagramPublish, Mode: sandbox.ModeReset, After: true},
@@ -106,7 +107,7 @@ func (w *world) uncertain(a account, still, caption string) post {
 		sandbox.Fault{Op: sandbox.OpInstagramMedia, Mode: sandbox.ModeStatus, Status: 503, Times: -1},
 	)
 	p := w.accept(a, picture(a, still, caption))
-	w.untilStatus(patience, p.ID, "uncertain")
+	w.untilStatus(testkit.Patience, p.ID, "uncertain")
 	return p
 }
 
@@ -114,7 +115,7 @@ func (w *world) uncertain(a account, still, caption string) post {
 // failed one again; pauses and resumes. What is live at the end is what should be.
 func TestConsole(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, operated())
+	w := newSystem(t, operated())
 	w.startScheduler()
 	w.startWorker()
 	ig, tt := w.instagramAccount(), w.tiktokAccount()
@@ -130,11 +131,11 @@ func TestConsole(t *testing.T) {
 	w.sim.ClearFaults()
 	w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokInit, Mode: sandbox.ModeError, Code: "privacy_level_option_mismatch"})
 	refused := w.accept(tt, video(tt, clip, "refused at first"))
-	w.untilStatus(patience, refused.ID, "failed")
+	w.untilStatus(testkit.Patience, refused.ID, "failed")
 	wantText(t, w.looks("/console"), "PUBLISH_FAILED on TikTok")
 	wantText(t, w.looks("/console/posts?status=failed&platform=tiktok"), refused.ID, "Run the 1 failed and missed posts of this page again")
 	wantText(t, w.does("/console/posts/"+refused.ID+"/retry", url.Values{}), "The post runs again.", "run again by operator")
-	w.untilStatus(patience, refused.ID, "published")
+	w.untilStatus(testkit.Patience, refused.ID, "published")
 
 	page = w.does("/console/pause", url.Values{"scope": {tt.lane}, "reason": {"its owner asked"}})
 	wantText(t, page, "Paused.", tt.lane+" is paused", "by operator: its owner asked")
@@ -142,7 +143,7 @@ func TestConsole(t *testing.T) {
 	w.untilDeferred(held.ID, "paused")
 	wantText(t, w.looks("/console/posts/"+held.ID), "Waits: an operator&#39;s pause keeps it back")
 	wantText(t, w.does("/console/resume", url.Values{"scope": {tt.lane}}), "Resumed.")
-	w.untilStatus(patience, held.ID, "published")
+	w.untilStatus(testkit.Patience, held.ID, "published")
 
 	later := w.accept(tt, video(tt, clip, "not at all").with(fields{"publish_at": time.Now().Add(time.Hour)}))
 	wantText(t, w.does("/console/posts/"+later.ID+"/cancel", url.Values{}), "canceled withdrawn", "canceled by operator")
@@ -159,7 +160,7 @@ func TestConsole(t *testing.T) {
 // the count cannot be kept is nothing to a post.
 func TestConsoleShowsBudgets(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, operated())
+	w := newSystem(t, operated())
 	w.startScheduler()
 	w.startWorker()
 	ig, tt := w.instagramAccount(), w.tiktokAccount()
@@ -190,7 +191,7 @@ func TestConsoleShowsBudgets(t *testing.T) {
 // that they looked.
 func TestConsoleReleases(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, operated())
+	w := newSystem(t, operated())
 	w.startScheduler()
 	w.startWorker()
 	ig := w.instagramAccount()
@@ -201,7 +202,7 @@ func TestConsoleReleases(t *testing.T) {
 		sandbox.Fault{Op: sandbox.OpInstagramMedia, Mode: sandbox.ModeStatus, Status: 503, Times: -1},
 	)
 	p := w.accept(ig, picture(ig, still, "again"))
-	w.untilStatus(patience, p.ID, "uncertain")
+	w.untilStatus(testkit.Patience, p.ID, "uncertain")
 	path := "/console/posts/" + p.ID + "/resolve"
 	if status, _, body := w.page(operatorPassword, path, url.Values{"outcome": {"not_live"}}); status != http.StatusUnprocessableEntity || !strings.Contains(body, "looked") {
 		t.Errorf("released unseen: %d %s", status, body)
@@ -211,7 +212,7 @@ func TestConsoleReleases(t *testing.T) {
 	w.settles(p.ID, url.Values{"outcome": {"not_live"}, "looked": {"yes"}})
 	w.sim.ClearFaults()
 	w.does("/console/resume", url.Values{"scope": {ig.lane}})
-	w.untilStatus(patience, p.ID, "published")
+	w.untilStatus(testkit.Patience, p.ID, "published")
 	if n := len(w.sim.LivePosts()); n != 1 {
 		t.Errorf("%d posts are live, want 1", n)
 	}
@@ -222,7 +223,7 @@ func TestConsoleBehindAProxy(t *testing.T) {
 	t.Parallel()
 	s := operated()
 	s.env["TRUSTED_PROXIES"] = "192.0.2.0/24,127.0.0.1"
-	w := newWorld(t, s)
+	w := newSystem(t, s)
 	visit := func(visitor, password string) int {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.url()+"/console", nil)
 		w.must(err)
@@ -245,7 +246,7 @@ func TestConsoleBehindAProxy(t *testing.T) {
 // wrong input is told.
 func TestConsoleRefuses(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, operated())
+	w := newSystem(t, operated())
 	tt := w.tiktokAccount()
 	p := w.accept(tt, video(tt, w.upload("video/mp4", sample.Video), "waits").with(fields{"publish_at": time.Now().Add(time.Hour)}))
 	for name, c := range map[string]struct {

@@ -16,6 +16,7 @@ import (
 
 	"socialqueue/jobs"
 	"socialqueue/sandbox/sample"
+	"socialqueue/test/testkit"
 )
 
 // callersTrace is the trace of an app that posts: the example of W3C Trace Context.
@@ -27,19 +28,19 @@ const (
 // One id leads from the request through the row and the task to every log line, of
 // three processes and of the webhook; and one trace, the caller's, to every call.
 func TestOneCorrelationID(t *testing.T) {
-	w := newWorld(t, setup{sandbox: unlimited()})
+	w := newSystem(t, setup{sandbox: unlimited()})
 	spans := traceAll(t)
 	w.startScheduler()
 	ig := w.instagramAccount()
 	const id = "e2e-correlation:1"
 	body := picture(ig, w.upload("image/jpeg", sample.Picture), "correlated").with(fields{"publish_at": time.Now().Add(2 * time.Second)})
-	rep := w.call(request{method: "POST", path: ig.path, json: body, headers: map[string]string{
+	rep := w.call(testkit.Call{Method: "POST", Path: ig.path, JSON: body, Headers: map[string]string{
 		"X-Request-ID": id, "traceparent": "00-" + callersTrace + "-" + callersSpan + "-01",
-	}}).want(202)
-	if got := rep.header.Get("X-Request-ID"); got != id {
+	}}).Want(202)
+	if got := rep.Header.Get("X-Request-ID"); got != id {
 		t.Errorf("answered X-Request-ID is %q", got)
 	}
-	postID := rep.text("id")
+	postID := rep.Text("id")
 	row, err := w.db.Posts.ByID(t.Context(), postID)
 	w.must(err)
 	if row.CorrelationID != id {
@@ -48,8 +49,8 @@ func TestOneCorrelationID(t *testing.T) {
 	w.wantTaskHeader(postID+":0", id)
 
 	stop := w.startWorker()
-	w.untilStatus(patience, postID, "published")
-	w.untilIdle(patience)
+	w.untilStatus(testkit.Patience, postID, "published")
+	w.untilIdle(testkit.Patience)
 	stop()
 	wantTrace(t, spans.GetSpans(), id)
 	services := map[string]int{}
@@ -120,9 +121,9 @@ func wantTrace(t *testing.T, spans tracetest.SpanStubs, correlationID string) {
 	}
 }
 
-func (w *world) wantTaskHeader(taskID, id string) {
+func (w *system) wantTaskHeader(taskID, id string) {
 	w.t.Helper()
-	w.until(patience, "the task is in Redis", func() (bool, string) {
+	testkit.Await(w.t, testkit.Patience, "the task is in Redis", func() (bool, string) {
 		info, err := w.inspector().GetTaskInfo(jobs.QueuePublish, taskID)
 		if err != nil {
 			return false, err.Error()

@@ -17,10 +17,11 @@ import (
 	"socialqueue/jobs"
 	"socialqueue/sandbox/sample"
 	"socialqueue/secrets"
+	"socialqueue/test/testkit"
 )
 
 // examine is `socialqueue doctor`, with settings changed.
-func (w *world) examine(how doctor.Options, env map[string]string) []doctor.Finding {
+func (w *system) examine(how doctor.Options, env map[string]string) []doctor.Finding {
 	w.t.Helper()
 	all := maps.Clone(w.env)
 	maps.Copy(all, env)
@@ -57,12 +58,12 @@ func tell(found []doctor.Finding) string {
 // A healthy system is healthy, and what is broken is found and told.
 func TestDoctor(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, operated())
+	w := newSystem(t, operated())
 	stopScheduler, stopWorker := w.startScheduler(), w.startWorker()
 	tt := w.tiktokAccount()
 	p := w.accept(tt, video(tt, w.upload("video/mp4", sample.Video), "healthy"))
-	w.untilStatus(patience, p.ID, "published")
-	w.untilIdle(patience)
+	w.untilStatus(testkit.Patience, p.ID, "published")
+	w.untilIdle(testkit.Patience)
 	found := w.examine(doctor.Options{}, nil)
 	if doctor.Sick(found) {
 		t.Errorf("a healthy system is called sick: %s", tell(found))
@@ -97,7 +98,7 @@ func TestDoctor(t *testing.T) {
 // What Asynq and Redis leave behind is found, mended by --fix, and costs no post.
 func TestDoctorFixes(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, operated())
+	w := newSystem(t, operated())
 	ctx := t.Context()
 	tt := w.tiktokAccount()
 	clip := w.upload("video/mp4", sample.Video)
@@ -107,7 +108,7 @@ func TestDoctorFixes(t *testing.T) {
 	taskless := w.accept(tt, video(tt, clip, "its task is lost"))
 	unleased := w.accept(tt, video(tt, clip, "its worker is lost"))
 	archived := w.accept(tt, video(tt, clip, "its task is archived"))
-	w.until(patience, "three tasks are in Redis", func() (bool, string) {
+	testkit.Await(w.t, testkit.Patience, "three tasks are in Redis", func() (bool, string) {
 		n, err := w.redis.LLen(ctx, upload("pending")).Result()
 		return n == 3, fmt.Sprint(n, err)
 	})
@@ -170,7 +171,7 @@ func TestDoctorFixes(t *testing.T) {
 	}
 	w.startScheduler()
 	w.startWorker()
-	w.until(patience, "nothing is left", func() (bool, string) {
+	testkit.Await(w.t, testkit.Patience, "nothing is left", func() (bool, string) {
 		again := w.examine(doctor.Options{}, nil)
 		return !doctor.Sick(again), tell(again)
 	})
@@ -181,7 +182,7 @@ func TestDoctorFixes(t *testing.T) {
 // seen there a moment ago; to name the queues again does not pass for that.
 func TestDoctorRefills(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, operated())
+	w := newSystem(t, operated())
 	ctx := t.Context()
 	tt := w.tiktokAccount()
 	p := w.accept(tt, video(tt, w.upload("video/mp4", sample.Video), "lost with Redis"))
@@ -202,7 +203,7 @@ func TestDoctorRefills(t *testing.T) {
 // The scheduler mends by itself what it can.
 func TestSchedulerRepairs(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, operated())
+	w := newSystem(t, operated())
 	ctx := t.Context()
 	tt := w.tiktokAccount()
 	p := w.accept(tt, video(tt, w.upload("video/mp4", sample.Video), "stuck"))
@@ -210,18 +211,18 @@ func TestSchedulerRepairs(t *testing.T) {
 	w.must(w.redis.LPush(ctx, "asynq:{upload}:active", "gone:0").Err()) // an id without its task
 	w.must(w.redis.SRem(ctx, "asynq:queues", "upload").Err())
 	w.startScheduler()
-	w.until(patience, "the orphan is gone and the queue is named", func() (bool, string) {
+	testkit.Await(w.t, testkit.Patience, "the orphan is gone and the queue is named", func() (bool, string) {
 		active, err := w.redis.LRange(ctx, "asynq:{upload}:active", 0, -1).Result()
 		named, nameErr := w.redis.SIsMember(ctx, "asynq:queues", "upload").Result()
 		return len(active) == 0 && named, fmt.Sprint(active, err, named, nameErr)
 	})
 	w.startWorker()
-	w.untilStatus(patience, p.ID, "published")
+	w.untilStatus(testkit.Patience, p.ID, "published")
 }
 
 // Before the migrations it says just that, and looks at what it can.
 func TestDoctorOfAnOldSchema(t *testing.T) {
-	w := newWorld(t, operated())
+	w := newSystem(t, operated())
 	w.exec("DELETE FROM goose_db_version WHERE version_id = (SELECT MAX(version_id) FROM goose_db_version)")
 	found := w.examine(doctor.Options{}, nil)
 	if f := wantFound(t, found, doctor.Bad, "database", "older than this program"); !strings.Contains(f.Do, "socialqueue migrate") {
@@ -237,7 +238,7 @@ func TestDoctorOfAnOldSchema(t *testing.T) {
 // Who does not answer is told once, with what to do; what needs it is told in a few words
 // to be not looked at, and all the rest is looked at.
 func TestDoctorWithoutServers(t *testing.T) {
-	w := newWorld(t, operated())
+	w := newSystem(t, operated())
 	noRedis := map[string]string{"REDIS_URL": "redis://:unsaid@127.0.0.1:1/0"}
 	noDatabase := map[string]string{"DATABASE_URL": "postgresql://postgres:unsaid@127.0.0.1:1/postgres?sslmode=disable"}
 	onRedis, onDB := []string{"workers", "scheduler", "queues", "orphans", "archive"}, []string{"stuck", "uncertain", "accounts", "secrets", "endpoints", "pauses"}
@@ -280,7 +281,7 @@ func TestDoctorWithoutServers(t *testing.T) {
 
 // What is right for trying is told to be wrong for production.
 func TestDoctorOfProduction(t *testing.T) {
-	w := newWorld(t, operated())
+	w := newSystem(t, operated())
 	found := w.examine(doctor.Options{Production: true}, map[string]string{
 		"OPERATOR_PASSWORD": "short", "OPERATOR_READONLY_PASSWORD": "shorter", "WEBHOOK_ALLOW_PRIVATE_HOSTS": "true", "TIKTOK_WEBHOOK_PLAIN_SIGNATURE": "true", "LOG_LEVEL": "debug",
 	})

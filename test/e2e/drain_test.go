@@ -11,21 +11,22 @@ import (
 
 	"socialqueue/sandbox"
 	"socialqueue/sandbox/sample"
+	"socialqueue/test/testkit"
 )
 
 // An api that is told to stop says so to load balancers and goes on to take posts, until
 // the delay is over; then nobody is let in any more.
 func TestAPIServesOnUntilTheDelayIsOver(t *testing.T) {
 	const delay = 3 * time.Second
-	w := newWorld(t, setup{sandbox: unlimited(), env: map[string]string{"SHUTDOWN_DELAY": delay.String()}})
+	w := newSystem(t, setup{sandbox: unlimited(), env: map[string]string{"SHUTDOWN_DELAY": delay.String()}})
 	w.startWorker()
 	tt := w.tiktokAccount()
 	clip := w.upload("video/mp4", sample.Video)
 	probes := func(want int, says string) {
 		for _, path := range []string{"/readyz", "/api/health/database"} {
-			w.until(5*time.Second, fmt.Sprintf("%s answers %d", path, want), func() (bool, string) {
-				r := w.call(request{method: "GET", path: path})
-				return r.status == want && strings.Contains(string(r.body), says), string(r.body)
+			testkit.Await(w.t, 5*time.Second, fmt.Sprintf("%s answers %d", path, want), func() (bool, string) {
+				r := w.call(testkit.Call{Method: "GET", Path: path})
+				return r.Status == want && strings.Contains(string(r.Body), says), string(r.Body)
 			})
 		}
 	}
@@ -42,7 +43,7 @@ func TestAPIServesOnUntilTheDelayIsOver(t *testing.T) {
 	if took := <-stopped; took < delay || took > 2*delay {
 		t.Errorf("it took %s to stop, want %s and little more", took, delay)
 	}
-	if _, err := w.try(request{method: "GET", path: "/livez"}); !errors.Is(err, syscall.ECONNREFUSED) {
+	if _, err := w.client().Try(testkit.Call{Method: "GET", Path: "/livez"}); !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("afterwards: %v", err)
 	}
 }
@@ -50,14 +51,14 @@ func TestAPIServesOnUntilTheDelayIsOver(t *testing.T) {
 // A worker is told to stop in the middle of a large upload. It hands the post
 // back with no attempt used, and another worker goes on behind the last chunk.
 func TestStopInTheMiddleOfAnUpload(t *testing.T) {
-	w := newWorld(t, setup{sandbox: unlimited(), env: map[string]string{"MEDIA_MAX_BYTES": "200MB"}})
+	w := newSystem(t, setup{sandbox: unlimited(), env: map[string]string{"MEDIA_MAX_BYTES": "200MB"}})
 	w.startScheduler()
 	tt := w.tiktokAccount()
 	const size, chunks = 95_000_000, 9 // of 10 MB, the last one takes the rest
 	file, sum := sample.Large(size)
-	media := w.call(request{method: "POST", path: "/api/media", body: file, length: size, contentType: "video/mp4"}).want(201)
-	if media.text("sha256") != sum() {
-		t.Fatalf("stored another file: %s", media.body)
+	media := w.call(testkit.Call{Method: "POST", Path: "/api/media", Body: file, Length: size, ContentType: "video/mp4"}).Want(201)
+	if media.Text("sha256") != sum() {
+		t.Fatalf("stored another file: %s", media.Body)
 	}
 	slow := sandbox.Fault{Op: sandbox.OpTikTokChunk, Mode: sandbox.ModeSlow, Delay: 150 * time.Millisecond, Times: 3}
 	slower := slow // so that the rest is not over before the worker is told to stop
@@ -65,8 +66,8 @@ func TestStopInTheMiddleOfAnUpload(t *testing.T) {
 	w.sim.Script(slow, slower)
 
 	stopFirst := w.startWorker()
-	p := w.accept(tt, video(tt, media.text("id"), "large"))
-	w.until(patience, "three chunks are sent", func() (bool, string) {
+	p := w.accept(tt, video(tt, media.Text("id"), "large"))
+	testkit.Await(w.t, testkit.Patience, "three chunks are sent", func() (bool, string) {
 		n := w.sim.CountCalls(sandbox.OpTikTokChunk)
 		return n >= 3, fmt.Sprintf("%d", n)
 	})
@@ -84,7 +85,7 @@ func TestStopInTheMiddleOfAnUpload(t *testing.T) {
 
 	again := time.Now()
 	w.startWorker()
-	got := w.untilStatus(patience, p.ID, "published")
+	got := w.untilStatus(testkit.Patience, p.ID, "published")
 	events := w.events(p.ID)
 	if first := firstAfter(calls(events), again, "tiktok.chunk"); first.Message != fmt.Sprintf("bytes %d-%d/%d", sent*10_000_000, (sent+1)*10_000_000-1, int64(size)) {
 		t.Errorf("the second worker began with %q after %d chunks", first.Message, sent)

@@ -11,13 +11,14 @@ import (
 	"socialqueue/jobs"
 	"socialqueue/sandbox"
 	"socialqueue/sandbox/sample"
+	"socialqueue/test/testkit"
 )
 
 // An account with a backlog of 300 videos, each of which takes a while, does not
 // hold up another account's only one; and Redis holds no more than a few of the
 // busy account's.
 func TestBacklogHoldsUpNobody(t *testing.T) {
-	w := newWorld(t, setup{sandbox: unlimited()})
+	w := newSystem(t, setup{sandbox: unlimited()})
 	w.startWorker()
 	w.startScheduler()
 	clip := w.upload("video/mp4", sample.Video)
@@ -37,16 +38,18 @@ func TestBacklogHoldsUpNobody(t *testing.T) {
 		uploads, all := w.tasks(p.ID)
 		inLane, most = max(inLane, uploads), max(most, all)
 	}
-	w.until(patience, "the calm account's post is live", func() (bool, string) {
+	testkit.Await(w.t, testkit.Patience, "the calm account's post is live", func() (bool, string) {
 		count()
 		status := w.post(p.ID).Status
 		return status == "published", status
 	})
 	took := time.Since(began)
-	for range 20 {
+	live := len(w.sim.LivePosts())
+	testkit.Await(w.t, testkit.Patience, "the busy account's posts go on", func() (bool, string) {
 		count()
-		time.Sleep(poll)
-	}
+		now := len(w.sim.LivePosts())
+		return now >= live+5, fmt.Sprintf("%d more are live", now-live)
+	})
 	waiting := 0
 	for _, other := range w.posts() {
 		if other.Status == "queued" {
@@ -72,7 +75,7 @@ func TestBacklogHoldsUpNobody(t *testing.T) {
 
 // tasks counts the posts other than one that have a task in Redis: to be uploaded, and in
 // all.
-func (w *world) tasks(otherThan string) (uploads, all int) {
+func (w *system) tasks(otherThan string) (uploads, all int) {
 	w.t.Helper()
 	seen := map[string]bool{} // one may go on to the next list meanwhile
 	for _, queue := range []string{jobs.QueueUpload, jobs.QueuePublish} {

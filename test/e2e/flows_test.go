@@ -17,6 +17,7 @@ import (
 
 	"socialqueue/sandbox"
 	"socialqueue/sandbox/sample"
+	"socialqueue/test/testkit"
 )
 
 // slowish makes the platforms take their time, so that posts are seen on their
@@ -27,7 +28,7 @@ func slowish() sandbox.Options {
 }
 
 func TestPostsGoLive(t *testing.T) {
-	w := newWorld(t, setup{sandbox: slowish()})
+	w := newSystem(t, setup{sandbox: slowish()})
 	w.startWorker()
 	w.startScheduler()
 	tt, ig := w.tiktokAccount(), w.instagramAccount()
@@ -38,26 +39,26 @@ func TestPostsGoLive(t *testing.T) {
 	for _, c := range []struct {
 		name, caption, kind string
 		account             account
-		request             request
+		request             testkit.Call
 		file                []byte
 	}{
-		{"tiktok by media_id", "by media_id", "video", tt, request{json: video(tt, clip, "by media_id")}, sample.Video},
-		{"tiktok by form", "by form", "video", tt, request{body: bytes.NewReader(form), contentType: contentType}, sample.Video},
-		{"tiktok by media_url", "by media_url", "video", tt, request{json: fields{
+		{"tiktok by media_id", "by media_id", "video", tt, testkit.Call{JSON: video(tt, clip, "by media_id")}, sample.Video},
+		{"tiktok by form", "by form", "video", tt, testkit.Call{Body: bytes.NewReader(form), ContentType: contentType}, sample.Video},
+		{"tiktok by media_url", "by media_url", "video", tt, testkit.Call{JSON: fields{
 			"account_id": tt.id, "media_url": link, "title": "by media_url", "privacy_level": "PUBLIC_TO_EVERYONE",
 		}}, sample.Video},
-		{"instagram image", "an image", "image", ig, request{json: picture(ig, still, "an image")}, sample.Picture},
-		{"instagram reel", "a reel", "reel", ig, request{json: picture(ig, clip, "a reel").with(fields{"media_type": "REELS"})}, sample.Video},
+		{"instagram image", "an image", "image", ig, testkit.Call{JSON: picture(ig, still, "an image")}, sample.Picture},
+		{"instagram reel", "a reel", "reel", ig, testkit.Call{JSON: picture(ig, clip, "a reel").with(fields{"media_type": "REELS"})}, sample.Video},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			c.request.method, c.request.path = "POST", c.account.path
+			c.request.Method, c.request.Path = "POST", c.account.path
 			var accepted post
-			w.call(c.request).want(202).into(&accepted)
+			w.call(c.request).Want(202).Into(&accepted)
 			if accepted.Status != "queued" {
 				t.Errorf("accepted as %s, want queued", accepted.Status)
 			}
-			p := w.untilStatus(patience, accepted.ID, "published", "failed")
-			w.until(patience, "the post has its link", func() (bool, string) {
+			p := w.untilStatus(testkit.Patience, accepted.ID, "published", "failed")
+			testkit.Await(w.t, testkit.Patience, "the post has its link", func() (bool, string) {
 				p = w.post(accepted.ID)
 				return p.Permalink != nil, fmt.Sprintf("%+v", p)
 			})
@@ -71,7 +72,7 @@ func TestPostsGoLive(t *testing.T) {
 			wantWay(t, w.events(p.ID), "queued", "publishing", "processing", "published")
 		})
 	}
-	w.untilAllLive(patience, 5)
+	w.untilAllLive(testkit.Patience, 5)
 	w.wantWholeTimelines()
 }
 
@@ -91,7 +92,7 @@ func wantWay(t *testing.T, events []event, states ...string) {
 
 // wantWholeTimelines compares the timelines with what the platforms saw: one
 // entry for each call, with its code and its log id.
-func (w *world) wantWholeTimelines() {
+func (w *system) wantWholeTimelines() {
 	w.t.Helper()
 	told, seen := map[string]int{}, map[string]int{}
 	for _, p := range w.posts() {
@@ -116,21 +117,21 @@ func lines(counts map[string]int) string {
 }
 
 func TestStatusByPublishID(t *testing.T) {
-	w := newWorld(t, setup{sandbox: unlimited()})
+	w := newSystem(t, setup{sandbox: unlimited()})
 	w.startWorker()
 	tt := w.tiktokAccount()
 	id := w.accept(tt, video(tt, w.upload("video/mp4", sample.Video), "status")).ID
-	p := w.untilStatus(patience, id, "published")
+	p := w.untilStatus(testkit.Patience, id, "published")
 	for _, name := range []string{*p.PublishID, id} {
-		rep := w.call(request{method: "GET", path: "/api/tiktok/status/" + name}).want(200)
-		if rep.text("status") != "published" || rep.text("publish_id") != *p.PublishID || rep.text("post_id") != id {
-			t.Errorf("status by %s: %s", name, rep.body)
+		rep := w.call(testkit.Call{Method: "GET", Path: "/api/tiktok/status/" + name}).Want(200)
+		if rep.Text("status") != "published" || rep.Text("publish_id") != *p.PublishID || rep.Text("post_id") != id {
+			t.Errorf("status by %s: %s", name, rep.Body)
 		}
 	}
 }
 
 func TestMediaLinkServesRanges(t *testing.T) {
-	w := newWorld(t, setup{sandbox: unlimited()})
+	w := newSystem(t, setup{sandbox: unlimited()})
 	id := w.upload("video/mp4", sample.Video)
 	link := w.link(id, time.Minute)
 	for _, c := range []struct {
@@ -159,7 +160,7 @@ func TestMediaLinkServesRanges(t *testing.T) {
 	}
 }
 
-func (w *world) fetch(url, ranged string) (int, []byte) {
+func (w *system) fetch(url, ranged string) (int, []byte) {
 	w.t.Helper()
 	req, err := http.NewRequestWithContext(w.t.Context(), http.MethodGet, url, nil)
 	w.must(err)

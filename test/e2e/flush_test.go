@@ -8,13 +8,14 @@ import (
 	"socialqueue/jobs"
 	"socialqueue/sandbox"
 	"socialqueue/sandbox/sample"
+	"socialqueue/test/testkit"
 )
 
 // Redis loses everything while 20 posts are being sent and 500 wait: half of
 // them for their time, half for their turn. Postgres is the truth, so all go
 // live, and each once.
 func TestRedisEmptied(t *testing.T) {
-	w := newWorld(t, setup{sandbox: unlimited(), env: map[string]string{"UPLOAD_CONCURRENCY": "32"}})
+	w := newSystem(t, setup{sandbox: unlimited(), env: map[string]string{"UPLOAD_CONCURRENCY": "32"}})
 	const running, waiting = 20, 500
 	clip, still := w.upload("video/mp4", sample.Video), w.upload("image/jpeg", sample.Picture)
 	w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokChunk, Mode: sandbox.ModeSlow, Delay: 2 * time.Second, Times: running})
@@ -42,7 +43,7 @@ func TestRedisEmptied(t *testing.T) {
 	w.acceptAll(first)
 	w.acceptAll(rest)
 	w.startWorker()
-	w.until(patience, "20 uploads are under way", func() (bool, string) {
+	testkit.Await(w.t, testkit.Patience, "20 uploads are under way", func() (bool, string) {
 		n := w.active(jobs.QueueUpload)
 		return n >= running, fmt.Sprintf("%d tasks run", n)
 	})
@@ -50,13 +51,13 @@ func TestRedisEmptied(t *testing.T) {
 	emptied := time.Now()
 	w.must(w.redis.FlushDB(t.Context()).Err())
 
-	w.untilAllLive(5*patience, running+waiting)
+	w.untilAllLive(5*testkit.Patience, running+waiting)
 	t.Logf("MEASURED redis_emptied running=%d waiting=%d live=%d all_live_after=%.1fs",
 		running, waiting, len(w.sim.LivePosts()), time.Since(emptied).Seconds())
 }
 
 // active counts the tasks of a queue that workers hold.
-func (w *world) active(queue string) int {
+func (w *system) active(queue string) int {
 	w.t.Helper()
 	n, err := w.redis.LLen(w.t.Context(), "asynq:{"+queue+"}:active").Result()
 	w.must(err)

@@ -11,13 +11,14 @@ import (
 	"socialqueue/publish"
 	"socialqueue/sandbox"
 	"socialqueue/sandbox/sample"
+	"socialqueue/test/testkit"
 )
 
 // 200 posts of 200 accounts are due in the same second. One worker and one
 // scheduler with the settings of production see to them: first as they come from
 // a quiet hour, without a connection to the database, then once more.
 func TestDueInTheSameSecond(t *testing.T) {
-	w := newWorld(t, setup{sandbox: sandbox.Options{Limits: &sandbox.Limits{}, DiscardBytes: true}})
+	w := newSystem(t, setup{sandbox: sandbox.Options{Limits: &sandbox.Limits{}, DiscardBytes: true}})
 	clip, still := w.upload("video/mp4", sample.Video), w.upload("image/jpeg", sample.Picture)
 	const each = 100
 	var tiktoks, instagrams []account
@@ -44,7 +45,7 @@ func TestDueInTheSameSecond(t *testing.T) {
 		if left := time.Until(at); left < 500*time.Millisecond {
 			t.Logf("the machine is slow: only %s were left when the last post was accepted", left)
 		}
-		w.untilAllLive(5*patience, (i+1)*2*each)
+		w.untilAllLive(5*testkit.Patience, (i+1)*2*each)
 		latest = max(latest, w.wantOnTime(state, at, 5*ahead))
 	}
 	// The sweep is for what got lost, and nothing was. It looks at what waits for long.
@@ -56,7 +57,7 @@ func TestDueInTheSameSecond(t *testing.T) {
 // wantOnTime tells how late the posts of one time were. What it wants is
 // generous: the machine may be slow, but nothing may be early or forgotten. It returns how
 // late the last one was.
-func (w *world) wantOnTime(state string, at time.Time, most time.Duration) time.Duration {
+func (w *system) wantOnTime(state string, at time.Time, most time.Duration) time.Duration {
 	w.t.Helper()
 	late := w.lateness(at)
 	var all []time.Duration
@@ -77,7 +78,7 @@ func (w *world) wantOnTime(state string, at time.Time, most time.Duration) time.
 
 // lateness is how long after their time the platform was first called for each
 // post of that time.
-func (w *world) lateness(at time.Time) map[models.Platform][]time.Duration {
+func (w *system) lateness(at time.Time) map[models.Platform][]time.Duration {
 	w.t.Helper()
 	late := map[models.Platform][]time.Duration{}
 	for _, p := range w.posts() {

@@ -7,11 +7,12 @@ import (
 
 	"socialqueue/jobs/redistest"
 	"socialqueue/sandbox/sample"
+	"socialqueue/test/testkit"
 )
 
 // Two of each process do no harm to one another.
 func TestTwoOfEach(t *testing.T) {
-	w := newWorld(t, setup{sandbox: unlimited()})
+	w := newSystem(t, setup{sandbox: unlimited()})
 	for range 2 {
 		w.startWorker()
 		w.startScheduler()
@@ -33,14 +34,14 @@ func TestTwoOfEach(t *testing.T) {
 		}
 	}
 	w.acceptAll(orders)
-	w.untilAllLive(patience, 2*accounts*each)
+	w.untilAllLive(testkit.Patience, 2*accounts*each)
 }
 
 // While nobody reaches Redis the api still accepts, and what it accepted goes
 // live when Redis is back.
 func TestRedisAway(t *testing.T) {
 	var redis *redistest.Proxy
-	w := newWorld(t, setup{sandbox: unlimited(), redisVia: func(addr string) string {
+	w := newSystem(t, setup{sandbox: unlimited(), redisVia: func(addr string) string {
 		redis = redistest.NewProxy(t, addr)
 		return redis.Addr()
 	}})
@@ -53,8 +54,8 @@ func TestRedisAway(t *testing.T) {
 	began := time.Now()
 	ids := []string{w.accept(tt, video(tt, clip, "accepted without redis")).ID, w.accept(ig, picture(ig, still, "also without redis")).ID}
 	took := time.Since(began) / 2
-	w.accept(ig, picture(ig, still, "scheduled without redis").with(fields{"publish_at": time.Now().Add(time.Second)}))
-	time.Sleep(1500 * time.Millisecond) // its time comes while Redis is away
+	scheduled := w.accept(ig, picture(ig, still, "scheduled without redis").with(fields{"publish_at": time.Now().Add(time.Second)}))
+	w.untilStatus(testkit.Patience, scheduled.ID, "queued") // its time comes while Redis is away
 	for _, id := range ids {
 		if p := w.post(id); p.Status != "queued" {
 			t.Errorf("without redis the post is %s", p.Status)
@@ -62,6 +63,6 @@ func TestRedisAway(t *testing.T) {
 	}
 	redis.Mend()
 	mended := time.Now()
-	w.untilAllLive(patience, 3)
+	w.untilAllLive(testkit.Patience, 3)
 	t.Logf("MEASURED redis_away accept=%dms live_after_mend=%.1fs", took.Milliseconds(), time.Since(mended).Seconds())
 }

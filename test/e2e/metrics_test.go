@@ -10,10 +10,11 @@ import (
 	"socialqueue/app"
 	"socialqueue/config"
 	"socialqueue/sandbox/sample"
+	"socialqueue/test/testkit"
 )
 
 // metrics reads what a process shows at /metrics.
-func (w *world) metrics(addr string) string {
+func (w *system) metrics(addr string) string {
 	w.t.Helper()
 	req, err := http.NewRequestWithContext(w.t.Context(), http.MethodGet, "http://"+addr+"/metrics", http.NoBody)
 	w.must(err)
@@ -31,20 +32,20 @@ func (w *world) metrics(addr string) string {
 
 // What three processes count of one post, and that none of them names it.
 func TestMetrics(t *testing.T) {
-	w := newWorld(t, setup{sandbox: unlimited(), env: map[string]string{"OPERATOR_PASSWORD": "sesame"}})
+	w := newSystem(t, setup{sandbox: unlimited(), env: map[string]string{"OPERATOR_PASSWORD": "sesame"}})
 	worker, err := app.NewWorker(t.Context(), w.config(config.Worker, nil), w.options("worker"))
 	w.must(err)
-	w.run(worker)
+	testkit.Run(w.t, worker)
 	scheduler, err := app.NewScheduler(t.Context(), w.config(config.Scheduler, nil), w.options("scheduler"))
 	w.must(err)
-	w.run(scheduler)
+	testkit.Run(w.t, scheduler)
 	tt := w.tiktokAccount()
 	id := w.accept(tt, video(tt, w.upload("video/mp4", sample.Video), "counted")).ID
-	w.untilStatus(patience, id, "published")
+	w.untilStatus(testkit.Patience, id, "published")
 	// What happened is written first and counted then, and a scheduler asks the servers
 	// for so long only.
 	var ofWorker, ofScheduler, ofAPI string
-	w.until(patience, "all is counted", func() (bool, string) {
+	testkit.Await(w.t, testkit.Patience, "all is counted", func() (bool, string) {
 		ofWorker, ofScheduler, ofAPI = w.metrics(worker.Addr()), w.metrics(scheduler.Addr()), w.metrics(w.api.Addr())
 		lacking := lackingMetrics(ofWorker, ofScheduler, ofAPI)
 		return lacking == nil, strings.Join(lacking, "\n")
@@ -88,10 +89,10 @@ func lackingMetrics(ofWorker, ofScheduler, ofAPI string) (lacking []string) {
 
 // One process that is everything shows what each of the three shows.
 func TestMetricsOfOneProcess(t *testing.T) {
-	w := newWorld(t, setup{sandbox: unlimited(), env: map[string]string{"OPERATOR_PASSWORD": "sesame"}})
+	w := newSystem(t, setup{sandbox: unlimited(), env: map[string]string{"OPERATOR_PASSWORD": "sesame"}})
 	system, err := app.NewEmbedded(t.Context(), w.config(config.Dev, map[string]string{"DATABASE_URL": "", "REDIS_URL": ""}), t.TempDir(), w.options("dev"))
 	w.must(err)
-	w.run(system)
+	testkit.Run(w.t, system)
 	shown := w.metrics(system.Addr())
 	for _, line := range []string{
 		`socialqueue_collected{source="database"} 1`, `socialqueue_collected{source="queues"} 1`, `socialqueue_collected{source="redis"} 1`,

@@ -15,6 +15,7 @@ import (
 
 	"socialqueue/sandbox"
 	"socialqueue/sandbox/sample"
+	"socialqueue/test/testkit"
 )
 
 // What is secret is seen on the wire and nowhere else: not in logs, timelines,
@@ -22,7 +23,7 @@ import (
 // when errors quote URLs.
 func TestSecretsStayOnTheWire(t *testing.T) {
 	wire := &wiretap{found: map[string]string{}}
-	w := newWorld(t, setup{sandbox: slowish(), inFront: wire.listen})
+	w := newSystem(t, setup{sandbox: slowish(), inFront: wire.listen})
 	answers := &answerTap{next: w.http.Transport}
 	w.http.Transport = answers
 	tt, ig := w.tiktokAccount(), w.instagramAccount()
@@ -45,7 +46,7 @@ func TestSecretsStayOnTheWire(t *testing.T) {
 	}
 	dump := w.redisDump() // with every task in it
 	stopWorker := w.startWorker()
-	w.until(patience, "all posts have ended", func() (bool, string) {
+	testkit.Await(w.t, testkit.Patience, "all posts have ended", func() (bool, string) {
 		dump += w.redisDump()
 		var open []string
 		for _, id := range ids {
@@ -61,9 +62,9 @@ func TestSecretsStayOnTheWire(t *testing.T) {
 	for _, id := range ids {
 		w.events(id)
 	}
-	w.call(request{method: "GET", path: "/api/tiktok/status/" + ids[0]})
+	w.call(testkit.Call{Method: "GET", Path: "/api/tiktok/status/" + ids[0]})
 	w.fetch(w.link(still, time.Minute)+"x", "")
-	w.call(request{method: "GET", path: "/api/posts/nonsense?token=" + w.key.Reveal()})
+	w.call(testkit.Call{Method: "GET", Path: "/api/posts/nonsense?token=" + w.key.Reveal()})
 	stopWorker()
 
 	secrets := wire.secrets()
@@ -84,7 +85,7 @@ func TestSecretsStayOnTheWire(t *testing.T) {
 }
 
 // scriptTroubles makes calls of every kind go wrong once.
-func (w *world) scriptTroubles() {
+func (w *system) scriptTroubles() {
 	for _, op := range []string{
 		sandbox.OpTikTokCreatorInfo, sandbox.OpTikTokInit, sandbox.OpTikTokChunk, sandbox.OpTikTokStatus,
 		sandbox.OpInstagramContainer, sandbox.OpInstagramUpload, sandbox.OpInstagramContainerStatus, sandbox.OpInstagramQuota,
@@ -203,8 +204,8 @@ func (a *answerTap) String() string {
 	return a.text.String()
 }
 
-// redisDump is every key of the world's Redis with its value.
-func (w *world) redisDump() string {
+// redisDump is every key of the Redis of the system with its value.
+func (w *system) redisDump() string {
 	w.t.Helper()
 	ctx := w.t.Context()
 	keys, err := w.redis.Keys(ctx, "*").Result()
@@ -223,7 +224,7 @@ func (w *world) redisDump() string {
 }
 
 // databaseDump is every row of every table.
-func (w *world) databaseDump() string {
+func (w *system) databaseDump() string {
 	w.t.Helper()
 	conn, err := sql.Open("pgx", w.env["DATABASE_URL"])
 	w.must(err)
@@ -236,7 +237,7 @@ func (w *world) databaseDump() string {
 	return b.String()
 }
 
-func (w *world) column(conn *sql.DB, query string) []string {
+func (w *system) column(conn *sql.DB, query string) []string {
 	w.t.Helper()
 	rows, err := conn.QueryContext(w.t.Context(), query)
 	w.must(err)

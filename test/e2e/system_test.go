@@ -1,14 +1,10 @@
 package e2e
 
 import (
-	"bytes"
-	"context"
-	"fmt"
 	"maps"
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -30,27 +26,27 @@ import (
 	"socialqueue/sandbox"
 	"socialqueue/secrets"
 	"socialqueue/tenants"
+	"socialqueue/test/testkit"
 )
 
 const (
 	encryptionKey = "e2e-key-e2e-key-e2e-key-e2e-key-"
-	stopTimeout   = 20 * time.Second
 )
 
-// world is the whole system on servers of its own, the simulated platforms
-// behind it, and one app that posts. The api runs from the start; workers and
+// system is the whole system on servers of its own, with the simulated platforms
+// behind it and one app that posts. The api runs from the start; workers and
 // schedulers run when a test starts them.
-type world struct {
+type system struct {
 	t        *testing.T
 	sim      *sandbox.Server
 	env      map[string]string
 	redisURL string
-	// db, ring and redis are for what has no route yet, the import of accounts,
-	// and for looks behind the front door. This client meets no fault.
+	// db, ring and redis import accounts and let a test see what is stored. Faults
+	// do not reach them.
 	db    *db.DB
 	ring  *secrets.Keyring
 	redis redis.UniversalClient
-	logs  *logLines
+	logs  *testkit.Logs
 	http  *http.Client
 
 	api    *app.API
@@ -75,29 +71,25 @@ func unlimited() sandbox.Options {
 	return sandbox.Options{Limits: &sandbox.Limits{}, Delays: &sandbox.Delays{}, DiscardBytes: true}
 }
 
-func newWorld(t *testing.T, s setup) *world {
+func newSystem(t *testing.T, s setup) *system {
 	t.Helper()
-	w := &world{t: t, redisURL: redistest.URL(t), logs: &logLines{}}
+	w := &system{t: t, redisURL: redistest.URL(t), logs: &testkit.Logs{}}
 	databaseURL := dbtest.PostgresURL(t)
 	w.startSandbox(s)
 	w.env = map[string]string{
 		"DATABASE_URL": databaseURL, "REDIS_URL": w.redisURL, "TOKEN_ENCRYPTION_KEY": encryptionKey,
 		"HTTP_ADDR": "127.0.0.1:0", "OPS_ADDR": "127.0.0.1:0",
 		"MEDIA_BUCKET_URL": "file://" + t.TempDir(), "MEDIA_ALLOW_PRIVATE_HOSTS": "true",
-		"TIKTOK_AUTH_URL": w.sim.TikTokAuthURL(), "TIKTOK_API_URL": w.sim.TikTokURL(),
-		"FACEBOOK_DIALOG_URL": w.sim.FacebookDialogURL(), "FACEBOOK_GRAPH_URL": w.sim.GraphURL(), "INSTAGRAM_UPLOAD_URL": w.sim.RuploadURL(),
-		"TIKTOK_CLIENT_KEY": w.sim.Options().TikTokClientKey, "TIKTOK_CLIENT_SECRET": w.sim.Options().TikTokClientSecret,
-		"FACEBOOK_APP_ID": w.sim.Options().FacebookAppID, "FACEBOOK_APP_SECRET": w.sim.Options().FacebookAppSecret,
 		"SHUTDOWN_TIMEOUT": "10s",
 	}
+	maps.Copy(w.env, testkit.SandboxEnv(w.sim))
 	if s.redisVia != nil {
 		w.env["REDIS_URL"] = throughAddr(w.redisURL, s.redisVia)
 	}
 	maps.Copy(w.env, s.env)
 
+	w.ring = testkit.Keyring(t, encryptionKey)
 	var err error
-	w.ring, err = secrets.ParseKeyring(encryptionKey)
-	w.must(err)
 	w.db, err = db.OpenPostgres(t.Context(), secrets.Secret(databaseURL), 4)
 	w.must(err)
 	t.Cleanup(func() { _ = w.db.Close() })
@@ -105,30 +97,24 @@ func newWorld(t *testing.T, s setup) *world {
 	w.must(err)
 	w.redis = jobs.NewRedis(settings)
 	t.Cleanup(func() { _ = w.redis.Close() })
-	transport := &http.Transport{MaxIdleConnsPerHost: 32}
-	w.http = &http.Client{Transport: transport}
-	t.Cleanup(transport.CloseIdleConnections)
+	w.http = testkit.NewHTTP(t)
 
 	w.startAPI()
 	w.appID, w.key, err = tenants.New(tenants.Deps{DB: w.db, Now: time.Now}).CreateApp(t.Context(), "e2e")
 	w.must(err)
-	w.userID = w.call(request{method: "POST", path: "/api/users", json: fields{"external_id": "u1"}}).want(201).number("id")
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Logf("warnings and errors of the processes:\n%s", w.logs.troubles())
-		}
-	})
+	w.userID = w.call(testkit.Call{Method: "POST", Path: "/api/users", JSON: fields{"external_id": "u1"}}).Want(201).Number("id")
+	w.logs.ShowOnFailure(t)
 	return w
 }
 
-func (w *world) must(err error) {
+func (w *system) must(err error) {
 	w.t.Helper()
 	if err != nil {
 		w.t.Fatal(err)
 	}
 }
 
-func (w *world) startSandbox(s setup) {
+func (w *system) startSandbox(s setup) {
 	w.t.Helper()
 	if s.inFront == nil {
 		w.sim = sandbox.New(s.sandbox)
@@ -150,7 +136,7 @@ func throughAddr(redisURL string, via func(string) string) string {
 	return "redis://" + via(host) + "/" + path
 }
 
-func (w *world) config(role config.Role, env map[string]string) config.Config {
+func (w *system) config(role config.Role, env map[string]string) config.Config {
 	w.t.Helper()
 	all := maps.Clone(w.env)
 	maps.Copy(all, env)
@@ -162,42 +148,42 @@ func (w *world) config(role config.Role, env map[string]string) config.Config {
 // options are those of production, but for the looks at how a post fares: the
 // simulated platforms need fractions of a second where the real ones need
 // minutes.
-func (w *world) options(service string) app.Options {
+func (w *system) options(service string) app.Options {
 	timings := publish.DefaultTimings()
 	timings.Looks = slices.Repeat([]time.Duration{250 * time.Millisecond}, 200) // behind the last they get an hour apart
 	return app.Options{Log: w.logger(service), Timings: &timings}
 }
 
-func (w *world) logger(service string) *logrus.Logger {
+func (w *system) logger(service string) *logrus.Logger {
 	return observe.NewLogger(service, "trace", "json", w.logs)
 }
 
-func (w *world) startAPI() {
+func (w *system) startAPI() {
 	w.t.Helper()
 	var err error
 	w.api, err = app.NewAPI(w.t.Context(), w.config(config.API, nil), w.options("api"))
 	w.must(err)
-	w.run(w.api)
+	testkit.Run(w.t, w.api)
 	// The api only checks links; those who make them have to know where it is.
 	w.env["PUBLIC_URL"] = w.url()
 }
 
-func (w *world) url() string { return "http://" + w.api.Addr() }
+func (w *system) url() string { return "http://" + w.api.Addr() }
 
 // startWorker starts a further worker and returns how to stop it, as SIGTERM
 // would.
-func (w *world) startWorker(env ...map[string]string) (stop func()) {
+func (w *system) startWorker(env ...map[string]string) (stop func()) {
 	w.t.Helper()
 	p, err := app.NewWorker(w.t.Context(), w.config(config.Worker, merged(env)), w.options("worker"))
 	w.must(err)
-	return w.run(p)
+	return testkit.Run(w.t, p)
 }
 
-func (w *world) startScheduler() (stop func()) {
+func (w *system) startScheduler() (stop func()) {
 	w.t.Helper()
 	p, err := app.NewScheduler(w.t.Context(), w.config(config.Scheduler, nil), w.options("scheduler"))
 	w.must(err)
-	return w.run(p)
+	return testkit.Run(w.t, p)
 }
 
 func merged(env []map[string]string) map[string]string {
@@ -206,20 +192,6 @@ func merged(env []map[string]string) map[string]string {
 		maps.Copy(all, e)
 	}
 	return all
-}
-
-func (w *world) run(p app.Process) (stop func()) {
-	w.t.Helper()
-	stop = sync.OnceFunc(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
-		defer cancel()
-		if err := p.Stop(ctx); err != nil {
-			w.t.Errorf("stop: %v", err)
-		}
-	})
-	w.t.Cleanup(stop)
-	w.must(p.Start(w.t.Context()))
-	return stop
 }
 
 // account is one connected account, as both sides know it.
@@ -231,7 +203,7 @@ type account struct {
 	credential []string
 }
 
-func (w *world) tiktokAccount() account {
+func (w *system) tiktokAccount() account {
 	w.t.Helper()
 	expires := time.Now().Add(24 * time.Hour)
 	a := w.sim.AddTikTokAccount(sandbox.TikTokAccount{PostsCap: -1, ExpiresAt: expires})
@@ -242,7 +214,7 @@ func (w *world) tiktokAccount() account {
 	return account{id, a.OpenID, models.Lane(models.TikTok, id), "/api/tiktok/upload", []string{a.AccessToken, a.RefreshToken}}
 }
 
-func (w *world) instagramAccount() account {
+func (w *system) instagramAccount() account {
 	w.t.Helper()
 	a := w.sim.AddInstagramAccount(sandbox.InstagramAccount{QuotaTotal: 10_000})
 	id := w.connect(oauth.Import{
@@ -251,17 +223,14 @@ func (w *world) instagramAccount() account {
 	return account{id, a.IGID, models.Lane(models.Instagram, id), "/api/instagram/publish", []string{a.PageToken, a.UserToken}}
 }
 
-func (w *world) connect(in oauth.Import) int64 {
+func (w *system) connect(in oauth.Import) int64 {
 	w.t.Helper()
-	in.AppID, in.UserID = w.appID, w.userID
-	accounts := oauth.New(oauth.Deps{DB: w.db, Keys: w.ring, Now: time.Now})
-	id, err := accounts.Import(w.t.Context(), in)
-	w.must(err)
-	return id
+	user := models.User{ID: w.userID, AppID: w.appID}
+	return testkit.Connect(w.t, testkit.Importer(w.db, w.ring, time.Now), user, in)
 }
 
 // link is the signed public link of a file, as a platform gets it.
-func (w *world) link(mediaID string, life time.Duration) string {
+func (w *system) link(mediaID string, life time.Duration) string {
 	w.t.Helper()
 	links, err := media.NewSigner(w.ring, w.url())
 	w.must(err)
@@ -269,37 +238,4 @@ func (w *world) link(mediaID string, life time.Duration) string {
 }
 
 // inspector is Asynq's own view of Redis.
-func (w *world) inspector() *asynq.Inspector { return asynq.NewInspectorFromRedisClient(w.redis) }
-
-// logLines collects what all processes log.
-type logLines struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *logLines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func (l *logLines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
-}
-
-// troubles are the last lines that matter.
-func (l *logLines) troubles() string {
-	var found []string
-	for line := range strings.Lines(l.String()) {
-		if strings.Contains(line, `"level":"warn`) || strings.Contains(line, `"level":"error"`) {
-			found = append(found, line)
-		}
-	}
-	const most = 40
-	if n := len(found); n > most {
-		found = append([]string{fmt.Sprintf("(%d earlier ones)\n", n-most)}, found[n-most:]...)
-	}
-	return strings.Join(found, "")
-}
+func (w *system) inspector() *asynq.Inspector { return asynq.NewInspectorFromRedisClient(w.redis) }

@@ -7,37 +7,14 @@ import (
 	"time"
 
 	"socialqueue/sandbox"
+	"socialqueue/test/testkit"
 )
-
-const (
-	poll = 50 * time.Millisecond
-	// patience is how long a machine may take that is busy with other tests. Nothing is
-	// proved by it: what has to be quick says so where it is measured.
-	patience = time.Minute
-)
-
-// until polls until look says so, and tells what it saw last if that never
-// happens.
-func (w *world) until(limit time.Duration, what string, look func() (done bool, seen string)) {
-	w.t.Helper()
-	deadline := time.Now().Add(limit)
-	for {
-		done, seen := look()
-		if done {
-			return
-		}
-		if time.Now().After(deadline) {
-			w.t.Fatalf("not within %s: %s; last seen: %s", limit, what, seen)
-		}
-		time.Sleep(poll)
-	}
-}
 
 // untilStatus waits for a post and returns it as it is then.
-func (w *world) untilStatus(limit time.Duration, id string, statuses ...string) post {
+func (w *system) untilStatus(limit time.Duration, id string, statuses ...string) post {
 	w.t.Helper()
 	var p post
-	w.until(limit, fmt.Sprintf("post %s is %v", id, statuses), func() (bool, string) {
+	testkit.Await(w.t, limit, fmt.Sprintf("post %s is %v", id, statuses), func() (bool, string) {
 		p = w.post(id)
 		return slices.Contains(statuses, p.Status), fmt.Sprintf("%+v\n%s", p, story(w.events(id)))
 	})
@@ -46,24 +23,24 @@ func (w *world) untilStatus(limit time.Duration, id string, statuses ...string) 
 
 // untilAllLive waits until n posts of the app are published, and Redis holds
 // nothing that could still send one; then it looks that each is live once.
-func (w *world) untilAllLive(limit time.Duration, n int) {
+func (w *system) untilAllLive(limit time.Duration, n int) {
 	w.t.Helper()
-	w.until(limit, fmt.Sprintf("%d posts are live", n), func() (bool, string) {
+	testkit.Await(w.t, limit, fmt.Sprintf("%d posts are live", n), func() (bool, string) {
 		seen := map[string]int{}
 		for _, p := range w.posts() {
 			seen[p.Status]++
 		}
 		return seen["published"] == n, fmt.Sprintf("%v, %d live at the platforms", seen, len(w.sim.LivePosts()))
 	})
-	w.untilIdle(patience)
+	w.untilIdle(testkit.Patience)
 	w.wantEachLiveOnce(n)
 }
 
 // untilIdle waits until no task is left in Redis.
-func (w *world) untilIdle(limit time.Duration) {
+func (w *system) untilIdle(limit time.Duration) {
 	w.t.Helper()
 	inspector := w.inspector()
-	w.until(limit, "Redis holds no task", func() (bool, string) {
+	testkit.Await(w.t, limit, "Redis holds no task", func() (bool, string) {
 		left, seen := 0, []string(nil)
 		queues, err := inspector.Queues()
 		w.must(err)
@@ -79,7 +56,7 @@ func (w *world) untilIdle(limit time.Duration) {
 
 // wantEachLiveOnce counts at the platforms, by caption: tests give every post
 // one of its own.
-func (w *world) wantEachLiveOnce(n int) {
+func (w *system) wantEachLiveOnce(n int) {
 	w.t.Helper()
 	live := w.sim.LivePosts()
 	times := map[string]int{}
@@ -97,7 +74,7 @@ func (w *world) wantEachLiveOnce(n int) {
 }
 
 // liveAs finds what went live under a caption, which must be exactly one post.
-func (w *world) liveAs(caption string) sandbox.LivePost {
+func (w *system) liveAs(caption string) sandbox.LivePost {
 	w.t.Helper()
 	var found []sandbox.LivePost
 	for _, p := range w.sim.LivePosts() {
@@ -111,7 +88,7 @@ func (w *world) liveAs(caption string) sandbox.LivePost {
 	return found[0]
 }
 
-func (w *world) notLive(caption string) {
+func (w *system) notLive(caption string) {
 	w.t.Helper()
 	for _, p := range w.sim.LivePosts() {
 		if p.Caption == caption {
