@@ -2,8 +2,6 @@ package crash_test
 
 import (
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -106,28 +104,6 @@ func (c *child) stop() (code int, took time.Duration) {
 	_ = c.cmd.Process.Signal(syscall.SIGTERM) // one that is gone has an exit code all the same
 	<-c.done
 	return c.cmd.ProcessState.ExitCode(), time.Since(began)
-}
-
-// given are the addresses that freeAddr gave, to whichever test.
-var given sync.Map
-
-// freeAddr finds an address for a process that listens there later, and again after it was
-// killed. Its port lies below the range of those that the system gives, which other tests
-// would be given meanwhile.
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	for range 1000 {
-		addr := fmt.Sprintf("127.0.0.1:%d", 20_000+rand.IntN(12_000))
-		if _, taken := given.LoadOrStore(addr, true); taken {
-			continue
-		}
-		if l, err := net.Listen("tcp", addr); err == nil {
-			_ = l.Close()
-			return addr
-		}
-	}
-	t.Fatal("no port is free")
-	return ""
 }
 
 // wanted reads how large a run shall be: short where nobody asked for a long one.

@@ -15,6 +15,7 @@ import (
 
 	"socialqueue/jobs"
 	"socialqueue/sandbox"
+	"socialqueue/test/testkit"
 )
 
 const (
@@ -106,7 +107,7 @@ func newCluster(t *testing.T) *cluster {
 
 func (c *cluster) newNode(name string) *node {
 	c.t.Helper()
-	_, busPort, _ := net.SplitHostPort(freeAddr(c.t))
+	_, busPort, _ := net.SplitHostPort(testkit.FreeAddr(c.t))
 	n := &node{busPort: busPort, server: redisServer(c.t, name, "--cluster-enabled", "yes", "--cluster-port", busPort,
 		"--cluster-node-timeout", strconv.FormatInt(nodeTimeout.Milliseconds(), 10))}
 	n.client = redis.NewClient(&redis.Options{Addr: n.addr, Password: redisPassword})
@@ -133,7 +134,7 @@ func (c *cluster) must(err error) {
 
 func (c *cluster) eventually(what string, is func() bool) {
 	c.t.Helper()
-	eventually(c.t, what, is)
+	testkit.Eventually(c.t, what, is)
 }
 
 func (c *cluster) slotOf(key string) int {

@@ -12,6 +12,7 @@ import (
 
 	"socialqueue/sandbox"
 	"socialqueue/sandbox/sample"
+	"socialqueue/test/testkit"
 )
 
 const (
@@ -42,7 +43,7 @@ func TestStopInLargeUpload(t *testing.T) {
 	}
 	second := s.anotherWorker(t, "worker-2")
 	s.awaitChunks(t, largeChunks*2/3)
-	eventually(t, "the chunk is under way that nobody answers", func() bool { return s.wire.sentChunks() > largeChunks*2/3 })
+	testkit.Eventually(t, "the chunk is under way that nobody answers", func() bool { return s.wire.sentChunks() > largeChunks*2/3 })
 	stuck, secondMiB := s.drain(t, second)
 	stopped := time.Now()
 	s.anotherWorker(t, "worker-3")
@@ -66,7 +67,7 @@ func TestStopOfAnAPIThatServesOn(t *testing.T) {
 	s := newSystem(t, setup{env: map[string]string{"SHUTDOWN_DELAY": delay.String(), "SHUTDOWN_TIMEOUT": "1s"}})
 	health := func(want int) {
 		t.Helper()
-		eventually(t, fmt.Sprintf("the api's health is %d", want), func() bool {
+		testkit.Eventually(t, fmt.Sprintf("the api's health is %d", want), func() bool {
 			resp, err := s.client.Get(s.url + "/api/health/database")
 			return err == nil && resp.Body.Close() == nil && resp.StatusCode == want
 		})
@@ -108,7 +109,7 @@ func (s *system) acceptLarge(t *testing.T) string {
 
 func (s *system) awaitChunks(t *testing.T, n int) {
 	t.Helper()
-	eventually(t, fmt.Sprintf("%d chunks are acknowledged", n), func() bool { return len(s.wire.acknowledged()) >= n })
+	testkit.Eventually(t, fmt.Sprintf("%d chunks are acknowledged", n), func() bool { return len(s.wire.acknowledged()) >= n })
 }
 
 // drain stops a worker and tells how long that took, and what it held in memory at most.

@@ -14,6 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"socialqueue/sandbox"
+	"socialqueue/test/testkit"
 )
 
 const (
@@ -80,7 +81,7 @@ func newSentinelGroup(t *testing.T) *sentinelGroup {
 // sentinel starts one. It keeps what it learns in its file of settings.
 func sentinel(t *testing.T, name, host, port string) *server {
 	t.Helper()
-	dir, addr := serverDir(t), freeAddr(t)
+	dir, addr := serverDir(t), testkit.FreeAddr(t)
 	_, own, _ := net.SplitHostPort(addr)
 	settings := filepath.Join(dir, "sentinel.conf")
 	lines := []string{
@@ -116,5 +117,5 @@ func (g *sentinelGroup) eventually(what string, s *server, section, line string)
 	g.t.Helper()
 	client := redis.NewClient(&redis.Options{Addr: s.addr, Password: s.password})
 	defer client.Close()
-	eventually(g.t, what, func() bool { return infoSays(client, section, line) })
+	testkit.Eventually(g.t, what, func() bool { return infoSays(client, section, line) })
 }

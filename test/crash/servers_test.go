@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"socialqueue/test/testkit"
+
 	"github.com/redis/go-redis/v9"
 )
 
@@ -67,31 +69,31 @@ func (s *server) logTail() []byte {
 // not start at once: what it left behind has to end first.
 func (s *server) start() {
 	s.t.Helper()
-	for deadline := time.Now().Add(serverReady); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+	err := testkit.Poll(context.Background(), serverReady, s.name+" answers", func() (bool, string) {
 		s.cmd = exec.Command(s.args[0], s.args[1:]...)
 		s.cmd.Dir, s.cmd.Stdout, s.cmd.Stderr, s.cmd.SysProcAttr = "/", s.logs, s.logs, s.attr
-		if err := s.cmd.Start(); err != nil {
-			s.t.Errorf("start %s: %v", s.name, err)
-			return
+		err := s.cmd.Start()
+		if err == nil {
+			err = s.awaitAnswer(5 * time.Second)
 		}
-		if s.answers(5 * time.Second) {
-			return
+		if err != nil {
+			s.end()
+			return false, err.Error()
 		}
-		s.end()
+		return true, ""
+	})
+	if err != nil {
+		s.t.Errorf("%s does not start: %v\n%s", s.name, err, s.logTail())
 	}
-	s.t.Errorf("%s does not start:\n%s", s.name, s.logTail())
 }
 
-func (s *server) answers(within time.Duration) bool {
-	for deadline := time.Now().Add(within); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+func (s *server) awaitAnswer(within time.Duration) error {
+	return testkit.Poll(context.Background(), within, s.name+" answers", func() (bool, string) {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
 		err := s.ready(ctx)
-		cancel()
-		if err == nil {
-			return true
-		}
-	}
-	return false
+		return err == nil, fmt.Sprint(err)
+	})
 }
 
 // end kills the server with all of its processes.
@@ -125,7 +127,7 @@ func ownPostgres(t *testing.T) *server {
 	if out, err := initdb.CombinedOutput(); err != nil {
 		t.Fatalf("initdb: %v\n%s", err, out)
 	}
-	_, port, _ := net.SplitHostPort(freeAddr(t))
+	_, port, _ := net.SplitHostPort(testkit.FreeAddr(t))
 	url := fmt.Sprintf("postgresql://postgres@127.0.0.1:%s/postgres?sslmode=disable&connect_timeout=2", port)
 	return newServer(t, &server{
 		name: "postgres", url: url, attr: attr,
@@ -159,7 +161,7 @@ var redisUser = url.UserPassword("", redisPassword).String()
 // redisServer starts a Redis of the test's own, with further settings.
 func redisServer(t *testing.T, name string, settings ...string) *server {
 	t.Helper()
-	addr := freeAddr(t)
+	addr := testkit.FreeAddr(t)
 	_, port, _ := net.SplitHostPort(addr)
 	args := []string{redisBinary(t), "--bind", "127.0.0.1", "--port", port, "--dir", serverDir(t), "--save", "", "--appendonly", "yes", "--appendfsync", "everysec", "--maxmemory-policy", "noeviction", "--repl-diskless-sync-delay", "0", "--requirepass", redisPassword, "--masterauth", redisPassword}
 	return newServer(t, &server{

@@ -31,6 +31,7 @@ import (
 	"socialqueue/sandbox/sample"
 	"socialqueue/secrets"
 	"socialqueue/tenants"
+	"socialqueue/test/testkit"
 )
 
 const (
@@ -140,42 +141,27 @@ func (s *system) connect(t *testing.T, databaseURL, key string) {
 	}
 	s.key = apiKey
 	now := func() time.Time { return models.Time(time.Now()) }
-	user := models.User{AppID: appID, ExternalID: "u", CreatedAt: now(), UpdatedAt: now()}
-	if _, err := d.Tenants.EnsureUser(ctx, &user); err != nil {
-		t.Fatal(err)
-	}
-	ring, err := secrets.ParseKeyring(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.connectAccounts(t, oauth.New(oauth.Deps{DB: d, Keys: ring, Now: now}), appID, user.ID)
+	user := testkit.NewUser(t, d, models.App{ID: appID}, "u", now())
+	s.connectAccounts(t, testkit.Importer(d, testkit.Keyring(t, key), now), user)
 	if s.rows, err = sql.Open("pgx", databaseURL); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.rows.Close() })
 }
 
-func (s *system) connectAccounts(t *testing.T, tokens *oauth.Service, appID, userID int64) {
+func (s *system) connectAccounts(t *testing.T, accounts *oauth.Service, user models.User) {
 	t.Helper()
-	store := func(in oauth.Import) int64 {
-		in.AppID, in.UserID = appID, userID
-		id, err := tokens.Import(t.Context(), in)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return id
-	}
 	for i := range accountsEach {
 		tt := s.sim.AddTikTokAccount(sandbox.TikTokAccount{
 			OpenID: fmt.Sprint("-000crash", i), Username: fmt.Sprint("cafe", i), PostsCap: -1, ExpiresAt: time.Now().Add(24 * time.Hour),
 		})
-		s.tiktok = append(s.tiktok, store(oauth.Import{
+		s.tiktok = append(s.tiktok, testkit.Connect(t, accounts, user, oauth.Import{
 			Platform: models.TikTok, ProviderAccountID: tt.OpenID, Username: tt.Username, Access: secrets.Secret(tt.AccessToken),
 		}))
 		ig := s.sim.AddInstagramAccount(sandbox.InstagramAccount{
 			IGID: fmt.Sprint(17841400000000000 + i), Username: fmt.Sprint("bakery", i), QuotaTotal: 100_000,
 		})
-		s.insta = append(s.insta, store(oauth.Import{
+		s.insta = append(s.insta, testkit.Connect(t, accounts, user, oauth.Import{
 			Platform: models.Instagram, ProviderAccountID: ig.IGID, Username: ig.Username, Access: secrets.Secret(ig.PageToken),
 		}))
 	}
@@ -183,17 +169,16 @@ func (s *system) connectAccounts(t *testing.T, tokens *oauth.Service, appID, use
 
 func (s *system) startProcesses(t *testing.T, databaseURL, key string, want setup) {
 	t.Helper()
-	addr, o := freeAddr(t), s.sim.Options()
+	addr := testkit.FreeAddr(t)
 	s.url = "http://" + addr
 	env := map[string]string{
 		"DATABASE_URL": databaseURL, "REDIS_URL": want.redisURL, "TOKEN_ENCRYPTION_KEY": key,
 		"HTTP_ADDR": addr, "PUBLIC_URL": s.url, "OPS_ADDR": "127.0.0.1:0", "OPERATOR_PASSWORD": operatorPassword,
 		"MEDIA_BUCKET_URL": "file://" + filepath.Join(s.dir, "media") + "?create_dir=true",
-		"TIKTOK_API_URL":   s.sim.TikTokURL(), "FACEBOOK_GRAPH_URL": s.sim.GraphURL(), "INSTAGRAM_UPLOAD_URL": s.sim.RuploadURL(),
-		"TIKTOK_CLIENT_KEY": o.TikTokClientKey, "TIKTOK_CLIENT_SECRET": o.TikTokClientSecret,
-		"FACEBOOK_APP_ID": o.FacebookAppID, "FACEBOOK_APP_SECRET": o.FacebookAppSecret, "LOG_LEVEL": "warn",
+		"LOG_LEVEL":        "warn",
 		"SHUTDOWN_TIMEOUT": shutdownTimeout.String(),
 	}
+	maps.Copy(env, testkit.SandboxEnv(s.sim))
 	maps.Copy(env, want.env)
 	s.env = settings(env)
 	s.api = newChild(t, s.dir, "api", "api", s.env)
@@ -278,15 +263,13 @@ func (s *system) upload(t *testing.T, file []byte) string {
 }
 
 func (s *system) create(ctx context.Context, path, contentType, idempotencyKey string, body []byte) (string, error) {
-	var last string
-	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
-		id, answer, ok := s.tryCreate(ctx, path, contentType, idempotencyKey, body)
-		if ok {
-			return id, nil
-		}
-		last = answer
-	}
-	return "", fmt.Errorf("POST %s was never accepted: %s", path, last)
+	var id string
+	err := testkit.Poll(ctx, 2*time.Minute, "POST "+path+" is accepted", func() (bool, string) {
+		created, answer, ok := s.tryCreate(ctx, path, contentType, idempotencyKey, body)
+		id = created
+		return ok, answer
+	})
+	return id, err
 }
 
 func (s *system) tryCreate(ctx context.Context, path, contentType, idempotencyKey string, body []byte) (id, answer string, ok bool) {
@@ -386,12 +369,12 @@ func (s *system) story(t *testing.T, id string) string {
 // await waits until every post has ended.
 func (s *system) await(t *testing.T, timeout time.Duration) {
 	t.Helper()
-	open := -1
-	for deadline := time.Now().Add(timeout); time.Now().Before(deadline); time.Sleep(200 * time.Millisecond) {
+	err := testkit.Poll(t.Context(), timeout, "every post has ended", func() (bool, string) {
+		open := -1
 		err := s.rows.QueryRow(`SELECT COUNT(*) FROM posts WHERE status NOT IN ('published', 'failed')`).Scan(&open)
-		if err == nil && open == 0 {
-			return
-		}
+		return err == nil && open == 0, fmt.Sprintf("%d posts have not ended (%v)", open, err)
+	})
+	if err != nil {
+		t.Errorf("after the last kill: %v", err)
 	}
-	t.Errorf("%d posts had not ended %s after the last kill", open, timeout)
 }

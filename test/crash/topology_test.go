@@ -11,24 +11,14 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"socialqueue/jobs"
+	"socialqueue/test/testkit"
 )
-
-// eventually waits until something is so.
-func eventually(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		if is() {
-			return
-		}
-	}
-	t.Fatalf("it never came to this: %s", what)
-}
 
 // writeOutage waits until Redis takes writes again and tells how long after since it
 // did. It asks as our processes do.
 func writeOutage(t *testing.T, client redis.UniversalClient, key string, since time.Time) time.Duration {
 	t.Helper()
-	eventually(t, "Redis takes writes again", func() bool {
+	testkit.Eventually(t, "Redis takes writes again", func() bool {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		return client.Set(ctx, key, "1", time.Minute).Err() == nil
@@ -49,7 +39,7 @@ func stopWorker(t *testing.T, worker *child) time.Duration {
 // wantReady waits until the api says that everything is there.
 func (s *system) wantReady(t *testing.T) {
 	t.Helper()
-	eventually(t, "/readyz is 200", func() bool {
+	testkit.Eventually(t, "/readyz is 200", func() bool {
 		status, _ := s.get(t, "/readyz")
 		return status == http.StatusOK
 	})

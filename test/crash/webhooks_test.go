@@ -25,6 +25,7 @@ import (
 	"socialqueue/oauth"
 	"socialqueue/secrets"
 	"socialqueue/tenants"
+	"socialqueue/test/testkit"
 )
 
 const (
@@ -81,7 +82,7 @@ func newFlood(t *testing.T) *flood {
 	t.Cleanup(f.client.CloseIdleConnections)
 	key := secrets.NewRandomKey()
 	f.connect(key)
-	dir, addr := t.TempDir(), freeAddr(t)
+	dir, addr := t.TempDir(), testkit.FreeAddr(t)
 	f.url = "http://" + addr
 	env := settings(map[string]string{
 		"DATABASE_URL": f.postgres.url, "REDIS_URL": f.redis.url, "TOKEN_ENCRYPTION_KEY": key, "HTTP_ADDR": addr, "PUBLIC_URL": f.url, "OPS_ADDR": "127.0.0.1:0",
@@ -106,16 +107,10 @@ func (f *flood) connect(key string) {
 	appID, apiKey, err := tenants.New(tenants.Deps{DB: d, Now: time.Now}).CreateApp(ctx, "flood")
 	f.must(err)
 	f.key = apiKey
-	now := models.Time(time.Now())
-	user := models.User{AppID: appID, ExternalID: "u", CreatedAt: now, UpdatedAt: now}
-	_, err = d.Tenants.EnsureUser(ctx, &user)
-	f.must(err)
-	ring, err := secrets.ParseKeyring(key)
-	f.must(err)
-	_, err = oauth.New(oauth.Deps{DB: d, Keys: ring, Now: time.Now}).Import(ctx, oauth.Import{
-		AppID: appID, UserID: user.ID, Platform: models.Instagram, ProviderAccountID: crashIGID, Access: "crash-page-token",
+	user := testkit.NewUser(f.t, d, models.App{ID: appID}, "u", models.Time(time.Now()))
+	testkit.Connect(f.t, testkit.Importer(d, testkit.Keyring(f.t, key), time.Now), user, oauth.Import{
+		Platform: models.Instagram, ProviderAccountID: crashIGID, Access: "crash-page-token",
 	})
-	f.must(err)
 	f.rows, err = sql.Open("pgx", f.postgres.url)
 	f.must(err)
 	f.t.Cleanup(func() { _ = f.rows.Close() })
@@ -145,12 +140,10 @@ func (f *flood) listen() {
 	}))
 	f.t.Cleanup(receiver.Close)
 	body := fmt.Sprintf(`{"url":%q,"events":["comment.received"]}`, receiver.URL)
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
-		if status, _ := f.post("/api/webhook-endpoints", []byte(body), http.Header{"Authorization": {"Bearer " + f.key.Reveal()}}); status == http.StatusCreated {
-			return
-		}
-	}
-	f.t.Fatal("the endpoint was never made")
+	testkit.Await(f.t, testkit.Patience, "the endpoint is made", func() (bool, string) {
+		status, err := f.post("/api/webhook-endpoints", []byte(body), http.Header{"Authorization": {"Bearer " + f.key.Reveal()}})
+		return status == http.StatusCreated, fmt.Sprint(status, err)
+	})
 }
 
 func (f *flood) post(path string, body []byte, header http.Header) (status int, err error) {
@@ -211,13 +204,17 @@ func (f *flood) sendUntilTaken(comments []int) {
 	mac := hmac.New(sha256.New, []byte(metaSecret))
 	mac.Write(body)
 	header := http.Header{"X-Hub-Signature-256": {"sha256=" + hex.EncodeToString(mac.Sum(nil))}}
-	for deadline := time.Now().Add(3 * time.Minute); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
-		if status, err := f.post("/api/webhooks/instagram", body, header.Clone()); err == nil && status == http.StatusOK {
-			return
+	err := testkit.Poll(f.t.Context(), 3*time.Minute, "the comments are taken", func() (bool, string) {
+		status, err := f.post("/api/webhooks/instagram", body, header.Clone())
+		if err == nil && status == http.StatusOK {
+			return true, ""
 		}
 		f.refused.Add(1)
+		return false, fmt.Sprint(status, err)
+	})
+	if err != nil {
+		f.t.Errorf("comments %v: %v", comments, err)
 	}
-	f.t.Errorf("comments %v were never taken", comments)
 }
 
 // killInTurn kills one after the other, each at a random moment within a pause, until
@@ -249,14 +246,15 @@ func (f *flood) killInTurn(pause time.Duration) (stop func()) {
 // await waits until everything that was taken has had its effect, and the app knows.
 func (f *flood) await(n int, timeout time.Duration) {
 	f.t.Helper()
-	var waiting, untold int
-	for deadline := time.Now().Add(timeout); time.Now().Before(deadline); time.Sleep(200 * time.Millisecond) {
+	err := testkit.Poll(f.t.Context(), timeout, "all events have had their effect, and the app knows", func() (bool, string) {
+		var waiting, untold int
 		err := f.rows.QueryRow(`SELECT (SELECT COUNT(*) FROM webhook_events WHERE run_at IS NOT NULL), (SELECT COUNT(*) FROM webhook_deliveries WHERE status = 'pending')`).Scan(&waiting, &untold)
-		if err == nil && waiting == 0 && untold == 0 && f.count(`SELECT COUNT(*) FROM webhook_events`) == n {
-			return
-		}
+		done := err == nil && waiting == 0 && untold == 0 && f.count(`SELECT COUNT(*) FROM webhook_events`) == n
+		return done, fmt.Sprintf("%d events wait, %d deliveries are pending (%v)", waiting, untold, err)
+	})
+	if err != nil {
+		f.t.Errorf("after the last kill: %v", err)
 	}
-	f.t.Errorf("%s after the last kill %d events wait, and the app is to be told of %d", timeout, waiting, untold)
 }
 
 func (f *flood) count(query string) int {
