@@ -20,6 +20,7 @@ import (
 	"socialqueue/jobs"
 	"socialqueue/models"
 	"socialqueue/sandbox"
+	"socialqueue/test/testkit"
 )
 
 // trouble is something that breaks.
@@ -32,17 +33,17 @@ type trouble struct {
 	// beside are those that may fire too, as the same trouble can be seen elsewhere.
 	beside []string
 	// start breaks it and returns how to mend it.
-	start func(w *world) (mend func())
+	start func(w *system) (mend func())
 }
 
 var troubles = []trouble{
-	{name: "the only worker stops", alerts: []string{"NoWorker"}, start: func(w *world) func() {
+	{name: "the only worker stops", alerts: []string{"NoWorker"}, start: func(w *system) func() {
 		w.stopWorker()
 		return w.startWorker
 	}},
 	{
 		name: "the queue of uploads is paused while a post is due", alerts: []string{"QueuePaused", "QueueStuck", "PostsOverdue"}, after: []string{"PostsLate"},
-		start: func(w *world) func() {
+		start: func(w *system) func() {
 			w.queue("upload", "pause")
 			id := w.postVideo()
 			return func() {
@@ -51,7 +52,7 @@ var troubles = []trouble{
 			}
 		},
 	},
-	{name: "an operator lets nothing be sent to TikTok", alerts: []string{"SendingPaused"}, start: func(w *world) func() {
+	{name: "an operator lets nothing be sent to TikTok", alerts: []string{"SendingPaused"}, start: func(w *system) func() {
 		w.must(w.db.Admission.Pause(w.t.Context(), models.Pause{Scope: "tiktok", PausedBy: "anna", CreatedAt: time.Now()}))
 		return func() {
 			_, err := w.db.Admission.Resume(w.t.Context(), "tiktok")
@@ -60,23 +61,23 @@ var troubles = []trouble{
 	}},
 	{
 		name: "the queue of webhooks is paused while an event comes", alerts: []string{"WebhooksWaiting"}, beside: []string{"QueuePaused", "QueueStuck"},
-		start: func(w *world) func() {
+		start: func(w *system) func() {
 			w.queue("webhooks", "pause")
 			w.comment()
 			return func() { w.queue("webhooks", "resume") }
 		},
 	},
-	{name: "the only api stops", alerts: []string{"NoAPI"}, start: func(w *world) func() {
+	{name: "the only api stops", alerts: []string{"NoAPI"}, start: func(w *system) func() {
 		w.stopAPI()
 		return w.startAPI
 	}},
-	{name: "the only scheduler stops", alerts: []string{"NoScheduler"}, start: func(w *world) func() {
+	{name: "the only scheduler stops", alerts: []string{"NoScheduler"}, start: func(w *system) func() {
 		w.stopScheduler()
 		return w.startScheduler
 	}},
 	{
 		name: "a scheduler of another host hangs with the lock of a tick while a post waits", alerts: []string{"NoScheduler", "PostsOverdue"},
-		start: func(w *world) func() {
+		start: func(w *system) func() {
 			letGo := w.holdTick("admit")
 			id := w.postLater(time.Hour)
 			_, err := w.db.Pool().ExecContext(w.t.Context(), "UPDATE posts SET run_at = now() - interval '1 minute' WHERE id = $1", id)
@@ -87,35 +88,35 @@ var troubles = []trouble{
 			}
 		},
 	},
-	{name: "Postgres is away", alerts: []string{"NumbersMissing", "NoScheduler"}, start: func(w *world) func() {
+	{name: "Postgres is away", alerts: []string{"NumbersMissing", "NoScheduler"}, start: func(w *system) func() {
 		w.toPostgres.Cut()
 		return w.toPostgres.Mend
 	}},
 	{
 		// A worker that is not heard of for ten seconds counts as gone.
 		name: "Redis is away", alerts: []string{"NumbersMissing", "NoScheduler"}, beside: []string{"NoWorker"},
-		start: func(w *world) func() {
+		start: func(w *system) func() {
 			w.toRedis.Cut()
 			return w.toRedis.Mend
 		},
 	},
 	{
 		name: "Redis loses everything while a post waits", alerts: []string{"RedisLostTasks"}, beside: []string{"NoWorker"},
-		start: func(w *world) func() {
+		start: func(w *system) func() {
 			id := w.postLater(time.Minute) // which is near enough to be in Redis
 			w.untilScheduled()
 			w.must(w.redis.FlushDB(w.t.Context()).Err())
 			return func() { w.call("DELETE", "/api/posts/"+id, nil, nil) }
 		},
 	},
-	{name: "a task cannot be read", alerts: []string{"TasksArchived"}, start: func(w *world) func() {
+	{name: "a task cannot be read", alerts: []string{"TasksArchived"}, start: func(w *system) func() {
 		const id = "unreadable"
 		_, err := asynq.NewClientFromRedisClient(w.redis).EnqueueContext(w.t.Context(), asynq.NewTask("tiktok:publish", []byte("not JSON")),
 			asynq.Queue(jobs.QueuePublish), asynq.TaskID(id))
 		w.must(err)
 		return func() { w.must(w.inspector().DeleteTask(jobs.QueuePublish, id)) }
 	}},
-	{name: "TikTok answers 503", alerts: []string{"PlatformTrouble"}, start: func(w *world) func() {
+	{name: "TikTok answers 503", alerts: []string{"PlatformTrouble"}, start: func(w *system) func() {
 		w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokCreatorInfo, Mode: sandbox.ModeStatus, Status: http.StatusServiceUnavailable, Times: -1})
 		id := w.postVideo()
 		return func() {
@@ -123,14 +124,14 @@ var troubles = []trouble{
 			w.untilStatus(id, "published")
 		}
 	}},
-	{name: "TikTok takes no video", alerts: []string{"PostsFailing"}, start: func(w *world) func() {
+	{name: "TikTok takes no video", alerts: []string{"PostsFailing"}, start: func(w *system) func() {
 		w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokProcess, Mode: sandbox.ModeFail, Code: "file_format_check_failed", Times: -1})
 		w.untilStatus(w.postVideo(), "failed")
 		return w.sim.ClearFaults
 	}},
 	{
 		name: "Instagram's answer is lost, and what came of it cannot be read", alerts: []string{"PostsUncertain"}, beside: []string{"PlatformTrouble"},
-		start: func(w *world) func() {
+		start: func(w *system) func() {
 			w.sim.Script(
 				sandbox.Fault{Op: sandbox.OpInstagramPublish, Mode: sandbox.ModeReset, After: true},
 				sandbox.Fault{Op: sandbox.OpInstagramContainerStatus, Mode: sandbox.ModeStatus, Status: http.StatusServiceUnavailable, Skip: 1, Times: -1})
@@ -141,7 +142,7 @@ var troubles = []trouble{
 			}
 		},
 	},
-	{name: "many people remove the app, and TikTok's word of it is lost", alerts: []string{"AccountsDying"}, start: func(w *world) func() {
+	{name: "many people remove the app, and TikTok's word of it is lost", alerts: []string{"AccountsDying"}, start: func(w *system) func() {
 		w.sim.SetTikTokWebhook("")
 		for range 8 {
 			w.sim.InvalidateTikTok(w.tiktokAccount(2 * time.Second).external)
@@ -150,7 +151,7 @@ var troubles = []trouble{
 	}},
 	{
 		name: "TikTok refreshes no token", alerts: []string{"RefreshesPutOff", "TokensEnding"}, beside: []string{"PlatformTrouble"},
-		start: func(w *world) func() {
+		start: func(w *system) func() {
 			w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokRefreshToken, Mode: sandbox.ModeStatus, Status: http.StatusServiceUnavailable, Times: -1})
 			for range 3 {
 				w.tiktokAccount(2 * time.Second)
@@ -163,7 +164,7 @@ var troubles = []trouble{
 	},
 	{
 		name: "TikTok takes the bytes of videos and does not answer", alerts: []string{"NoFreePlace"}, beside: []string{"NoWorker", "PostsOverdue", "QueueStuck", "PlatformTrouble", "PostsLate"},
-		start: func(w *world) func() {
+		start: func(w *system) func() {
 			w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokChunk, Mode: sandbox.ModeHang, Times: uploadPlaces})
 			var ids []string
 			for range uploadPlaces {
@@ -178,30 +179,30 @@ var troubles = []trouble{
 			}
 		},
 	},
-	{name: "Redis lost a task that a worker had", alerts: []string{"TasksOrphaned"}, start: func(w *world) func() {
+	{name: "Redis lost a task that a worker had", alerts: []string{"TasksOrphaned"}, start: func(w *system) func() {
 		letGo := w.holdTick("repair") // which would mend it, perhaps before anybody saw it
 		w.must(w.redis.LPush(w.t.Context(), "asynq:{"+jobs.QueuePublish+"}:active", "lost").Err())
 		return letGo
 	}},
 	{
 		name: "a job is canceled that waits for an answer", alerts: []string{"HandlersStuck", "TokensEnding"}, beside: []string{"RefreshesPutOff", "PlatformTrouble"},
-		start: func(w *world) func() {
+		start: func(w *system) func() {
 			w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokRefreshToken, Mode: sandbox.ModeHang})
 			w.tiktokAccount(2 * time.Second)
-			until(w.t, 30*time.Second, "the job waits for TikTok's answer", func() (bool, string) {
+			testkit.Await(w.t, 30*time.Second, "the job waits for TikTok's answer", func() (bool, string) {
 				return len(w.sim.PendingFaults()) == 0, "it does not"
 			})
 			w.cancelJob(jobs.QueueTokens)
 			return w.refreshAgain
 		},
 	},
-	{name: "Redis has little memory left", alerts: []string{"RedisMemory"}, start: func(w *world) func() {
+	{name: "Redis has little memory left", alerts: []string{"RedisMemory"}, start: func(w *system) func() {
 		w.redisConfig("maxmemory", fmt.Sprint(w.redisMemory()*10/9))
 		return func() { w.redisConfig("maxmemory", "0") }
 	}},
 	{
 		name: "Redis throws keys away", alerts: []string{"RedisEvicted"}, beside: []string{"RedisMemory", "NoWorker"},
-		start: func(w *world) func() {
+		start: func(w *system) func() {
 			for i := range 40 {
 				w.must(w.redis.Set(w.t.Context(), fmt.Sprint("filler", i), strings.Repeat("x", 256<<10), time.Hour).Err())
 			}
@@ -218,7 +219,7 @@ var troubles = []trouble{
 			}
 		},
 	},
-	{name: "Redis cannot write its snapshot", alerts: []string{"RedisNotKept"}, start: func(w *world) func() {
+	{name: "Redis cannot write its snapshot", alerts: []string{"RedisNotKept"}, start: func(w *system) func() {
 		dir, err := w.redis.ConfigGet(w.t.Context(), "dir").Result()
 		w.must(err)
 		inTheWay := filepath.Join(dir["dir"], "dump.rdb")
@@ -231,22 +232,22 @@ var troubles = []trouble{
 			w.save()
 		}
 	}},
-	{name: "a replica of Redis goes away", alerts: []string{"RedisReplicaGone"}, start: func(w *world) func() {
+	{name: "a replica of Redis goes away", alerts: []string{"RedisReplicaGone"}, start: func(w *system) func() {
 		gone := w.replica()
-		until(w.t, 30*time.Second, "the replica is seen", func() (bool, string) {
-			return strings.Contains(string(w.metrics("scheduler")), "\nsocialqueue_redis_replicas 1\n"), ""
+		testkit.Await(w.t, 30*time.Second, "Prometheus has seen the replica twice", func() (bool, string) {
+			seen := w.prometheus.query("", `sum_over_time(socialqueue_redis_replicas[1m]) >= 2`)
+			return len(seen) > 0, fmt.Sprint(seen)
 		})
-		time.Sleep(time.Second) // two scrapes, before a replica was ever there for Prometheus
 		gone()
 		return func() {}
 	}},
-	{name: "somebody forges webhooks", alerts: []string{"WebhooksRefused"}, start: func(w *world) func() {
+	{name: "somebody forges webhooks", alerts: []string{"WebhooksRefused"}, start: func(w *system) func() {
 		for range 25 {
 			w.forgeWebhook()
 		}
 		return func() {}
 	}},
-	{name: "the only app's endpoint answers 500", alerts: []string{"AppsNotTold"}, start: func(w *world) func() {
+	{name: "the only app's endpoint answers 500", alerts: []string{"AppsNotTold"}, start: func(w *system) func() {
 		w.endpoint.answer.Store(http.StatusInternalServerError)
 		w.untilStatus(w.postPicture(), "published")
 		return func() {
@@ -256,7 +257,7 @@ var troubles = []trouble{
 	}},
 	{
 		name: "an app has been away for hours", alerts: []string{"AppBehind"}, beside: []string{"AppsNotTold"},
-		start: func(w *world) func() {
+		start: func(w *system) func() {
 			w.endpoint.answer.Store(http.StatusInternalServerError)
 			w.untilStatus(w.postPicture(), "published")
 			w.exec("UPDATE webhook_deliveries SET give_up_at = give_up_at - interval '2 hours' WHERE status = 'pending'")
@@ -268,7 +269,7 @@ var troubles = []trouble{
 	},
 	{
 		name: "an app's endpoint says that it is gone", alerts: []string{"EndpointDisabled"}, beside: []string{"AppsNotTold"},
-		start: func(w *world) func() {
+		start: func(w *system) func() {
 			w.endpoint.answer.Store(http.StatusGone)
 			w.untilStatus(w.postPicture(), "published")
 			return func() {
@@ -281,31 +282,29 @@ var troubles = []trouble{
 }
 
 // comment has Instagram send an event.
-func (w *world) comment() {
+func (w *system) comment() {
 	w.sim.SendInstagram(w.sim.CommentEntry(w.instagram.external, sandbox.InstagramComment{Text: "Lovely!", Username: "ann"}))
 }
 
 // forgeWebhook sends what claims to be from TikTok and is not signed by it.
-func (w *world) forgeWebhook() {
+func (w *system) forgeWebhook() {
 	w.t.Helper()
-	req := w.request("POST", "/api/webhooks/tiktok", strings.NewReader(`{"event":"post.publish.complete"}`))
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("TikTok-Signature", fmt.Sprintf("t=%d,s=%064d", time.Now().Unix(), 0))
-	resp, err := w.http.Do(req)
-	w.must(err)
-	defer resp.Body.Close()
-	if resp.StatusCode/100 != 4 {
-		w.t.Fatalf("a forged webhook is answered %s", resp.Status)
+	reply := w.client().Do(testkit.Call{
+		Method: "POST", Path: "/api/webhooks/tiktok", JSON: `{"event":"post.publish.complete"}`,
+		Headers: map[string]string{"TikTok-Signature": fmt.Sprintf("t=%d,s=%064d", time.Now().Unix(), 0)},
+	})
+	if reply.Status/100 != 4 {
+		w.t.Fatalf("a forged webhook is answered %d", reply.Status)
 	}
 }
 
 // holdTick keeps every scheduler from a tick, as another one does that works on it.
-func (w *world) holdTick(name string) (letGo func()) {
+func (w *system) holdTick(name string) (letGo func()) {
 	w.t.Helper()
 	end, held := make(chan struct{}), make(chan struct{})
 	ended := make(chan error, 1)
 	go func() {
-		for ran := false; !ran; { // the scheduler of this world may just work on it
+		for ran := false; !ran; { // the scheduler of this system may just work on it
 			var err error
 			ran, err = w.db.TryTick(context.WithoutCancel(w.t.Context()), name, func(context.Context) error {
 				close(held)
@@ -335,7 +334,7 @@ func (w *world) holdTick(name string) (letGo func()) {
 }
 
 // redeliverAll has everything delivered now that waits.
-func (w *world) redeliverAll() {
+func (w *system) redeliverAll() {
 	w.t.Helper()
 	var list struct{ Deliveries []struct{ ID int64 } }
 	w.call("GET", "/api/webhook-endpoints/"+w.endpoint.id+"/deliveries?status=pending", nil, &list)
@@ -347,8 +346,9 @@ func (w *world) redeliverAll() {
 // TestAlerts has the system do its work, of which no alert may say anything, and then
 // meets one trouble after the other.
 func TestAlerts(t *testing.T) {
-	w := newWorld(t)
-	p := startPrometheus(t, freeAddr(t), password, w.addrs)
+	w := newSystem(t)
+	w.prometheus = startPrometheus(t, testkit.FreeAddr(t), password, w.addrs)
+	p := w.prometheus
 	began := time.Now()
 	w.work(p)
 	if fired := p.fired(began); len(fired) > 0 {
@@ -367,7 +367,7 @@ func TestAlerts(t *testing.T) {
 
 // work is a bit of everything: posts to both platforms, of which the app is told and
 // TikTok tells, a post that waits, a comment, and a refresh.
-func (w *world) work(p *server) {
+func (w *system) work(p *server) {
 	w.t.Helper()
 	w.postLater(24 * time.Hour)
 	w.tiktokAccount(2 * time.Second)
@@ -375,7 +375,7 @@ func (w *world) work(p *server) {
 		w.untilStatus(id, "published")
 	}
 	w.comment()
-	until(w.t, 30*time.Second, "the work is done and seen", func() (bool, string) {
+	testkit.Await(w.t, 30*time.Second, "the work is done and seen", func() (bool, string) {
 		told := w.endpoint.told.Load()
 		refreshed := p.query("", `sum(socialqueue_token_refreshes_total{outcome="refreshed"})`)[""]
 		heard := p.query("", `sum(socialqueue_webhooks_received_total{outcome="stored"})`)[""]
@@ -393,7 +393,7 @@ const (
 
 // meet breaks something, waits for the alerts that watch it, mends it, and waits until
 // nothing fires any more. An alert that has nothing to do with it may not fire.
-func (w *world) meet(p *server, tr trouble) {
+func (w *system) meet(p *server, tr trouble) {
 	w.t.Helper()
 	began := time.Now()
 	mend := tr.start(w)
@@ -402,7 +402,7 @@ func (w *world) meet(p *server, tr trouble) {
 	w.untilFiring(p, tr.name+", and that is over", tr.after)
 	mended := time.Now()
 	var firing map[string]string
-	until(w.t, resolveWithin, tr.name+" is over and no alert fires", func() (bool, string) {
+	testkit.Await(w.t, resolveWithin, tr.name+" is over and no alert fires", func() (bool, string) {
 		firing = p.firing()
 		return len(firing) == 0, fmt.Sprint(firing)
 	})
@@ -416,10 +416,10 @@ func (w *world) meet(p *server, tr trouble) {
 }
 
 // untilFiring waits until each of the alerts has fired.
-func (w *world) untilFiring(p *server, trouble string, alerts []string) {
+func (w *system) untilFiring(p *server, trouble string, alerts []string) {
 	w.t.Helper()
 	began, missing := time.Now(), slices.Clone(alerts)
-	until(w.t, fireWithin, fmt.Sprintf("%s: %q fire", trouble, alerts), func() (bool, string) {
+	testkit.Await(w.t, fireWithin, fmt.Sprintf("%s: %q fire", trouble, alerts), func() (bool, string) {
 		firing := p.firing()
 		missing = slices.DeleteFunc(missing, func(name string) bool {
 			labels, fires := firing[name]

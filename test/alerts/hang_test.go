@@ -6,12 +6,14 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"socialqueue/test/testkit"
 )
 
 // While a server hangs, a scheduler still answers, and says which of them it is:
 // without an answer Prometheus would think that there is no scheduler.
 func TestServersHang(t *testing.T) {
-	w := newWorld(t)
+	w := newSystem(t)
 	w.untilCollected("1", "1")
 
 	tx, err := w.db.Pool().BeginTx(t.Context(), nil)
@@ -29,9 +31,9 @@ func TestServersHang(t *testing.T) {
 }
 
 // untilCollected waits until a scheduler says of both servers whether it could ask them.
-func (w *world) untilCollected(database, queues string) {
+func (w *system) untilCollected(database, queues string) {
 	w.t.Helper()
-	until(w.t, 30*time.Second, "database "+database+", queues "+queues, func() (bool, string) {
+	testkit.Await(w.t, 30*time.Second, "database "+database+", queues "+queues, func() (bool, string) {
 		var seen []string
 		for line := range strings.Lines(string(w.metrics("scheduler"))) {
 			if strings.HasPrefix(line, "socialqueue_collected{") {

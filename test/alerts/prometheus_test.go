@@ -18,6 +18,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"socialqueue/test/testkit"
 )
 
 // scrapeEvery is how often Prometheus scrapes, and evaluates the rules.
@@ -83,7 +85,7 @@ func startPrometheus(t *testing.T, addr, password string, processes map[string]s
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		select {
 		case <-ended:
-		case <-time.After(stopTimeout):
+		case <-time.After(20 * time.Second):
 			_ = cmd.Process.Kill()
 			<-ended
 		}
@@ -94,7 +96,7 @@ func startPrometheus(t *testing.T, addr, password string, processes map[string]s
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
 	s := &server{t: t, url: "http://" + addr, http: &http.Client{Transport: transport}}
-	until(t, 30*time.Second, "Prometheus is ready", func() (bool, string) {
+	testkit.Await(t, 30*time.Second, "Prometheus is ready", func() (bool, string) {
 		select {
 		case <-ended:
 			t.Fatal("Prometheus ended while starting")
@@ -105,7 +107,7 @@ func startPrometheus(t *testing.T, addr, password string, processes map[string]s
 	})
 	// It looks for its targets for five seconds first, which is longer than shortFor:
 	// until then it knows of no scheduler.
-	until(t, 30*time.Second, "Prometheus sees every process", func() (bool, string) {
+	testkit.Await(t, 30*time.Second, "Prometheus sees every process", func() (bool, string) {
 		up, firing := s.query("job", "up == 1"), s.firing()
 		return len(up) == len(processes) && len(firing) == 0, fmt.Sprint(up, firing)
 	})
@@ -189,20 +191,4 @@ func (s *server) fired(since time.Time) []string {
 		names = append(names, name)
 	}
 	return names
-}
-
-// until polls until look says so, and tells what it saw last if that never happens.
-func until(t *testing.T, limit time.Duration, what string, look func() (done bool, seen string)) {
-	t.Helper()
-	deadline := time.Now().Add(limit)
-	for {
-		done, seen := look()
-		if done {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("not within %s: %s; last seen: %s", limit, what, seen)
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
 }

@@ -16,7 +16,7 @@ func TestRules(t *testing.T) {
 }
 
 // checkMetrics asks it about what each process shows.
-func (w *world) checkMetrics() {
+func (w *system) checkMetrics() {
 	w.t.Helper()
 	for name := range w.addrs {
 		run(w.t, w.metrics(name), "check", "metrics")

@@ -3,11 +3,8 @@
 package alerts
 
 import (
-	"bytes"
-	"context"
-	"encoding/json"
 	"fmt"
-	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -15,7 +12,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -37,28 +33,30 @@ import (
 	"socialqueue/sandbox/sample"
 	"socialqueue/secrets"
 	"socialqueue/tenants"
+	"socialqueue/test/testkit"
 )
 
 const (
 	encryptionKey = "alerts-key-alerts-key-alerts-key"
 	password      = "sesame"
-	stopTimeout   = 20 * time.Second
 	// uploadPlaces is how many transfers the worker runs at once: so few that an account
 	// may have that many posts in the queue.
 	uploadPlaces = 2
 )
 
-// world is the whole system on servers of its own: api, worker and scheduler, each at
+// system is the whole system on servers of its own: api, worker and scheduler, each at
 // an address that it keeps, the simulated platforms, and an app that posts and is told
 // of everything.
-type world struct {
+type system struct {
 	t    *testing.T
 	sim  *sandbox.Server
 	env  map[string]string
-	logs *logLines
+	logs *testkit.Logs
 	http *http.Client
 	// addrs are where the processes answer Prometheus, by their names.
 	addrs map[string]string
+	// prometheus scrapes the processes, once a test has started it.
+	prometheus *server
 	// toPostgres and toRedis are the ways of the processes; db and redis are the test's
 	// own, which nothing breaks.
 	toPostgres, toRedis *redistest.Proxy
@@ -82,49 +80,33 @@ type account struct {
 	external string
 }
 
-// newWorld starts everything.
-func newWorld(t *testing.T) *world {
+// newSystem starts everything.
+func newSystem(t *testing.T) *system {
 	t.Helper()
-	w := &world{t: t, logs: &logLines{}, addrs: map[string]string{}}
+	w := &system{t: t, logs: &testkit.Logs{}, addrs: map[string]string{}}
 	for _, name := range []string{"api", "worker", "scheduler"} {
-		w.addrs[name] = freeAddr(t)
+		w.addrs[name] = testkit.FreeAddr(t)
 	}
 	w.startPlatforms()
 	w.openServers()
 	w.startProcesses()
 	w.connectApp()
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Logf("warnings and errors of the processes:\n%s", w.logs.troubles())
-		}
-	})
+	w.logs.ShowOnFailure(t)
 	return w
 }
 
-func (w *world) must(err error) {
+func (w *system) must(err error) {
 	w.t.Helper()
 	if err != nil {
 		w.t.Fatal(err)
 	}
 }
 
-// freeAddr finds a port that is free now: Prometheus has to know it before, and a
-// process that is started again comes back to it.
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
-func (w *world) url() string           { return "http://" + w.addrs["api"] }
-func (w *world) tiktokWebhook() string { return w.url() + "/api/webhooks/tiktok" }
+func (w *system) url() string           { return "http://" + w.addrs["api"] }
+func (w *system) tiktokWebhook() string { return w.url() + "/api/webhooks/tiktok" }
 
 // startPlatforms starts platforms that answer at once and send webhooks.
-func (w *world) startPlatforms() {
+func (w *system) startPlatforms() {
 	w.t.Helper()
 	w.sim = sandbox.New(sandbox.Options{
 		Limits: &sandbox.Limits{}, Delays: &sandbox.Delays{}, DiscardBytes: true,
@@ -135,25 +117,21 @@ func (w *world) startPlatforms() {
 }
 
 // openServers makes a database and a Redis, with the ways to them.
-func (w *world) openServers() {
+func (w *system) openServers() {
 	w.t.Helper()
 	databaseURL, redisURL := dbtest.PostgresURL(w.t), redistest.URL(w.t)
 	var throughDB, throughRedis string
 	w.toPostgres, throughDB = w.proxy(databaseURL)
 	w.toRedis, throughRedis = w.proxy(redisURL)
-	sim := w.sim.Options()
 	w.env = map[string]string{
 		"DATABASE_URL": throughDB, "REDIS_URL": throughRedis, "TOKEN_ENCRYPTION_KEY": encryptionKey,
 		"PUBLIC_URL": w.url(), "OPERATOR_PASSWORD": password, "SHUTDOWN_TIMEOUT": "10s", "UPLOAD_CONCURRENCY": strconv.Itoa(uploadPlaces),
 		"MEDIA_BUCKET_URL": "file://" + w.t.TempDir(), "MEDIA_ALLOW_PRIVATE_HOSTS": "true", "WEBHOOK_ALLOW_PRIVATE_HOSTS": "true",
-		"TIKTOK_AUTH_URL": w.sim.TikTokAuthURL(), "TIKTOK_API_URL": w.sim.TikTokURL(),
-		"FACEBOOK_DIALOG_URL": w.sim.FacebookDialogURL(), "FACEBOOK_GRAPH_URL": w.sim.GraphURL(), "INSTAGRAM_UPLOAD_URL": w.sim.RuploadURL(),
-		"TIKTOK_CLIENT_KEY": sim.TikTokClientKey, "TIKTOK_CLIENT_SECRET": sim.TikTokClientSecret,
-		"FACEBOOK_APP_ID": sim.FacebookAppID, "FACEBOOK_APP_SECRET": sim.FacebookAppSecret, "INSTAGRAM_WEBHOOK_VERIFY_TOKEN": sim.MetaVerifyToken,
+		"INSTAGRAM_WEBHOOK_VERIFY_TOKEN": w.sim.Options().MetaVerifyToken,
 	}
+	maps.Copy(w.env, testkit.SandboxEnv(w.sim))
+	w.ring = testkit.Keyring(w.t, encryptionKey)
 	var err error
-	w.ring, err = secrets.ParseKeyring(encryptionKey)
-	w.must(err)
 	w.db, err = db.OpenPostgres(w.t.Context(), secrets.Secret(databaseURL), 4)
 	w.must(err)
 	w.t.Cleanup(func() { _ = w.db.Close() })
@@ -164,7 +142,7 @@ func (w *world) openServers() {
 }
 
 // proxy puts a proxy in front of a server and returns the URL that leads through it.
-func (w *world) proxy(serverURL string) (*redistest.Proxy, string) {
+func (w *system) proxy(serverURL string) (*redistest.Proxy, string) {
 	w.t.Helper()
 	u, err := url.Parse(serverURL)
 	w.must(err)
@@ -173,35 +151,35 @@ func (w *world) proxy(serverURL string) (*redistest.Proxy, string) {
 	return p, u.String()
 }
 
-func (w *world) startProcesses() {
+func (w *system) startProcesses() {
 	w.t.Helper()
 	w.startAPI()
 	w.startWorker()
 	w.startScheduler()
 }
 
-func (w *world) startAPI() {
+func (w *system) startAPI() {
 	w.t.Helper()
 	p, err := app.NewAPI(w.t.Context(), w.config(config.API, "api"), w.options("api"))
 	w.must(err)
-	w.stopAPI = w.run(p)
+	w.stopAPI = testkit.Run(w.t, p)
 }
 
-func (w *world) startWorker() {
+func (w *system) startWorker() {
 	w.t.Helper()
 	p, err := app.NewWorker(w.t.Context(), w.config(config.Worker, "worker"), w.options("worker"))
 	w.must(err)
-	w.stopWorker = w.run(p)
+	w.stopWorker = testkit.Run(w.t, p)
 }
 
-func (w *world) startScheduler() {
+func (w *system) startScheduler() {
 	w.t.Helper()
 	p, err := app.NewScheduler(w.t.Context(), w.config(config.Scheduler, "scheduler"), w.options("scheduler"))
 	w.must(err)
-	w.stopScheduler = w.run(p)
+	w.stopScheduler = testkit.Run(w.t, p)
 }
 
-func (w *world) config(role config.Role, name string) config.Config {
+func (w *system) config(role config.Role, name string) config.Config {
 	w.t.Helper()
 	cfg, err := config.Load(role, func(variable string) string {
 		if variable == "HTTP_ADDR" || variable == "OPS_ADDR" {
@@ -215,35 +193,18 @@ func (w *world) config(role config.Role, name string) config.Config {
 
 // options are those of production, but that posts are looked at and tried again
 // within fractions of a second.
-func (w *world) options(service string) app.Options {
+func (w *system) options(service string) app.Options {
 	timings := publish.DefaultTimings()
 	timings.Looks = slices.Repeat([]time.Duration{250 * time.Millisecond}, 400)
 	timings.Retries = slices.Repeat([]time.Duration{time.Second}, 100)
 	return app.Options{Log: observe.NewLogger(service, "debug", "json", w.logs), Timings: &timings}
 }
 
-// run starts a process and returns how to stop it, as SIGTERM would.
-func (w *world) run(p app.Process) (stop func()) {
-	w.t.Helper()
-	stop = sync.OnceFunc(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
-		defer cancel()
-		if err := p.Stop(ctx); err != nil {
-			w.t.Errorf("stop: %v", err)
-		}
-	})
-	w.t.Cleanup(stop)
-	w.must(p.Start(w.t.Context()))
-	return stop
-}
-
 // connectApp makes an app with an account at each platform, files to post, and an
 // endpoint that is told of everything.
-func (w *world) connectApp() {
+func (w *system) connectApp() {
 	w.t.Helper()
-	transport := &http.Transport{}
-	w.t.Cleanup(transport.CloseIdleConnections)
-	w.http = &http.Client{Transport: transport}
+	w.http = testkit.NewHTTP(w.t)
 	var err error
 	w.appID, w.key, err = tenants.New(tenants.Deps{DB: w.db, Now: time.Now}).CreateApp(w.t.Context(), "alerts")
 	w.must(err)
@@ -255,7 +216,7 @@ func (w *world) connectApp() {
 	w.instagram = account{w.connect(oauth.Import{
 		Platform: models.Instagram, ProviderAccountID: ig.IGID, Username: ig.Username, Access: secrets.Secret(ig.PageToken),
 	}), ig.IGID}
-	w.clip, w.still = w.upload("video/mp4", sample.Video), w.upload("image/jpeg", sample.Picture)
+	w.clip, w.still = w.client().Upload("video/mp4", sample.Video), w.client().Upload("image/jpeg", sample.Picture)
 	w.endpoint = newEndpoint(w.t)
 	var made struct{ ID string }
 	w.call("POST", "/api/webhook-endpoints", map[string]any{"url": w.endpoint.url}, &made)
@@ -264,7 +225,7 @@ func (w *world) connectApp() {
 
 // tiktokAccount connects one whose access token lives that long. It is refreshed when
 // half of a short life is over.
-func (w *world) tiktokAccount(life time.Duration) account {
+func (w *system) tiktokAccount(life time.Duration) account {
 	w.t.Helper()
 	expires := time.Now().Add(life)
 	a := w.sim.AddTikTokAccount(sandbox.TikTokAccount{PostsCap: -1, ExpiresAt: expires})
@@ -274,16 +235,14 @@ func (w *world) tiktokAccount(life time.Duration) account {
 	}), a.OpenID}
 }
 
-func (w *world) connect(in oauth.Import) int64 {
+func (w *system) connect(in oauth.Import) int64 {
 	w.t.Helper()
-	in.AppID, in.UserID = w.appID, w.userID
-	id, err := oauth.New(oauth.Deps{DB: w.db, Keys: w.ring, Now: time.Now}).Import(w.t.Context(), in)
-	w.must(err)
-	return id
+	user := models.User{ID: w.userID, AppID: w.appID}
+	return testkit.Connect(w.t, testkit.Importer(w.db, w.ring, time.Now), user, in)
 }
 
 // postVideo posts a video to TikTok, at once.
-func (w *world) postVideo() (id string) {
+func (w *system) postVideo() (id string) {
 	w.t.Helper()
 	return w.post("/api/tiktok/upload", map[string]any{
 		"account_id": w.tiktok.id, "media_id": w.clip, "title": "a video", "privacy_level": "PUBLIC_TO_EVERYONE",
@@ -291,26 +250,26 @@ func (w *world) postVideo() (id string) {
 }
 
 // postPicture posts a picture to Instagram, at once.
-func (w *world) postPicture() (id string) { return w.postLater(0) }
+func (w *system) postPicture() (id string) { return w.postLater(0) }
 
 // postLater posts a picture to Instagram, at its time.
-func (w *world) postLater(in time.Duration) (id string) {
+func (w *system) postLater(in time.Duration) (id string) {
 	w.t.Helper()
 	return w.post("/api/instagram/publish", map[string]any{
 		"account_id": w.instagram.id, "media_id": w.still, "caption": "a picture", "media_type": "IMAGE", "publish_at": time.Now().Add(in),
 	})
 }
 
-func (w *world) post(path string, body map[string]any) (id string) {
+func (w *system) post(path string, body map[string]any) (id string) {
 	w.t.Helper()
 	var post struct{ ID string }
 	w.call("POST", path, body, &post)
 	return post.ID
 }
 
-func (w *world) untilStatus(id, status string) {
+func (w *system) untilStatus(id, status string) {
 	w.t.Helper()
-	until(w.t, 30*time.Second, "post "+id+" is "+status, func() (bool, string) {
+	testkit.Await(w.t, 30*time.Second, "post "+id+" is "+status, func() (bool, string) {
 		var post struct{ Status string }
 		w.call("GET", "/api/posts/"+id, nil, &post)
 		return post.Status == status, post.Status
@@ -318,7 +277,7 @@ func (w *world) untilStatus(id, status string) {
 }
 
 // exec changes the database behind the system's back, for what would take hours.
-func (w *world) exec(query string) (rows int64) {
+func (w *system) exec(query string) (rows int64) {
 	w.t.Helper()
 	done, err := w.db.Pool().ExecContext(w.t.Context(), query)
 	w.must(err)
@@ -329,26 +288,26 @@ func (w *world) exec(query string) (rows int64) {
 
 // refreshAgain has the tokens refreshed now of which a refresh failed; by itself that
 // would be in minutes.
-func (w *world) refreshAgain() {
+func (w *system) refreshAgain() {
 	w.t.Helper()
-	until(w.t, 30*time.Second, "a refresh has failed", func() (bool, string) {
+	testkit.Await(w.t, 30*time.Second, "a refresh has failed", func() (bool, string) {
 		return w.exec("UPDATE oauth_accounts SET upkeep_at = now() WHERE refresh_failures > 0 AND status = 'active'") > 0, ""
 	})
 }
 
 // untilScheduled waits until a post's task waits in Redis for its time.
-func (w *world) untilScheduled() {
+func (w *system) untilScheduled() {
 	w.t.Helper()
-	until(w.t, 30*time.Second, "the task is in Redis", func() (bool, string) {
+	testkit.Await(w.t, 30*time.Second, "the task is in Redis", func() (bool, string) {
 		info, err := w.inspector().GetQueueInfo(jobs.QueuePublish)
 		return err == nil && info.Scheduled > 0, fmt.Sprint(info, err)
 	})
 }
 
 // cancelJob cancels the next job of a queue that runs.
-func (w *world) cancelJob(queue string) {
+func (w *system) cancelJob(queue string) {
 	w.t.Helper()
-	until(w.t, 30*time.Second, "a job of "+queue+" is canceled", func() (bool, string) {
+	testkit.Await(w.t, 30*time.Second, "a job of "+queue+" is canceled", func() (bool, string) {
 		active, err := w.inspector().ListActiveTasks(queue)
 		if err != nil || len(active) == 0 {
 			return false, fmt.Sprint(err)
@@ -357,13 +316,13 @@ func (w *world) cancelJob(queue string) {
 	})
 }
 
-func (w *world) redisConfig(name, value string) {
+func (w *system) redisConfig(name, value string) {
 	w.t.Helper()
 	w.must(w.redis.ConfigSet(w.t.Context(), name, value).Err())
 }
 
 // redisMemory is how much memory Redis uses.
-func (w *world) redisMemory() int64 {
+func (w *system) redisMemory() int64 {
 	w.t.Helper()
 	nodes, err := jobs.NewQueue(w.redis, app.TaskKinds()).RedisNodes(w.t.Context())
 	w.must(err)
@@ -371,17 +330,17 @@ func (w *world) redisMemory() int64 {
 }
 
 // save has Redis write a snapshot, and waits for its end, good or bad.
-func (w *world) save() {
+func (w *system) save() {
 	w.t.Helper()
 	w.must(w.redis.BgSave(w.t.Context()).Err())
-	until(w.t, 30*time.Second, "the snapshot has ended", func() (bool, string) {
+	testkit.Await(w.t, 30*time.Second, "the snapshot has ended", func() (bool, string) {
 		info, err := w.redis.Info(w.t.Context(), "persistence").Result()
 		return err == nil && strings.Contains(info, "rdb_bgsave_in_progress:0"), fmt.Sprint(err)
 	})
 }
 
 // replica connects to Redis as one, until gone.
-func (w *world) replica() (gone func()) {
+func (w *system) replica() (gone func()) {
 	w.t.Helper()
 	single, ok := w.redis.(*redis.Client)
 	if !ok {
@@ -395,69 +354,43 @@ func (w *world) replica() (gone func()) {
 }
 
 // inspector is Asynq's own view of Redis.
-func (w *world) inspector() *asynq.Inspector { return asynq.NewInspectorFromRedisClient(w.redis) }
+func (w *system) inspector() *asynq.Inspector { return asynq.NewInspectorFromRedisClient(w.redis) }
 
 // queue pauses or resumes a queue, as an operator does at /monitoring.
-func (w *world) queue(name, action string) {
+func (w *system) queue(name, action string) {
 	w.t.Helper()
-	req := w.request("POST", "/monitoring/api/queues/"+name+":"+action, nil)
-	req.SetBasicAuth("operator", password)
-	w.send(req, nil)
+	w.asOperator("POST", w.url()+"/monitoring/api/queues/"+name+":"+action)
 }
 
 // metrics is what a process shows at /metrics.
-func (w *world) metrics(name string) []byte {
+func (w *system) metrics(name string) []byte {
 	w.t.Helper()
-	req, err := http.NewRequestWithContext(w.t.Context(), http.MethodGet, "http://"+w.addrs[name]+"/metrics", http.NoBody)
+	return w.asOperator("GET", "http://"+w.addrs[name]+"/metrics")
+}
+
+// asOperator makes a request that has to work with the operator's password.
+func (w *system) asOperator(method, url string) []byte {
+	w.t.Helper()
+	req, err := http.NewRequestWithContext(w.t.Context(), method, url, http.NoBody)
 	w.must(err)
 	req.SetBasicAuth("operator", password)
-	return w.send(req, nil)
-}
-
-func (w *world) request(method, path string, body io.Reader) *http.Request {
-	w.t.Helper()
-	req, err := http.NewRequestWithContext(w.t.Context(), method, w.url()+path, body)
+	reply, err := w.client().Send(req)
 	w.must(err)
-	req.Header.Set("Authorization", "Bearer "+w.key.Reveal())
-	return req
+	return reply.WantOK().Body
 }
 
-// call asks the api as the app does and reads the answer into v, which may be nil.
-func (w *world) call(method, path string, body, v any) {
-	w.t.Helper()
-	var encoded bytes.Buffer
-	if body != nil {
-		w.must(json.NewEncoder(&encoded).Encode(body))
-	}
-	req := w.request(method, path, &encoded)
-	req.Header.Set("Content-Type", "application/json")
-	w.send(req, v)
+// client calls the API with the key of the app.
+func (w *system) client() *testkit.Client {
+	return &testkit.Client{T: w.t, URL: w.url(), HTTP: w.http, Key: w.key}
 }
 
-func (w *world) upload(contentType string, file []byte) (id string) {
+// call makes a call of the API that has to work and reads the answer into v, which may be nil.
+func (w *system) call(method, path string, body, v any) {
 	w.t.Helper()
-	req := w.request("POST", "/api/media", bytes.NewReader(file))
-	req.Header.Set("Content-Type", contentType)
-	var media struct{ ID string }
-	w.send(req, &media)
-	return media.ID
-}
-
-// send makes a request that has to work.
-func (w *world) send(req *http.Request, v any) []byte {
-	w.t.Helper()
-	resp, err := w.http.Do(req)
-	w.must(err)
-	defer resp.Body.Close()
-	answer, err := io.ReadAll(resp.Body)
-	w.must(err)
-	if resp.StatusCode/100 != 2 {
-		w.t.Fatalf("%s %s: %s %s", req.Method, req.URL.Path, resp.Status, answer)
-	}
+	reply := w.client().Do(testkit.Call{Method: method, Path: path, JSON: body}).WantOK()
 	if v != nil {
-		w.must(json.Unmarshal(answer, v))
+		reply.Into(v)
 	}
-	return answer
 }
 
 // endpoint is the app's own server, which is told of events.
@@ -486,34 +419,4 @@ func (e *endpoint) ServeHTTP(rw http.ResponseWriter, _ *http.Request) {
 		e.told.Add(1)
 	}
 	rw.WriteHeader(answer)
-}
-
-// logLines collects what all processes log.
-type logLines struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-// Write takes a line.
-func (l *logLines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-// troubles are the last lines that matter.
-func (l *logLines) troubles() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	var found []string
-	for line := range strings.Lines(l.buf.String()) {
-		if strings.Contains(line, `"level":"warn`) || strings.Contains(line, `"level":"error"`) {
-			found = append(found, line)
-		}
-	}
-	const most = 60
-	if n := len(found); n > most {
-		found = append([]string{fmt.Sprintf("(%d earlier ones)\n", n-most)}, found[n-most:]...)
-	}
-	return strings.Join(found, "")
 }

@@ -13,14 +13,14 @@ import (
 var titles = map[string]string{"tiktok": "TikTok", "instagram": "Facebook"}
 
 // ask opens the consent page of a platform.
-func (w *world) ask(b *browser, platform, returnURL string) {
+func (w *system) ask(b *browser, platform, returnURL string) {
 	w.t.Helper()
 	v := b.open(w.consentPage(platform, returnURL))
 	b.wantPage(v, http.StatusOK, "Let this app use your "+titles[platform]+" account?")
 }
 
 func TestTikTokAccountIsConnected(t *testing.T) {
-	w, b := newWorld(t), newBrowser(t)
+	w, b := newSystem(t), newBrowser(t)
 	people := w.hire()
 	w.ask(b, "tiktok", w.returnURL())
 	b.photograph("tiktok-consent")
@@ -31,7 +31,7 @@ func TestTikTokAccountIsConnected(t *testing.T) {
 }
 
 func TestInstagramAccountsAreConnected(t *testing.T) {
-	w, b := newWorld(t), newBrowser(t)
+	w, b := newSystem(t), newBrowser(t)
 	people := w.hire()
 	w.ask(b, "instagram", w.returnURL())
 	b.choose(people.facebook.Name)
@@ -52,7 +52,7 @@ func TestInstagramAccountsAreConnected(t *testing.T) {
 func TestDenied(t *testing.T) {
 	for _, platform := range []string{"tiktok", "instagram"} {
 		t.Run(platform, func(t *testing.T) {
-			w, b := newWorld(t), newBrowser(t)
+			w, b := newSystem(t), newBrowser(t)
 			w.hire()
 			w.ask(b, platform, w.returnURL())
 			v := b.press("Deny")
@@ -63,7 +63,7 @@ func TestDenied(t *testing.T) {
 }
 
 func TestScopeIsUnticked(t *testing.T) {
-	w, b := newWorld(t), newBrowser(t)
+	w, b := newSystem(t), newBrowser(t)
 	people := w.hire()
 	w.ask(b, "tiktok", w.returnURL())
 	b.choose(people.tiktok.Nickname)
@@ -77,7 +77,7 @@ func TestScopeIsUnticked(t *testing.T) {
 // Without a return_url the user ends on a page of ours.
 
 func TestOwnPageOfTikTok(t *testing.T) {
-	w, b := newWorld(t), newBrowser(t)
+	w, b := newSystem(t), newBrowser(t)
 	people := w.hire()
 
 	w.ask(b, "tiktok", "")
@@ -99,7 +99,7 @@ func TestOwnPageOfTikTok(t *testing.T) {
 }
 
 func TestOwnPageOfInstagram(t *testing.T) {
-	w, b := newWorld(t), newBrowser(t)
+	w, b := newSystem(t), newBrowser(t)
 	people := w.hire()
 	pages := people.facebook.Pages
 
@@ -120,7 +120,7 @@ func TestOwnPageOfInstagram(t *testing.T) {
 
 // A code works once, but people reload pages and go back.
 func TestReloadAndBack(t *testing.T) {
-	w, b := newWorld(t), newBrowser(t)
+	w, b := newSystem(t), newBrowser(t)
 	people := w.hire()
 	w.ask(b, "tiktok", "")
 	b.choose(people.tiktok.Nickname)
@@ -135,7 +135,7 @@ func TestReloadAndBack(t *testing.T) {
 }
 
 func TestUnknownState(t *testing.T) {
-	w, b := newWorld(t), newBrowser(t)
+	w, b := newSystem(t), newBrowser(t)
 	v := b.open(w.url() + "/api/auth/tiktok/callback?code=made-up&state=made-up")
 	b.wantPage(v, http.StatusBadRequest, "TikTok was not connected", "Go back to the app and connect the account from there", "STATE_INVALID")
 	b.photograph("unknown-state")
@@ -147,7 +147,7 @@ func TestConsentIsRefused(t *testing.T) {
 		{"tiktok", "client_key", "Something went wrong"}, {"instagram", "client_id", "Invalid App ID"},
 	} {
 		t.Run(c.platform, func(t *testing.T) {
-			w, b := newWorld(t), newBrowser(t)
+			w, b := newSystem(t), newBrowser(t)
 			address, err := url.Parse(w.consentPage(c.platform, w.returnURL()))
 			w.must(err)
 			q := address.Query()

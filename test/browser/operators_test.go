@@ -18,6 +18,7 @@ import (
 
 	"socialqueue/sandbox"
 	"socialqueue/sandbox/sample"
+	"socialqueue/test/testkit"
 )
 
 const (
@@ -26,7 +27,7 @@ const (
 )
 
 // logIn shows the browser a password, which it then sends by itself.
-func (b *browser) logIn(w *world, password, path string) visit {
+func (b *browser) logIn(w *system, password, path string) visit {
 	b.t.Helper()
 	address, err := url.Parse(w.url() + path)
 	w.must(err)
@@ -36,7 +37,7 @@ func (b *browser) logIn(w *world, password, path string) visit {
 }
 
 // store stores a file as the app does.
-func (w *world) store(content []byte) string {
+func (w *system) store(content []byte) string {
 	w.t.Helper()
 	req, err := http.NewRequestWithContext(w.t.Context(), http.MethodPost, w.url()+"/api/media", bytes.NewReader(content))
 	w.must(err)
@@ -51,22 +52,20 @@ func (w *world) store(content []byte) string {
 
 type post struct{ ID, Status string }
 
-func (w *world) post(path string, body map[string]any) (id string) {
+func (w *system) post(path string, body map[string]any) (id string) {
 	w.t.Helper()
 	var p post
 	w.call("POST", path, body, &p)
 	return p.ID
 }
 
-func (w *world) untilStatus(id, status string) {
+func (w *system) untilStatus(id, status string) {
 	w.t.Helper()
-	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+	testkit.Await(w.t, 2*time.Minute, "post "+id+" is "+status, func() (bool, string) {
 		var p post
-		if w.call("GET", "/api/posts/"+id, nil, &p); p.Status == status {
-			return
-		}
-	}
-	w.t.Fatalf("post %s never was %s", id, status)
+		w.call("GET", "/api/posts/"+id, nil, &p)
+		return p.Status == status, p.Status
+	})
 }
 
 // show is a system with posts in every state that an operator cares for.
@@ -77,7 +76,7 @@ type show struct {
 	video, picture func(text string, in time.Duration) (id string)
 }
 
-func (w *world) stage(b *browser) show {
+func (w *system) stage(b *browser) show {
 	w.t.Helper()
 	people := w.hire()
 	for platform, person := range map[string]string{"tiktok": people.tiktok.Nickname, "instagram": people.facebook.Name} {
@@ -115,7 +114,7 @@ func (w *world) stage(b *browser) show {
 }
 
 // refused is a post that TikTok refuses.
-func (w *world) refused(s show) (id string) {
+func (w *system) refused(s show) (id string) {
 	w.t.Helper()
 	w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokInit, Mode: sandbox.ModeError, Code: "privacy_level_option_mismatch"})
 	id = s.video("Refused", 0)
@@ -125,7 +124,7 @@ func (w *world) refused(s show) (id string) {
 
 // settle does what settles a post, once no worker looks at it: until then the page says
 // to try again.
-func (b *browser) settle(w *world, id string, do func() visit) visit {
+func (b *browser) settle(w *system, id string, do func() visit) visit {
 	b.t.Helper()
 	for deadline := time.Now().Add(stepTimeout); ; {
 		b.open(w.url() + "/console/posts/" + id)
@@ -137,7 +136,7 @@ func (b *browser) settle(w *world, id string, do func() visit) visit {
 
 // An operator goes through the console and presses every button that it has.
 func TestConsole(t *testing.T) {
-	w, b := newWorld(t), newBrowser(t)
+	w, b := newSystem(t), newBrowser(t)
 	s := w.stage(b)
 	b.wantPage(b.logIn(w, operatorPassword, "/console"), 200, "Overview", s.uncertain, s.failed)
 	b.photograph("console-overview")
@@ -202,7 +201,7 @@ func TestConsole(t *testing.T) {
 }
 
 // byKeyboard pauses a platform, resumes it and has a post sent again without a mouse.
-func (w *world) byKeyboard(b *browser, s show) {
+func (w *system) byKeyboard(b *browser, s show) {
 	w.t.Helper()
 	b.open(w.url() + "/console")
 	b.tabTo("Skip to the content")
@@ -235,7 +234,7 @@ func (w *world) byKeyboard(b *browser, s show) {
 
 // Who only looks finds no button, on any page.
 func TestConsoleOfAViewer(t *testing.T) {
-	w, b := newWorld(t), newBrowser(t)
+	w, b := newSystem(t), newBrowser(t)
 	s := w.stage(b)
 	b.logIn(w, viewerPassword, "/console")
 	for _, path := range []string{"", "/posts", "/posts/" + s.failed, "/posts/" + s.uncertain, "/posts/" + s.scheduled, fmt.Sprintf("/accounts/tiktok/%d", s.tiktok)} {
@@ -252,7 +251,7 @@ func TestConsoleOfAViewer(t *testing.T) {
 // The page of the queues works without any other network, in its own fonts and icons;
 // its buttons do what they say, and no post is lost or doubled by it.
 func TestMonitoring(t *testing.T) {
-	w, b := newWorld(t), newBrowser(t)
+	w, b := newSystem(t), newBrowser(t)
 	s := w.stage(b)
 	b.look(atDesk)
 	w.sim.ClearFaults()
@@ -296,7 +295,7 @@ func TestMonitoring(t *testing.T) {
 
 // monitorMany does to several tasks at once whatever asynqmon offers: to those that are
 // ticked, and to all.
-func (b *browser) monitorMany(w *world, posts []string) {
+func (b *browser) monitorMany(w *system, posts []string) {
 	b.t.Helper()
 	gone := func(what string, ids ...string) {
 		b.t.Helper()
@@ -350,7 +349,7 @@ func (b *browser) all(item string) {
 
 // cancelActive cancels a task in the middle of its work: the post is handed back, and
 // goes live all the same.
-func (b *browser) cancelActive(w *world, s show) {
+func (b *browser) cancelActive(w *system, s show) {
 	b.t.Helper()
 	w.sim.Script(sandbox.Fault{Op: sandbox.OpInstagramQuota, Mode: sandbox.ModeHang})
 	id := s.picture("Cut off", 0)
@@ -372,7 +371,7 @@ func (b *browser) cancelActive(w *world, s show) {
 
 // Who only looks sees the same pages without buttons.
 func TestMonitoringOfAViewer(t *testing.T) {
-	w, b := newWorld(t), newBrowser(t)
+	w, b := newSystem(t), newBrowser(t)
 	w.stage(b)
 	b.look(atDesk)
 	b.logIn(w, viewerPassword, "/monitoring")
@@ -390,7 +389,7 @@ func TestMonitoringOfAViewer(t *testing.T) {
 // Another site's page cannot act through an operator's browser, which sends the
 // password along by itself.
 func TestForgedOrigin(t *testing.T) {
-	w, b := newWorld(t), newBrowser(t)
+	w, b := newSystem(t), newBrowser(t)
 	s := w.stage(b)
 	b.logIn(w, operatorPassword, "/console")
 	evil := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
@@ -406,7 +405,7 @@ func TestForgedOrigin(t *testing.T) {
 }
 
 // openTasks goes to the tasks of the queue publish that are in a state.
-func (b *browser) openTasks(w *world, state string) {
+func (b *browser) openTasks(w *system, state string) {
 	b.t.Helper()
 	b.open(w.url() + "/monitoring/queues/publish?status=" + state)
 }

@@ -3,31 +3,26 @@
 package browser
 
 import (
-	"bytes"
-	"context"
-	"encoding/json"
 	"io"
-	"net"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"socialqueue/app"
 	"socialqueue/config"
 	"socialqueue/observe"
 	"socialqueue/sandbox"
 	"socialqueue/secrets"
+	"socialqueue/test/testkit"
 )
 
-const stopTimeout = 20 * time.Second
-
-// world is the whole system in one process, the simulated platforms behind it,
+// system is the whole system in one process, the simulated platforms behind it,
 // and an app with one user, who sits at the browser.
-type world struct {
+type system struct {
 	t      *testing.T
 	sim    *sandbox.Server
 	system *app.AllInOne
@@ -39,15 +34,13 @@ type world struct {
 	userID int64
 }
 
-func newWorld(t *testing.T) *world {
+func newSystem(t *testing.T) *system {
 	t.Helper()
-	w := &world{t: t, sim: sandbox.New(sandbox.Options{}), app: httptest.NewServer(http.HandlerFunc(welcomeBack))}
+	w := &system{t: t, sim: sandbox.New(sandbox.Options{}), app: httptest.NewServer(http.HandlerFunc(welcomeBack))}
 	t.Cleanup(w.app.Close)
 	t.Cleanup(func() { _ = w.sim.Close() })
 	w.must(w.sim.Start("127.0.0.1:0"))
-	transport := &http.Transport{}
-	w.http = &http.Client{Transport: transport}
-	t.Cleanup(transport.CloseIdleConnections)
+	w.http = testkit.NewHTTP(t)
 
 	w.start(t.TempDir())
 	appID, key, err := w.system.CreateApp(t.Context(), "browser")
@@ -60,7 +53,7 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-func (w *world) must(err error) {
+func (w *system) must(err error) {
 	w.t.Helper()
 	if err != nil {
 		w.t.Fatal(err)
@@ -74,83 +67,45 @@ func welcomeBack(rw http.ResponseWriter, _ *http.Request) {
 }
 
 // start starts the system, with its data in dir.
-func (w *world) start(dir string) {
+func (w *system) start(dir string) {
 	w.t.Helper()
-	addr, sim := w.freeAddr(), w.sim.Options()
+	addr := testkit.FreeAddr(w.t)
 	env := map[string]string{
 		"HTTP_ADDR": addr, "PUBLIC_URL": "http://" + addr, "TOKEN_ENCRYPTION_KEY": secrets.NewRandomKey(),
 		"MEDIA_BUCKET_URL": "file://" + w.t.TempDir(), "MEDIA_ALLOW_PRIVATE_HOSTS": "true",
-		"TIKTOK_AUTH_URL": w.sim.TikTokAuthURL(), "TIKTOK_API_URL": w.sim.TikTokURL(),
-		"FACEBOOK_DIALOG_URL": w.sim.FacebookDialogURL(), "FACEBOOK_GRAPH_URL": w.sim.GraphURL(), "INSTAGRAM_UPLOAD_URL": w.sim.RuploadURL(),
-		"TIKTOK_CLIENT_KEY": sim.TikTokClientKey, "TIKTOK_CLIENT_SECRET": sim.TikTokClientSecret,
-		"FACEBOOK_APP_ID": sim.FacebookAppID, "FACEBOOK_APP_SECRET": sim.FacebookAppSecret,
 		"OPERATOR_PASSWORD": operatorPassword, "OPERATOR_READONLY_PASSWORD": viewerPassword,
 	}
+	maps.Copy(env, testkit.SandboxEnv(w.sim))
 	cfg, err := config.Load(config.Dev, func(name string) string { return env[name] })
 	w.must(err)
 	w.system, err = app.NewEmbedded(w.t.Context(), cfg, dir, app.Options{Log: observe.NewLogger("browser", "warning", "text", w.t.Output())})
 	w.must(err)
-	w.t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
-		defer cancel()
-		if err := w.system.Stop(ctx); err != nil {
-			w.t.Errorf("stop: %v", err)
-		}
-	})
-	w.must(w.system.Start(w.t.Context()))
-}
-
-// freeAddr finds a port that is free now: PUBLIC_URL has to be known before the
-// api listens.
-func (w *world) freeAddr() string {
-	w.t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	w.must(err)
-	defer l.Close()
-	return l.Addr().String()
+	testkit.Run(w.t, w.system)
 }
 
 // allowReturn registers the app's site, as `socialqueue app allow-return` does.
-func (w *world) allowReturn(appID int64) {
+func (w *system) allowReturn(appID int64) {
 	w.t.Helper()
 	site, err := url.Parse(w.app.URL)
 	w.must(err)
 	w.must(w.system.AllowReturn(w.t.Context(), appID, site.Host))
 }
 
-func (w *world) url() string { return "http://" + w.system.Addr() }
+func (w *system) url() string { return "http://" + w.system.Addr() }
 
 // call asks the api as the app does and reads the answer into v.
-func (w *world) call(method, path string, body, v any) {
+func (w *system) call(method, path string, body, v any) {
 	w.t.Helper()
-	var encoded bytes.Buffer
-	if body != nil {
-		w.must(json.NewEncoder(&encoded).Encode(body))
-	}
-	req, err := http.NewRequestWithContext(w.t.Context(), method, w.url()+path, &encoded)
-	w.must(err)
-	req.Header.Set("Authorization", "Bearer "+w.key.Reveal())
-	req.Header.Set("Accept", "application/json")
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := w.http.Do(req)
-	w.must(err)
-	defer resp.Body.Close()
-	answer, err := io.ReadAll(resp.Body)
-	w.must(err)
-	if resp.StatusCode/100 != 2 {
-		w.t.Fatalf("%s %s: %s %s", method, path, resp.Status, answer)
-	}
-	if err := json.Unmarshal(answer, v); err != nil {
-		w.t.Fatalf("%s %s: %v in %s", method, path, err, answer)
-	}
+	client := testkit.Client{T: w.t, URL: w.url(), HTTP: w.http, Key: w.key}
+	client.Do(testkit.Call{Method: method, Path: path, JSON: body, Headers: map[string]string{"Accept": "application/json"}}).WantOK().Into(v)
 }
 
 // returnURL leads to a page of the app that has a query of its own.
-func (w *world) returnURL() string { return w.app.URL + "/accounts?tab=social" }
+func (w *system) returnURL() string { return w.app.URL + "/accounts?tab=social" }
 
 // consentPage asks the api where to send the user. An empty returnURL leaves the
 // user on our own page afterwards.
-func (w *world) consentPage(platform, returnURL string) string {
+func (w *system) consentPage(platform, returnURL string) string {
 	w.t.Helper()
 	q := url.Values{"user_id": {strconv.FormatInt(w.userID, 10)}}
 	if returnURL != "" {
@@ -174,7 +129,7 @@ type account struct {
 	Scopes     []string
 }
 
-func (w *world) accounts() []account {
+func (w *system) accounts() []account {
 	w.t.Helper()
 	var list []account
 	w.call("GET", "/api/accounts", nil, &list)
@@ -183,7 +138,7 @@ func (w *world) accounts() []account {
 
 // wantActive says that the accounts with these ids at their platform, and no
 // others, are there and may be posted to. It returns their ids.
-func (w *world) wantActive(platform string, external ...string) (ids []string) {
+func (w *system) wantActive(platform string, external ...string) (ids []string) {
 	w.t.Helper()
 	list := w.accounts()
 	if len(list) != len(external) {
@@ -198,7 +153,7 @@ func (w *world) wantActive(platform string, external ...string) (ids []string) {
 	return ids
 }
 
-func (w *world) wantNoAccounts() {
+func (w *system) wantNoAccounts() {
 	w.t.Helper()
 	if list := w.accounts(); len(list) > 0 {
 		w.t.Errorf("accounts %+v, want none", list)
@@ -207,7 +162,7 @@ func (w *world) wantNoAccounts() {
 
 // wantReturned says that the browser is at return_url, and what the app reads
 // there: without the #_=_ that Facebook sends along, and that no server sees.
-func (w *world) wantReturned(v visit, platform string, outcome map[string]string) {
+func (w *system) wantReturned(v visit, platform string, outcome map[string]string) {
 	w.t.Helper()
 	want := url.Values{"platform": {platform}, "user_id": {strconv.FormatInt(w.userID, 10)}}
 	for name, value := range outcome {
@@ -227,7 +182,7 @@ type cast struct {
 	other    sandbox.FacebookUser
 }
 
-func (w *world) hire() cast {
+func (w *system) hire() cast {
 	w.sim.AddTikTokAccount(sandbox.TikTokAccount{Username: "simcafe", Nickname: "Sim Cafe"})
 	return cast{
 		tiktok: w.sim.AddTikTokAccount(sandbox.TikTokAccount{

@@ -3,30 +3,24 @@
 package node
 
 import (
-	"bytes"
-	"context"
-	"encoding/json"
-	"io"
-	"net"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"socialqueue/app"
 	"socialqueue/config"
 	"socialqueue/observe"
 	"socialqueue/sandbox"
 	"socialqueue/secrets"
+	"socialqueue/test/testkit"
 )
 
-const stopTimeout = 20 * time.Second
-
-// world is the whole system in one process, with the simulated platforms behind it,
+// system is the whole system in one process, with the simulated platforms behind it,
 // and an app with one user.
-type world struct {
+type system struct {
 	t      *testing.T
 	sim    *sandbox.Server
 	system *app.AllInOne
@@ -36,14 +30,12 @@ type world struct {
 	userID int64
 }
 
-func newWorld(t *testing.T) *world {
+func newSystem(t *testing.T) *system {
 	t.Helper()
-	w := &world{t: t, sim: sandbox.New(sandbox.Options{})}
+	w := &system{t: t, sim: sandbox.New(sandbox.Options{})}
 	t.Cleanup(func() { _ = w.sim.Close() })
 	w.must(w.sim.Start("127.0.0.1:0"))
-	transport := &http.Transport{}
-	w.http = &http.Client{Transport: transport}
-	t.Cleanup(transport.CloseIdleConnections)
+	w.http = testkit.NewHTTP(t)
 	w.start(t.TempDir())
 	var err error
 	_, w.key, err = w.system.CreateApp(t.Context(), "node")
@@ -54,7 +46,7 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-func (w *world) must(err error) {
+func (w *system) must(err error) {
 	w.t.Helper()
 	if err != nil {
 		w.t.Fatal(err)
@@ -62,75 +54,37 @@ func (w *world) must(err error) {
 }
 
 // start starts the system, with its data in dir.
-func (w *world) start(dir string) {
+func (w *system) start(dir string) {
 	w.t.Helper()
-	addr, sim := w.freeAddr(), w.sim.Options()
+	addr := testkit.FreeAddr(w.t)
 	env := map[string]string{
 		"HTTP_ADDR": addr, "PUBLIC_URL": "http://" + addr, "TOKEN_ENCRYPTION_KEY": secrets.NewRandomKey(),
 		"MEDIA_BUCKET_URL": "file://" + w.t.TempDir(), "WEBHOOK_ALLOW_PRIVATE_HOSTS": "true",
-		"TIKTOK_AUTH_URL": w.sim.TikTokAuthURL(), "TIKTOK_API_URL": w.sim.TikTokURL(),
-		"FACEBOOK_DIALOG_URL": w.sim.FacebookDialogURL(), "FACEBOOK_GRAPH_URL": w.sim.GraphURL(), "INSTAGRAM_UPLOAD_URL": w.sim.RuploadURL(),
-		"TIKTOK_CLIENT_KEY": sim.TikTokClientKey, "TIKTOK_CLIENT_SECRET": sim.TikTokClientSecret,
-		"FACEBOOK_APP_ID": sim.FacebookAppID, "FACEBOOK_APP_SECRET": sim.FacebookAppSecret,
 	}
+	maps.Copy(env, testkit.SandboxEnv(w.sim))
 	cfg, err := config.Load(config.Dev, func(name string) string { return env[name] })
 	w.must(err)
 	w.system, err = app.NewEmbedded(w.t.Context(), cfg, dir, app.Options{Log: observe.NewLogger("node", "warning", "text", w.t.Output())})
 	w.must(err)
-	w.t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
-		defer cancel()
-		if err := w.system.Stop(ctx); err != nil {
-			w.t.Errorf("stop: %v", err)
-		}
-	})
-	w.must(w.system.Start(w.t.Context()))
+	testkit.Run(w.t, w.system)
 }
 
-// freeAddr finds a port that is free now: PUBLIC_URL has to be known before the
-// api listens.
-func (w *world) freeAddr() string {
-	w.t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	w.must(err)
-	defer l.Close()
-	return l.Addr().String()
+func (w *system) client() *testkit.Client {
+	return &testkit.Client{T: w.t, URL: "http://" + w.system.Addr(), HTTP: w.http, Key: w.key}
 }
 
-// call asks the api as the app does and reads the answer into v.
-func (w *world) call(method, path string, body, v any) {
+// call makes a call of the API that has to work and reads the answer into v, which may be nil.
+func (w *system) call(method, path string, body, v any) {
 	w.t.Helper()
-	var encoded bytes.Buffer
-	if body != nil {
-		w.must(json.NewEncoder(&encoded).Encode(body))
-	}
-	req, err := http.NewRequestWithContext(w.t.Context(), method, "http://"+w.system.Addr()+path, &encoded)
-	w.must(err)
-	req.Header.Set("Authorization", "Bearer "+w.key.Reveal())
-	req.Header.Set("Accept", "application/json")
-	req.Header.Set("Content-Type", "application/json")
-	w.send(req, v)
-}
-
-// send makes a request that has to work; v may be nil.
-func (w *world) send(req *http.Request, v any) {
-	w.t.Helper()
-	resp, err := w.http.Do(req)
-	w.must(err)
-	defer resp.Body.Close()
-	answer, err := io.ReadAll(resp.Body)
-	w.must(err)
-	if resp.StatusCode/100 != 2 {
-		w.t.Fatalf("%s %s: %s %s", req.Method, req.URL.Path, resp.Status, answer)
-	}
+	reply := w.client().Do(testkit.Call{Method: method, Path: path, JSON: body, Headers: map[string]string{"Accept": "application/json"}}).WantOK()
 	if v != nil {
-		w.must(json.Unmarshal(answer, v))
+		reply.Into(v)
 	}
 }
 
 // connect connects an account at TikTok: somebody allows it on the consent page, and
 // their browser goes back to us.
-func (w *world) connect(openID string) {
+func (w *system) connect(openID string) {
 	w.t.Helper()
 	var page struct {
 		URL string `json:"authorization_url"`
@@ -140,7 +94,9 @@ func (w *world) connect(openID string) {
 	req, err := http.NewRequestWithContext(w.t.Context(), http.MethodPost, page.URL, strings.NewReader(form.Encode()))
 	w.must(err)
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	w.send(req, nil)
+	reply, err := w.client().Send(req)
+	w.must(err)
+	reply.WantOK()
 }
 
 // endpoint is a webhook endpoint with its secret.
@@ -148,7 +104,7 @@ type endpoint struct {
 	ID, Secret string
 }
 
-func (w *world) test(e endpoint) {
+func (w *system) test(e endpoint) {
 	w.t.Helper()
 	w.call("POST", "/api/webhook-endpoints/"+e.ID+"/test", nil, nil)
 }

@@ -10,7 +10,7 @@ import (
 )
 
 func TestNodeVerifiesWebhooks(t *testing.T) {
-	w, r := newWorld(t), newReceiver(t)
+	w, r := newSystem(t), newReceiver(t)
 	var e endpoint
 	w.call("POST", "/api/webhook-endpoints", map[string]string{"url": r.url}, &e)
 	r.knows(e.Secret)
