@@ -16,7 +16,7 @@ import (
 // Meta sends again what it got no answer for while the first request is still at
 // work, and in any order: both are taken, and each notice is stored once.
 func TestTheSameBatchAtOnce(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	each(t, func(t *testing.T, w *fixture) {
 		for round := range 10 {
 			var entries []string
 			for i := range 300 {
@@ -43,7 +43,7 @@ func TestTheSameBatchAtOnce(t *testing.T) {
 
 // Two workers that give one event its effect at the same time give it once.
 func TestTwoWorkersOneEvent(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	each(t, func(t *testing.T, w *fixture) {
 		w.sendMeta(change("comments", lovely))
 		e := w.events()[0]
 		var wg sync.WaitGroup
@@ -65,14 +65,14 @@ func TestTwoWorkersOneEvent(t *testing.T) {
 // A post whose first upload failed has another one. The id of the
 // first one's video is not the post's id.
 func TestAnUploadThatWasGivenUp(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	each(t, func(t *testing.T, w *fixture) {
 		w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokProcess, Mode: sandbox.ModeFail, Code: "internal"})
 		p := w.processing()
 		first := *p.PublishID
 		p = w.until(p.ID, "at TikTok once more", func(p *models.Post) bool {
 			return p.Status == models.Processing && *p.PublishID != first
 		})
-		w.clock.advance(2500 * time.Millisecond) // it is live, and moderation takes another moment
+		w.clock.Advance(2500 * time.Millisecond) // it is live, and moderation takes another moment
 		w.sendTikTok(tiktokEvent(tiktok.EventPublishComplete, *p.PublishID, "", w.clock.Now()))
 		w.runEvents()
 		w.runPost()
@@ -94,15 +94,15 @@ func TestAnUploadThatWasGivenUp(t *testing.T) {
 // Waiting for a worker uses none of the tries that an event has for a post that is not
 // known yet, and for internal errors.
 func TestWaitingForAWorkerIsNoTry(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	each(t, func(t *testing.T, w *fixture) {
 		p := w.processing()
-		w.clock.advance(5 * time.Second)
+		w.clock.Advance(5 * time.Second)
 		p, err := w.db.Runs.Claim(w.ctx, p.ID, p.Fence, "a worker", w.clock.Now(), time.Hour)
 		w.must(err)
 		w.sendTikTok(tiktokEvent(tiktok.EventPubliclyAvailable, *p.PublishID, "77", w.clock.Now()))
 		for range 60 {
 			w.runEvents()
-			w.clock.advance(30 * time.Second)
+			w.clock.Advance(30 * time.Second)
 			w.must(w.Sweep(w.ctx))
 		}
 		w.wantEvents(models.WebhookPending)
@@ -117,7 +117,7 @@ func TestWaitingForAWorkerIsNoTry(t *testing.T) {
 
 // A comment whose id fits into its column is stored, and a longer id is refused.
 func TestLongIDs(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	each(t, func(t *testing.T, w *fixture) {
 		w.sendMeta(change("comments", strings.Replace(lovely, "179001", strings.Repeat("1", 255), 1)))
 		w.sendMeta(change("comments", strings.Replace(lovely, "179001", strings.Repeat("2", 256), 1)))
 		w.runEvents()

@@ -17,9 +17,9 @@ import (
 	"socialqueue/view"
 )
 
-func newSQLiteWorld(t *testing.T) *world {
+func newSQLiteWorld(t *testing.T) *fixture {
 	t.Helper()
-	return newWorld(t, dbtest.SQLite(t))
+	return newFixture(t, dbtest.SQLite(t))
 }
 
 // change makes a message with one change of the account.
@@ -31,7 +31,7 @@ const lovely = `{"id":"179001","text":"Sch\u00f6n \ud83d\ude00","from":{"id":"68
 
 // comments lists what is stored of comments, as id, media, text and whether it is our
 // own; and how many each post has.
-func (w *world) comments() (comments, counts string) {
+func (w *fixture) comments() (comments, counts string) {
 	w.t.Helper()
 	var all []string
 	rows, err := w.db.Pool().QueryContext(w.ctx, "SELECT ig_comment_id, COALESCE(ig_media_id, '-'), COALESCE(parent_id, '-'), text, own FROM instagram_comments ORDER BY id")
@@ -47,7 +47,7 @@ func (w *world) comments() (comments, counts string) {
 	return strings.Join(all, "; "), w.mediaRows()
 }
 
-func (w *world) mediaRows() string {
+func (w *fixture) mediaRows() string {
 	w.t.Helper()
 	var all []string
 	rows, err := w.db.Pool().QueryContext(w.ctx, "SELECT ig_id, COALESCE(comments_count, 0), COALESCE(CAST(metrics_json AS TEXT), '-'), ours FROM ig_media ORDER BY ig_id")
@@ -65,7 +65,7 @@ func (w *world) mediaRows() string {
 }
 
 // inOrder writes an object with its keys in order, which databases do not keep.
-func (w *world) inOrder(object string) string {
+func (w *fixture) inOrder(object string) string {
 	w.t.Helper()
 	if object == "-" {
 		return object
@@ -114,13 +114,13 @@ func TestInstagramNotices(t *testing.T) {
 		"another account": {strings.Replace(change("comments", lovely), igID, "178999", 1), models.WebhookUnmatched, "", "", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			each(t, func(t *testing.T, w *world) {
+			each(t, func(t *testing.T, w *fixture) {
 				for range 3 {
 					w.sendMeta(tt.body)
 					w.runEvents()
 				}
 				for range 10 { // unmatched is what is still unknown after a while
-					w.clock.advance(time.Hour)
+					w.clock.Advance(time.Hour)
 					w.must(w.Sweep(w.ctx))
 					w.runEvents()
 				}
@@ -138,7 +138,7 @@ func TestInstagramNotices(t *testing.T) {
 
 // The app's event shows the comment as it is, with the account that it is for.
 func TestCommentReceived(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	each(t, func(t *testing.T, w *fixture) {
 		w.sendMeta(change("comments", lovely))
 		w.runEvents()
 		var event view.Event
@@ -153,13 +153,13 @@ func TestCommentReceived(t *testing.T) {
 
 // A thousand notices in one message, some of them twice, are stored together.
 func TestBatch(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	each(t, func(t *testing.T, w *fixture) {
 		var entries []string
 		for i := range 1000 {
 			entries = append(entries, fmt.Sprintf(`{"id":%q,"time":1795687009,"changes":[{"field":"comments","value":{"id":"c%d","text":"x","media":{"id":"m%d"}}}]}`, igID, i%900, i%3))
 		}
 		w.sendMeta(`{"object":"instagram","entry":[` + strings.Join(entries, ",") + `]}`)
-		if n := w.queue.len(); n != 900 {
+		if n := w.queue.Events.Len(); n != 900 {
 			t.Errorf("%d tasks, want 900", n)
 		}
 		if w.db.Dialect() == db.Postgres { // where xmin and cmin name the transaction and statement that stored a row
@@ -178,7 +178,7 @@ func TestBatch(t *testing.T) {
 
 // What is more than one statement holds is stored all the same, and all or nothing.
 func TestMoreThanABatch(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	each(t, func(t *testing.T, w *fixture) {
 		batch := func(prefix, last string) string {
 			var entries []string
 			for i := range 2500 {
@@ -187,8 +187,8 @@ func TestMoreThanABatch(t *testing.T) {
 			return `{"object":"instagram","entry":[` + strings.Join(entries, ",") + last + `]}`
 		}
 		w.sendMeta(batch("a", ""))
-		if n := len(w.events()); n != 2500 || w.queue.len() != n {
-			t.Fatalf("%d events and %d tasks, want 2500", n, w.queue.len())
+		if n := len(w.events()); n != 2500 || w.queue.Events.Len() != n {
+			t.Fatalf("%d events and %d tasks, want 2500", n, w.queue.Events.Len())
 		}
 		// The last one cannot be stored: nothing of its request is, nor has it a task.
 		w.refuseEvents("x")
@@ -196,14 +196,14 @@ func TestMoreThanABatch(t *testing.T) {
 		if err := w.receiveMeta(body); err == nil || errors.Is(err, inbox.ErrNotAuthentic) {
 			t.Errorf("error %v, want one of the database", err)
 		}
-		if n := len(w.events()); n != 2500 || w.queue.len() != n {
-			t.Errorf("%d events and %d tasks after a request that failed, want 2500", n, w.queue.len())
+		if n := len(w.events()); n != 2500 || w.queue.Events.Len() != n {
+			t.Errorf("%d events and %d tasks after a request that failed, want 2500", n, w.queue.Events.Len())
 		}
 	})
 }
 
 // refuseEvents has the database refuse events of a name.
-func (w *world) refuseEvents(name string) {
+func (w *fixture) refuseEvents(name string) {
 	w.t.Helper()
 	statement := fmt.Sprintf(`CREATE TRIGGER refuse BEFORE INSERT ON webhook_events WHEN NEW.name = '%s' BEGIN SELECT RAISE(ABORT, 'refused'); END`, name)
 	if w.db.Dialect() == db.Postgres {
@@ -230,7 +230,7 @@ func TestDeletedMessages(t *testing.T) {
 // comment names the media before we know that it is ours: it is found all the same,
 // and nothing is sent a second time.
 func TestACommentOnALostPost(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	each(t, func(t *testing.T, w *fixture) {
 		w.sim.Script(sandbox.Fault{Op: sandbox.OpInstagramPublish, Mode: sandbox.ModeReset, After: true})
 		p := w.acceptImage("Fresh bread")
 		w.until(p.ID, "live", func(*models.Post) bool { return len(w.sim.LivePosts()) == 1 })

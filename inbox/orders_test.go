@@ -66,7 +66,7 @@ const (
 
 // orders is one run of many posts in one order of events.
 type orders struct {
-	*world
+	*fixture
 	rand     *rand.Rand
 	accounts map[string]int64
 	fates    map[string]fate // by post
@@ -173,13 +173,13 @@ func (o *orders) step() {
 	case 2:
 		o.runEvents()
 	case 3:
-		o.clock.advance(time.Duration(o.rand.IntN(3000)) * time.Millisecond)
+		o.clock.Advance(time.Duration(o.rand.IntN(3000)) * time.Millisecond)
 		o.tick()
 	case 4:
 		o.cancelOne()
 	default:
 		if !o.runPost() {
-			o.clock.advance(time.Second)
+			o.clock.Advance(time.Second)
 			o.tick()
 		}
 	}
@@ -275,7 +275,7 @@ func (o *orders) listen() {
 		if time.Now().After(end) {
 			o.t.Fatalf("events of TikTok are missing: %v", o.standings())
 		}
-		o.clock.advance(time.Second)
+		o.clock.Advance(time.Second)
 		o.tick()
 		o.watch(o.standings())
 	}
@@ -300,12 +300,12 @@ func (o *orders) expected() int {
 func (o *orders) passTime() {
 	o.t.Helper()
 	for range 12 {
-		o.clock.advance(15 * time.Minute)
+		o.clock.Advance(15 * time.Minute)
 		o.tick()
 		o.runEvents()
 		o.watch(o.standings())
 	}
-	o.clock.advance(laterOn)
+	o.clock.Advance(laterOn)
 	o.tick()
 	o.watch(o.standings())
 }
@@ -451,18 +451,18 @@ func TestEveryOrder(t *testing.T) {
 	if testing.Short() { // as under the race detector
 		posts = 60
 	}
-	t.Run(fmt.Sprint(posts, " posts"), func(t *testing.T) { anyOrder(newWorld(t, dbtest.SQLite(t)), 1, posts) })
+	t.Run(fmt.Sprint(posts, " posts"), func(t *testing.T) { anyOrder(newFixture(t, dbtest.SQLite(t)), 1, posts) })
 	for seed := range uint64(2) {
-		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) { anyOrder(newWorld(t, dbtest.SQLite(t)), seed, 24) })
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) { anyOrder(newFixture(t, dbtest.SQLite(t)), seed, 24) })
 	}
-	t.Run("postgres", func(t *testing.T) { anyOrder(newWorld(t, dbtest.Postgres(t)), 7, 12) })
+	t.Run("postgres", func(t *testing.T) { anyOrder(newFixture(t, dbtest.Postgres(t)), 7, 12) })
 }
 
-func anyOrder(w *world, seed uint64, posts int) {
+func anyOrder(w *fixture, seed uint64, posts int) {
 	w.t.Helper()
-	o := &orders{world: w, rand: rand.New(rand.NewPCG(seed, 0)), fates: map[string]fate{}, last: map[string]models.Status{}} //nolint:gosec // a test's order is no secret
+	o := &orders{fixture: w, rand: rand.New(rand.NewPCG(seed, 0)), fates: map[string]fate{}, last: map[string]models.Status{}} //nolint:gosec // a test's order is no secret
 	o.captures()
-	o.onAnswer = o.meetEarly
+	o.wire.OnAnswer(o.meetEarly)
 	o.acceptAll(posts)
 	o.live()
 	o.listen()
@@ -470,7 +470,7 @@ func anyOrder(w *world, seed uint64, posts int) {
 	o.wantEnd()
 
 	// All of it once more, long after.
-	o.clock.advance(30 * time.Hour)
+	o.clock.Advance(30 * time.Hour)
 	o.mu.Lock()
 	late := slices.Clone(o.sent)
 	o.mu.Unlock()

@@ -42,23 +42,23 @@ func (s toySource) Apply(_ context.Context, e *models.WebhookEvent) (inbox.Outco
 	return s.apply(string(e.Payload))
 }
 
-// useToy makes the world's service one of a toy platform alone.
-func (w *world) useToy(apply func(payload string) (inbox.Outcome, error)) {
+// useToy makes the service of the fixture one of a toy platform alone.
+func (w *fixture) useToy(apply func(payload string) (inbox.Outcome, error)) {
 	deps := w.deps
 	deps.Sources = []inbox.Source{toySource{secret: "s", apply: apply}}
 	w.Service = inbox.New(deps)
 }
 
-func (w *world) sendToy(secret, body string) error {
+func (w *fixture) sendToy(secret, body string) error {
 	return w.Receive(w.ctx, "toy", http.Header{"Secret": {secret}}, []byte(body))
 }
 
 // passHours lets an hour pass n times, and processes the events that are due.
-func (w *world) passHours(n int) {
+func (w *fixture) passHours(n int) {
 	w.t.Helper()
 	for range n {
 		w.runEvents()
-		w.clock.advance(time.Hour)
+		w.clock.Advance(time.Hour)
 		w.must(w.Sweep(w.ctx))
 	}
 }

@@ -11,14 +11,14 @@ import (
 
 // Redis is away: what comes is stored all the same, and processed when it is back.
 func TestRedisIsAway(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
-		w.queue.broken = true
+	each(t, func(t *testing.T, w *fixture) {
+		w.queue.Events.SetDown(true)
 		w.sendMeta(change("comments", lovely))
 		w.wantEvents(models.WebhookPending)
 		if err := w.Sweep(w.ctx); err == nil {
 			t.Error("the sweep does not say that Redis is away")
 		}
-		w.queue.broken = false
+		w.queue.Events.SetDown(false)
 		w.must(w.Sweep(w.ctx)) // at once: that it is missing was noted
 		w.runEvents()
 		w.wantEvents(models.WebhookProcessed)
@@ -29,27 +29,27 @@ func TestRedisIsAway(t *testing.T) {
 // while; one that only waits is left alone.
 func TestSweep(t *testing.T) {
 	for name, tt := range map[string]struct {
-		lose  func(w *world, e *models.WebhookEvent)
+		lose  func(w *fixture, e *models.WebhookEvent)
 		after time.Duration
 		fence int64
 		tasks int
 	}{
-		"lost, at once":       {func(w *world, _ *models.WebhookEvent) { w.queue.forget() }, 0, 0, 0},
-		"lost":                {func(w *world, _ *models.WebhookEvent) { w.queue.forget() }, 16 * time.Second, 0, 1},
-		"archived":            {func(w *world, e *models.WebhookEvent) { w.queue.setState(e, publish.TaskDead) }, 16 * time.Second, 1, 1},
-		"active all the time": {func(w *world, e *models.WebhookEvent) { w.queue.setState(e, publish.TaskActive) }, 16 * time.Second, 1, 1},
-		"waiting":             {func(*world, *models.WebhookEvent) {}, 16 * time.Second, 0, 1},
+		"lost, at once":       {func(w *fixture, _ *models.WebhookEvent) { w.queue.Events.Clear() }, 0, 0, 0},
+		"lost":                {func(w *fixture, _ *models.WebhookEvent) { w.queue.Events.Clear() }, 16 * time.Second, 0, 1},
+		"archived":            {func(w *fixture, e *models.WebhookEvent) { w.queue.PutEvent(e, publish.TaskDead) }, 16 * time.Second, 1, 1},
+		"active all the time": {func(w *fixture, e *models.WebhookEvent) { w.queue.PutEvent(e, publish.TaskActive) }, 16 * time.Second, 1, 1},
+		"waiting":             {func(*fixture, *models.WebhookEvent) {}, 16 * time.Second, 0, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			each(t, func(t *testing.T, w *world) {
+			each(t, func(t *testing.T, w *fixture) {
 				w.sendMeta(change("comments", lovely))
 				tt.lose(w, &w.events()[0])
-				w.clock.advance(tt.after)
+				w.clock.Advance(tt.after)
 				for range 2 {
 					w.must(w.Sweep(w.ctx))
 				}
-				if e := w.events()[0]; e.Fence != tt.fence || w.queue.len() != tt.tasks {
-					t.Errorf("fence %d and %d tasks, want %d and %d", e.Fence, w.queue.len(), tt.fence, tt.tasks)
+				if e := w.events()[0]; e.Fence != tt.fence || w.queue.Events.Len() != tt.tasks {
+					t.Errorf("fence %d and %d tasks, want %d and %d", e.Fence, w.queue.Events.Len(), tt.fence, tt.tasks)
 				}
 				w.runEvents()
 			})
@@ -59,7 +59,7 @@ func TestSweep(t *testing.T) {
 
 // An event that is processed again has no second effect.
 func TestReplay(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	each(t, func(t *testing.T, w *fixture) {
 		w.sendMeta(change("comments", lovely))
 		w.runEvents()
 		n, err := w.db.Inbox.Replay(w.ctx, db.WebhookFilter{Status: models.WebhookProcessed, Limit: 10}, w.clock.Now())
@@ -76,14 +76,14 @@ func TestReplay(t *testing.T) {
 
 // What is settled goes after 30 days, what is not stays.
 func TestPrune(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	each(t, func(t *testing.T, w *fixture) {
 		w.sendMeta(change("comments", lovely))
 		w.runEvents()
 		w.sendMeta(change("media", `{"id":"1"}`))
-		w.clock.advance(30*24*time.Hour - time.Second)
+		w.clock.Advance(30*24*time.Hour - time.Second)
 		w.must(w.Prune(w.ctx))
 		w.wantEvents(models.WebhookProcessed, models.WebhookPending)
-		w.clock.advance(2 * time.Second)
+		w.clock.Advance(2 * time.Second)
 		w.must(w.Prune(w.ctx))
 		w.wantEvents(models.WebhookPending)
 	})
@@ -92,12 +92,12 @@ func TestPrune(t *testing.T) {
 // After an internal error an event is tried again. It is given up with the error as its
 // outcome, for an operator to read and replay.
 func TestInternalErrors(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	each(t, func(t *testing.T, w *fixture) {
 		w.sendMeta(change("comments", lovely))
 		_, err := w.db.Pool().ExecContext(w.ctx, "ALTER TABLE instagram_comments RENAME TO mislaid")
 		w.must(err)
 		for range 6 * 24 {
-			w.clock.advance(10 * time.Minute)
+			w.clock.Advance(10 * time.Minute)
 			w.must(w.Sweep(w.ctx))
 			w.runEvents()
 		}

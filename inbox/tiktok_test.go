@@ -16,7 +16,7 @@ import (
 )
 
 // processing is a video that TikTok has, and whose next poll is a while off.
-func (w *world) processing() *models.Post {
+func (w *fixture) processing() *models.Post {
 	w.t.Helper()
 	p := w.acceptVideo("a video", everyone, nil)
 	return w.until(p.ID, "processing", is(models.Processing))
@@ -24,40 +24,42 @@ func (w *world) processing() *models.Post {
 
 // A webhook makes the next poll due at once, whatever name it comes under.
 func TestAnEventEndsTheWait(t *testing.T) {
-	for name, event := range map[string]func(w *world, publishID string) string{
-		"complete": func(w *world, id string) string {
+	for name, event := range map[string]func(w *fixture, publishID string) string{
+		"complete": func(w *fixture, id string) string {
 			return tiktokEvent(tiktok.EventPublishComplete, id, "", w.clock.Now())
 		},
-		"failed": func(w *world, id string) string { return tiktokEvent(tiktok.EventPublishFailed, id, "", w.clock.Now()) },
-		"inbox": func(w *world, id string) string {
+		"failed": func(w *fixture, id string) string {
+			return tiktokEvent(tiktok.EventPublishFailed, id, "", w.clock.Now())
+		},
+		"inbox": func(w *fixture, id string) string {
 			return tiktokEvent(tiktok.EventInboxDelivered, id, "", w.clock.Now())
 		},
-		"on view": func(w *world, id string) string {
+		"on view": func(w *fixture, id string) string {
 			return tiktokEvent(tiktok.EventPubliclyAvailable, id, "77", w.clock.Now())
 		},
-		"hidden": func(w *world, id string) string {
+		"hidden": func(w *fixture, id string) string {
 			return tiktokEvent(tiktok.EventNoLongerAvailable, id, "77", w.clock.Now())
 		},
-		"hidden, well spelled": func(w *world, id string) string {
+		"hidden, well spelled": func(w *fixture, id string) string {
 			return tiktokEvent("post.publish.no_longer_publicly_available", id, "77", w.clock.Now())
 		},
-		"guide, deleted": func(_ *world, id string) string {
+		"guide, deleted": func(_ *fixture, id string) string {
 			return fmt.Sprintf(`{"type":"video.delete","publish_id":%q,"video_id":"77"}`, id)
 		},
-		"legacy, failed": func(_ *world, id string) string {
+		"legacy, failed": func(_ *fixture, id string) string {
 			return fmt.Sprintf(`{"event":"video.upload.failed","create_time":1,"content":"{\"share_id\":\"%s\"}"}`, id)
 		},
-		"legacy": func(_ *world, id string) string {
+		"legacy": func(_ *fixture, id string) string {
 			return fmt.Sprintf(`{"event":"video.publish.completed","create_time":1,"content":"{\"share_id\":\"%s\"}"}`, id)
 		},
-		"guide": func(_ *world, id string) string {
+		"guide": func(_ *fixture, id string) string {
 			return fmt.Sprintf(`{"type":"video.publish","publish_id":%q,"video_id":"77"}`, id)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			each(t, func(t *testing.T, w *world) {
+			each(t, func(t *testing.T, w *fixture) {
 				p := w.processing()
-				w.clock.advance(2500 * time.Millisecond) // TikTok is done; the next poll is in 2.5 s
+				w.clock.Advance(2500 * time.Millisecond) // TikTok is done; the next poll is in 2.5 s
 				for range 2 {                            // TikTok sends at least once
 					w.sendTikTok(event(w, *p.PublishID))
 					w.runEvents()
@@ -78,7 +80,7 @@ func TestAnEventEndsTheWait(t *testing.T) {
 // An event does not believe itself: TikTok says that the post failed, or is live, and
 // when asked that it still works on it.
 func TestEventsAreNotBelieved(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	each(t, func(t *testing.T, w *fixture) {
 		p := w.processing()
 		for _, event := range []string{tiktok.EventPublishFailed, tiktok.EventPublishComplete} {
 			w.sendTikTok(tiktokEvent(event, *p.PublishID, "", w.clock.Now()))
@@ -93,15 +95,15 @@ func TestEventsAreNotBelieved(t *testing.T) {
 
 // While a worker has the post the event waits, and has its effect then.
 func TestAnEventWaitsForTheWorker(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	each(t, func(t *testing.T, w *fixture) {
 		p := w.processing()
-		w.clock.advance(5 * time.Second)
+		w.clock.Advance(5 * time.Second)
 		_, err := w.db.Runs.Claim(w.ctx, p.ID, p.Fence, "a worker", w.clock.Now(), 20*time.Second)
 		w.must(err)
 		w.sendTikTok(tiktokEvent(tiktok.EventPublishComplete, *p.PublishID, "", w.clock.Now()))
 		w.runEvents()
 		w.wantEvents(models.WebhookPending)
-		w.clock.advance(30 * time.Second) // the worker died
+		w.clock.Advance(30 * time.Second) // the worker died
 		w.tick()
 		w.runEvents()
 		w.wantEvents(models.WebhookProcessed)
@@ -120,9 +122,9 @@ func TestAnEventWaitsForTheWorker(t *testing.T) {
 
 // A published post takes its id from an event, and is polled no more.
 func TestTheIDComesWithAnEvent(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	each(t, func(t *testing.T, w *fixture) {
 		p := w.processing()
-		w.clock.advance(2500 * time.Millisecond) // it is live, and moderation takes another moment
+		w.clock.Advance(2500 * time.Millisecond) // it is live, and moderation takes another moment
 		w.sendTikTok(tiktokEvent(tiktok.EventPublishComplete, *p.PublishID, "", w.clock.Now()))
 		w.runEvents()
 		w.runPost()
@@ -148,7 +150,7 @@ func TestTheIDComesWithAnEvent(t *testing.T) {
 }
 
 // wantVideo compares the id in the row of the original guide.
-func (w *world) wantVideo(p *models.Post, want string) {
+func (w *fixture) wantVideo(p *models.Post, want string) {
 	w.t.Helper()
 	var got string
 	w.must(w.db.Pool().QueryRowContext(w.ctx, fmt.Sprintf("SELECT COALESCE(video_id, '') FROM tiktok_posts WHERE publish_id = '%s'", *p.PublishID)).Scan(&got))
@@ -160,12 +162,12 @@ func (w *world) wantVideo(p *models.Post, want string) {
 // A video for its creator alone has no id, and the post ends without. One that is
 // made public long after takes it from the event, and is not polled for it.
 func TestMadePublicLater(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	each(t, func(t *testing.T, w *fixture) {
 		p := w.until(w.acceptVideo("a diary", "SELF_ONLY", nil).ID, "published", is(models.Published))
 		if p.PlatformPostID != nil || p.RunAt != nil {
 			t.Fatalf("the post is %+v", p)
 		}
-		w.clock.advance(40 * 24 * time.Hour)
+		w.clock.Advance(40 * 24 * time.Hour)
 		polls := w.sim.CountCalls(sandbox.OpTikTokStatus)
 		for range 2 {
 			w.sendTikTok(tiktokEvent(tiktok.EventPubliclyAvailable, *p.PublishID, "7602997517160123666", w.clock.Now()))
@@ -225,14 +227,14 @@ func TestAvailability(t *testing.T) {
 // What names nothing of ours is kept as unmatched, after a while in which it may turn
 // out to be ours; what is of an unknown kind is kept at once.
 func TestNothingOfOurs(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	each(t, func(t *testing.T, w *fixture) {
 		w.sendTikTok(tiktokEvent(tiktok.EventPublishComplete, "v_pub_file~v2-1.1", "", w.clock.Now()))
 		w.sendTikTok(`{"event":"new.in.2027","user_openid":"-000tt","content":"{}"}`)
 		w.sendTikTok(`{"event":"authorization.removed","create_time":1795000000,"user_openid":"-000nobody","content":"{\"reason\":1}"}`)
 		w.runEvents()
 		w.wantEvents(models.WebhookPending, models.WebhookUnknown, models.WebhookUnmatched)
 		for range 100 {
-			w.clock.advance(time.Minute)
+			w.clock.Advance(time.Minute)
 			w.tick()
 			w.runEvents()
 		}
@@ -242,14 +244,14 @@ func TestNothingOfOurs(t *testing.T) {
 
 // An event that came before its upload was known has its effect when that is.
 func TestEarly(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	each(t, func(t *testing.T, w *fixture) {
 		p := w.processing()
 		w.hideUpload(p)
 		w.sendTikTok(tiktokEvent(tiktok.EventPublishComplete, *p.PublishID, "", w.clock.Now()))
 		w.runEvents()
 		w.wantEvents(models.WebhookPending)
 		w.showUpload(p)
-		w.clock.advance(3 * time.Second)
+		w.clock.Advance(3 * time.Second)
 		w.tick()
 		w.runEvents()
 		w.wantEvents(models.WebhookProcessed)
@@ -262,10 +264,10 @@ func TestEarly(t *testing.T) {
 // The event ends the account, and its waiting posts with it; the same event once
 // more, and an older one, do nothing.
 func TestRemoved(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	each(t, func(t *testing.T, w *fixture) {
 		at := w.clock.Now().Add(time.Hour)
 		p := w.acceptVideo("later", everyone, &at)
-		w.clock.advance(time.Minute)
+		w.clock.Advance(time.Minute)
 		body := fmt.Sprintf(`{"event":"authorization.removed","create_time":%d,"user_openid":%q,"content":"{\"reason\":1}"}`, w.clock.Now().Unix(), openID)
 		for range 2 {
 			w.sendTikTok(body)
@@ -326,10 +328,10 @@ func TestTikTokSignatures(t *testing.T) {
 }
 
 // hideUpload makes an upload one that is not known yet, showUpload takes that back.
-func (w *world) hideUpload(p *models.Post) { w.renameUpload(p, *p.PublishID, "hidden") }
-func (w *world) showUpload(p *models.Post) { w.renameUpload(p, "hidden", *p.PublishID) }
+func (w *fixture) hideUpload(p *models.Post) { w.renameUpload(p, *p.PublishID, "hidden") }
+func (w *fixture) showUpload(p *models.Post) { w.renameUpload(p, "hidden", *p.PublishID) }
 
-func (w *world) renameUpload(p *models.Post, from, to string) {
+func (w *fixture) renameUpload(p *models.Post, from, to string) {
 	w.t.Helper()
 	for _, table := range []string{"posts", "tiktok_posts"} {
 		_, err := w.db.Pool().ExecContext(w.ctx, fmt.Sprintf("UPDATE %s SET publish_id = '%s' WHERE publish_id = '%s'", table, to, from))
