@@ -14,10 +14,11 @@ import (
 	"socialqueue/models"
 	"socialqueue/oauth"
 	"socialqueue/sandbox"
+	"socialqueue/test/testkit"
 )
 
 func TestConnectInstagram(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		w.sim.AddInstagramAccount(sandbox.InstagramAccount{IGID: "17841400000000001", Username: "bakery", Name: "The Bakery", FollowersCount: 1204, AccountType: "MEDIA_CREATOR"})
 		w.sim.AddFacebookUser(sandbox.FacebookUser{ID: "9001", Name: "Person 9001", Pages: []sandbox.FacebookPage{{ID: "1001", Name: "Bakery", InstagramID: "17841400000000001"}}})
 		ig := w.instagram(w.finish(w.allow(models.Instagram, w.begin(models.Instagram), "9001")).Accounts[0].ID)
@@ -29,14 +30,14 @@ func TestConnectInstagram(t *testing.T) {
 		if login.ProviderAccountID != "9001" || login.Provider != models.Instagram || login.DisplayName != "Person 9001" {
 			w.t.Errorf("login %+v", login)
 		}
-		if got := login.ExpiresAt.Sub(epoch); got < 59*day || got > 61*day {
+		if got := login.ExpiresAt.Sub(testkit.Epoch); got < 59*day || got > 61*day {
 			w.t.Errorf("the user token lives %s: it is no long-lived one", got)
 		}
-		if got := login.ReconnectBy.Sub(epoch); got < 89*day || got > 91*day {
+		if got := login.ReconnectBy.Sub(testkit.Epoch); got < 89*day || got > 91*day {
 			w.t.Errorf("the access to data lasts %s", got)
 		}
 		// A Page token of a long-lived user token has no end, also when that one ends.
-		w.clock.advance(61 * day)
+		w.clock.Advance(61 * day)
 		token := w.token(w.post(models.Instagram, ig.ID, nil))
 		if _, err := w.meta.Quota(w.ctx, token.Access, token.ProviderAccountID); err != nil {
 			w.t.Errorf("the Page token does not work after 61 days: %v", err)
@@ -47,7 +48,7 @@ func TestConnectInstagram(t *testing.T) {
 // Pages come in every odd kind. What can be posted to is connected, the rest is told
 // with its reason.
 func TestOddPages(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		other := w.newUser(w.app, "colleague")
 		w.sim.AddFacebookUser(sandbox.FacebookUser{ID: "9002", Pages: []sandbox.FacebookPage{{ID: "1090", Name: "Theirs", InstagramID: "17841400000000090"}}})
 		if o := w.finish(w.allow(models.Instagram, w.beginFor(other, models.Instagram, ""), "9002")); o.Code != "" {
@@ -99,7 +100,7 @@ func TestOddPages(t *testing.T) {
 }
 
 func TestHundredsOfPages(t *testing.T) {
-	w := newWorld(t, dbtest.SQLite(t), sandbox.Options{NoExpiresIn: true})
+	w := newFixture(t, dbtest.SQLite(t), sandbox.Options{NoExpiresIn: true})
 	user := sandbox.FacebookUser{ID: "9001"}
 	for i := range 230 {
 		user.Pages = append(user.Pages, sandbox.FacebookPage{ID: fmt.Sprintf("1%03d", i), InstagramID: fmt.Sprintf("17841400000000%03d", i)})
@@ -110,7 +111,7 @@ func TestHundredsOfPages(t *testing.T) {
 		t.Fatalf("%d accounts, code %q", len(o.Accounts), o.Code)
 	}
 	login := w.account(w.instagram(o.Accounts[0].ID).OAuthAccountID)
-	if got := login.ExpiresAt.Sub(epoch); got != 59*day {
+	if got := login.ExpiresAt.Sub(testkit.Epoch); got != 59*day {
 		t.Errorf("without expires_in the token is taken to live %s", got)
 	}
 }
@@ -133,7 +134,7 @@ func TestConnectInstagramRefusals(t *testing.T) {
 			&sandbox.Fault{Op: sandbox.OpInstagramPages, Mode: sandbox.ModeError, Code: "2"}, oauth.CodePlatform},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, dbtest.SQLite(t), sandbox.Options{})
+			w := newFixture(t, dbtest.SQLite(t), sandbox.Options{})
 			w.sim.AddFacebookUser(sandbox.FacebookUser{ID: "9001", Pages: tc.pages})
 			choose := tc.choose
 			if choose == nil {
@@ -162,11 +163,11 @@ func TestConnectInstagramRefusals(t *testing.T) {
 // A second login keeps the accounts' ids, their posts and history; one that shows
 // nothing leaves all as it was.
 func TestReconnectInstagram(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		ig := w.connectFacebook("9001", "17841400000000001", "17841400000000002")
 		p := w.post(models.Instagram, ig[0].ID, nil)
 		w.sim.InvalidateFacebook("9001", 460) // the password was changed
-		w.clock.advance(2 * time.Minute)
+		w.clock.Advance(2 * time.Minute)
 		if err := w.refused(p); !errors.Is(err, oauth.ErrReauthorize) {
 			w.t.Fatalf("renew: %v", err)
 		}
@@ -193,7 +194,7 @@ func TestReconnectInstagram(t *testing.T) {
 // Two that hold one account cannot both have it; one who let go of it can be
 // followed.
 func TestAccountChangesHands(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		first := w.connectFacebook("9001", "17841400000000001")[0]
 		p := w.post(models.Instagram, first.ID, func(p *models.Post) { p.Status, p.Admission, p.RunAt = models.Published, models.AdmissionNone, nil })
 		_, other := w.tenant("other")
@@ -226,7 +227,7 @@ func TestAccountChangesHands(t *testing.T) {
 // A login whose accounts are all reached by another one by now ends: nobody could
 // see it, or let it go.
 func TestLoginLeftEmpty(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		ig := w.connectFacebook("9001", "17841400000000001")[0]
 		w.sim.AddFacebookUser(sandbox.FacebookUser{ID: "9002", Pages: []sandbox.FacebookPage{{ID: ig.PageID, Name: "Page", InstagramID: "17841400000000001"}}})
 		o := w.finish(w.allow(models.Instagram, w.begin(models.Instagram), "9002"))
@@ -248,7 +249,7 @@ func TestLoginLeftEmpty(t *testing.T) {
 // An import over an account that its owner connected leaves the owner's consent,
 // from which the imported token may come.
 func TestImportOverAConsent(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		ig := w.connectFacebook("9001", "17841400000000001")[0]
 		token := w.token(w.post(models.Instagram, ig.ID, nil))
 		id, err := w.Import(w.ctx, oauth.Import{

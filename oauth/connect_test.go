@@ -13,22 +13,23 @@ import (
 	"socialqueue/models"
 	"socialqueue/oauth"
 	"socialqueue/sandbox"
+	"socialqueue/test/testkit"
 )
 
 func TestConnectTikTok(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		a := w.connectTikTok("-000one")
 		if a.Username != "user000one" || a.DisplayName != "Nick -000one" || a.PictureURL == "" || a.Status != models.AccountActive ||
 			a.UserID != w.user.ID || *a.Scope != "user.info.basic,video.publish,video.upload" {
 			w.t.Errorf("stored %+v", a)
 		}
-		if got := a.ExpiresAt.Sub(epoch); got != 2*time.Hour {
+		if got := a.ExpiresAt.Sub(testkit.Epoch); got != 2*time.Hour {
 			w.t.Errorf("the token lives %s", got)
 		}
-		if got := a.ReconnectBy.Sub(epoch); got != 180*24*time.Hour {
+		if got := a.ReconnectBy.Sub(testkit.Epoch); got != 180*24*time.Hour {
 			w.t.Errorf("the consent lives %s", got)
 		}
-		if got := a.UpkeepAt.Sub(epoch); got != 90*time.Minute {
+		if got := a.UpkeepAt.Sub(testkit.Epoch); got != 90*time.Minute {
 			w.t.Errorf("refreshed after %s", got)
 		}
 		if !strings.HasPrefix(a.AccessToken, "v1.") || !strings.HasPrefix(*a.RefreshToken, "v1.") {
@@ -43,7 +44,7 @@ func TestConnectTikTok(t *testing.T) {
 
 // A name that no column holds is cut: it must not cost the account.
 func TestLongName(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		w.sim.AddTikTokAccount(sandbox.TikTokAccount{OpenID: "-000long", Username: "long", Nickname: strings.Repeat("ä", 300)})
 		o := w.finish(w.allow(models.TikTok, w.begin(models.TikTok), "-000long"))
 		if o.Code != "" {
@@ -57,11 +58,11 @@ func TestLongName(t *testing.T) {
 
 // A second consent keeps what there is of an account, and lets its posts go on.
 func TestReconnect(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		a := w.connectTikTok("-000one")
 		w.sim.InvalidateTikTok("-000one")
 		p := w.post(models.TikTok, a.ID, nil)
-		w.clock.advance(2 * time.Minute)
+		w.clock.Advance(2 * time.Minute)
 		if err := w.refused(p); !errors.Is(err, oauth.ErrReauthorize) {
 			w.t.Fatalf("renew: %v", err)
 		}
@@ -96,7 +97,7 @@ func TestReconnect(t *testing.T) {
 }
 
 func TestConnectRefusals(t *testing.T) {
-	w := newWorld(t, dbtest.SQLite(t), sandbox.Options{})
+	w := newFixture(t, dbtest.SQLite(t), sandbox.Options{})
 	w.person("-000one")
 	w.must(w.AllowReturn(w.ctx, w.app.ID, "app.example.com"))
 	const back = "https://app.example.com/done?page=2&status=x"
@@ -139,7 +140,7 @@ func TestConnectRefusals(t *testing.T) {
 		}, oauth.CodeRefused, true},
 		"too late": {func() oauth.Callback {
 			cb := allowed()
-			w.clock.advance(15*time.Minute + time.Second)
+			w.clock.Advance(15*time.Minute + time.Second)
 			return cb
 		}, oauth.CodeStateExpired, true},
 		"no state": {func() oauth.Callback {
@@ -193,7 +194,7 @@ func TestConnectRefusals(t *testing.T) {
 // A browser, or a proxy, may call the callback twice, at once or later: the code is
 // exchanged once and both get the same answer.
 func TestCallbackTwice(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		w.person("-000one")
 		w.must(w.AllowReturn(w.ctx, w.app.ID, "app.example.com"))
 		cb := w.allow(models.TikTok, w.beginFor(w.user, models.TikTok, "https://app.example.com/done"), "-000one")
@@ -223,7 +224,7 @@ func TestCallbackTwice(t *testing.T) {
 
 // The account lands at the user for whom the connect was begun, whoever comes back.
 func TestStateIsBoundToItsUser(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		otherApp, otherUser := w.tenant("other")
 		w.person("-000one")
 		o := w.finish(w.allow(models.TikTok, w.beginFor(otherUser, models.TikTok, ""), "-000one"))
@@ -249,7 +250,7 @@ func TestStateIsBoundToItsUser(t *testing.T) {
 
 // A browser is sent back only to where the app said beforehand.
 func TestReturnURL(t *testing.T) {
-	w := newWorld(t, dbtest.SQLite(t), sandbox.Options{})
+	w := newFixture(t, dbtest.SQLite(t), sandbox.Options{})
 	other, _ := w.tenant("other")
 	for app, hosts := range map[int64][]string{
 		w.app.ID: {"app.example.com", "app.example.com:8443", "localhost:8080", "[::1]:8080"}, other.ID: {"other.example.com"},
@@ -307,7 +308,7 @@ func TestReturnURL(t *testing.T) {
 
 // What Redis holds of a connect opens nothing.
 func TestConnectsAreSealed(t *testing.T) {
-	w := newWorld(t, dbtest.SQLite(t), sandbox.Options{})
+	w := newFixture(t, dbtest.SQLite(t), sandbox.Options{})
 	address, err := url.Parse(w.begin(models.TikTok))
 	w.must(err)
 	state := address.Query().Get("state")

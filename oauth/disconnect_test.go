@@ -16,9 +16,10 @@ import (
 	"socialqueue/models"
 	"socialqueue/oauth"
 	"socialqueue/sandbox"
+	"socialqueue/test/testkit"
 )
 
-func (w *world) disconnect(p models.Platform, id int64) *db.Account {
+func (w *fixture) disconnect(p models.Platform, id int64) *db.Account {
 	w.t.Helper()
 	a, err := w.Disconnect(w.ctx, w.app.ID, p, id)
 	w.must(err)
@@ -26,7 +27,7 @@ func (w *world) disconnect(p models.Platform, id int64) *db.Account {
 }
 
 func TestDisconnectTikTok(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		a, bystander := w.connectTikTok("-000one"), w.connectTikTok("-000two")
 		token := w.token(w.post(models.TikTok, a.ID, nil)).Access
 		waiting := w.post(models.TikTok, a.ID, func(p *models.Post) {
@@ -77,7 +78,7 @@ func TestRevokeIsTriedAgain(t *testing.T) {
 		times, calls int
 	}{"back soon": {3, 4}, "never back": {-1, 0}} {
 		t.Run(name, func(t *testing.T) {
-			each(t, func(w *world) {
+			each(t, func(w *fixture) {
 				a := w.connectTikTok("-000one")
 				w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokRevoke, Mode: sandbox.ModeStatus, Times: tc.times})
 				w.disconnect(models.TikTok, a.ID)
@@ -99,7 +100,7 @@ func TestRevokeIsTriedAgain(t *testing.T) {
 // A platform knows one consent of a person. Who takes theirs back must not take
 // that of somebody else with it.
 func TestSharedConsentIsNotRevoked(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		a := w.connectTikTok("-000one")
 		other := w.newUser(w.app, "colleague")
 		o := w.finish(w.allow(models.TikTok, w.beginFor(other, models.TikTok, ""), "-000one"))
@@ -115,7 +116,7 @@ func TestSharedConsentIsNotRevoked(t *testing.T) {
 }
 
 func TestDisconnectInstagram(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		ig := w.connectFacebook("9001", "17841400000000001", "17841400000000002")
 		p, other := w.post(models.Instagram, ig[0].ID, nil), w.post(models.Instagram, ig[1].ID, nil)
 		w.disconnect(models.Instagram, ig[0].ID)
@@ -140,10 +141,10 @@ func TestDisconnectInstagram(t *testing.T) {
 }
 
 func TestRemoved(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		a, bystander := w.connectTikTok("-000one"), w.connectTikTok("-000two")
 		p := w.post(models.TikTok, a.ID, nil)
-		w.clock.advance(time.Minute)
+		w.clock.Advance(time.Minute)
 		removed := func(openID string, at time.Time, known bool) {
 			w.t.Helper()
 			got, err := w.Removed(w.ctx, models.TikTok, openID, "the person disconnected this app at TikTok", at)
@@ -153,7 +154,7 @@ func TestRemoved(t *testing.T) {
 			}
 		}
 		removed("-000nobody", w.clock.Now(), false)
-		removed("-000one", epoch.Add(-time.Minute), true) // old news: the account was connected since
+		removed("-000one", testkit.Epoch.Add(-time.Minute), true) // old news: the account was connected since
 		w.wantStatus(a.ID, models.AccountActive)
 		for range 2 { // TikTok sends twice
 			removed("-000one", w.clock.Now(), true)
@@ -171,7 +172,7 @@ func TestRemoved(t *testing.T) {
 	})
 }
 
-func (w *world) signedRequest(userID string, at time.Time) string {
+func (w *fixture) signedRequest(userID string, at time.Time) string {
 	payload, err := json.Marshal(map[string]any{"algorithm": "HMAC-SHA256", "issued_at": at.Unix(), "user_id": userID})
 	w.must(err)
 	encoded := base64.RawURLEncoding.EncodeToString(payload)
@@ -181,17 +182,17 @@ func (w *world) signedRequest(userID string, at time.Time) string {
 }
 
 func TestWithdrawn(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		ig, bystander := w.connectFacebook("9001", "17841400000000001", "17841400000000002"), w.connectFacebook("9002", "17841400000000009")
 		p := w.post(models.Instagram, ig[1].ID, nil)
-		w.clock.advance(time.Minute)
+		w.clock.Advance(time.Minute)
 		good := w.signedRequest("9001", w.clock.Now())
 		for _, bad := range []string{"", ".", good + "x", "x" + good, strings.Replace(good, ".", "", 1)} {
 			if err := w.Withdrawn(w.ctx, models.Instagram, bad); !errors.Is(err, oauth.ErrNotAuthentic) {
 				w.t.Errorf("%q: %v", bad, err)
 			}
 		}
-		w.must(w.Withdrawn(w.ctx, models.Instagram, w.signedRequest("9001", epoch.Add(-time.Minute)))) // old news
+		w.must(w.Withdrawn(w.ctx, models.Instagram, w.signedRequest("9001", testkit.Epoch.Add(-time.Minute)))) // old news
 		w.wantStatus(ig[0].OAuthAccountID, models.AccountActive)
 		w.must(w.Withdrawn(w.ctx, models.Instagram, good))
 		w.must(w.Withdrawn(w.ctx, models.Instagram, good))
@@ -216,7 +217,7 @@ func TestWithdrawn(t *testing.T) {
 // A deletion takes everything of the person's with it, and nothing of anybody
 // else's.
 func TestDataIsDeleted(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		ig, bystander := w.connectFacebook("9001", "17841400000000001", "17841400000000002"), w.connectFacebook("9002", "17841400000000009")
 		var theirs []*models.Post
 		for range 450 { // more than one transaction takes
@@ -224,7 +225,7 @@ func TestDataIsDeleted(t *testing.T) {
 		}
 		ours := w.post(models.Instagram, bystander[0].ID, nil)
 		w.must(w.db.Runs.Intend(w.ctx, &models.LedgerEntry{PostID: w.claim(theirs[0]).ID, Op: "instagram.create_container", Harmless: true, State: models.Intended, Fence: 1, CreatedAt: w.clock.Now()}, w.clock.Now()))
-		w.clock.advance(time.Minute)
+		w.clock.Advance(time.Minute)
 		request := w.signedRequest("9001", w.clock.Now())
 		if _, err := w.RequestDeletion(w.ctx, models.Instagram, "x"+request); !errors.Is(err, oauth.ErrNotAuthentic) {
 			w.t.Errorf("a forged request: %v", err)
@@ -273,7 +274,7 @@ func TestDataIsDeleted(t *testing.T) {
 }
 
 // claim takes a post as a worker does.
-func (w *world) claim(p *models.Post) *models.Post {
+func (w *fixture) claim(p *models.Post) *models.Post {
 	w.t.Helper()
 	now := w.clock.Now()
 	admitted, err := w.db.Admission.Admit(w.ctx, []models.Post{*p}, now)
@@ -288,7 +289,7 @@ func (w *world) claim(p *models.Post) *models.Post {
 
 // Two that disconnect the last accounts of a login at once end the login too.
 func TestLastAccountsDisconnectedAtOnce(t *testing.T) {
-	w := newWorld(t, dbtest.Postgres(t), sandbox.Options{})
+	w := newFixture(t, dbtest.Postgres(t), sandbox.Options{})
 	for i := range 10 {
 		person := fmt.Sprintf("90%02d", i)
 		ig := w.connectFacebook(person, fmt.Sprintf("178414000000001%02d", i), fmt.Sprintf("178414000000002%02d", i))
@@ -306,7 +307,7 @@ func TestLastAccountsDisconnectedAtOnce(t *testing.T) {
 
 // What happens to an account happens to all of its posts, however many there are.
 func TestBacklogs(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		const backlog = 1100 // more than two transactions take
 		a := w.connectTikTok("-000one")
 		posts := make([]*models.Post, backlog)
@@ -321,7 +322,7 @@ func TestBacklogs(t *testing.T) {
 			}
 			return n
 		}
-		w.clock.advance(91 * time.Minute)
+		w.clock.Advance(91 * time.Minute)
 		w.sim.InvalidateTikTok("-000one")
 		w.tick()
 		w.wantStatus(a.ID, models.AccountReauthorize)
@@ -342,7 +343,7 @@ func TestBacklogs(t *testing.T) {
 // A disconnect that was cut off before it reached every post is finished by the
 // account's upkeep.
 func TestDisconnectCutOff(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		a, ig := w.connectTikTok("-000one"), w.connectFacebook("9001", "17841400000000001", "17841400000000002")
 		for p, id := range map[models.Platform]int64{models.TikTok: a.ID, models.Instagram: ig[0].ID} {
 			_, err := w.db.Connections.Disconnect(w.ctx, db.Ending{Platform: p, AccountID: id, Reason: "asked"}, w.clock.Now())
@@ -360,18 +361,18 @@ func TestDisconnectCutOff(t *testing.T) {
 
 // A second request to delete takes along what the person connected since the first.
 func TestSecondDeletionTakesAll(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		w.connectFacebook("9001", "17841400000000001")
-		w.clock.advance(time.Minute)
+		w.clock.Advance(time.Minute)
 		first, err := w.RequestDeletion(w.ctx, models.Instagram, w.signedRequest("9001", w.clock.Now()))
 		w.must(err)
-		w.clock.advance(time.Minute)
+		w.clock.Advance(time.Minute)
 		_, other := w.tenant("other")
 		o := w.finish(w.allow(models.Instagram, w.beginFor(other, models.Instagram, ""), "9001"))
 		if o.Code != "" {
 			w.t.Fatalf("outcome %+v", o)
 		}
-		w.clock.advance(time.Minute)
+		w.clock.Advance(time.Minute)
 		second, err := w.RequestDeletion(w.ctx, models.Instagram, w.signedRequest("9001", w.clock.Now()))
 		w.must(err)
 		if second != first {
@@ -390,7 +391,7 @@ func TestSecondDeletionTakesAll(t *testing.T) {
 // The end of an account that is still being finished takes nothing that was posted
 // after it was connected again.
 func TestEndMeetsNewPosts(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		a, ig := w.connectTikTok("-000one"), w.connectFacebook("9001", "17841400000000001")[0]
 		w.disconnect(models.TikTok, a.ID)
 		w.disconnect(models.Instagram, ig.ID)

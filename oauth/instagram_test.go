@@ -19,7 +19,7 @@ const day = 24 * time.Hour
 // A login is prolonged while it lives, by what Meta says of its life, and the Page
 // tokens are read anew with it.
 func TestLoginIsProlonged(t *testing.T) {
-	w := newWorld(t, dbtest.SQLite(t), sandbox.Options{})
+	w := newFixture(t, dbtest.SQLite(t), sandbox.Options{})
 	ig := w.connectFacebook("9001", "17841400000000001")[0]
 	w.live(44*day, 12*time.Hour)
 	w.wantCalls(sandbox.OpInstagramExchangeToken, 1) // that of the connect
@@ -54,11 +54,11 @@ func TestProlongTroubles(t *testing.T) {
 		"a gateway page": {Mode: sandbox.ModeStatus},
 	} {
 		t.Run(name, func(t *testing.T) {
-			each(t, func(w *world) {
+			each(t, func(w *fixture) {
 				ig := w.connectFacebook("9001", "17841400000000001")[0]
 				f.Op, f.Times = sandbox.OpInstagramExchangeToken, 3
 				w.sim.Script(f)
-				w.clock.advance(46 * day)
+				w.clock.Advance(46 * day)
 				w.live(12*time.Hour, 5*time.Minute)
 				w.wantStatus(ig.OAuthAccountID, models.AccountActive)
 				if login := w.account(ig.OAuthAccountID); login.RefreshFailures != 0 || login.ExpiresAt.Sub(w.clock.Now()) < 50*day {
@@ -75,9 +75,9 @@ func TestProlongTroubles(t *testing.T) {
 // A login that ran out while nobody was there takes nothing with it: its Page
 // tokens have no end.
 func TestLoginRunsOut(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		ig := w.connectFacebook("9001", "17841400000000001")[0]
-		w.clock.advance(70 * day)
+		w.clock.Advance(70 * day)
 		w.tick()
 		w.wantStatus(ig.OAuthAccountID, models.AccountReauthorize)
 		if got := w.instagram(ig.ID); got.Status != models.AccountActive {
@@ -93,9 +93,9 @@ func TestLoginRunsOut(t *testing.T) {
 // A changed password ends everything at once; it is found out before the posts are
 // due, and for all accounts of the login.
 func TestPasswordChanged(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		ig := w.connectFacebook("9001", "17841400000000001", "17841400000000002")
-		w.clock.advance(2 * time.Hour)
+		w.clock.Advance(2 * time.Hour)
 		w.sim.InvalidateFacebook("9001", 460)
 		for _, a := range ig {
 			w.post(models.Instagram, a.ID, w.inHalfAnHour)
@@ -111,10 +111,10 @@ func TestPasswordChanged(t *testing.T) {
 
 // Whoever loses one Page loses that account, and no other.
 func TestPageRoleLost(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		ig := w.connectFacebook("9001", "17841400000000001", "17841400000000002")
 		p := w.post(models.Instagram, ig[0].ID, nil)
-		w.clock.advance(2 * time.Minute)
+		w.clock.Advance(2 * time.Minute)
 		w.sim.LosePage("9001", ig[0].PageID)
 		if err := w.refused(p); !errors.Is(err, oauth.ErrReauthorize) {
 			w.t.Errorf("renew: %v", err)
@@ -128,11 +128,11 @@ func TestPageRoleLost(t *testing.T) {
 
 // Fifty workers meet a dead Page token at once: it is read anew once.
 func TestFiftyWorkersReadOnePage(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		ig := w.connectFacebook("9001", "17841400000000001")[0]
 		p := w.post(models.Instagram, ig.ID, nil)
 		dead, refusal := w.token(p), &platform.Error{Kind: platform.AuthExpired, PlatformCode: "190/460"}
-		w.clock.advance(2 * time.Minute)
+		w.clock.Advance(2 * time.Minute)
 		w.sim.Script(sandbox.Fault{Op: sandbox.OpInstagramPage, Mode: sandbox.ModeSlow, Delay: 300 * time.Millisecond})
 		var all sync.WaitGroup
 		answers := make([]error, 50)
@@ -168,9 +168,9 @@ func TestVagueAnswersEndNobody(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			each(t, func(w *world) {
+			each(t, func(w *fixture) {
 				ig := w.connectFacebook("9001", "17841400000000001")[0]
-				w.clock.advance(2 * time.Hour)
+				w.clock.Advance(2 * time.Hour)
 				w.post(models.Instagram, ig.ID, func(p *models.Post) {
 					at := w.clock.Now().Add(50 * time.Minute)
 					p.Status, p.RunAt, p.PublishAt = models.Scheduled, &at, at
@@ -191,9 +191,9 @@ func TestVagueAnswersEndNobody(t *testing.T) {
 // Pages that cannot be read now are asked for in their own time, also when a post is
 // near.
 func TestPostsDoNotHurryPages(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		ig := w.connectFacebook("9001", "17841400000000001")[0]
-		w.clock.advance(2 * time.Hour)
+		w.clock.Advance(2 * time.Hour)
 		w.post(models.Instagram, ig.ID, func(p *models.Post) {
 			at := w.clock.Now().Add(50 * time.Minute)
 			p.Status, p.RunAt, p.PublishAt = models.Scheduled, &at, at
@@ -209,7 +209,7 @@ func TestPostsDoNotHurryPages(t *testing.T) {
 
 // The end of a consent is told two weeks ahead.
 func TestEndOfDataAccessIsTold(t *testing.T) {
-	w := newWorld(t, dbtest.SQLite(t), sandbox.Options{})
+	w := newFixture(t, dbtest.SQLite(t), sandbox.Options{})
 	w.connectFacebook("9001", "17841400000000001")
 	w.live(75*day, 6*time.Hour)
 	if w.warned("connected again soon") {
@@ -224,14 +224,14 @@ func TestEndOfDataAccessIsTold(t *testing.T) {
 // A login that has ended shows in its accounts, which live on, and are asked for
 // before their posts all the same.
 func TestAccountsOfAnEndedLogin(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		ig := w.connectFacebook("9001", "17841400000000001")[0]
-		w.clock.advance(70 * day)
+		w.clock.Advance(70 * day)
 		w.tick()
 		w.wantStatus(ig.OAuthAccountID, models.AccountReauthorize)
 		w.sim.InvalidateFacebook("9001", 460)
 		w.post(models.Instagram, ig.ID, w.inHalfAnHour)
-		w.clock.advance(time.Minute)
+		w.clock.Advance(time.Minute)
 		w.tick()
 		if got := w.instagram(ig.ID); got.Status != models.AccountReauthorize {
 			w.t.Errorf("the account is %s: %s", got.Status, got.StatusReason)
@@ -242,11 +242,11 @@ func TestAccountsOfAnEndedLogin(t *testing.T) {
 // A worker that dies while it reads a Page's token anew uses nothing up: the login
 // is prolonged in its time.
 func TestDeathInsideARereading(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		ig := w.connectFacebook("9001", "17841400000000001")[0]
 		_, err := w.db.Tokens.ClaimRefresh(w.ctx, ig.OAuthAccountID, w.clock.Now(), time.Minute, func(*models.OAuthAccount) error { return nil })
 		w.must(err)
-		w.clock.advance(2 * time.Hour)
+		w.clock.Advance(2 * time.Hour)
 		now := w.clock.Now()
 		w.must(w.db.Tokens.SetUpkeep(w.ctx, w.account(ig.OAuthAccountID), 0, &now))
 		w.live(46*day, 12*time.Hour)
@@ -258,7 +258,7 @@ func TestDeathInsideARereading(t *testing.T) {
 
 // A Page that can be read again after its account was given up wakes the posts.
 func TestRereadPageWakesPosts(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		ig := w.connectFacebook("9001", "17841400000000001")[0]
 		p := w.post(models.Instagram, ig.ID, nil)
 		w.must(w.db.Connections.Reauthorize(w.ctx, db.Ending{Platform: models.Instagram, AccountID: ig.ID, Reason: "it was"},

@@ -14,10 +14,11 @@ import (
 	"socialqueue/oauth"
 	"socialqueue/sandbox"
 	"socialqueue/secrets"
+	"socialqueue/test/testkit"
 )
 
-// pgWorld is a world on Postgres with a connection beside it.
-func pgWorld(t *testing.T) (*world, *sql.DB) {
+// onPostgres is the fixture on Postgres with a connection beside it.
+func onPostgres(t *testing.T) (*fixture, *sql.DB) {
 	t.Helper()
 	url := dbtest.PostgresURL(t)
 	d, err := db.OpenPostgres(t.Context(), secrets.Secret(url), 20)
@@ -30,11 +31,11 @@ func pgWorld(t *testing.T) (*world, *sql.DB) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = beside.Close() })
-	return newWorld(t, d, sandbox.Options{}), beside
+	return newFixture(t, d, sandbox.Options{}), beside
 }
 
 // hold locks a row from beside until the returned function is called.
-func (w *world) hold(beside *sql.DB, query string, args ...any) (release func()) {
+func (w *fixture) hold(beside *sql.DB, query string, args ...any) (release func()) {
 	w.t.Helper()
 	tx, err := beside.BeginTx(w.ctx, nil)
 	w.must(err)
@@ -44,9 +45,9 @@ func (w *world) hold(beside *sql.DB, query string, args ...any) (release func())
 }
 
 // untilBlocked waits until n statements wait for locks.
-func (w *world) untilBlocked(beside *sql.DB, n int) {
+func (w *fixture) untilBlocked(beside *sql.DB, n int) {
 	w.t.Helper()
-	w.until("statements wait", func() bool {
+	testkit.Eventually(w.t, "statements wait", func() bool {
 		var waiting int
 		w.must(beside.QueryRowContext(w.ctx,
 			"SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'").Scan(&waiting))
@@ -57,7 +58,7 @@ func (w *world) untilBlocked(beside *sql.DB, n int) {
 // News of the old consent that comes while a new one is being stored does not end
 // the new one.
 func TestOldNewsMeetsNewConsent(t *testing.T) {
-	w, beside := pgWorld(t)
+	w, beside := onPostgres(t)
 	a := w.connectTikTok("-000one")
 	p := w.post(models.TikTok, a.ID, nil)
 	later := w.post(models.TikTok, a.ID, func(p *models.Post) {
@@ -66,9 +67,9 @@ func TestOldNewsMeetsNewConsent(t *testing.T) {
 	})
 	_, err := beside.ExecContext(w.ctx, "UPDATE posts SET deferred_reason = $1 WHERE id = $2", models.DeferredReauthorize, p.ID)
 	w.must(err)
-	w.clock.advance(time.Minute)
+	w.clock.Advance(time.Minute)
 	removedAt := w.clock.Now()
-	w.clock.advance(time.Minute)
+	w.clock.Advance(time.Minute)
 	cb := w.allow(models.TikTok, w.begin(models.TikTok), "-000one")
 
 	release := w.hold(beside, "SELECT 1 FROM posts WHERE id = $1 FOR UPDATE", p.ID) // so that the connect waits with its row locked
@@ -102,9 +103,9 @@ func TestOldNewsMeetsNewConsent(t *testing.T) {
 // An upkeep that read the account before it was connected anew does not take it off
 // the list.
 func TestLateUpkeepMeetsNewConsent(t *testing.T) {
-	w, beside := pgWorld(t)
+	w, beside := onPostgres(t)
 	a := w.connectTikTok("-000one")
-	w.clock.advance(91 * time.Minute)
+	w.clock.Advance(91 * time.Minute)
 	w.sim.InvalidateTikTok("-000one")
 	w.tick()
 	w.wantStatus(a.ID, models.AccountReauthorize)
@@ -131,7 +132,7 @@ func TestLateUpkeepMeetsNewConsent(t *testing.T) {
 // A check that is under way writes nothing over what a disconnect, or a new consent,
 // made of the account meanwhile.
 func TestCheckOvertaken(t *testing.T) {
-	imported := func(w *world, openID string) int64 { // one without a refresh token is only ever checked
+	imported := func(w *fixture, openID string) int64 { // one without a refresh token is only ever checked
 		w.t.Helper()
 		account := w.person(openID)
 		id, err := w.Import(w.ctx, oauth.Import{
@@ -140,11 +141,11 @@ func TestCheckOvertaken(t *testing.T) {
 		w.must(err)
 		return id
 	}
-	during := func(w *world, id int64, overtake func()) {
+	during := func(w *fixture, id int64, overtake func()) {
 		w.t.Helper()
 		w.must(w.late("/v2/user/info/", func() error { return w.Upkeep(w.ctx, id) }, overtake))
 	}
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		id := imported(w, "-000one")
 		during(w, id, func() {
 			w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokRevoke, Mode: sandbox.ModeStatus})
@@ -168,10 +169,10 @@ func TestCheckOvertaken(t *testing.T) {
 // A pair that comes too late for its account is revoked, but not if somebody else
 // has the same person's account connected.
 func TestLatePairOfASharedConsent(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		a := w.connectTikTok("-000one")
 		colleague := w.newUser(w.app, "colleague")
-		w.clock.advance(91 * time.Minute)
+		w.clock.Advance(91 * time.Minute)
 		cb := w.allow(models.TikTok, w.beginFor(colleague, models.TikTok, ""), "-000one")
 		w.must(w.late("/v2/oauth/token/", func() error { return w.Upkeep(w.ctx, a.ID) }, func() {
 			w.finish(cb)
@@ -183,7 +184,7 @@ func TestLatePairOfASharedConsent(t *testing.T) {
 
 // A disconnect and the tick that queues due posts change the same posts at once.
 func TestDisconnectMeetsTheTick(t *testing.T) {
-	w := newWorld(t, dbtest.Postgres(t), sandbox.Options{})
+	w := newFixture(t, dbtest.Postgres(t), sandbox.Options{})
 	for i := range 10 {
 		a := w.connectTikTok("-000n" + string(rune('a'+i)))
 		for n := range 100 {

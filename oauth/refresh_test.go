@@ -14,14 +14,15 @@ import (
 	"socialqueue/oauth"
 	"socialqueue/sandbox"
 	"socialqueue/secrets"
+	"socialqueue/test/testkit"
 )
 
 // Fifty workers meet the same dead token at once, on a platform that kills both
 // tokens of the old pair when it gives a new one: one refresh, and all go on.
 func TestFiftyWorkersRefreshOnce(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		a := w.connectTikTok("-000one")
-		w.clock.advance(2 * time.Minute)
+		w.clock.Advance(2 * time.Minute)
 		w.sim.ExpireTikTokAccess("-000one")
 		p := w.post(models.TikTok, a.ID, nil)
 		dead := w.token(p)
@@ -44,33 +45,30 @@ func TestFiftyWorkersRefreshOnce(t *testing.T) {
 }
 
 // renewAndUse does what a worker does: whoever is told to wait waits.
-func (w *world) renewAndUse(p *models.Post, refused oauth.Token, refusal error) {
-	for range 200 {
-		err := w.Renew(w.ctx, refused, refusal)
-		if _, later := errors.AsType[*oauth.LaterError](err); later {
-			time.Sleep(20 * time.Millisecond) // in place of the task that comes back
-			continue
-		}
-		if err != nil {
-			w.t.Errorf("renew: %v", err)
-			return
-		}
-		token, err := w.For(w.ctx, p)
-		if err == nil {
-			_, err = w.tiktok.CreatorInfo(w.ctx, token.Access)
-		}
-		if err != nil {
-			w.t.Errorf("the renewed token does not work: %v", err)
-		}
+func (w *fixture) renewAndUse(p *models.Post, refused oauth.Token, refusal error) {
+	var renewed error
+	ended := testkit.Poll(w.ctx, testkit.Patience, "the refresh has ended", func() (bool, string) {
+		renewed = w.Renew(w.ctx, refused, refusal)
+		_, later := errors.AsType[*oauth.LaterError](renewed)
+		return !later, fmt.Sprint(renewed) // the next poll takes the place of the task that comes back
+	})
+	if err := errors.Join(ended, renewed); err != nil {
+		w.t.Errorf("renew: %v", err)
 		return
 	}
-	w.t.Error("the refresh never ended")
+	token, err := w.For(w.ctx, p)
+	if err == nil {
+		_, err = w.tiktok.CreatorInfo(w.ctx, token.Access)
+	}
+	if err != nil {
+		w.t.Errorf("the renewed token does not work: %v", err)
+	}
 }
 
 // What became of a refresh whose answer is missing decides what may be done next.
 func TestRefreshAnswers(t *testing.T) {
 	for name, tc := range map[string]struct {
-		trouble func(*world)
+		trouble func(*fixture)
 		// unsettled: the refresh token may be used up, so it is left alone while the
 		// access token lives.
 		unsettled bool
@@ -79,7 +77,7 @@ func TestRefreshAnswers(t *testing.T) {
 		after models.AccountStatus
 		calls int
 	}{
-		"not sent":                   {func(w *world) { w.wire.cut(true) }, false, models.AccountActive, 1},
+		"not sent":                   {func(w *fixture) { w.wire.SetLost(true) }, false, models.AccountActive, 1},
 		"lost on its way there":      {fault(sandbox.Fault{Mode: sandbox.ModeReset}), true, models.AccountActive, 2},
 		"lost on its way back":       {fault(sandbox.Fault{Mode: sandbox.ModeReset, After: true}), true, models.AccountReauthorize, 2},
 		"cut short":                  {fault(sandbox.Fault{Mode: sandbox.ModeTruncate}), true, models.AccountReauthorize, 2},
@@ -96,10 +94,10 @@ func TestRefreshAnswers(t *testing.T) {
 		"refused for good, HTTP 400": {fault(sandbox.Fault{Mode: sandbox.ModeError, Code: "invalid_grant", Status: 400}), false, models.AccountReauthorize, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			each(t, func(w *world) {
+			each(t, func(w *fixture) {
 				a := w.connectTikTok("-000one")
 				tc.trouble(w)
-				w.clock.advance(91 * time.Minute)
+				w.clock.Advance(91 * time.Minute)
 				w.tick()
 				b := w.account(a.ID)
 				if b.RefreshUnsettled != tc.unsettled || b.RefreshLeaseUntil != nil {
@@ -110,7 +108,7 @@ func TestRefreshAnswers(t *testing.T) {
 					w.live(20*time.Minute, 5*time.Minute)
 					w.wantCalls(sandbox.OpTikTokRefreshToken, 1)
 				}
-				w.wire.cut(false)
+				w.wire.SetLost(false)
 				w.live(time.Hour, 5*time.Minute)
 				w.wantStatus(a.ID, tc.after)
 				w.wantCalls(sandbox.OpTikTokRefreshToken, tc.calls)
@@ -124,16 +122,16 @@ func TestRefreshAnswers(t *testing.T) {
 	}
 }
 
-func fault(f sandbox.Fault) func(*world) {
+func fault(f sandbox.Fault) func(*fixture) {
 	f.Op = sandbox.OpTikTokRefreshToken
-	return func(w *world) { w.sim.Script(f) }
+	return func(w *fixture) { w.sim.Script(f) }
 }
 
 // A worker that dies between the claim and the storing leaves a row that says so.
 func TestDeathInsideARefresh(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		a := w.connectTikTok("-000one")
-		w.clock.advance(91 * time.Minute)
+		w.clock.Advance(91 * time.Minute)
 		_, err := w.db.Tokens.ClaimRefresh(w.ctx, a.ID, w.clock.Now(), time.Minute, func(*models.OAuthAccount) error { return nil })
 		w.must(err)
 		w.tick()
@@ -151,7 +149,7 @@ func TestDeathInsideARefresh(t *testing.T) {
 // However often a refresh fails for a passing reason, and however long, the account
 // stays connected; and it goes on when the platform is back.
 func TestOutageOfDaysDisconnectsNobody(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		a := w.connectTikTok("-000one")
 		w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokRefreshToken, Mode: sandbox.ModeError, Code: "server_error", Times: -1})
 		w.live(72*time.Hour, 10*time.Minute)
@@ -187,13 +185,13 @@ func TestLifetimes(t *testing.T) {
 		{sandbox.ProfileLegacy, 10 * 24 * time.Hour, time.Hour, 10, 14},
 	} {
 		t.Run(string(tc.profile), func(t *testing.T) {
-			w := newWorld(t, dbtest.SQLite(t), sandbox.Options{TikTokProfile: tc.profile})
+			w := newFixture(t, dbtest.SQLite(t), sandbox.Options{TikTokProfile: tc.profile})
 			a := w.connectTikTok("-000one")
 			p := w.post(models.TikTok, a.ID, nil)
 			for range int(tc.life / (6 * time.Hour)) {
 				w.live(6*time.Hour, tc.step)
 				if _, err := w.tiktok.CreatorInfo(w.ctx, w.token(p).Access); err != nil {
-					t.Fatalf("after %s: %v", w.clock.Now().Sub(epoch), err)
+					t.Fatalf("after %s: %v", w.clock.Now().Sub(testkit.Epoch), err)
 				}
 			}
 			if n := w.sim.CountCalls(sandbox.OpTikTokRefreshToken); n < tc.least || n > tc.most {
@@ -206,7 +204,7 @@ func TestLifetimes(t *testing.T) {
 // A consent of TikTok's ends after 180 days, whatever was refreshed in between. It
 // is told before, and then the account waits for its owner.
 func TestConsentEnds(t *testing.T) {
-	w := newWorld(t, dbtest.SQLite(t), sandbox.Options{})
+	w := newFixture(t, dbtest.SQLite(t), sandbox.Options{})
 	a := w.connectTikTok("-000one")
 	w.live(165*24*time.Hour, 6*time.Hour)
 	if w.warned("connected again soon") {
@@ -225,10 +223,10 @@ func TestConsentEnds(t *testing.T) {
 func TestRefreshOnDemand(t *testing.T) {
 	for _, sleep := range []time.Duration{2*time.Hour - 30*time.Second, 2 * time.Hour, 24 * time.Hour, 179 * 24 * time.Hour} {
 		t.Run(sleep.String(), func(t *testing.T) {
-			each(t, func(w *world) {
+			each(t, func(w *fixture) {
 				a := w.connectTikTok("-000one")
 				p := w.post(models.TikTok, a.ID, nil)
-				w.clock.advance(sleep)
+				w.clock.Advance(sleep)
 				if _, err := w.tiktok.CreatorInfo(w.ctx, w.token(p).Access); err != nil {
 					w.t.Error(err)
 				}
@@ -241,14 +239,14 @@ func TestRefreshOnDemand(t *testing.T) {
 // The platform takes a consent back: its account's posts wait, each says why, and
 // go on when it is connected again.
 func TestDeadAccount(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		a := w.connectTikTok("-000one")
 		due := w.post(models.TikTok, a.ID, nil)
 		later := w.post(models.TikTok, a.ID, func(p *models.Post) {
 			at := w.clock.Now().Add(24 * time.Hour)
 			p.Status, p.RunAt, p.PublishAt = models.Scheduled, &at, at
 		})
-		w.clock.advance(91 * time.Minute)
+		w.clock.Advance(91 * time.Minute)
 		w.sim.InvalidateTikTok("-000one")
 		w.tick()
 		w.wantStatus(a.ID, models.AccountReauthorize)
@@ -280,7 +278,7 @@ func TestDeadAccount(t *testing.T) {
 
 // An account with a post due soon is asked for ahead, so that its owner has time.
 func TestAskedBeforePosts(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		a := w.connectTikTok("-000one")
 		quiet := w.connectTikTok("-000two")
 		calls := w.sim.CountCalls(sandbox.OpTikTokUserInfo)
@@ -291,20 +289,20 @@ func TestAskedBeforePosts(t *testing.T) {
 			})
 		}
 		scheduled(70 * time.Minute)
-		w.clock.advance(5 * time.Minute)
+		w.clock.Advance(5 * time.Minute)
 		w.tick()
 		w.wantCalls(sandbox.OpTikTokUserInfo, calls) // not yet within the hour, and just connected
-		w.clock.advance(60 * time.Minute)
+		w.clock.Advance(60 * time.Minute)
 		w.tick()
 		w.tick()
 		w.wantCalls(sandbox.OpTikTokUserInfo, calls+1) // once an hour is enough
 		w.sim.InvalidateTikTok("-000one")
-		w.clock.advance(20 * time.Minute)
+		w.clock.Advance(20 * time.Minute)
 		w.tick()
 		w.wantStatus(a.ID, models.AccountActive) // nobody has asked since
 		w.wantStatus(quiet.ID, models.AccountActive)
 		scheduled(50 * time.Minute)
-		w.clock.advance(45 * time.Minute)
+		w.clock.Advance(45 * time.Minute)
 		w.tick()
 		w.wantStatus(a.ID, models.AccountReauthorize)
 		w.wantStatus(quiet.ID, models.AccountActive)
@@ -314,7 +312,7 @@ func TestAskedBeforePosts(t *testing.T) {
 // Without the right key nothing can be done, and nothing is lost: the key is named,
 // and the account stays.
 func TestWrongKey(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		a := w.connectTikTok("-000one")
 		ig := w.connectFacebook("9001", "17841400000000001")[0]
 		id := a.AccessToken[3:11]
@@ -333,8 +331,8 @@ func TestWrongKey(t *testing.T) {
 		if !w.warned("cannot be read with TOKEN_ENCRYPTION_KEY") {
 			w.t.Error("nothing was logged")
 		}
-		w.build(testKey)
-		w.clock.advance(time.Hour)
+		w.build(testkit.Key)
+		w.clock.Advance(time.Hour)
 		w.tick()
 		w.token(p)
 	})
@@ -343,7 +341,7 @@ func TestWrongKey(t *testing.T) {
 // A token that is refused right after it was given does not set off refresh after
 // refresh.
 func TestFreshTokenRefused(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		a := w.connectTikTok("-000one")
 		w.sim.ExpireTikTokAccess("-000one")
 		err := w.refused(w.post(models.TikTok, a.ID, nil))
@@ -357,7 +355,7 @@ func TestFreshTokenRefused(t *testing.T) {
 // An account that is connected anew, or disconnected, while a refresh is on its way
 // keeps what that made of it.
 func TestRefreshOvertaken(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		for i, tc := range []struct {
 			overtake func(*models.OAuthAccount)
 			want     models.AccountStatus
@@ -370,7 +368,7 @@ func TestRefreshOvertaken(t *testing.T) {
 			}, models.AccountDisconnected, 2},
 		} {
 			a := w.connectTikTok(fmt.Sprintf("-000n%d", i))
-			w.clock.advance(91 * time.Minute)
+			w.clock.Advance(91 * time.Minute)
 			revoked := w.sim.CountCalls(sandbox.OpTikTokRevoke)
 			var sealed string
 			w.must(w.late("/v2/oauth/token/", func() error { return w.Upkeep(w.ctx, a.ID) }, func() {
@@ -385,32 +383,22 @@ func TestRefreshOvertaken(t *testing.T) {
 	})
 }
 
-func (w *world) until(what string, reached func() bool) {
-	w.t.Helper()
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		if reached() {
-			return
-		}
-	}
-	w.t.Fatalf("never: %s", what)
-}
-
 // A refresh that fails is tried again in its own time, whatever posts are due and
 // however many ask for it.
 func TestPostsDoNotHurryARefresh(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		a := w.connectTikTok("-000one")
 		w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokRefreshToken, Mode: sandbox.ModeRateLimit, Times: -1})
 		w.post(models.TikTok, a.ID, func(p *models.Post) {
 			at := w.clock.Now().Add(140 * time.Minute)
 			p.Status, p.RunAt, p.PublishAt = models.Scheduled, &at, at
 		})
-		w.clock.advance(90 * time.Minute)
+		w.clock.Advance(90 * time.Minute)
 		w.live(10*time.Minute, 5*time.Second)
 		if n := w.sim.CountCalls(sandbox.OpTikTokRefreshToken); n > 5 {
 			w.t.Errorf("%d refreshes in ten minutes", n)
 		}
-		w.clock.advance(time.Hour) // the token has ended
+		w.clock.Advance(time.Hour) // the token has ended
 		p := w.post(models.TikTok, a.ID, nil)
 		before := w.sim.CountCalls(sandbox.OpTikTokRefreshToken)
 		for range 100 {
@@ -425,7 +413,7 @@ func TestPostsDoNotHurryARefresh(t *testing.T) {
 // An answer that nobody knows ends no account, also where there is nothing to
 // refresh with.
 func TestUnknownRefusalEndsNobody(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		account := w.person("-000one")
 		id, err := w.Import(w.ctx, oauth.Import{
 			AppID: w.app.ID, UserID: w.user.ID, Platform: models.TikTok, ProviderAccountID: "-000one", Access: secrets.Secret(account.AccessToken),
@@ -448,10 +436,10 @@ func TestUnknownRefusalEndsNobody(t *testing.T) {
 // A refresh that fails for a moment is not put off until the next planned one by a
 // check that tells nothing.
 func TestFailureIsFollowedUp(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		a := w.connectTikTok("-000one")
 		p := w.post(models.TikTok, a.ID, nil)
-		w.clock.advance(5 * time.Minute)
+		w.clock.Advance(5 * time.Minute)
 		w.sim.ExpireTikTokAccess("-000one")
 		w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokRefreshToken, Mode: sandbox.ModeError, Code: "temporarily_unavailable"})
 		if _, later := errors.AsType[*oauth.LaterError](w.refused(p)); !later {
@@ -473,7 +461,7 @@ func TestFailureIsFollowedUp(t *testing.T) {
 
 // What is written of a dead account may have been written, and its answer lost.
 func TestEndsAreRepeatable(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		a, ig := w.connectTikTok("-000one"), w.connectFacebook("9001", "17841400000000001")[0]
 		login := w.account(ig.OAuthAccountID)
 		now := w.clock.Now()

@@ -12,6 +12,7 @@ import (
 	"socialqueue/oauth"
 	"socialqueue/sandbox"
 	"socialqueue/secrets"
+	"socialqueue/test/testkit"
 )
 
 const newKey = "new-key-new-key-new-key-new-key-"
@@ -21,8 +22,8 @@ func noProgress(oauth.Rotation) {}
 // Keys rotate while tokens are refreshed, given out and used: nobody is disturbed,
 // and in the end nothing needs the old key.
 func TestRotationUnderLoad(t *testing.T) {
-	each(t, func(w *world) {
-		w.build(testKey)
+	each(t, func(w *fixture) {
+		w.build(testkit.Key)
 		var posts []*models.Post
 		for i := range 30 {
 			posts = append(posts, w.post(models.TikTok, w.connectTikTok(fmt.Sprintf("-000n%02d", i)).ID, nil))
@@ -30,9 +31,9 @@ func TestRotationUnderLoad(t *testing.T) {
 		ig := w.connectFacebook("9001", "17841400000000001")[0]
 		posts = append(posts, w.post(models.Instagram, ig.ID, nil))
 		sealedPosts := w.withSealedLinks(posts[0])
-		w.clock.advance(91 * time.Minute) // all TikTok tokens are due
+		w.clock.Advance(91 * time.Minute) // all TikTok tokens are due
 
-		w.build(newKey + "," + testKey) // step 1: the processes have both
+		w.build(newKey + "," + testkit.Key) // step 1: the processes have both
 		var busy sync.WaitGroup
 		stop := make(chan struct{})
 		for i := range 8 {
@@ -71,7 +72,7 @@ func TestRotationUnderLoad(t *testing.T) {
 			}
 		}
 		sealedPosts(w.deps.Keys)
-		w.clock.advance(91 * time.Minute)
+		w.clock.Advance(91 * time.Minute)
 		w.tick() // refresh tokens too
 		w.wantCalls(sandbox.OpTikTokRefreshToken, 60)
 	})
@@ -79,9 +80,9 @@ func TestRotationUnderLoad(t *testing.T) {
 
 // withSealedLinks gives a post the other secrets that are stored, and returns a
 // check that they still open.
-func (w *world) withSealedLinks(p *models.Post) func(*secrets.Keyring) {
+func (w *fixture) withSealedLinks(p *models.Post) func(*secrets.Keyring) {
 	w.t.Helper()
-	old, err := secrets.ParseKeyring(testKey)
+	old, err := secrets.ParseKeyring(testkit.Key)
 	w.must(err)
 	const link = secrets.Secret("https://customer.example/signed")
 	source, err := old.Seal(link, models.SourceSealedIn("source-"+p.ID[7:], 0))
@@ -131,7 +132,7 @@ func (w *world) withSealedLinks(p *models.Post) func(*secrets.Keyring) {
 
 // useTokens does what workers do until stop: nobody may meet a token that does not
 // open. One that dies in between, because it was refreshed, is asked for again.
-func (w *world) useTokens(stop <-chan struct{}, posts []*models.Post) {
+func (w *fixture) useTokens(stop <-chan struct{}, posts []*models.Post) {
 	for {
 		for _, p := range posts {
 			select {
@@ -149,7 +150,7 @@ func (w *world) useTokens(stop <-chan struct{}, posts []*models.Post) {
 
 // What no key opens is named by its key and left as it is; the rest is done.
 func TestRotationNamesMissingKeys(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		lost := w.connectTikTok("-000one")
 		id := lost.AccessToken[3:11]
 		w.build("middle-key-middle-key-middle-key")
@@ -173,9 +174,9 @@ func TestRotationNamesMissingKeys(t *testing.T) {
 
 // A rotation that is cut off anywhere goes on from there.
 func TestRotationCutOff(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		a := w.connectTikTok("-000one")
-		ring, err := secrets.ParseKeyring(newKey + "," + testKey)
+		ring, err := secrets.ParseKeyring(newKey + "," + testkit.Key)
 		w.must(err)
 		first, err := w.db.Tokens.SealedOtherwise(w.ctx, db.SealedColumns[0], ring.SealPrefix(), "", 10)
 		w.must(err)
@@ -189,7 +190,7 @@ func TestRotationCutOff(t *testing.T) {
 		if done, err := w.db.Tokens.Reseal(w.ctx, first[0], value); done || err != nil {
 			w.t.Errorf("a value that was replaced meanwhile: %t, %v", done, err)
 		}
-		w.build(newKey + "," + testKey)
+		w.build(newKey + "," + testkit.Key)
 		r, err := w.RotateKeys(w.ctx, noProgress)
 		w.must(err)
 		if r.Resealed != 1 { // the refresh token

@@ -14,6 +14,7 @@ import (
 	"socialqueue/oauth"
 	"socialqueue/platform"
 	"socialqueue/secrets"
+	"socialqueue/test/testkit"
 )
 
 const third models.Platform = "third"
@@ -96,7 +97,7 @@ func (p *thirdPlatform) set(change func()) {
 }
 
 // connectThird puts the third platform beside the others and connects an account.
-func (w *world) connectThird() (*thirdPlatform, int64) {
+func (w *fixture) connectThird() (*thirdPlatform, int64) {
 	w.t.Helper()
 	p := &thirdPlatform{now: w.clock.Now}
 	w.deps.Connectors = append(w.deps.Connectors, p)
@@ -113,7 +114,7 @@ func (w *world) connectThird() (*thirdPlatform, int64) {
 // A platform that is only a Connector is connected, kept alive, and disconnected: no
 // code takes it for another one.
 func TestThirdPlatform(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		p, id := w.connectThird()
 		post := w.post(third, id, nil)
 		first := w.token(post)
@@ -153,11 +154,11 @@ func TestThirdPlatform(t *testing.T) {
 // A dead token of a third platform ends the account by that platform's word only, and
 // its posts wait.
 func TestThirdPlatformRefuses(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		p, id := w.connectThird()
 		due := w.post(third, id, nil)
 		w.post(third, id, w.inHalfAnHour)
-		w.clock.advance(2 * time.Hour)
+		w.clock.Advance(2 * time.Hour)
 		p.set(func() { p.live = "" })
 		vague := &platform.Error{Provider: third, Kind: platform.AuthExpired}
 		if err := w.Renew(w.ctx, w.token(due), vague); !errors.Is(err, oauth.ErrReauthorize) {
@@ -175,10 +176,10 @@ func TestThirdPlatformRefuses(t *testing.T) {
 
 // A row of a platform without a Connector stays as it is, and is looked at again.
 func TestNoConnector(t *testing.T) {
-	each(t, func(w *world) {
+	each(t, func(w *fixture) {
 		_, id := w.connectThird()
 		post := w.post(third, id, nil)
-		w.build(testKey)
+		w.build(testkit.Key)
 		w.live(61*day, 12*time.Hour)
 		w.wantStatus(id, models.AccountActive)
 		if err := w.Renew(w.ctx, oauth.Token{}, errThird); err == nil {
