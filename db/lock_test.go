@@ -8,6 +8,7 @@ import (
 	"socialqueue/db"
 	"socialqueue/db/dbtest"
 	"socialqueue/secrets"
+	"socialqueue/test/testkit"
 )
 
 // twoSchedulers are two processes on one Postgres.
@@ -83,11 +84,7 @@ func TestLockOfAVanishedScheduler(t *testing.T) {
 	a, b := twoSchedulers(t)
 	a.SetTickIdle(200 * time.Millisecond)
 	letGo := holdTick(t, a, "sweep")
-	for deadline := time.Now().Add(10 * time.Second); !tries(t, b, "sweep"); time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("Postgres keeps the lock of a scheduler that says nothing")
-		}
-	}
+	testkit.Eventually(t, "Postgres gives the lock to the other scheduler", func() bool { return tries(t, b, "sweep") })
 	if err := letGo(); err == nil {
 		t.Error("the scheduler that lost its lock does not learn of it")
 	}

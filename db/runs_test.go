@@ -12,6 +12,7 @@ import (
 	"socialqueue/db/dbtest"
 	"socialqueue/models"
 	"socialqueue/secrets"
+	"socialqueue/test/testkit"
 )
 
 // TestQueueDueAgainstClaim: the tick that queues due posts holds a row at the
@@ -41,7 +42,7 @@ func TestQueueDueAgainstClaim(t *testing.T) {
 		_, err := d.Runs.Claim(context.Background(), p.ID, 0, "w", epoch, time.Minute)
 		claimed <- err
 	}()
-	f.until("the claim waits", func() bool {
+	testkit.Eventually(f.t, "the claim waits", func() bool {
 		var waiting int
 		f.must(raw.QueryRowContext(t.Context(), "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'").Scan(&waiting))
 		return waiting == 1
@@ -57,17 +58,6 @@ func TestQueueDueAgainstClaim(t *testing.T) {
 	if got := f.reload(p); got.Status != models.Publishing {
 		t.Errorf("the tick took the post back: %s", got.Status)
 	}
-}
-
-// until asks again and again, for what another connection does.
-func (f *fixture) until(what string, reached func() bool) {
-	f.t.Helper()
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
-		if reached() {
-			return
-		}
-	}
-	f.t.Fatalf("it never was so that %s", what)
 }
 
 // TestQueueDueBurst: ticks and claims of many due posts at once: each claim

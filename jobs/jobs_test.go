@@ -21,6 +21,7 @@ import (
 	"socialqueue/models"
 	"socialqueue/observe"
 	"socialqueue/publish"
+	"socialqueue/test/testkit"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -83,13 +84,7 @@ const patience = time.Minute
 // eventually polls until ok holds.
 func eventually(t *testing.T, within time.Duration, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(within)
-	for !ok() {
-		if time.Now().After(deadline) {
-			t.Fatalf("not within %s: %s", within, what)
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
+	testkit.Await(t, within, what, func() (bool, string) { return ok(), "not yet" })
 }
 
 func stateOf(t *testing.T, q *Queue, task publish.Task) publish.TaskState {

@@ -258,6 +258,9 @@ func trickle(w http.ResponseWriter, r *http.Request) {
 	for r.Context().Err() == nil {
 		w.Write([]byte("x"))
 		w.(http.Flusher).Flush()
-		time.Sleep(20 * time.Millisecond)
+		select {
+		case <-r.Context().Done():
+		case <-time.After(20 * time.Millisecond):
+		}
 	}
 }

@@ -1,10 +1,13 @@
 package bench
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"testing"
 	"time"
+
+	"socialqueue/test/testkit"
 )
 
 // caller is an app.
@@ -37,36 +40,27 @@ func (c caller) get(b *testing.B, path string, answer any) {
 
 func (c caller) untilUp(b *testing.B) {
 	b.Helper()
-	deadline := time.Now().Add(30 * time.Second)
-	for {
+	testkit.Await(b, 30*time.Second, "the api answers", func() (bool, string) {
 		resp, err := c.http.Get(c.url + "/livez")
 		if err == nil {
 			_ = resp.Body.Close()
-			return
 		}
-		if time.Now().After(deadline) {
-			b.Fatalf("the api does not answer: %v", err)
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
+		return err == nil, fmt.Sprint(err)
+	})
 }
 
 // untilSent waits until a post is live and tells how long its chunks took, from
 // the beginning of the first to the end of the last.
 func (c caller) untilSent(b *testing.B, id string) time.Duration {
 	b.Helper()
-	deadline := time.Now().Add(5 * time.Minute)
-	for {
+	testkit.Await(b, 5*time.Minute, "the post is published", func() (bool, string) {
 		var p struct{ Status string }
 		c.get(b, "/api/posts/"+id, &p)
-		if p.Status == "published" {
-			break
+		if p.Status == "failed" {
+			b.Fatal("the post is failed")
 		}
-		if time.Now().After(deadline) || p.Status == "failed" {
-			b.Fatalf("the post is %s", p.Status)
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
+		return p.Status == "published", p.Status
+	})
 	var timeline struct {
 		Events []struct {
 			At         time.Time
