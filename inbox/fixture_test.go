@@ -166,7 +166,7 @@ func (w *fixture) acceptVideo(title, privacy string, at *time.Time) *models.Post
 
 func (w *fixture) accept(r publish.Request) *models.Post {
 	w.t.Helper()
-	r.AppID, r.Platform, r.Kind, r.MediaID = w.app.ID, models.TikTok, models.Video, w.video
+	r.AppID, r.Platform, r.Kind, r.Files = w.app.ID, models.TikTok, models.Video, []publish.File{{MediaID: w.video}}
 	p, err := w.posts.Accept(w.ctx, r)
 	w.must(err)
 	return p
