@@ -81,7 +81,7 @@ race: ## every test, with the race detector (without vet, which ci runs once for
 
 crash: ## kill processes CRASH_ROUNDS times (300), servers under WEBHOOK_EVENTS webhooks (20000), masters of Redis under TOPOLOGY_POSTS posts (2000), replace workers for ROLLING_TIME (3m); look for what is lost or double
 	CRASH_ROUNDS=$(CRASH_ROUNDS) WEBHOOK_EVENTS=$(WEBHOOK_EVENTS) TOPOLOGY_POSTS=$(TOPOLOGY_POSTS) ROLLING_TIME=$(ROLLING_TIME) \
-		WITH_SERVICES_DURABLE=1 $(WITH_SERVICES) go test -count=1 -timeout 60m -parallel 1 -v ./test/crash
+		WITH_SERVICES_DURABLE=1 $(WITH_SERVICES) go test -count=1 -timeout 60m -p 1 -parallel 1 -v ./test/crash ./test/toy
 
 bench: ## measure throughput and lateness
 	$(WITH_SERVICES) go test -count=1 -timeout 60m -run '^$$' -bench . ./test/bench

@@ -127,7 +127,7 @@ func reasonWords(reason string) string {
 		models.DeferredLane: "earlier posts of the account go first", models.DeferredRateLimit: "the platform takes no more calls for now",
 		models.DeferredDailyCap: "the posts of the day are used up", models.DeferredRetry: "the last try failed; it is tried again",
 		models.DeferredReauthorize: "the account has to be connected again", models.DeferredToken: "the token could not be refreshed yet",
-		models.DeferredTrouble: "something of ours failed; it is tried again", models.DeferredPaused: "an operator's pause keeps it back",
+		models.DeferredInternal: "something of ours failed; it is tried again", models.DeferredPaused: "an operator's pause keeps it back",
 	}[reason]
 	if words == "" {
 		return reason

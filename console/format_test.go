@@ -55,7 +55,7 @@ func TestWords(t *testing.T) {
 	}
 	for _, reason := range []string{
 		models.DeferredLane, models.DeferredRateLimit, models.DeferredDailyCap, models.DeferredRetry, models.DeferredReauthorize, models.DeferredToken,
-		models.DeferredTrouble, models.DeferredPaused,
+		models.DeferredInternal, models.DeferredPaused,
 	} {
 		if reasonWords(reason) == reason {
 			t.Errorf("%s has none", reason)

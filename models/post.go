@@ -57,7 +57,7 @@ const (
 	DeferredRetry       = "retry"
 	DeferredReauthorize = "reauth_required"
 	DeferredToken       = "token_refresh"
-	DeferredTrouble     = "internal_trouble"
+	DeferredInternal    = "internal_error"
 	DeferredPaused      = "paused"
 )
 

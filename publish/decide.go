@@ -51,7 +51,7 @@ func isTrouble(err error) bool {
 // attempt.
 func (r *run) trouble(err error) outcome {
 	r.log.WithError(err).Error("trouble of our own; the post is tried again")
-	o := outcome{status: r.stored, step: r.post.Step, in: troubleWait, reason: models.DeferredTrouble}
+	o := outcome{status: r.stored, step: r.post.Step, in: troubleWait, reason: models.DeferredInternal}
 	if r.ledgerRead {
 		o.status = r.waitingStatus()
 	}

@@ -128,7 +128,7 @@ func (r *run) begin(ctx context.Context) (outcome, error) {
 		return outcome{}, err
 	}
 	var err error
-	if r.ledger, err = r.Service.Ledger(ctx, r.post); err != nil {
+	if r.ledger, err = r.Ledger(ctx, r.post); err != nil {
 		return outcome{}, err
 	}
 	r.ledgerRead = true

@@ -75,8 +75,8 @@ func TestLedgerUnreadable(t *testing.T) {
 			}
 			exec(t, raw, "ALTER TABLE ledger_away RENAME TO ledger")
 			got := w.post(p)
-			if got.Status != tc.want || got.Attempts != 0 || got.DeferredReason != models.DeferredTrouble {
-				t.Errorf("want %s, put off for %s, no attempt: %s", tc.want, models.DeferredTrouble, w.story(p))
+			if got.Status != tc.want || got.Attempts != 0 || got.DeferredReason != models.DeferredInternal {
+				t.Errorf("want %s, put off for %s, no attempt: %s", tc.want, models.DeferredInternal, w.story(p))
 			}
 			if _, err := w.Cancel(w.ctx, w.app.ID, p.ID); !errors.Is(err, publish.ErrConflict) {
 				t.Errorf("cancel of a post of which nothing is known: %v, want ErrConflict", err)

@@ -70,7 +70,7 @@ func OfError(p *models.Post) *Error {
 //   - reauth_required: the platform refused the account's token; the account
 //     must be connected again.
 //   - paused: an operator keeps back what would be sent to the platform or account.
-//   - internal_trouble: something of ours failed; nothing happened at the
+//   - internal_error: something of ours failed; nothing happened at the
 //     platform, and it is no attempt.
 func deferredReason(p *models.Post, now time.Time) *string {
 	reason := p.DeferredReason

@@ -54,7 +54,7 @@ func operations() []engine.Op {
 
 func isNumber(code string) error {
 	if _, err := strconv.Atoi(code); err != nil {
-		return fmt.Errorf("Instagram code %q is not a number", code)
+		return fmt.Errorf("code %q is not a number", code)
 	}
 	return nil
 }
