@@ -242,6 +242,27 @@ func TestReadOutageAfterALostCall(t *testing.T) {
 	}
 }
 
+// TestNothingIsRepeatedUnread: the answer is lost, and for hours neither the container nor
+// the account can be read. The post stays uncertain all the time, and media_publish is made
+// again only once a read has shown that it had no effect.
+func TestNothingIsRepeatedUnread(t *testing.T) {
+	w := onSQLite(t)
+	w.sim.Script(sandbox.Fault{Op: sandbox.OpInstagramPublish, Mode: sandbox.ModeReset})
+	p := w.accept(instagramImage)
+	w.until(p, "uncertain", func(p *models.Post) bool { return p.Status == models.Uncertain })
+	w.sim.Script(outage(-1), sandbox.Fault{Op: sandbox.OpInstagramMedia, Mode: sandbox.ModeStatus, Status: 503, Times: -1})
+	for begin := w.clock.Now(); w.clock.Now().Sub(begin) < 3*time.Hour; {
+		w.moveTo(w.post(p))
+		w.wantStatus(p, models.Uncertain)
+	}
+	if n := w.sim.CountCalls(sandbox.OpInstagramPublish); n != 1 {
+		t.Errorf("media_publish was called %d times while nothing could be read, want once", n)
+	}
+	w.sim.ClearFaults()
+	w.wantStatus(w.settle(p), models.Published)
+	w.wantLive(1)
+}
+
 // TestPublishedIsNeverPublishedAgain: the post is known to be live, only its id
 // is not; whatever the reads say then, no call is made that could make another.
 func TestPublishedIsNeverPublishedAgain(t *testing.T) {

@@ -88,10 +88,10 @@ func (s *server) effect(method string, path []string, body []byte) any {
 		return nil
 	}
 	d := s.drafts[id]
-	switch {
-	case method == http.MethodPut:
+	switch method {
+	case http.MethodPut:
 		d.size = int64(len(body))
-	case method == http.MethodPost:
+	case http.MethodPost:
 		d.live = append(d.live, fmt.Sprintf("%d-%d", id, len(d.live)))
 		return map[string]string{"id": d.live[len(d.live)-1]}
 	}
