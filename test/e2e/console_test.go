@@ -182,7 +182,7 @@ func TestConsoleShowsBudgets(t *testing.T) {
 	w.sim.AddInstagramAccount(sandbox.InstagramAccount{IGID: ig.external, QuotaTotal: 100})
 	w.exec("ALTER TABLE instagram_accounts RENAME COLUMN quota_used TO gone")
 	w.untilStatus(20*time.Second, w.accept(ig, picture(ig, still, "not kept")).ID, "published")
-	if !strings.Contains(w.logs.String(), "could not keep the account's quota") {
+	if !strings.Contains(w.logs.String(), "could not store the account's quota") {
 		t.Error("the quota was kept, and should not have been")
 	}
 }
