@@ -10,7 +10,7 @@ import (
 	"socialqueue/observe"
 )
 
-// noteOutcome notes for the metrics what came of a run whose outcome is written.
+// noteOutcome counts the result of a run, once it is written.
 func noteOutcome(ctx context.Context, o outcome) {
 	a := observe.AttemptOf(ctx)
 	a.Exhausted = o.exhausted
@@ -28,13 +28,13 @@ func noteOutcome(ctx context.Context, o outcome) {
 	}
 }
 
-// noteLostLease is for a run that another one took over from.
+// noteLostLease counts a run that another one replaced.
 func noteLostLease(ctx context.Context) {
 	a := observe.AttemptOf(ctx)
 	a.Outcome, a.Class = observe.AttemptRetry, observe.ClassLeaseLost
 }
 
-// noteError notes the error of a step. That the process stops is none.
+// noteError counts the error of a step. A stop of the process is no error.
 func noteError(ctx context.Context, err error) {
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause // the step's own error only follows from it

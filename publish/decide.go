@@ -15,26 +15,26 @@ import (
 )
 
 const (
-	// minRateWait is the least wait after a refusal for too many calls: TikTok's
-	// windows slide over a minute (rate limits page, 2026-11-22).
+	// minRateWait is the least wait after a rate limit was hit: windows of a minute are the
+	// shortest met (TikTok, rate limits page, 2026-11-22).
 	minRateWait = time.Minute
-	// dailyWait and more is told as a daily cap.
+	// dailyWait is the wait from which on the reason is a daily cap.
 	dailyWait = 30 * time.Minute
-	// reauthorizeWait is how often a post looks by itself whether its account was
-	// connected again; connecting it wakes its posts at once.
+	// reauthorizeWait is how often a post checks whether its account was connected again.
+	// Connecting the account makes its posts due at once.
 	reauthorizeWait = time.Hour
-	// troubleWait is how soon a post is tried again after trouble of our own, and
-	// longTroubleWait how soon if it lasts, as with a key that is missing.
-	troubleWait     = 10 * time.Second
-	longTrouble     = 10 * time.Minute
-	longTroubleWait = 5 * time.Minute
+	// internalWait is how soon a post runs again after an internal error, and
+	// longInternalWait how soon if the error lasts, such as a missing key.
+	internalWait     = 10 * time.Second
+	longInternal     = 10 * time.Minute
+	longInternalWait = 5 * time.Minute
 	// retryJitter spreads retries by up to this share.
 	retryJitter = 0.1
 )
 
-// isTrouble reports whether an error is our own, such as a database that is
-// away. It says nothing about the post.
-func isTrouble(err error) bool {
+// isInternal reports whether an error is our own, such as a database that does not answer.
+// Such an error says nothing about the post.
+func isInternal(err error) bool {
 	if _, ok := errors.AsType[*platform.Error](err); ok {
 		return false
 	}
@@ -47,23 +47,21 @@ func isTrouble(err error) bool {
 		!errors.Is(err, oauth.ErrReauthorize) && !errors.Is(err, oauth.ErrDisconnected)
 }
 
-// trouble leaves a post as it is and has it tried again soon, without using an
-// attempt.
-func (r *run) trouble(err error) outcome {
-	r.log.WithError(err).Error("trouble of our own; the post is tried again")
-	o := outcome{status: r.stored, step: r.post.Step, in: troubleWait, reason: models.DeferredInternal}
+// internal leaves a post as it is and runs it again soon, without using an attempt.
+func (r *run) internal(err error) outcome {
+	r.log.WithError(err).Error("internal error; the post runs again soon")
+	o := outcome{status: r.stored, step: r.post.Step, in: internalWait, reason: models.DeferredInternal}
 	if r.ledgerRead {
 		o.status = r.waitingStatus()
 	}
-	if r.post.StartedAt != nil && r.Now().Sub(*r.post.StartedAt) > longTrouble {
-		o.in = longTroubleWait
+	if r.post.StartedAt != nil && r.Now().Sub(*r.post.StartedAt) > longInternal {
+		o.in = longInternalWait
 	}
 	return o
 }
 
-// decide turns the error of a step into what comes next. A post of which
-// something may be live is only ever looked at; one that surely is not may be
-// tried again, put off, or fail.
+// decide turns the error of a step into what comes next. A post that may be live is only
+// polled. One that is not may be tried again, deferred, or fail.
 func (r *run) decide(ctx context.Context, err error) outcome {
 	if o, waits := r.withoutToken(err); waits {
 		return o
@@ -78,7 +76,7 @@ func (r *run) decide(ctx context.Context, err error) outcome {
 	return r.failed(err)
 }
 
-// withoutToken is for an account that has no token to use, now or until its owner
+// withoutToken defers a post whose account has no usable token, now or until its owner
 // connects it again.
 func (r *run) withoutToken(err error) (o outcome, waits bool) {
 	if later, ok := errors.AsType[*oauth.LaterError](err); ok {
@@ -90,28 +88,26 @@ func (r *run) withoutToken(err error) (o outcome, waits bool) {
 	return outcome{}, false
 }
 
-// tokenRefused has the account's token renewed in the middle of a job. The next
-// run goes on from the ledger, at once and without using an attempt; nothing is
-// begun again for it.
+// tokenRefused renews the account's token in the middle of a run. The next run goes on from
+// the ledger, at once and without using an attempt.
 func (r *run) tokenRefused(ctx context.Context, refusal error) outcome {
 	err := r.Tokens.Renew(ctx, r.token, refusal)
 	if err == nil {
-		return r.later(0, "", "the token was refused and is renewed; going on from here")
+		return r.later(0, "", "the token was refused and renewed; the post goes on from here")
 	}
 	if o, waits := r.withoutToken(err); waits {
 		return o
 	}
-	if isTrouble(err) {
-		return r.trouble(err)
+	if isInternal(err) {
+		return r.internal(err)
 	}
 	return r.failed(err) // the account was disconnected
 }
 
-// failed turns an error that no waiting for a token or a limit helps against into
-// what comes next.
+// failed handles an error that is neither about the token nor about a limit.
 func (r *run) failed(err error) outcome {
 	if r.ledger.MayBeLive() {
-		return r.lookLater(err.Error())
+		return r.pollLater(err.Error())
 	}
 	if errors.Is(err, oauth.ErrDisconnected) {
 		return r.fail(platform.CodeTokenInvalid, err)
@@ -123,8 +119,8 @@ func (r *run) failed(err error) outcome {
 	return r.retry(err)
 }
 
-// later puts a post off without using an attempt. Where it waits before its
-// sending it is queued again, so that the app may still cancel it.
+// later defers a post without using an attempt. A post that cannot be live yet is queued
+// again, so that the app may still cancel it.
 func (r *run) later(in time.Duration, reason, message string) outcome {
 	return outcome{status: r.waitingStatus(), step: r.post.Step, in: in, reason: reason, message: message}
 }
@@ -148,7 +144,7 @@ func (r *run) rateLimited(err error) outcome {
 	return r.later(wait, reason, err.Error())
 }
 
-// retry uses one attempt. The last one fails the post.
+// retry uses one attempt. After the last one the post fails.
 func (r *run) retry(err error) outcome {
 	if r.exhausted() {
 		o := r.fail(codeOf(err), fmt.Errorf("gave up after %d attempts: %w", r.post.Attempts+1, err))
@@ -163,7 +159,7 @@ func (r *run) retry(err error) outcome {
 	}
 }
 
-// fail ends a post of which it is known that it is not live.
+// fail ends a post that is not live and will not be.
 func (r *run) fail(code platform.Code, err error) outcome {
 	if !models.CanMove(r.stored, models.Failed) {
 		return outcome{status: r.stored, last: true, message: err.Error()}
@@ -171,7 +167,7 @@ func (r *run) fail(code platform.Code, err error) outcome {
 	return outcome{status: models.Failed, last: true, message: err.Error(), code: code, detail: err.Error()}
 }
 
-// unusable reports whether a post's file will never do.
+// unusable reports whether a post's file can never be published.
 func unusable(err error) bool {
 	var rejected *media.RejectedError
 	var fetch *media.FetchError

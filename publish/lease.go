@@ -46,8 +46,8 @@ func (s *Service) renew(ctx context.Context, id string, fence int64, lost contex
 	}
 }
 
-// renewOnce is bounded: a database that hangs must not keep the keeper from
-// noticing that the lease is over.
+// renewOnce has a time limit, so that a database that hangs does not hide the end of the
+// lease.
 func (s *Service) renewOnce(ctx context.Context, id string, fence int64) error {
 	ctx, cancel := context.WithTimeout(ctx, s.Timings.Lease/4)
 	defer cancel()
@@ -74,7 +74,8 @@ func (r *run) pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// stopping is asked before every call that takes long or cannot be taken back.
+// stopping returns an error once the process stops or the lease is lost. It is checked before
+// every call that takes long or may make the post live.
 func (r *run) stopping(ctx context.Context) error {
 	select {
 	case <-r.drain:

@@ -10,8 +10,8 @@ import (
 )
 
 // intend records the call of a step before it is made. If it fails the call must not be
-// made. What the step does not say of its call counts against it: unless the step is
-// declared harmless, the call may make the post live.
+// made. Unless the step is declared harmless, the call counts as one that may make the post
+// live.
 func (r *run) intend(ctx context.Context, step *Step) (*models.LedgerEntry, error) {
 	if err := r.stopping(ctx); err != nil {
 		return nil, err
@@ -30,8 +30,8 @@ func (r *run) intend(ctx context.Context, step *Step) (*models.LedgerEntry, erro
 	return e, nil
 }
 
-// settle writes what became of the call of an entry. It is a fact: it is
-// written even by a run that lost its lease.
+// settle writes the result of a recorded call. The result is a fact, so even a run that lost
+// its lease writes it.
 func (r *run) settle(ctx context.Context, e *models.LedgerEntry, state models.LedgerState) error {
 	now := r.Now()
 	e.State, e.SettledAt = state, &now
@@ -66,8 +66,8 @@ func (r *run) voidWhere(ctx context.Context, which func(*models.LedgerEntry) boo
 	return nil
 }
 
-// Ledger reads the recorded calls of a post, oldest first. Those that the post's kind does not know
-// count as calls that may have made it live.
+// Ledger reads the recorded calls of a post, oldest first. Calls that the post's kind does
+// not declare count as calls that may have made it live.
 func (s *Service) Ledger(ctx context.Context, p *models.Post) (models.Ledger, error) {
 	ledger, err := s.DB.Runs.Ledger(ctx, p.ID)
 	if err != nil {

@@ -1,12 +1,12 @@
-// Package publish holds the use cases of posts: accept, change, run a step,
-// settle what is uncertain, and see to it that every due post has its task.
+// Package publish is the engine of posts: it accepts them, runs their steps, settles the
+// uncertain ones, and makes sure that every due post has a task. It knows no platform; a
+// Publisher for each platform declares the steps (publisher.go).
 //
-// A post's way: Accept commits the row and enqueues its first task. A task runs
-// one step: claim the row (new fence, lease), read the ledger, do the next
-// thing, write what came of it together with the time of the next run, enqueue
-// that. Whatever is the last line that ran before a power cut, the row and the
-// ledger tell the next run where to go on; the sweep gives every row that lost
-// its task a new one.
+// Accept commits the post and enqueues its first task. A task claims the post (a new fence
+// and a lease), reads the ledger, makes the next call, writes the result together with the
+// time of the next run, and enqueues that run. After a power cut at any line, the post and
+// its ledger tell the next run where to go on, and the sweep enqueues every post that lost
+// its task.
 package publish
 
 import (
@@ -27,8 +27,7 @@ import (
 // ErrConflict: the post's state does not allow what was asked.
 var ErrConflict = errors.New("conflict")
 
-// Task asks for one run of one step of a post. It holds ids only; the row is
-// read afresh.
+// Task asks for one run of a post. It holds ids only; the run reads the row.
 type Task struct {
 	PostID string
 	// Fence is the one the row had when the task was made. A task whose fence
@@ -80,15 +79,14 @@ type Queue interface {
 
 // Timings are the durations that shape a post's life.
 type Timings struct {
-	// Lease is how long a run may go unheard of before another takes over.
+	// Lease is how long after its last renewal a run may be replaced by another one.
 	Lease time.Duration
 	// Horizon is how far ahead posts move into Asynq.
 	Horizon time.Duration
 	// CheckAfter is how long a due post may go unseen in Asynq before the sweep
 	// looks for its task.
 	CheckAfter time.Duration
-	// Looks spaces the questions how a post fares at the platform; the last one
-	// repeats.
+	// Looks are the intervals between polls of the platform; the last one repeats.
 	Looks []time.Duration
 	// Resumes spaces the tries of one run to resume a broken transfer. After the last the
 	// run ends, and Retries take over.
@@ -97,7 +95,7 @@ type Timings struct {
 	Retries []time.Duration
 }
 
-// DefaultTimings are those of production. The looks follow the advice for
+// DefaultTimings are those of production. The intervals between polls follow the advice for
 // status/fetch: 5 s, 10 s, 20 s ... up to 5 min (TikTok, Content Posting API, Get Post Status).
 func DefaultTimings() Timings {
 	return Timings{
@@ -126,7 +124,7 @@ type Deps struct {
 	Fetcher *media.Fetcher
 	// Publishers are the platforms that posts can go to.
 	Publishers []Publisher
-	// Metrics may be nil, where nobody looks at them.
+	// Metrics may be nil.
 	Metrics *observe.Metrics
 	Log     logrus.FieldLogger
 	Now     func() time.Time
@@ -165,16 +163,16 @@ func New(deps Deps) (*Service, error) {
 const (
 	// lanePlaces is how many posts of one account are in Asynq at once.
 	lanePlaces = 3
-	// enqueueTimeout bounds the fast path; the sweep is the sure one.
+	// enqueueTimeout bounds the fast path. The sweep is the guarantee.
 	enqueueTimeout = 2 * time.Second
 )
 
-// enqueue is the fast path of every task. A failure is noted, so that the next
-// sweep makes up for it at once; it is never the caller's problem. reached says
-// whether all are in.
+// enqueue is the fast path of every task. A failure is noted in the database, so that the
+// next sweep enqueues the task; the caller need not care. reached reports whether all tasks
+// are in Asynq.
 //
-// After the first failure, and once the caller is to stop, the rest are only noted:
-// of a Redis that hangs every post would wait for the whole time-out.
+// After the first failure, or once ctx is done, the other tasks are only noted: with a Redis
+// that hangs, each would wait for the whole time-out.
 func (s *Service) enqueue(ctx context.Context, posts ...models.Post) (reached bool) {
 	for i := range posts {
 		var err error

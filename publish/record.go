@@ -11,11 +11,11 @@ import (
 	"socialqueue/platform"
 )
 
-// writeTimeout bounds the writing of a call into the timeline.
+// writeTimeout limits how long writing a call into the timeline may take.
 const writeTimeout = 5 * time.Second
 
-// write writes the post and its change of state; it keeps trying while the
-// database is away and the lease may still hold, for it tells of facts.
+// write writes the post and its change of status. While the database does not answer it
+// tries again, as long as the lease may hold: what it writes are facts.
 func (r *run) write(ctx context.Context, message string, w db.RunWrite) error {
 	w.Post, w.From = r.post, r.stored
 	if r.post.Status != r.stored || message != "" {
@@ -32,16 +32,15 @@ func (r *run) write(ctx context.Context, message string, w db.RunWrite) error {
 	return err
 }
 
-// persist runs a write that must not be lost to a passing trouble, and that the
-// end of ctx must not stop.
+// persist runs a write that must survive a short outage of the database and the end of ctx.
 func (r *run) persist(ctx context.Context, write func(context.Context) error) error {
 	return db.Persist(ctx, r.Timings.Lease, write, func(err error) {
-		r.log.WithError(err).Warn("could not write what the run found out; trying again")
+		r.log.WithError(err).Warn("could not write the result of the run; trying again")
 	})
 }
 
-// record writes a platform call into the timeline as soon as it ended, so that
-// a crash right after it does not hide it.
+// record writes a platform call into the timeline as soon as it ended, so that it shows even
+// if the process crashes right after it.
 func (r *run) record(c platform.Call) {
 	e := models.PostEvent{
 		PostID: r.post.ID, At: models.Time(c.Started), Type: models.EventCall, Op: c.Op, HTTPStatus: c.HTTPStatus,
@@ -62,8 +61,8 @@ func (r *run) record(c platform.Call) {
 // maxMessage bounds what is kept of a platform's text, in bytes.
 const maxMessage = 2000
 
-// plain makes a foreign text one that every database keeps: short, valid UTF-8,
-// without NUL.
+// plain returns a text of others as every database accepts it: short, valid UTF-8, without
+// NUL.
 func plain(s string) string {
 	s = strings.ReplaceAll(s, "\x00", "")
 	return strings.ToValidUTF8(s[:min(len(s), maxMessage)], "")

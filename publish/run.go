@@ -15,21 +15,21 @@ import (
 	"socialqueue/platform"
 )
 
-// maxUnfinishedRuns sets a post aside whose runs keep dying without a word, such
-// as one that kills its worker. A lease lies between two of them, so this is
-// minutes of dying workers.
+// maxUnfinishedRuns is how many runs of a post may die without reporting a result before
+// the post is quarantined: it may be what kills its workers. A lease lies between two of
+// them, so this takes minutes.
 const maxUnfinishedRuns = 8
 
 var (
-	// errDraining: the process stops. The run hands its post back at once, with
-	// no attempt used.
+	// errDraining: the process stops. The run hands its post back at once and uses no
+	// attempt.
 	errDraining = errors.New("the worker is stopping")
-	// errLostLease: the run was not heard of for too long. Another takes over.
+	// errLostLease: the run did not renew its lease in time. Another run takes over.
 	errLostLease = errors.New("the run lost its lease")
 )
 
-// run is one run of one step of a post. It belongs to one goroutine, but for
-// the keeper of its lease.
+// run is one run of a post. Only one goroutine uses it, besides the one that renews its
+// lease.
 type run struct {
 	*Service
 	post *models.Post
@@ -48,7 +48,7 @@ type run struct {
 	drain <-chan struct{}
 }
 
-// outcome is what a run came to: the state, and what comes next.
+// outcome is the result of a run: the status, and what comes next.
 type outcome struct {
 	status models.Status
 	step   models.Step
@@ -59,33 +59,33 @@ type outcome struct {
 	reason string
 	// message goes into the timeline, for people.
 	message string
-	// parked is set if the post gives its place up and waits behind its lane.
+	// parked is set if the post leaves Asynq and waits for its lane.
 	parked bool
 	// attempt is set if this run counts against the budget.
 	attempt bool
 	// exhausted is set if that was the last attempt.
 	exhausted bool
-	// handedBack is set if the run did not come to its end.
+	// handedBack is set if the run was cut short because the process stops.
 	handedBack bool
-	// look is set if the run was one more look at the platform.
+	// look is set if the run polled the platform once more.
 	look bool
 	// code and detail are shown if the outcome is a failure.
 	code   platform.Code
 	detail string
-	// rows of the original guide are written along.
+	// rows are written in the same transaction.
 	rows db.RunWrite
 }
 
-// RunStep does the next thing for a post. A task that is not the row's live one
-// has nothing to do, which is no error. An error means that nothing is known to
-// be written; the task may be tried again.
+// RunStep makes the next call for a post. A task whose fence is not the row's any more has
+// nothing to do, which is no error. An error means that the result may not be written; the
+// task may be tried again.
 func (s *Service) RunStep(ctx context.Context, task Task, drain <-chan struct{}) error {
 	post, err := s.DB.Runs.Claim(ctx, task.PostID, task.Fence, s.Owner, s.Now(), s.Timings.Lease)
 	switch {
 	case errors.Is(err, db.ErrStale), errors.Is(err, db.ErrNotFound):
 		observe.In(ctx, s.Log).WithFields(logrus.Fields{
 			observe.FieldProvider: task.Platform, observe.FieldPostID: task.PostID, observe.FieldAccountID: task.AccountID, observe.FieldFence: task.Fence,
-		}).Debug("an old task found nothing to do") // whose post it was is not read
+		}).Debug("an old task found nothing to do") // the post is not read, so its user is unknown
 		observe.AttemptOf(ctx).Outcome = observe.AttemptRevoked
 		return nil
 	case err != nil:
@@ -117,8 +117,8 @@ func (r *run) do(ctx context.Context) (outcome, error) {
 		return outcome{}, errLostLease
 	case errors.Is(err, errDraining), cause != nil:
 		return r.handBack(), nil
-	case isTrouble(err):
-		return r.trouble(err), nil
+	case isInternal(err):
+		return r.internal(err), nil
 	}
 	return r.decide(ctx, err), nil
 }
@@ -151,15 +151,15 @@ func (r *run) begin(ctx context.Context) (outcome, error) {
 	return r.proceed(ctx)
 }
 
-// quarantine stops a post whose runs keep dying. What may be live stays
-// uncertain; the rest fails and may be run again by hand.
+// quarantine stops a post whose runs keep dying. One that may be live stays uncertain; any
+// other fails, and an app or operator may run it again.
 func (r *run) quarantine() (outcome, bool) {
 	if r.post.UnfinishedRuns <= maxUnfinishedRuns {
 		return outcome{}, false
 	}
-	why := fmt.Sprintf("%d runs of this post ended without a word; it is set aside", maxUnfinishedRuns)
+	why := fmt.Sprintf("%d runs of this post ended without a result; it is quarantined", maxUnfinishedRuns)
 	if r.ledger.MayBeLive() {
-		o := outcome{status: r.stored, step: models.StepPublish, in: slowLook, message: why}
+		o := outcome{status: r.stored, step: models.StepPublish, in: slowPoll, message: why}
 		if models.CanMove(r.stored, models.Uncertain) {
 			o.status = models.Uncertain
 		}
@@ -168,8 +168,8 @@ func (r *run) quarantine() (outcome, bool) {
 	return r.fail(platform.CodePublishFailed, errors.New(why)), true
 }
 
-// paused sets a post aside of which nothing can be live yet, while an operator has its
-// platform or account paused. What may be live is looked at all the same.
+// paused keeps a post back that cannot be live yet, while an operator has its platform or
+// account paused. A post that may be live is polled nevertheless.
 func (r *run) paused(ctx context.Context) (o outcome, stop bool, err error) {
 	if r.ledger.MayBeLive() {
 		return outcome{}, false, nil
@@ -190,11 +190,11 @@ func (r *run) handBack() outcome {
 	return outcome{status: r.stored, step: r.post.Step, message: "handed back: the worker is stopping", handedBack: true}
 }
 
-// conclude writes the outcome and sees to what follows from it.
+// conclude writes the outcome, then enqueues the next run or admits the next post of the lane.
 func (r *run) conclude(ctx context.Context, o outcome, err error) error {
 	if errors.Is(err, errLostLease) {
 		noteLostLease(ctx)
-		r.log.Warn("the run lost its lease; another one goes on from the ledger")
+		r.log.Warn("the run lost its lease; another run takes over from the ledger")
 		return nil
 	}
 	if err != nil {
@@ -230,11 +230,11 @@ func (r *run) conclude(ctx context.Context, o outcome, err error) error {
 	return nil
 }
 
-// wakeIfConnected makes up for an account that was connected again while this run
-// still held its post: what wakes the posts passes over one that is held.
+// wakeIfConnected makes the post due if its account was connected again while this run held
+// it: connecting an account skips posts that a run holds.
 func (r *run) wakeIfConnected(ctx context.Context) {
 	if err := r.Tokens.WakeIfConnected(context.WithoutCancel(ctx), r.post); err != nil {
-		r.log.WithError(err).Warn("could not look whether the account is connected again; the post looks by itself")
+		r.log.WithError(err).Warn("could not check whether the account is connected again; the post checks by itself")
 	}
 }
 

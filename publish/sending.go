@@ -107,7 +107,7 @@ func (r *run) afterRefusal(ctx context.Context, i int, refusal error) (outcome, 
 		if r.refusals(step.Op) >= max(step.NotReadyLimit, 1) {
 			return r.giveUp(ctx, step, refusal)
 		}
-		return r.lookLater(refusal.Error()), nil
+		return r.pollLater(refusal.Error()), nil
 	case platform.Gone:
 		return r.giveUp(ctx, step, refusal)
 	case platform.Rejected:
@@ -172,7 +172,7 @@ func (r *run) notLive(ctx context.Context, i int, v Verdict) (outcome, error) {
 	case e.State == models.Done && i+1 < len(r.kind.Steps):
 		return r.advance(ctx, i+1)
 	case e.State == models.Done: // it was accepted: the read lags
-		return r.lookLater(v.Message), nil
+		return r.pollLater(v.Message), nil
 	case e.State == models.Missing && r.exhausted():
 		return r.uncertain(v.Message + "; no attempt is left, so the post is only polled"), nil
 	case e.State == models.Missing:
@@ -235,7 +235,7 @@ func (r *run) live(ctx context.Context, i int, v Verdict) (outcome, error) {
 		p.PlatformPostID = &v.ID
 		o.message += " as " + v.ID
 	case r.waited() < v.IDWithin:
-		o.last, o.step, o.in, o.look = false, models.StepPublish, r.lookWait(), true
+		o.last, o.step, o.in, o.look = false, models.StepPublish, r.pollWait(), true
 		o.message += "; its id is not known yet"
 	}
 	if v.Permalink != "" {

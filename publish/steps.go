@@ -117,7 +117,7 @@ func (r *run) stopped(ctx context.Context, err error) (outcome, error) {
 		in := wait.In
 		if in == 0 {
 			r.post.Looks++
-			in = r.lookWait()
+			in = r.pollWait()
 		}
 		return r.later(in, wait.Reason, wait.Message), nil
 	}
@@ -126,7 +126,7 @@ func (r *run) stopped(ctx context.Context, err error) (outcome, error) {
 		return outcome{}, err
 	}
 	if r.ledger.MayBeLive() {
-		return r.lookLater(err.Error()), nil
+		return r.pollLater(err.Error()), nil
 	}
 	return r.over(ctx, gone, nil)
 }
@@ -138,7 +138,7 @@ func (r *run) judge(ctx context.Context, i int, v Verdict) (outcome, error) {
 	case v.State == Live:
 		return r.live(ctx, i, v)
 	case r.stored == models.Published: // the platform said so before
-		return r.lookLater(v.Message), nil
+		return r.pollLater(v.Message), nil
 	case v.State == Delivered:
 		return r.delivered(ctx, i, v)
 	case v.State == Over:
@@ -152,7 +152,7 @@ func (r *run) judge(ctx context.Context, i int, v Verdict) (outcome, error) {
 	case r.open(step): // not ready, or unreadable
 		return r.uncertain(v.Message), nil
 	}
-	return r.lookLater(v.Message), nil
+	return r.pollLater(v.Message), nil
 }
 
 // open reports whether the result of a call that may make the post live is unknown.
@@ -175,7 +175,7 @@ func (r *run) pending(ctx context.Context, step *Step, v Verdict) (outcome, erro
 	if sent && r.stored == models.Publishing {
 		return r.sent(models.Processing, v.Message), nil
 	}
-	return r.lookLater(v.Message), nil
+	return r.pollLater(v.Message), nil
 }
 
 // advance makes the calls from the step at i on, until one of them has to be waited for.
