@@ -12,7 +12,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -48,7 +50,10 @@ func TestMain(m *testing.M) {
 
 func runProcess(role string) int {
 	timings := publish.DefaultTimings()
-	timings.Lease = 4 * time.Second // a test of many kills does not wait longer for each
+	// A test of many kills does not wait longer for each, and a post is hit several times.
+	timings.Lease = 4 * time.Second
+	timings.Looks = []time.Duration{time.Second, 2 * time.Second, 4 * time.Second}
+	timings.Retries = slices.Repeat([]time.Duration{2 * time.Second}, 30)
 	build := func(ctx context.Context, cfg config.Config, opts app.Options) (app.Process, error) {
 		opts.Platforms, opts.Timings = []app.Platform{line}, &timings
 		switch role {
@@ -195,11 +200,36 @@ func (s *system) create(t *testing.T, path, contentType, idempotencyKey string, 
 func (s *system) awaitEnds(t *testing.T) {
 	t.Helper()
 	testkit.Await(t, 4*time.Minute, "every post has ended", func() (bool, string) {
-		var open int
-		err := s.db.Pool().QueryRowContext(t.Context(),
-			`SELECT COUNT(*) FROM posts WHERE status <> 'published' AND NOT (kind = 'careless' AND status = 'uncertain')`).Scan(&open)
-		return err == nil && open == 0, fmt.Sprint(open, " are open ", err)
+		var open []models.Post
+		for _, status := range models.Statuses {
+			posts, err := s.db.Operators.AllPosts(t.Context(), db.PostFilter{Status: status, Limit: 1000})
+			if err != nil {
+				return false, err.Error()
+			}
+			for _, p := range posts {
+				if status != models.Published && (p.Kind != careless || status != models.Uncertain) {
+					open = append(open, p)
+				}
+			}
+		}
+		return len(open) == 0, s.stories(t, open)
 	})
+}
+
+// stories tells the life of the first posts, for failures.
+func (s *system) stories(t *testing.T, posts []models.Post) string {
+	var b strings.Builder
+	for _, p := range posts[:min(len(posts), 3)] {
+		fmt.Fprintf(&b, "%s %s %s, attempts %d, runs at %v: %s\n", p.Kind, p.ID, p.Status, p.Attempts, p.RunAt, p.ErrorMessage)
+		events, err := s.db.Posts.Events(t.Context(), p.ID)
+		if err != nil {
+			return err.Error()
+		}
+		for _, e := range events {
+			fmt.Fprintf(&b, "  %s fence %d %s>%s %s %s\n", e.At.Format("15:04:05.000"), e.Fence, e.From, e.To, e.Op, e.Message)
+		}
+	}
+	return b.String()
 }
 
 func (s *system) check(t *testing.T, posts map[string]models.Kind) {
