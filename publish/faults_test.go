@@ -2,7 +2,9 @@ package publish_test
 
 import (
 	"fmt"
+	"io"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -29,6 +31,32 @@ func TestPowerCutAtEveryCall(t *testing.T) {
 				})
 			}
 		}
+	}
+}
+
+// TestStopAtTheLastChunkUsesNoAttempt: the process is stopped while the last chunk gets no
+// answer. The next run comes at once, waits until that call can no longer arrive, and makes
+// it again; the post pays nothing for it.
+func TestStopAtTheLastChunkUsesNoAttempt(t *testing.T) {
+	w := onSQLite(t)
+	stopped := false
+	w.wire.Intercept(func(r *http.Request) (*http.Response, error) {
+		if stopped || !strings.Contains(r.URL.Path, "tiktok-upload") {
+			return nil, nil
+		}
+		stopped = true
+		close(w.drain)
+		return nil, io.ErrUnexpectedEOF
+	})
+	p := w.accept(tiktokVideo)
+	w.step()
+	w.wantStatus(p, models.Publishing)
+	w.drain = make(chan struct{})
+	p = w.settle(p)
+	w.wantStatus(p, models.Published)
+	w.wantLive(1)
+	if p.Attempts != 0 || w.sim.CountCalls(sandbox.OpTikTokInit) != 1 {
+		t.Errorf("%d attempts, %d uploads; want none and one: %s", p.Attempts, w.sim.CountCalls(sandbox.OpTikTokInit), w.story(p))
 	}
 }
 

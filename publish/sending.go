@@ -3,6 +3,7 @@ package publish
 import (
 	"context"
 	"errors"
+	"time"
 
 	"socialqueue/db"
 	"socialqueue/models"
@@ -178,7 +179,7 @@ func (r *run) notLive(ctx context.Context, i int, v Verdict) (outcome, error) {
 	case e.State == models.Missing:
 		return r.goBack(ctx, i, v)
 	case r.Now().Before(e.CreatedAt.Add(step.arrives())):
-		return r.uncertain(v.Message + "; the last call may still arrive"), nil
+		return r.mayArrive(e.CreatedAt.Add(step.arrives()), v.Message+"; the last call may still arrive"), nil
 	}
 	if err := r.settle(ctx, e, models.Missing); err != nil {
 		return outcome{}, err
@@ -187,6 +188,16 @@ func (r *run) notLive(ctx context.Context, i int, v Verdict) (outcome, error) {
 		return r.goBack(ctx, i, v)
 	}
 	return r.repeat(i, v.Message+"; the call is made again"), nil
+}
+
+// mayArrive waits for the time from which on a call without an answer can no longer arrive.
+// A run that took over from one that died or was stopped stays as it is, so that the repeat
+// uses no attempt.
+func (r *run) mayArrive(until time.Time, message string) outcome {
+	if r.stored != models.Publishing {
+		return r.uncertain(message)
+	}
+	return outcome{status: r.stored, step: r.post.Step, in: until.Sub(r.Now()), message: message}
 }
 
 // goBack makes the call of the step at i, from where it has to be prepared.

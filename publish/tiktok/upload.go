@@ -93,7 +93,12 @@ func (s *sender) send(ctx context.Context, offset, end int64) (unanswered bool, 
 	failures := 0
 	offset = s.received(offset, 0)
 	furthest := offset
-	for offset < end {
+	for calls := 0; offset < end; calls++ {
+		if calls > 0 { // the engine checked before the first: what it recorded is sent
+			if err := s.run.Stopping(ctx); err != nil {
+				return unanswered, err
+			}
+		}
 		next, err := s.one(ctx, offset)
 		if err == nil && next > offset {
 			if offset = next; next > furthest {
@@ -125,9 +130,6 @@ func (s *sender) one(ctx context.Context, offset int64) (int64, error) {
 	i, ok := s.plan.ChunkAt(offset)
 	if !ok {
 		return 0, fmt.Errorf("TikTok has %d bytes, which is no chunk boundary of this upload", offset)
-	}
-	if err := s.run.Stopping(ctx); err != nil {
-		return 0, err
 	}
 	first, last := s.plan.Chunk(i)
 	chunk := tiktok.Chunk{First: first, Last: last, Total: s.plan.Size, ContentType: s.file.ContentType}
