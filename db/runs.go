@@ -186,6 +186,8 @@ func writeAlong(tx *gorm.DB, w RunWrite) error {
 // Resolution is how an uncertain post is settled by hand.
 type Resolution struct {
 	Post *models.Post
+	// From is the status that the post had.
+	From models.Status
 	// Calls is what its guarded calls that are not void came to.
 	Calls models.LedgerState
 	Event models.PostEvent
@@ -199,7 +201,7 @@ func (s *Runs) Resolve(ctx context.Context, r Resolution) error {
 		old := r.Post.Fence
 		row := *r.Post
 		row.Fence++
-		m := move{from: []models.Status{models.Uncertain}, to: row.Status, lease: leaseEnded, now: r.Now}
+		m := move{from: []models.Status{r.From}, to: row.Status, lease: leaseEnded, now: r.Now}
 		if err := m.one(tx, &row, old, mutableAndLease...); err != nil {
 			return err
 		}
@@ -208,7 +210,7 @@ func (s *Runs) Resolve(ctx context.Context, r Resolution) error {
 		if err != nil {
 			return fmt.Errorf("settle the ledger of post %s: %w", row.ID, err)
 		}
-		if err := tellOfMove(tx, &row, models.Uncertain); err != nil {
+		if err := tellOfMove(tx, &row, r.From); err != nil {
 			return err
 		}
 		if err := tx.Create(&r.Event).Error; err != nil {

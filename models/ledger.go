@@ -96,6 +96,16 @@ func (l Ledger) MayBeLive() bool {
 	return false
 }
 
+// Unknown reports whether the result of any call that can make the post live is unknown.
+func (l Ledger) Unknown() bool {
+	for i := range l {
+		if e := &l[i]; !bool(e.Harmless) && e.Open() {
+			return true
+		}
+	}
+	return false
+}
+
 // Distrust counts every entry whose operation is not among the known ones as one that
 // may have made the post live: a newer version of this program may have written it.
 func (l Ledger) Distrust(known func(LedgerOp) bool) {

@@ -21,18 +21,18 @@ func (s *Service) ResolveLive(ctx context.Context, id, platformPostID, permalink
 	if err := checkSeen(platformPostID, permalink); err != nil {
 		return nil, err
 	}
-	p, err := s.uncertainPost(ctx, id)
+	p, err := s.unsettledPost(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	now := s.Now()
+	now, from := s.Now(), p.Status
 	p.Status, p.PublishedAt, p.PlatformPostID = models.Published, &now, &platformPostID
 	if permalink != "" {
 		p.Permalink = &permalink
 	}
 	p.ErrorCode, p.ErrorMessage = "", ""
 	end(p, now)
-	return s.resolve(ctx, p, models.Done, fmt.Sprintf("settled by %s: live as %s", by, platformPostID))
+	return s.resolve(ctx, p, from, models.Done, fmt.Sprintf("settled by %s: live as %s", by, platformPostID))
 }
 
 const (
@@ -64,7 +64,7 @@ func isPlainWord(s string) bool {
 // and will not be. If that is wrong it is live twice. by is who says so. Errors are
 // db.ErrNotFound or ErrConflict.
 func (s *Service) Release(ctx context.Context, id, by string) (*models.Post, error) {
-	p, err := s.uncertainPost(ctx, id)
+	p, err := s.unsettledPost(ctx, id)
 	if err != nil {
 		return nil, err
 	}
@@ -72,36 +72,54 @@ func (s *Service) Release(ctx context.Context, id, by string) (*models.Post, err
 	if err != nil {
 		return nil, err
 	}
-	now := s.Now()
+	now, from := s.Now(), p.Status
 	revive(p, now)
 	s.place(p, files, now, now)
 	p.Admission, p.EnqueuedAt = models.AdmissionWaiting, nil
-	p, err = s.resolve(ctx, p, models.Void, fmt.Sprintf("settled by %s: not live; sent again", by))
+	p, err = s.resolve(ctx, p, from, models.Void, fmt.Sprintf("settled by %s: not live; sent again", by))
 	if err == nil {
 		s.admitAgain(ctx, p)
 	}
 	return p, err
 }
 
-func (s *Service) uncertainPost(ctx context.Context, id string) (*models.Post, error) {
+// CanSettle reports whether an operator may settle a post: it is uncertain, or the result
+// of one of its calls is unknown while a worker is between two tries to learn it.
+func (s *Service) CanSettle(ctx context.Context, p *models.Post) (bool, error) {
+	switch p.Status {
+	case models.Uncertain:
+		return true, nil
+	case models.Publishing, models.Processing:
+		ledger, err := s.Ledger(ctx, p)
+		return ledger.Unknown(), err
+	}
+	return false, nil
+}
+
+// unsettledPost reads a post that an operator may settle.
+func (s *Service) unsettledPost(ctx context.Context, id string) (*models.Post, error) {
 	p, err := s.DB.Posts.ByID(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	if p.Status != models.Uncertain {
-		return nil, fmt.Errorf("%w: the post is %s; only uncertain posts can be settled by hand", ErrConflict, p.Status)
+	settled, err := s.CanSettle(ctx, p)
+	if err != nil {
+		return nil, err
 	}
-	p.LeaseUntil, p.LeaseOwner = nil, "" // one that has not run out yet is looked for by the write
+	if !settled {
+		return nil, fmt.Errorf("%w: the post is %s and none of its calls lacks a result; only posts whose result is unknown can be settled by hand", ErrConflict, p.Status)
+	}
+	p.LeaseUntil, p.LeaseOwner = nil, "" // the write checks that no run holds the post
 	return p, nil
 }
 
-// resolve writes the post together with what its guarded calls came to.
-func (s *Service) resolve(ctx context.Context, p *models.Post, calls models.LedgerState, message string) (*models.Post, error) {
+// resolve writes the post together with the result of its recorded calls.
+func (s *Service) resolve(ctx context.Context, p *models.Post, from models.Status, calls models.LedgerState, message string) (*models.Post, error) {
 	now := s.Now()
 	event := models.PostEvent{
-		PostID: p.ID, At: now, Type: models.EventState, From: models.Uncertain, To: p.Status, Message: plain(message), Fence: p.Fence + 1,
+		PostID: p.ID, At: now, Type: models.EventState, From: from, To: p.Status, Message: plain(message), Fence: p.Fence + 1,
 	}
-	if err := s.DB.Runs.Resolve(ctx, db.Resolution{Post: p, Calls: calls, Event: event, Now: now}); err != nil {
+	if err := s.DB.Runs.Resolve(ctx, db.Resolution{Post: p, From: from, Calls: calls, Event: event, Now: now}); err != nil {
 		return nil, conflictIfStale(err, "a worker is just looking at the post; try again in a moment")
 	}
 	s.Metrics.PostCame(string(p.Platform), string(p.Kind), string(p.Status))
