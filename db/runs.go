@@ -92,9 +92,13 @@ func (s *Runs) Renew(ctx context.Context, id string, fence int64, until time.Tim
 // holds the entry's fence still has its lease. The call may be made only after
 // this returned nil.
 func (s *Runs) Intend(ctx context.Context, e *models.LedgerEntry, now time.Time) error {
+	columns := map[string]any{"updated_at": now}
+	if !e.Harmless { // sending begins: it can no longer be too late to begin
+		columns["miss_at"] = nil
+	}
 	return s.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		res := tx.Model(&models.Post{}).
-			Where("id = ? AND fence = ? AND lease_until > ?", e.PostID, e.Fence, now).UpdateColumn("updated_at", now)
+			Where("id = ? AND fence = ? AND lease_until > ?", e.PostID, e.Fence, now).UpdateColumns(columns)
 		if err := changedOne(res, "write ledger of post "+e.PostID); err != nil {
 			return err
 		}

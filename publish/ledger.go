@@ -16,6 +16,9 @@ func (r *run) intend(ctx context.Context, step *Step) (*models.LedgerEntry, erro
 	if err := r.stopping(ctx); err != nil {
 		return nil, err
 	}
+	if !step.Harmless {
+		r.post.MissAt = nil
+	}
 	now := r.Now()
 	e := &models.LedgerEntry{
 		PostID: r.post.ID, Op: step.Op, Harmless: models.Harmless(step.Harmless), State: models.Intended, Fence: r.post.Fence, CreatedAt: now,

@@ -16,12 +16,18 @@ const (
 	slowPoll     = time.Hour
 	latePoll     = 24 * time.Hour
 	latePollFrom = 7 * 24 * time.Hour
+	// openPoll is the longest interval for openPollFor after a call whose result is unknown:
+	// people wait for the answer, and it is there as soon as the platform can be read.
+	openPoll    = 45 * time.Second
+	openPollFor = time.Hour
 )
 
 // pollWait returns the wait before the next poll. It grows with their number.
 func (r *run) pollWait() time.Duration {
 	looks := r.Timings.Looks
 	switch n := r.post.Looks; {
+	case r.ledger.Unknown() && r.waited() < openPollFor:
+		return min(looks[min(n, len(looks)-1)], openPoll)
 	case r.waited() > latePollFrom:
 		return latePoll
 	case n < len(looks):

@@ -86,6 +86,10 @@ type Timings struct {
 	// CheckAfter is how long a due post may go unseen in Asynq before the sweep
 	// looks for its task.
 	CheckAfter time.Duration
+	// Arrival is how long after it was made a call may still take effect at the platform:
+	// its time-out, a lease, and a margin for clocks that differ. A read which shows no
+	// effect is proof only if it began later than that.
+	Arrival time.Duration
 	// Looks are the intervals between polls of the platform; the last one repeats.
 	Looks []time.Duration
 	// Resumes spaces the tries of one run to resume a broken transfer. After the last the
@@ -102,6 +106,7 @@ func DefaultTimings() Timings {
 		Lease:      20 * time.Second,
 		Horizon:    2 * time.Minute,
 		CheckAfter: 15 * time.Second,
+		Arrival:    3 * time.Minute,
 		Looks: []time.Duration{
 			5 * time.Second, 10 * time.Second, 20 * time.Second, 40 * time.Second, 80 * time.Second, 160 * time.Second, 5 * time.Minute,
 		},

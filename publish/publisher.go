@@ -68,9 +68,6 @@ type Step struct {
 	// decides when the next step may begin. Nil, an error and the zero Verdict all mean
 	// that nothing is known.
 	Read func(context.Context, *Run) (Verdict, error)
-	// Arrives is how long after it was made the call may still take effect. A read that
-	// shows no effect counts only after it. Zero means DefaultArrives.
-	Arrives time.Duration
 	// Back is the step to go on from where the call is to be repeated; empty means this
 	// one.
 	Back models.LedgerOp
@@ -81,10 +78,6 @@ type Step struct {
 	// before everything is begun again. Zero means once.
 	NotReadyLimit int
 }
-
-// DefaultArrives is how long a call whose answer was lost may still take effect: its
-// time-out, a lease, and a minute for clocks that differ.
-const DefaultArrives = 3 * time.Minute
 
 // Call is the one call of a step.
 type Call func(context.Context) (Result, error)
@@ -243,11 +236,4 @@ func (k *Kind) back(i int) int {
 		return i
 	}
 	return k.index(k.Steps[i].Back)
-}
-
-func (s *Step) arrives() time.Duration {
-	if s.Arrives == 0 {
-		return DefaultArrives
-	}
-	return s.Arrives
 }

@@ -44,6 +44,8 @@ type run struct {
 	// files are the post's once they were read.
 	files []models.PostMedia
 	log   logrus.FieldLogger
+	// readBegan is when the newest read of the platform began.
+	readBegan time.Time
 	// drain is closed when the process stops.
 	drain <-chan struct{}
 }
@@ -137,7 +139,7 @@ func (r *run) begin(ctx context.Context) (outcome, error) {
 		return o, nil
 	}
 	if r.stored == models.Publishing && !r.ledger.MayBeLive() && r.post.TooLate(r.Now()) {
-		return outcome{status: models.Missed, last: true, message: tooLate(r.post)}, nil
+		return outcome{status: models.Missed, last: true, message: tooLate(r.post, r.ledger)}, nil
 	}
 	if o, stop, err := r.paused(ctx); err != nil || stop {
 		return o, err

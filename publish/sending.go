@@ -55,7 +55,7 @@ func (r *run) refused(ctx context.Context, i int, e *models.LedgerEntry, refusal
 	if step.Read == nil {
 		return r.sent(models.Uncertain, describe(refusal)), nil
 	}
-	v, err := step.Read(ctx, &Run{r})
+	v, err := r.readStep(ctx, step)
 	if err != nil || v.State == Unreadable {
 		return r.sent(models.Uncertain, describe(refusal)), nil
 	}
@@ -94,7 +94,11 @@ func (r *run) restricted(ctx context.Context, i int, e *models.LedgerEntry, refu
 		return outcome{}, err
 	}
 	o := r.repeat(i, describe(refusal))
-	if e, ok := errors.AsType[*platform.Error](refusal); ok && o.attempt && e.RetryAfter > o.in {
+	if !o.attempt {
+		return o, nil
+	}
+	o.in = max(o.in, r.arrivedBy(e).Sub(r.Now()))
+	if e, ok := errors.AsType[*platform.Error](refusal); ok && e.RetryAfter > o.in {
 		o.in, o.reason = e.RetryAfter, models.DeferredRateLimit
 	}
 	return o, nil
@@ -151,11 +155,14 @@ func (r *run) giveUp(ctx context.Context, step *Step, refusal error) (outcome, e
 	}, nil)
 }
 
+// arrivedBy is the time from which on a call can no longer arrive at the platform.
+func (r *run) arrivedBy(e *models.LedgerEntry) time.Time { return e.CreatedAt.Add(r.Timings.Arrival) }
+
 // mayStillArrive reports whether a call without an answer is so young that it may still
 // make the post live.
 func (r *run) mayStillArrive() bool {
 	for _, e := range r.ledger {
-		if !bool(e.Harmless) && e.Open() && r.Now().Before(e.CreatedAt.Add(DefaultArrives)) {
+		if !bool(e.Harmless) && e.Open() && r.Now().Before(r.arrivedBy(&e)) {
 			return true
 		}
 	}
@@ -174,12 +181,12 @@ func (r *run) notLive(ctx context.Context, i int, v Verdict) (outcome, error) {
 		return r.advance(ctx, i+1)
 	case e.State == models.Done: // it was accepted: the read lags
 		return r.pollLater(v.Message), nil
+	case r.readBegan.Before(r.arrivedBy(e)):
+		return r.mayArrive(r.arrivedBy(e), v.Message+"; the last call may still arrive"), nil
 	case e.State == models.Missing && r.exhausted():
 		return r.uncertain(v.Message + "; no attempt is left, so the post is only polled"), nil
 	case e.State == models.Missing:
 		return r.goBack(ctx, i, v)
-	case r.Now().Before(e.CreatedAt.Add(step.arrives())):
-		return r.mayArrive(e.CreatedAt.Add(step.arrives()), v.Message+"; the last call may still arrive"), nil
 	}
 	if err := r.settle(ctx, e, models.Missing); err != nil {
 		return outcome{}, err
@@ -222,6 +229,9 @@ func (r *run) repeat(i int, message string) outcome {
 		return o
 	}
 	status, step := models.Processing, models.StepPublish
+	if r.stored == models.Uncertain {
+		status = models.Uncertain // until the call is made again nothing is known that was not known before
+	}
 	if r.kind.Steps[r.kind.back(i)].Heavy {
 		status, step = models.Publishing, models.StepTransfer
 	}

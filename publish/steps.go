@@ -104,11 +104,27 @@ func (r *run) read(ctx context.Context, i int) (outcome, error) {
 		}
 		return r.advance(ctx, i+1)
 	}
-	v, err := step.Read(ctx, &Run{r})
+	v, err := r.readStep(ctx, step)
 	if err != nil {
-		return r.stopped(ctx, err)
+		return r.unread(ctx, err)
 	}
 	return r.judge(ctx, i, v)
+}
+
+// readStep reads what the call of a step came to, and notes when the read began.
+func (r *run) readStep(ctx context.Context, step *Step) (Verdict, error) {
+	r.readBegan = r.Now()
+	return step.Read(ctx, &Run{r})
+}
+
+// unread is for a read that failed. It decides nothing about the post: a refusal is about
+// the read, not about what was read. A platform that says that it no longer has what the
+// steps made is believed only while nothing can be live.
+func (r *run) unread(ctx context.Context, err error) (outcome, error) {
+	if platform.KindOf(err) == platform.Rejected {
+		return r.pollLater(err.Error()), nil
+	}
+	return r.stopped(ctx, err)
 }
 
 // stopped is for a step that did not come to its call, and for a read that failed.
@@ -200,6 +216,7 @@ func (r *run) take(ctx context.Context, i int) (o outcome, next bool, err error)
 			return outcome{}, false, err
 		}
 	}
+	r.readBegan = r.Now() // Prepare may read, and find the post
 	call, err := step.Prepare(ctx, &Run{r})
 	if found, ok := errors.AsType[*foundError](err); ok {
 		o, err = r.judge(ctx, r.readable(i), found.verdict)
@@ -279,7 +296,7 @@ func (r *run) seal(secret secrets.Secret) (string, error) {
 // calledLive is for a post that the answer to a call said is live. The read that follows
 // adds what else there is to know; it cannot take that back.
 func (r *run) calledLive(ctx context.Context, i int, res Result) (outcome, error) {
-	v, err := r.kind.Steps[i].Read(ctx, &Run{r})
+	v, err := r.readStep(ctx, &r.kind.Steps[i])
 	if err != nil || v.State != Live {
 		v = Verdict{State: Live, ID: res.ID, Message: "live"}
 	}

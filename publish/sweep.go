@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"socialqueue/db"
@@ -52,11 +53,15 @@ func (s *Service) MissLate(ctx context.Context) error {
 }
 
 func (s *Service) miss(ctx context.Context, p *models.Post, now time.Time) error {
+	ledger, err := s.Ledger(ctx, p)
+	if err != nil {
+		return err
+	}
 	from := p.Status
 	p.Status = models.Missed
 	end(p, now)
-	err := s.DB.Posts.ChangeUnsent(ctx, p, models.PostEvent{
-		PostID: p.ID, At: now, Type: models.EventState, From: from, To: p.Status, Message: tooLate(p), Fence: p.Fence + 1,
+	err = s.DB.Posts.ChangeUnsent(ctx, p, models.PostEvent{
+		PostID: p.ID, At: now, Type: models.EventState, From: from, To: p.Status, Message: tooLate(p, ledger), Fence: p.Fence + 1,
 	})
 	if errors.Is(err, db.ErrStale) {
 		return nil // a worker has it: it decides
@@ -67,8 +72,26 @@ func (s *Service) miss(ctx context.Context, p *models.Post, now time.Time) error
 	return err
 }
 
-func tooLate(p *models.Post) string {
-	return fmt.Sprintf("not started within max_lateness (%s)", p.MaxLateness())
+// tooLate says that a post missed its time, and which calls were made for it until then.
+// They are harmless ones: once a call that can make it live is recorded, nothing is missed.
+func tooLate(p *models.Post, ledger models.Ledger) string {
+	var made []string
+	for _, e := range ledger {
+		if e.State == models.Done {
+			made = append(made, strings.TrimSpace(string(e.Op)+" "+deref(e.ExternalID)))
+		}
+	}
+	if len(made) == 0 {
+		return fmt.Sprintf("not started within max_lateness (%s)", p.MaxLateness())
+	}
+	return fmt.Sprintf("not sent within max_lateness (%s); made until then, which puts nothing live: %s", p.MaxLateness(), strings.Join(made, ", "))
+}
+
+func deref(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
 }
 
 // refill enqueues everything that should be in Asynq, after Redis lost it.

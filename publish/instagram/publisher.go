@@ -34,9 +34,6 @@ const (
 	// quotaWait is how long a post waits when the account's rolling quota is used up; the
 	// window does not say when its next place becomes free.
 	quotaWait = time.Hour
-	// publishMargin is how long a media_publish whose answer was lost gets to take effect
-	// before it is made again for the same container.
-	publishMargin = 15 * time.Second
 	// notReadyLimit is how often media_publish may answer "not ready" before the container
 	// is given up.
 	notReadyLimit = 10
@@ -62,7 +59,7 @@ func (p *Publisher) Platform() models.Platform { return models.Instagram }
 // Kinds lists what can be posted.
 func (p *Publisher) Kinds() []publish.Kind {
 	publishStep := publish.Step{
-		Op: opPublish, Arrives: publishMargin, NotReadyLimit: notReadyLimit, Prepare: p.preparePublish, Read: p.readPublished,
+		Op: opPublish, NotReadyLimit: notReadyLimit, Prepare: p.preparePublish, Read: p.readPublished,
 	}
 	return []publish.Kind{
 		{Name: models.Image, Decode: decode, Steps: []publish.Step{
@@ -142,6 +139,9 @@ func (p *Publisher) prepare(ctx context.Context, run *publish.Run) (*Options, er
 	}
 	asked := run.Now()
 	quota, err := p.client.Quota(ctx, run.Token().Access, run.Token().ProviderAccountID)
+	if platform.KindOf(err) == platform.Rejected && err != nil {
+		return options, nil // a refused read decides nothing: the call says what is wrong
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -26,17 +26,26 @@ const (
 	idPatience = time.Hour
 )
 
-// container reads the container's status. One that cannot be read, which fresh ones
-// sometimes cannot for weeks, is a state of its own.
+// container reads the container's status. One that cannot be read is a state of its own:
+// fresh ones sometimes cannot for weeks (100/33), and in 2026-05 Meta also refused reads
+// with 10, 200 and a bare 100 while publishing worked. So a refused read says nothing.
 func (p *Publisher) container(ctx context.Context, run *publish.Run) (instagram.ContainerStatus, error) {
 	if p.client == nil {
 		return instagram.ContainerStatus{}, errNoAppSecret
 	}
 	status, err := p.client.ContainerStatus(ctx, run.Token().Access, run.ID(opContainer))
-	if kind := platform.KindOf(err); err != nil && (kind == platform.Transient || kind == platform.Gone) {
+	if err != nil && unreadable(err) {
 		return instagram.ContainerStatus{State: instagram.StateUnreadable, Text: err.Error()}, nil
 	}
 	return status, err
+}
+
+func unreadable(err error) bool {
+	switch platform.KindOf(err) {
+	case platform.Transient, platform.Gone, platform.Rejected:
+		return true
+	}
+	return false
 }
 
 // readContainer tells whether the container is ready to be published.
@@ -98,7 +107,7 @@ func (p *Publisher) readPublished(ctx context.Context, run *publish.Run) (publis
 // search looks for the post in the account, because its container cannot be read.
 func (p *Publisher) search(ctx context.Context, run *publish.Run, sent *models.LedgerEntry, status instagram.ContainerStatus) (publish.Verdict, error) {
 	unknown := "the result of media_publish is unknown and the container status cannot be read: " + status.Text
-	if sent == nil || !run.Now().After(sent.CreatedAt.Add(publishMargin)) {
+	if sent == nil {
 		return publish.Verdict{Message: unknown}, nil
 	}
 	found, err := p.find(ctx, run, sent)

@@ -31,9 +31,6 @@ const (
 	// 2026-09-11), and uploadURLMargin the slack on either side of it.
 	uploadURLLife   = time.Hour
 	uploadURLMargin = 5 * time.Minute
-	// arrivalMargin is how long TikTok gets to count the bytes of a last chunk before it
-	// is sent again, for the same upload.
-	arrivalMargin = 10 * time.Second
 	// idWindow is how long a public video is polled for its id: moderation takes a
 	// minute, sometimes hours.
 	idWindow = 24 * time.Hour
@@ -58,7 +55,7 @@ func (p *Publisher) Kinds() []publish.Kind {
 			{Op: opInit, Harmless: true, Heavy: true, Prepare: p.prepareInit, Keep: keepPublishID},
 			{Op: opChunks, Harmless: true, Resumes: true, Heavy: true, Prepare: p.prepareChunks},
 			{
-				Op: opLastChunk, Heavy: true, Back: opChunks, RefusalProves: true, Arrives: arrivalMargin,
+				Op: opLastChunk, Heavy: true, Back: opChunks, RefusalProves: true,
 				Prepare: p.prepareLastChunk, Read: p.read,
 			},
 		},

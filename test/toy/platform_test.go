@@ -119,7 +119,7 @@ func (p publisher) Kinds() []publish.Kind {
 	draft := publish.Step{Op: opDraft, Harmless: true, Prepare: p.draft}
 	file := publish.Step{Op: opFile, Harmless: true, Resumes: true, Heavy: true, Prepare: p.file}
 	// The client gives up after a second; the rest is for the machine that is busy.
-	send := publish.Step{Op: opPublish, Arrives: 3 * time.Second, Prepare: p.publish, Read: p.read}
+	send := publish.Step{Op: opPublish, Prepare: p.publish, Read: p.read}
 	return []publish.Kind{
 		{Name: note, Decode: decode, Steps: []publish.Step{draft, file, send}},
 		{Name: careless, Decode: decode, Steps: []publish.Step{draft, file, {Op: opAnnounce, Prepare: p.announce}, send}},
