@@ -28,7 +28,7 @@ var floors = [][]string{
 	{"oauth", "notify", "tenants"},
 	{"db", "media", "platform/tiktok", "platform/instagram", "observe", "config"},
 	{"platform/wire"},
-	{"platform", "view", "egress"},
+	{"platform", "view", "egress", "highwater"},
 	{"models", "secrets"},
 	{"sandbox"},
 	{"sandbox/tiktok", "sandbox/instagram"},
