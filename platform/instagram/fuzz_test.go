@@ -91,8 +91,8 @@ func FuzzMediaAndQuota(f *testing.F) {
 	f.Add([]byte(`{"data":[` + sampleMediaBody + `]}`))
 	f.Add([]byte(`{"data":[{"quota_usage":4,"config":{"quota_total":100,"quota_duration":86400}}]}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		if list, err := parseMediaList(body); err == nil {
-			for _, m := range list {
+		if page, err := parseMediaPage(body); err == nil {
+			for _, m := range page.Media {
 				if m.ID == "" {
 					t.Fatal("media without an id")
 				}

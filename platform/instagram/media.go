@@ -46,37 +46,63 @@ func (c *Client) Media(ctx context.Context, token secrets.Secret, mediaID string
 // limit is 1 to 100. An answer without a list is an error:
 // it must not read as "nothing is live".
 func (c *Client) RecentMedia(ctx context.Context, token secrets.Secret, igID string, limit int) ([]Media, error) {
+	page, err := c.MediaPage(ctx, token, igID, limit, "")
+	return page.Media, err
+}
+
+// MediaPage is a part of the list of an account's posts.
+type MediaPage struct {
+	Media []Media
+	// Next is the cursor of the following page; empty on the last one.
+	Next string
+}
+
+// MediaPage lists the account's posts that follow a cursor, newest first, without stories;
+// without a cursor the newest. limit is 1 to 100.
+func (c *Client) MediaPage(ctx context.Context, token secrets.Secret, igID string, limit int, after string) (MediaPage, error) {
 	query := url.Values{
 		"fields": {mediaFields},
 		"limit":  {strconv.Itoa(min(max(limit, 1), maxPage))},
 	}
-	var list []Media
+	if after != "" {
+		query.Set("after", after)
+	}
+	var page MediaPage
 	err := c.get(ctx, opRecentMedia, token, []string{igID, "media"}, query, func(body []byte) (err error) {
-		list, err = parseMediaList(body)
+		page, err = parseMediaPage(body)
 		return err
 	})
-	return list, err
+	return page, err
 }
 
-func parseMediaList(body []byte) ([]Media, error) {
+func parseMediaPage(body []byte) (MediaPage, error) {
 	var a struct {
-		Data []json.RawMessage `json:"data"`
+		Data   []json.RawMessage `json:"data"`
+		Paging struct {
+			Cursors struct {
+				After string `json:"after"`
+			} `json:"cursors"`
+			Next string `json:"next"` // a URL, absent on the last page
+		} `json:"paging"`
 	}
 	if err := json.Unmarshal(body, &a); err != nil {
-		return nil, fmt.Errorf("read media list: %w", err)
+		return MediaPage{}, fmt.Errorf("read media list: %w", err)
 	}
 	if a.Data == nil {
-		return nil, errors.New("answer without a media list")
+		return MediaPage{}, errors.New("answer without a media list")
 	}
-	list := make([]Media, 0, len(a.Data))
+	page := MediaPage{Media: make([]Media, 0, len(a.Data))}
 	for _, raw := range a.Data {
 		m, err := parseMedia(raw)
 		if err != nil {
-			return nil, err
+			return MediaPage{}, err
 		}
-		list = append(list, m)
+		page.Media = append(page.Media, m)
 	}
-	return list, nil
+	if a.Paging.Next != "" {
+		page.Next = a.Paging.Cursors.After
+	}
+	return page, nil
 }
 
 func parseMedia(body []byte) (Media, error) {
