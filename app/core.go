@@ -14,6 +14,7 @@ import (
 	"socialqueue/config"
 	"socialqueue/db"
 	"socialqueue/egress"
+	"socialqueue/highwater"
 	"socialqueue/inbox"
 	"socialqueue/jobs"
 	"socialqueue/media"
@@ -57,6 +58,7 @@ type core struct {
 	db      *db.DB
 	redis   redis.UniversalClient
 	queue   *jobs.Queue
+	marks   highwater.Store
 	store   *media.Store
 	links   *media.Signer
 	tokens  *oauth.Service
@@ -120,6 +122,9 @@ func (c *core) setDB(d *db.DB) {
 func (c *core) setRedis(client redis.UniversalClient) {
 	c.redis = client
 	c.queue = jobs.NewQueue(client, TaskKinds(c.opts.Platforms...))
+	if c.marks == nil {
+		c.marks = highwater.NewRedis(client)
+	}
 	c.metrics.Redis(func() observe.RedisPool {
 		s := client.PoolStats()
 		return observe.RedisPool{Open: s.TotalConns, Idle: s.IdleConns, Misses: s.Misses, Timeouts: s.Timeouts}
@@ -139,7 +144,7 @@ func (c *core) openStore(ctx context.Context) error {
 
 func (c *core) buildService() error {
 	deps := publish.Deps{
-		DB: c.db, Queue: c.queue, Store: c.store, Keys: c.cfg.Keyring, Log: c.log, Now: c.opts.Now, Timings: *c.opts.Timings,
+		DB: c.db, Queue: c.queue, Marks: c.marks, Store: c.store, Keys: c.cfg.Keyring, Log: c.log, Now: c.opts.Now, Timings: *c.opts.Timings,
 		Metrics: c.metrics,
 		Owner:   owner(),
 		Fetcher: media.NewFetcher(media.FetchOptions{

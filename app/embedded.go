@@ -12,6 +12,7 @@ import (
 
 	"socialqueue/config"
 	"socialqueue/db"
+	"socialqueue/highwater"
 	"socialqueue/jobs"
 )
 
@@ -45,6 +46,7 @@ func (c *core) openEmbedded(ctx context.Context, dir string) error {
 	if _, err := database.Migrate(ctx); err != nil {
 		return err
 	}
+	c.marks = highwater.NewFile(dir) // the embedded Redis forgets everything when the process ends
 	server := miniredis.NewMiniRedis()
 	if err := server.Start(); err != nil {
 		return fmt.Errorf("start embedded redis: %w", err)

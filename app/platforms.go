@@ -11,6 +11,7 @@ import (
 	"socialqueue/config"
 	"socialqueue/db"
 	"socialqueue/handlers"
+	"socialqueue/highwater"
 	"socialqueue/inbox"
 	"socialqueue/jobs"
 	"socialqueue/models"
@@ -113,7 +114,7 @@ func OperatorPosts(d *db.DB, client redis.UniversalClient, log logrus.FieldLogge
 		publishers = append(publishers, p.Kinds)
 	}
 	return publish.New(publish.Deps{
-		DB: d, Queue: jobs.NewQueue(client, TaskKinds()), Publishers: publishers, Log: log, Now: time.Now, Timings: publish.DefaultTimings(),
+		DB: d, Queue: jobs.NewQueue(client, TaskKinds()), Marks: highwater.NewRedis(client), Publishers: publishers, Log: log, Now: time.Now, Timings: publish.DefaultTimings(),
 	})
 }
 

@@ -33,6 +33,7 @@ func (c *core) newScheduler() *jobs.Scheduler {
 		jobs.Tick{Name: "admit", Every: 500 * time.Millisecond, Do: c.posts.AdmitDue},
 		jobs.Tick{Name: "sweep", Every: time.Second, Do: c.posts.Sweep},
 		jobs.Tick{Name: "repair", Every: 20 * time.Second, Do: c.repair},
+		jobs.Tick{Name: "highwater", Every: 5 * time.Second, Do: c.posts.CompareMark},
 		jobs.Tick{Name: "late", Every: time.Second, Do: c.posts.MissLate},
 		jobs.Tick{Name: "upkeep", Every: 5 * time.Second, Do: c.tokens.EnqueueDue},
 		jobs.Tick{Name: "webhooks", Every: time.Second, Do: c.inbox.Sweep},

@@ -125,10 +125,17 @@ func (s *Admission) QueueDue(ctx context.Context, now time.Time) error {
 }
 
 // TooLate lists posts that wait although it is too late for them to begin.
-func (s *Admission) TooLate(ctx context.Context, now time.Time, limit int) ([]models.Post, error) {
+//
+// Posts of a restored database that were not searched for yet are left out: they may be
+// live.
+func (s *Admission) TooLate(ctx context.Context, restored *models.Restore, now time.Time, limit int) ([]models.Post, error) {
+	q := s.orm.WithContext(ctx).
+		Where("miss_at IS NOT NULL AND status IN ('scheduled', 'queued') AND miss_at < ? AND lease_until IS NULL AND admission <> 'held'", now)
+	if restored != nil {
+		q = q.Where("restore_id >= ? OR created_at >= ?", restored.ID, restored.FoundAt)
+	}
 	var posts []models.Post
-	err := s.orm.WithContext(ctx).
-		Where("miss_at IS NOT NULL AND status IN ('scheduled', 'queued') AND miss_at < ? AND lease_until IS NULL", now).
+	err := q.
 		Order("miss_at").Limit(limit).Find(&posts).Error
 	if err != nil {
 		return nil, fmt.Errorf("list late posts: %w", err)

@@ -2,12 +2,14 @@ package db
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"time"
 
 	"gorm.io/gorm"
 
 	"socialqueue/models"
+	"socialqueue/view"
 )
 
 // EndpointRun names an endpoint that has something due, and the fence that it has.
@@ -102,7 +104,35 @@ func (s *Outbox) DueDeliveries(ctx context.Context, endpointID string, now time.
 	if err != nil {
 		return nil, fmt.Errorf("list what is due at webhook endpoint %s: %w", endpointID, err)
 	}
-	return due, nil
+	return due, s.flagRestored(ctx, due)
+}
+
+// flagRestored says in events from before a restore that the app may have had them already:
+// what became of their delivery is not in the restored database.
+func (s *Outbox) flagRestored(ctx context.Context, due []models.WebhookDelivery) error {
+	if len(due) == 0 {
+		return nil
+	}
+	newest, err := newestRestore(s.orm.WithContext(ctx))
+	if err != nil || newest == nil {
+		return wrap(err, "read the newest restore")
+	}
+	for i := range due {
+		if !due[i].CreatedAt.Before(newest.FoundAt) {
+			continue
+		}
+		var event view.Event
+		if err := json.Unmarshal([]byte(due[i].Payload), &event); err != nil {
+			return fmt.Errorf("read the payload of delivery %d: %w", due[i].ID, err)
+		}
+		event.Restored = true
+		payload, err := json.Marshal(event)
+		if err != nil {
+			return fmt.Errorf("encode the payload of delivery %d: %w", due[i].ID, err)
+		}
+		due[i].Payload = string(payload)
+	}
+	return nil
 }
 
 // EndAttempt writes a try of a delivery, and what follows from it. If somebody else

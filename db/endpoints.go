@@ -186,7 +186,7 @@ func wake(tx *gorm.DB, endpointID string) error {
 // TestEndpoint stores a delivery that only tells that it is one.
 func (s *Outbox) TestEndpoint(ctx context.Context, e *models.WebhookEndpoint, now time.Time) (*models.WebhookDelivery, error) {
 	n := news{event: models.EventEndpointTest, subject: "test:" + models.NewID(), show: showNothing}
-	row, err := n.delivery(now)
+	row, err := n.delivery(false, now)
 	if err != nil {
 		return nil, err
 	}

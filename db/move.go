@@ -93,7 +93,7 @@ var unsent = []models.Status{models.Scheduled, models.Queued}
 var mutable = []string{
 	"publish_at", "miss_at", "source_url", "step", "media_id", "admission", "run_at", "enqueued_at", "fence", "attempts",
 	"unfinished_runs", "looks", "waiting_since", "deferred_until", "deferred_reason", "publish_id", "container_id",
-	"platform_post_id", "permalink", "error_code", "error_message", "started_at", "published_at", "updated_at",
+	"platform_post_id", "permalink", "error_code", "error_message", "started_at", "published_at", "updated_at", "restore_id", "held_reason",
 }
 
 // mutableAndLease are the same with the lease, for a write that ends it.

@@ -60,6 +60,7 @@ type DB struct {
 	Outbox      *Outbox
 	Tenants     *Tenants
 	Operators   *Operators
+	Restores    *Restores
 
 	conn
 	sql   *sql.DB
@@ -128,7 +129,7 @@ func open(ctx context.Context, dialector gorm.Dialector, sqlDB *sql.DB, dialect 
 	c := conn{orm: orm, dialect: dialect}
 	return &DB{
 		Posts: &Posts{c}, Runs: &Runs{c}, Admission: &Admission{c}, Accounts: &Accounts{c}, Connections: &Connections{c}, Tokens: &Tokens{c},
-		Media: &Media{c}, Inbox: &Inbox{c}, Outbox: &Outbox{c}, Tenants: &Tenants{c}, Operators: &Operators{c},
+		Media: &Media{c}, Inbox: &Inbox{c}, Outbox: &Outbox{c}, Tenants: &Tenants{c}, Operators: &Operators{c}, Restores: &Restores{c},
 		conn: c, sql: sqlDB, tickIdle: TickIdle,
 	}, nil
 }

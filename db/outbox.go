@@ -23,6 +23,8 @@ type news struct {
 	event models.AppEvent
 	// subject, lane and correlationID are those of the delivery.
 	subject, lane, correlationID string
+	// post is the one that it is about; nil if it is about something else.
+	post *models.Post
 	// show puts into the event what it is about, as it is now.
 	show func(*view.Event)
 }
@@ -50,7 +52,11 @@ func tell(tx *gorm.DB, to []listener, now time.Time, all ...news) error {
 		if len(wanting) == 0 {
 			continue
 		}
-		row, err := n.delivery(now)
+		restored, err := n.restored(tx)
+		if err != nil {
+			return err
+		}
+		row, err := n.delivery(restored, now)
 		if err != nil {
 			return err
 		}
@@ -68,9 +74,20 @@ func tell(tx *gorm.DB, to []listener, now time.Time, all ...news) error {
 // showNothing is for an event that is about nothing.
 func showNothing(*view.Event) {}
 
+// restored reports whether the app may have had the event before the database was restored:
+// nobody knows that its post may be sent since.
+func (n news) restored(tx *gorm.DB) (bool, error) {
+	if n.post == nil {
+		return false, nil
+	}
+	newest, err := newestRestore(tx)
+	return newest != nil && newest.Covers(n.post) && n.post.RestoreID < newest.ID, wrap(err, "read the newest restore")
+}
+
 // delivery is what every endpoint gets.
-func (n news) delivery(now time.Time) (models.WebhookDelivery, error) {
+func (n news) delivery(restored bool, now time.Time) (models.WebhookDelivery, error) {
 	event := view.NewEvent(n.event, now)
+	event.Restored = restored
 	n.show(&event)
 	payload, err := json.Marshal(event)
 	if err != nil {
@@ -84,7 +101,7 @@ func (n news) delivery(now time.Time) (models.WebhookDelivery, error) {
 
 func newsOfPost(p *models.Post, event models.AppEvent, now time.Time) news {
 	return news{
-		event: event, subject: "post:" + p.ID, lane: p.Lane, correlationID: p.CorrelationID,
+		event: event, subject: "post:" + p.ID, lane: p.Lane, correlationID: p.CorrelationID, post: p,
 		show: func(e *view.Event) { shown := view.OfPost(p, now); e.Post = &shown },
 	}
 }

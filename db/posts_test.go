@@ -196,7 +196,8 @@ func TestOldRunChangesNothing(t *testing.T) {
 		f.must(err)
 
 		wantStale(t, f.Runs.Renew(ctx, p.ID, old.Fence, now.Add(time.Minute)))
-		wantStale(t, f.Runs.Intend(ctx, &models.LedgerEntry{PostID: p.ID, Op: "tiktok.init", Harmless: true, State: models.Intended, Fence: old.Fence, CreatedAt: now}, now))
+		_, err = f.Runs.Intend(ctx, &models.LedgerEntry{PostID: p.ID, Op: "tiktok.init", Harmless: true, State: models.Intended, Fence: old.Fence, CreatedAt: now}, now)
+		wantStale(t, err)
 		old.Status = models.Published
 		wantStale(t, f.Runs.Write(ctx, db.RunWrite{Post: old, From: models.Publishing}))
 		if got := f.reload(p); got.Status != models.Publishing || got.Fence != 2 {
@@ -214,8 +215,10 @@ func TestIntendNeedsALiveLease(t *testing.T) {
 		_, err := f.Runs.Claim(ctx, p.ID, 0, "w1", epoch, time.Minute)
 		f.must(err)
 		entry := &models.LedgerEntry{PostID: p.ID, Op: "tiktok.init", Harmless: true, State: models.Intended, Fence: 1, CreatedAt: epoch}
-		wantStale(t, f.Runs.Intend(ctx, entry, epoch.Add(time.Minute)))
-		f.must(f.Runs.Intend(ctx, entry, epoch.Add(time.Second)))
+		_, err = f.Runs.Intend(ctx, entry, epoch.Add(time.Minute))
+		wantStale(t, err)
+		_, err = f.Runs.Intend(ctx, entry, epoch.Add(time.Second))
+		f.must(err)
 
 		id, settled := "v_pub_1", epoch.Add(2*time.Second)
 		entry.State, entry.ExternalID, entry.SettledAt = models.Done, &id, &settled

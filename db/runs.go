@@ -91,14 +91,19 @@ func (s *Runs) Renew(ctx context.Context, id string, fence int64, until time.Tim
 // Intend writes a ledger entry before the call it tells of, if the run that
 // holds the entry's fence still has its lease. The call may be made only after
 // this returned nil.
-func (s *Runs) Intend(ctx context.Context, e *models.LedgerEntry, now time.Time) error {
-	columns := map[string]any{"updated_at": now}
-	if !e.Harmless { // sending begins: it can no longer be too late to begin
-		columns["miss_at"] = nil
+//
+// at is where it was written. Before a call that can make the post live, the caller compares
+// it with what it knows: the database may have been replaced since.
+func (s *Runs) Intend(ctx context.Context, e *models.LedgerEntry, now time.Time) (at Place, err error) {
+	miss := "" // once sending begins it can no longer be too late to begin
+	if !e.Harmless {
+		miss = ", miss_at = NULL"
 	}
-	return s.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
-		res := tx.Model(&models.Post{}).
-			Where("id = ? AND fence = ? AND lease_until > ?", e.PostID, e.Fence, now).UpdateColumns(columns)
+	err = s.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		res := tx.Raw(fmt.Sprintf(`
+			UPDATE posts SET updated_at = @now%s WHERE id = @id AND fence = @fence AND lease_until > @now
+			RETURNING %s AS name, (SELECT COALESCE(MAX(id), 0) FROM restores) AS restore_id`, miss, s.place()),
+			map[string]any{"now": now, "id": e.PostID, "fence": e.Fence}).Scan(&at)
 		if err := changedOne(res, "write ledger of post "+e.PostID); err != nil {
 			return err
 		}
@@ -107,6 +112,23 @@ func (s *Runs) Intend(ctx context.Context, e *models.LedgerEntry, now time.Time)
 		}
 		return nil
 	})
+	return at, err
+}
+
+// Place says which state of which database a call was recorded in.
+type Place struct {
+	// Name is the end of the database's identity (Restores.Compare), which is cheap to
+	// read; empty for an embedded one.
+	Name string
+	// RestoreID is the newest restore.
+	RestoreID int64
+}
+
+func (s *Runs) place() string {
+	if s.dialect == SQLite {
+		return "''"
+	}
+	return "socialqueue_place()"
 }
 
 // Settle writes what became of a guarded call. It is a fact, so it needs no

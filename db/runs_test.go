@@ -164,7 +164,8 @@ func TestSettleKeepsToItsOwn(t *testing.T) {
 		_, err := f.Runs.Claim(ctx, p.ID, 0, "w", epoch, time.Minute)
 		f.must(err)
 		entry := models.LedgerEntry{PostID: p.ID, Op: "instagram.publish", State: models.Intended, Fence: 1, CreatedAt: epoch}
-		f.must(f.Runs.Intend(ctx, &entry, epoch))
+		_, err = f.Runs.Intend(ctx, &entry, epoch)
+		f.must(err)
 		foreign := entry
 		foreign.PostID, foreign.State = f.post(nil).ID, models.Void
 		f.must(f.Runs.Settle(ctx, &foreign))
@@ -224,7 +225,7 @@ func TestTooLate(t *testing.T) {
 		for _, s := range []models.Status{models.Publishing, models.Processing, models.Uncertain, models.Published, models.Failed, models.Missed} {
 			with(miss(time.Hour), func(p *models.Post) { p.Status = s })
 		}
-		posts, err := f.Admission.TooLate(t.Context(), now, 10)
+		posts, err := f.Admission.TooLate(t.Context(), nil, now, 10)
 		f.must(err)
 		if len(posts) != 3 || posts[0].ID != parked.ID || posts[1].ID != later.ID || posts[2].ID != late.ID {
 			t.Errorf("%d posts, want the parked, the scheduled, the queued one", len(posts))

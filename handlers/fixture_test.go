@@ -21,6 +21,7 @@ import (
 	"socialqueue/db/dbtest"
 	"socialqueue/egress"
 	"socialqueue/handlers"
+	"socialqueue/highwater"
 	"socialqueue/inbox"
 	instagramwebhooks "socialqueue/inbox/instagram"
 	tiktokwebhooks "socialqueue/inbox/tiktok"
@@ -117,7 +118,7 @@ func newFixture(t testing.TB, d *db.DB) *fixture {
 	log := observe.NewLogger("api", "debug", "json", w.log)
 	w.posts, err = publish.New(publish.Deps{
 		Publishers: []publish.Publisher{tiktokposts.New(nil), instagramposts.New(nil)},
-		DB:         d, Queue: w.queue, Keys: ring, Store: w.store, Links: w.links, Fetcher: media.NewFetcher(media.FetchOptions{}),
+		Marks:      highwater.NewFile(w.t.TempDir()), DB: d, Queue: w.queue, Keys: ring, Store: w.store, Links: w.links, Fetcher: media.NewFetcher(media.FetchOptions{}),
 		Log: log, Now: w.clock.Now, Timings: publish.DefaultTimings(), Owner: "test",
 	})
 	w.must(err)

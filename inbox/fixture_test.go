@@ -18,6 +18,7 @@ import (
 
 	"socialqueue/db"
 	"socialqueue/db/dbtest"
+	"socialqueue/highwater"
 	"socialqueue/inbox"
 	instagramwebhooks "socialqueue/inbox/instagram"
 	tiktokwebhooks "socialqueue/inbox/tiktok"
@@ -106,7 +107,7 @@ func (w *fixture) build() {
 		Connectors: w.sim.Connectors(tt, ig, w.clock.Now),
 	})
 	w.posts, err = publish.New(publish.Deps{
-		DB: w.db, Queue: w.queue, Tokens: tokens, Keys: keys, Store: store, Links: links, Fetcher: media.NewFetcher(media.FetchOptions{AllowPrivate: true}),
+		Marks: highwater.NewFile(w.t.TempDir()), DB: w.db, Queue: w.queue, Tokens: tokens, Keys: keys, Store: store, Links: links, Fetcher: media.NewFetcher(media.FetchOptions{AllowPrivate: true}),
 		Publishers: []publish.Publisher{tiktokposts.New(tt), instagramposts.New(ig)},
 		Log:        log, Now: w.clock.Now, Timings: publish.DefaultTimings(), Owner: "test",
 	})

@@ -45,6 +45,8 @@ const (
 	AdmissionWaiting Admission = "waiting"
 	// AdmissionParked: it is due, but its lane already has enough posts in Asynq.
 	AdmissionParked Admission = "parked"
+	// AdmissionHeld: it waits until a person releases it.
+	AdmissionHeld Admission = "held"
 	// AdmissionAdmitted: it has a task in Asynq, or a worker runs it.
 	AdmissionAdmitted Admission = "admitted"
 )
@@ -59,6 +61,7 @@ const (
 	DeferredToken       = "token_refresh"
 	DeferredInternal    = "internal_error"
 	DeferredPaused      = "paused"
+	DeferredRestored    = "restored"
 )
 
 // Post is one item for one account. Every column below the line is written
@@ -118,6 +121,11 @@ type Post struct {
 	StartedAt      *time.Time
 	PublishedAt    *time.Time
 	UpdatedAt      time.Time `gorm:"autoUpdateTime:false"`
+	// RestoreID is the newest restore of the database for which it is known that the post
+	// may be sent; 0 if none.
+	RestoreID int64
+	// HeldReason says why the post is held; empty if it is not.
+	HeldReason HeldReason
 }
 
 // Content is what the app wants posted, as its platform's publisher reads it: one JSON

@@ -14,6 +14,7 @@ import (
 
 	"socialqueue/db"
 	"socialqueue/db/dbtest"
+	"socialqueue/highwater"
 	"socialqueue/media"
 	"socialqueue/models"
 	"socialqueue/oauth"
@@ -31,16 +32,19 @@ import (
 // fixture is the service with the platforms around it, driven by hand.
 type fixture struct {
 	*publish.Service
-	t       *testing.T
-	ctx     context.Context
-	db      *db.DB
-	sim     *testkit.Sandbox
-	clock   *testkit.Clock
-	queue   *testkit.Queue
-	wire    *testkit.Wire
-	graph   *instagram.Client
-	tokens  *oauth.Service
-	store   *media.Store
+	t      *testing.T
+	ctx    context.Context
+	db     *db.DB
+	sim    *testkit.Sandbox
+	clock  *testkit.Clock
+	queue  *testkit.Queue
+	wire   *testkit.Wire
+	graph  *instagram.Client
+	tokens *oauth.Service
+	store  *media.Store
+	links  *media.Signer
+	// marks is the folder that holds the high-water mark.
+	marks   string
 	logs    *logtest.Hook
 	app     models.App
 	user    models.User
@@ -79,10 +83,17 @@ func (w *fixture) must(err error) {
 }
 
 func (w *fixture) build() {
-	keys := testkit.Keyring(w.t, testkit.Key)
-	w.store = testkit.OpenStore(w.t)
-	links, err := media.NewSigner(keys, testkit.ServeFiles(w.t, w.store))
+	w.store, w.marks = testkit.OpenStore(w.t), w.t.TempDir()
+	var err error
+	w.links, err = media.NewSigner(testkit.Keyring(w.t, testkit.Key), testkit.ServeFiles(w.t, w.store))
 	w.must(err)
+	w.start()
+}
+
+// start makes the service, as a process does that starts on the database, the files and the
+// mark that are there.
+func (w *fixture) start() {
+	keys := testkit.Keyring(w.t, testkit.Key)
 	client := &http.Client{Transport: w.wire, Timeout: 5 * time.Second}
 	tt := w.sim.TikTok(client, w.clock.Now)
 	w.graph = w.sim.Instagram(client, w.clock.Now)
@@ -97,8 +108,9 @@ func (w *fixture) build() {
 	for i := range timings.Resumes { // the clock is virtual; these pauses are not
 		timings.Resumes[i] = time.Millisecond
 	}
+	var err error
 	w.Service, err = publish.New(publish.Deps{
-		DB: w.db, Queue: w.queue, Tokens: w.tokens, Keys: keys, Store: w.store, Links: links,
+		DB: w.db, Queue: w.queue, Marks: highwater.NewFile(w.marks), Tokens: w.tokens, Keys: keys, Store: w.store, Links: w.links,
 		Fetcher:    media.NewFetcher(media.FetchOptions{AllowPrivate: true}),
 		Publishers: []publish.Publisher{tiktokposts.New(tt), instagramposts.New(w.graph)},
 		Log:        log, Now: w.now, Timings: timings, Owner: "test",
@@ -236,6 +248,7 @@ func (w *fixture) lastAttempt() observe.Attempt { return w.attempts[len(w.attemp
 
 func (w *fixture) tick() {
 	w.t.Helper()
+	w.must(w.CompareMark(w.ctx))
 	w.must(w.AdmitDue(w.ctx))
 	w.must(w.MissLate(w.ctx))
 	w.must(w.Sweep(w.ctx))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"socialqueue/db"
 	"socialqueue/models"
 )
 
@@ -23,14 +24,27 @@ func (r *run) intend(ctx context.Context, step *Step) (*models.LedgerEntry, erro
 	e := &models.LedgerEntry{
 		PostID: r.post.ID, Op: step.Op, Harmless: models.Harmless(step.Harmless), State: models.Intended, Fence: r.post.Fence, CreatedAt: now,
 	}
-	if err := r.DB.Runs.Intend(ctx, e, now); err != nil {
-		if e.ID != 0 { // it may stand all the same: its commit got no answer
+	place, err := r.DB.Runs.Intend(ctx, e, now)
+	if err == nil && !step.Harmless {
+		err = r.mark(ctx, place, e)
+	}
+	if err != nil {
+		if e.ID != 0 { // the call is not made; the record may be there even if its commit got no answer
 			err = errors.Join(err, r.settle(ctx, e, models.Void))
 		}
 		return nil, err
 	}
 	r.ledger = append(r.ledger, *e)
 	return e, nil
+}
+
+// mark notes outside the database that the recorded call is made now. An error means that
+// it must not be made.
+func (r *run) mark(ctx context.Context, at db.Place, e *models.LedgerEntry) error {
+	if at.RestoreID > r.restoreID || !r.isHere(at.Name) {
+		return r.forget()
+	}
+	return r.raiseMark(ctx, e.ID)
 }
 
 // settle writes the result of a recorded call. The result is a fact, so even a run that lost

@@ -17,6 +17,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"socialqueue/db"
+	"socialqueue/highwater"
 	"socialqueue/media"
 	"socialqueue/models"
 	"socialqueue/oauth"
@@ -120,9 +121,11 @@ func DefaultTimings() Timings {
 
 // Deps is what the use cases work with.
 type Deps struct {
-	DB      *db.DB
-	Queue   Queue
-	Tokens  *oauth.Service
+	DB     *db.DB
+	Queue  Queue
+	Tokens *oauth.Service
+	// Marks keeps the high-water mark of sending.
+	Marks   highwater.Store
 	Keys    *secrets.Keyring
 	Store   *media.Store
 	Links   *media.Signer
@@ -144,6 +147,7 @@ type Service struct {
 	publishers   publishers
 	platforms    models.Platforms
 	destinations *destinations
+	watch        watch
 }
 
 // New makes a Service. An error means that a publisher declares something that the engine
@@ -152,6 +156,9 @@ func New(deps Deps) (*Service, error) {
 	all, err := newPublishers(deps.Publishers)
 	if err != nil {
 		return nil, err
+	}
+	if deps.Marks == nil {
+		return nil, errors.New("a store for the high-water mark of sending is missing")
 	}
 	now := deps.Now
 	deps.Now = func() time.Time { return models.Time(now()) }

@@ -28,6 +28,11 @@ type Kind struct {
 	Decode func(json.RawMessage) (Options, error)
 	// Steps make the post live, in this order. The last one needs a Read.
 	Steps []Step
+	// Search searches the platform, read-only, for the post itself: by its text, its files
+	// and the time, as nothing that was sent is recorded. Live means that exactly one post
+	// there is this one, NotLive that a list which would show it does not; the zero Verdict
+	// means that nothing can be concluded. Nil: there is no such list.
+	Search func(context.Context, *Run, Window) (Verdict, error)
 }
 
 // Options are what an app says about a post, beside its file. They are stored as JSON.
@@ -128,6 +133,8 @@ type Verdict struct {
 	Message string
 	// ID and Permalink are those of a live post, as far as they are known.
 	ID, Permalink string
+	// At is when the post went live; zero if that was just now, or is not known.
+	At time.Time
 	// IDWithin is how long after a post went live its id may still become known.
 	IDWithin time.Duration
 	// Err says why it is over and what may be done next: its Kind decides.

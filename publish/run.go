@@ -44,6 +44,8 @@ type run struct {
 	// files are the post's once they were read.
 	files []models.PostMedia
 	log   logrus.FieldLogger
+	// restoreID is the newest restore of the database that the run has taken into account.
+	restoreID int64
 	// readBegan is when the newest read of the platform began.
 	readBegan time.Time
 	// drain is closed when the process stops.
@@ -61,6 +63,8 @@ type outcome struct {
 	reason string
 	// message goes into the timeline, for people.
 	message string
+	// held is set if the post leaves Asynq until a person releases it, and says why.
+	held models.HeldReason
 	// parked is set if the post leaves Asynq and waits for its lane.
 	parked bool
 	// attempt is set if this run counts against the budget.
@@ -119,6 +123,8 @@ func (r *run) do(ctx context.Context) (outcome, error) {
 		return outcome{}, errLostLease
 	case errors.Is(err, errDraining), cause != nil:
 		return r.handBack(), nil
+	case errors.Is(err, errRestored):
+		return r.later(0, models.DeferredRestored, err.Error()), nil
 	case isInternal(err):
 		return r.internal(err), nil
 	}
@@ -139,7 +145,13 @@ func (r *run) begin(ctx context.Context) (outcome, error) {
 		return o, nil
 	}
 	if r.stored == models.Publishing && !r.ledger.MayBeLive() && r.post.TooLate(r.Now()) {
-		return outcome{status: models.Missed, last: true, message: tooLate(r.post, r.ledger)}, nil
+		restores, err := r.concerning(ctx)
+		if err != nil {
+			return outcome{}, err
+		}
+		if len(restores) == 0 { // else it may be live
+			return outcome{status: models.Missed, last: true, message: tooLate(r.post, r.ledger)}, nil
+		}
 	}
 	if o, stop, err := r.paused(ctx); err != nil || stop {
 		return o, err
@@ -266,6 +278,11 @@ func (r *run) apply(o outcome) {
 	at := models.Time(now.Add(o.in))
 	p.RunAt = &at
 	p.DeferredReason = o.reason
+	p.HeldReason = o.held
+	if o.held != "" {
+		p.Admission, p.EnqueuedAt = models.AdmissionHeld, nil
+		return
+	}
 	if o.parked {
 		p.Admission, p.EnqueuedAt = models.AdmissionParked, nil
 		return

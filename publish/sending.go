@@ -248,7 +248,11 @@ func (r *run) live(ctx context.Context, i int, v Verdict) (outcome, error) {
 	}
 	now, p := r.Now(), r.post
 	if p.PublishedAt == nil {
-		p.PublishedAt, p.WaitingSince, p.Looks = &now, &now, 0
+		at := now
+		if !v.At.IsZero() {
+			at = models.Time(v.At)
+		}
+		p.PublishedAt, p.WaitingSince, p.Looks = &at, &now, 0
 	}
 	o := outcome{status: models.Published, last: true, message: v.Message, rows: writeAlong(v.Record)}
 	switch {

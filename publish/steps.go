@@ -196,6 +196,9 @@ func (r *run) pending(ctx context.Context, step *Step, v Verdict) (outcome, erro
 
 // advance makes the calls from the step at i on, until one of them has to be waited for.
 func (r *run) advance(ctx context.Context, i int) (outcome, error) {
+	if o, stop, err := r.checkRestored(ctx); err != nil || stop {
+		return o, err
+	}
 	for ; ; i++ {
 		if r.kind.Steps[i].Heavy && r.post.Step != models.StepTransfer {
 			return outcome{status: r.stored, step: models.StepTransfer, message: "the next step moves files"}, nil

@@ -39,8 +39,16 @@ func (s *Service) Sweep(ctx context.Context) error {
 // post that a worker claims too late is ended there. It is one tick of the
 // scheduler.
 func (s *Service) MissLate(ctx context.Context) error {
+	restores, err := s.knownRestores(ctx)
+	if err != nil {
+		return err
+	}
+	var newest *models.Restore
+	if len(restores) > 0 {
+		newest = &restores[0]
+	}
 	now := s.Now()
-	posts, err := s.DB.Admission.TooLate(ctx, now, tickBatch)
+	posts, err := s.DB.Admission.TooLate(ctx, newest, now, tickBatch)
 	if err != nil {
 		return err
 	}

@@ -133,6 +133,17 @@ func (v *Run) Siblings(ctx context.Context) ([]models.Post, error) {
 	return v.r.DB.Runs.UnsettledInLane(ctx, v.r.post.Lane, v.r.post.ID)
 }
 
+// Rivals lists the account's other posts of a restored database that a post on the platform
+// could be as well: nobody knows yet whether they are live. more reports that there are too
+// many to list.
+func (v *Run) Rivals(ctx context.Context) (posts []models.Post, more bool, err error) {
+	posts, err = v.r.DB.Restores.Rivals(ctx, v.r.post, v.r.restoreID, maxRivals)
+	return posts, len(posts) == maxRivals, err
+}
+
+// maxRivals bounds how many other posts a found post is compared with.
+const maxRivals = 2000
+
 // NoteQuota keeps what the platform said about the account's publishing limit, for people
 // who look at the account. The post goes on where it cannot be kept.
 func (v *Run) NoteQuota(ctx context.Context, q models.Quota) {

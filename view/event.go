@@ -13,6 +13,9 @@ type Event struct {
 	ID   string          `json:"id"`
 	Type models.AppEvent `json:"type"`
 	Time string          `json:"time"`
+	// Restored: the database was restored from a backup, so the app may have had this
+	// event before, under another id.
+	Restored bool `json:"restored,omitempty"`
 	// Which of these are there follows from Type.
 	Post    *Post    `json:"post,omitempty"`
 	Account *Account `json:"account,omitempty"`

@@ -62,11 +62,11 @@ func (p *Publisher) Kinds() []publish.Kind {
 		Op: opPublish, NotReadyLimit: notReadyLimit, Prepare: p.preparePublish, Read: p.readPublished,
 	}
 	return []publish.Kind{
-		{Name: models.Image, Decode: decode, Steps: []publish.Step{
+		{Name: models.Image, Decode: decode, Search: p.searchLost, Steps: []publish.Step{
 			{Op: opContainer, Harmless: true, Prepare: p.prepareImage, Keep: keepContainerID, Read: p.readContainer},
 			publishStep,
 		}},
-		{Name: models.Reel, Decode: decode, Steps: []publish.Step{
+		{Name: models.Reel, Decode: decode, Search: p.searchLost, Steps: []publish.Step{
 			{Op: opContainer, Harmless: true, Heavy: true, Prepare: p.prepareReel, Keep: keepContainerID},
 			{Op: opUpload, Harmless: true, Resumes: true, Heavy: true, Prepare: p.prepareUpload, Read: p.readContainer},
 			publishStep,

@@ -178,12 +178,9 @@ func over(kind platform.Kind, why string) publish.Verdict {
 }
 
 func record(run *publish.Run, o *Options, media *instagram.Media) models.Record {
-	now, kind := run.Now(), "IMAGE"
-	if run.Post().Kind == models.Reel {
-		kind = "VIDEO" // a reel reads so in the guide's table and at Instagram
-	}
+	now := run.Now()
 	row := models.IGMedia{
-		InstagramAccountID: *run.Post().InstagramAccountID, IGID: media.ID, MediaType: kind, Caption: o.Caption,
+		InstagramAccountID: *run.Post().InstagramAccountID, IGID: media.ID, MediaType: mediaType(run.Post()), Caption: o.Caption,
 		CreatedAt: now, UpdatedAt: now, Ours: true,
 	}
 	if media.Permalink != "" {
