@@ -78,12 +78,12 @@ func (c *Console) accountFilter(q url.Values) (db.AccountFilter, error) {
 func accountRowOf(a *db.Account) accountRow {
 	row := accountRow{
 		Account: view.OfAccount(&a.OAuth, a.Instagram), Lane: models.Lane(a.Platform, a.ID()),
-		TokenEnds: a.OAuth.ExpiresAt, RefreshAt: a.OAuth.UpkeepAt, Failures: a.OAuth.RefreshFailures,
+		TokenEnds: a.OAuth.ExpiresAt, RefreshAt: a.OAuth.MaintenanceAt, Failures: a.OAuth.RefreshFailures,
 	}
 	if a.OAuth.Status != models.AccountActive {
 		row.RefreshAt = nil
 	}
-	if a.Instagram != nil && a.Instagram.Quota.AskedAt != nil {
+	if a.Instagram != nil && a.Instagram.Quota.ReadAt != nil {
 		row.Quota = &a.Instagram.Quota
 	}
 	return row

@@ -35,9 +35,9 @@ func (s *Accounts) NoteQuota(ctx context.Context, p models.Platform, accountID i
 		return nil
 	}
 	err := s.orm.WithContext(ctx).Model(&models.InstagramAccount{}).
-		Where("id = ? AND (quota_asked_at IS NULL OR quota_asked_at <= ?)", accountID, q.AskedAt).
+		Where("id = ? AND (quota_asked_at IS NULL OR quota_asked_at <= ?)", accountID, q.ReadAt).
 		UpdateColumns(map[string]any{
-			"quota_used": q.Used, "quota_total": q.Total, "quota_window_seconds": q.WindowSeconds, "quota_asked_at": q.AskedAt,
+			"quota_used": q.Used, "quota_total": q.Total, "quota_window_seconds": q.WindowSeconds, "quota_asked_at": q.ReadAt,
 		}).Error
 	return wrap(err, "store the quota of %s account %d", p, accountID)
 }

@@ -64,7 +64,7 @@ func (s *Outbox) ClaimEndpoint(ctx context.Context, r EndpointRun, now time.Time
 type EndpointHealth struct {
 	Failures     int
 	FailingSince *time.Time
-	RestUntil    *time.Time
+	BackoffUntil *time.Time
 	// Disable, if it is not empty, is why the endpoint is not told any more.
 	Disable string
 }
@@ -73,7 +73,7 @@ type EndpointHealth struct {
 // a lease it gives the claim up. It reads what the app changed meanwhile into e.
 // ErrStale: another run has the endpoint, or it is not told any more.
 func (s *Outbox) KeepEndpoint(ctx context.Context, e *models.WebhookEndpoint, h EndpointHealth, leaseUntil *time.Time, now time.Time) error {
-	set := map[string]any{"failures": h.Failures, "failing_since": h.FailingSince, "rest_until": h.RestUntil, "lease_until": leaseUntil}
+	set := map[string]any{"failures": h.Failures, "failing_since": h.FailingSince, "rest_until": h.BackoffUntil, "lease_until": leaseUntil}
 	if h.Disable != "" {
 		set["status"], set["status_reason"], set["lease_until"], set["updated_at"] = models.EndpointDisabled, h.Disable, nil, now
 	}

@@ -60,8 +60,8 @@ type RefreshEnd struct {
 	Unsettled bool
 	// Failures counts the refreshes in a row that gave no token.
 	Failures int
-	// UpkeepAt is when the account is seen to again; nil is never.
-	UpkeepAt *time.Time
+	// MaintenanceAt is when the account is seen to again; nil is never.
+	MaintenanceAt *time.Time
 	// Tokens is nil if there are no new ones.
 	Tokens *NewTokens
 }
@@ -80,7 +80,7 @@ type NewTokens struct {
 // account got other tokens meanwhile, or was disconnected.
 func (s *Tokens) EndRefresh(ctx context.Context, e RefreshEnd, now time.Time) error {
 	set := map[string]any{
-		"refresh_lease_until": nil, "refresh_unsettled": e.Unsettled, "refresh_failures": e.Failures, "upkeep_at": e.UpkeepAt,
+		"refresh_lease_until": nil, "refresh_unsettled": e.Unsettled, "refresh_failures": e.Failures, "upkeep_at": e.MaintenanceAt,
 	}
 	if t := e.Tokens; t != nil {
 		set["access_token"], set["expires_at"], set["refreshed_at"], set["asked_at"], set["updated_at"] = t.Access, t.ExpiresAt, now, now, now

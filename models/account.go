@@ -12,7 +12,7 @@ type App struct {
 	CreatedAt time.Time `gorm:"autoCreateTime:false"`
 }
 
-// APIKey opens the API for one app. Only a hash of the key is stored.
+// APIKey authenticates one app. Only a hash of the key is stored.
 type APIKey struct {
 	ID         int64 `gorm:"primaryKey"`
 	AppID      int64
@@ -23,7 +23,7 @@ type APIKey struct {
 	RevokedAt  *time.Time
 }
 
-// User is one of an app's people.
+// User is an end user of an app.
 type User struct {
 	ID         int64 `gorm:"primaryKey"`
 	AppID      int64
@@ -33,7 +33,7 @@ type User struct {
 	UpdatedAt  time.Time `gorm:"autoUpdateTime:false"`
 }
 
-// AccountStatus tells whether posts can go out through an account.
+// AccountStatus says whether an account can publish.
 type AccountStatus string
 
 // The states of an account.
@@ -43,14 +43,14 @@ const (
 	AccountDisconnected AccountStatus = "disconnected"
 )
 
-// OAuthAccount is a consent with its tokens, which are sealed: a TikTok account,
-// or the Facebook login that reaches Instagram accounts.
+// OAuthAccount is a consent with its tokens, which are stored encrypted. It is a TikTok
+// account, or the Facebook login through which Instagram accounts are reached.
 type OAuthAccount struct {
 	ID       int64 `gorm:"primaryKey"`
 	UserID   int64
 	Provider Platform
-	// ProviderAccountID is TikTok's open_id or the Facebook user's app-scoped id;
-	// of an imported Instagram account it is the id of that.
+	// ProviderAccountID is TikTok's open_id or the Facebook user's app-scoped id. For an
+	// imported Instagram account it is the Instagram account's own id.
 	ProviderAccountID string
 	AccessToken       string
 	RefreshToken      *string
@@ -64,38 +64,38 @@ type OAuthAccount struct {
 	DisplayName string
 	PictureURL  string `gorm:"column:picture_url"`
 	Status      AccountStatus
-	// StatusReason says in words why Status is what it is; empty while active.
+	// StatusReason explains Status in a sentence; empty while the account is active.
 	StatusReason string
-	// ConnectedAt is when its owner last consented.
+	// ConnectedAt is when the owner last consented.
 	ConnectedAt time.Time
-	// ReconnectBy is when no refresh helps any more and the owner has to consent
-	// again, as far as the platform tells.
+	// ReconnectBy is when the owner has to consent again because no refresh can succeed
+	// after it; nil if the platform names no such time.
 	ReconnectBy *time.Time
-	// RefreshedAt is when the platform gave the access token.
+	// RefreshedAt is when the platform issued the access token.
 	RefreshedAt *time.Time
-	// AskedAt is when the platform last gave a token, or somebody was last sent to
-	// ask it about this one.
-	AskedAt *time.Time
-	// UpkeepAt is when the scheduler has somebody see to this account: refresh the
-	// token of an active one, revoke that of a disconnected one. Nil: never.
-	UpkeepAt *time.Time
-	// RefreshFence counts the claims of a refresh and every other writing of the
-	// tokens. A write that names an older one changes nothing.
+	// CheckedAt is when the platform last issued a token, or when a check of the token
+	// was last scheduled.
+	CheckedAt *time.Time `gorm:"column:asked_at"`
+	// MaintenanceAt is when the next token maintenance is due: a refresh or check for an
+	// active account, a revocation for a disconnected one. Nil: none is planned.
+	MaintenanceAt *time.Time `gorm:"column:upkeep_at"`
+	// RefreshFence increases with every claim of a refresh and with every other write of
+	// the tokens. A write with an older fence changes nothing.
 	RefreshFence      int64
 	RefreshLeaseUntil *time.Time
-	// RefreshUnsettled: a refresh was sent, or was about to be, and its answer is
-	// not known. The refresh token may be used up.
+	// RefreshUnsettled is true while the result of a refresh is unknown: it was sent, or
+	// was about to be sent. The refresh token may be used up.
 	RefreshUnsettled bool
 	RefreshFailures  int
-	// DeletionCode is set when its owner asked for the data to be deleted.
+	// DeletionCode is set when the owner requested the deletion of their data.
 	DeletionCode *string
 }
 
-// TableName names the table of the original guide.
+// TableName implements GORM's Tabler.
 func (OAuthAccount) TableName() string { return "oauth_accounts" }
 
-// InstagramAccount is a professional Instagram account, reached through the
-// Facebook login of its OAuth account. AccessToken is the Page's, sealed.
+// InstagramAccount is a professional Instagram account, reached through the Facebook
+// login of its OAuth account. AccessToken is the Page's token, encrypted.
 type InstagramAccount struct {
 	ID                int64 `gorm:"primaryKey"`
 	UserID            int64
@@ -112,44 +112,45 @@ type InstagramAccount struct {
 
 	AccessToken string
 	Status      AccountStatus
-	// StatusReason says in words why Status is what it is; empty while active.
+	// StatusReason explains Status in a sentence; empty while the account is active.
 	StatusReason string
-	// PageID is the Facebook Page whose token this is; empty where the token was
-	// imported, which therefore cannot be read anew.
+	// PageID is the Facebook Page that AccessToken belongs to. It is empty for an imported
+	// token, which therefore cannot be read from Meta again.
 	PageID string
 
-	// Quota is what Instagram last told of the account's publishing limit.
+	// Quota is the account's publishing limit as Instagram last reported it.
 	Quota Quota `gorm:"embedded;embeddedPrefix:quota_"`
 }
 
-// Quota is how many posts an account made of those that it may make in a rolling window,
-// as Instagram counts them at AskedAt: its count lags by minutes.
+// Quota is a publishing limit: an account used Used of the Total posts that it may publish
+// in a rolling window. Instagram's count lags by minutes.
 type Quota struct {
 	Used, Total   int
 	WindowSeconds int
-	// AskedAt is nil as long as nobody asked.
-	AskedAt *time.Time
+	// ReadAt is when Instagram reported it; nil if it was never read.
+	ReadAt *time.Time `gorm:"column:asked_at"`
 }
 
-// Window is how long a post counts.
+// Window is how long a post counts towards the limit.
 func (q Quota) Window() time.Duration { return time.Duration(q.WindowSeconds) * time.Second }
 
-// FacebookPage is a Page that a Facebook login showed when it was connected.
+// FacebookPage is a Page that a Facebook login had access to when it was connected.
 type FacebookPage struct {
 	OAuthAccountID int64  `gorm:"column:oauth_account_id;primaryKey"`
 	PageID         string `gorm:"primaryKey"`
 	Name           string
-	// InstagramAccountID is the account that was connected through it, if any.
+	// InstagramAccountID is the account that was connected through the Page, if any.
 	InstagramAccountID *int64
-	// Reason says why the Page cannot be posted to; empty if it can.
+	// Reason says why nothing can be published through the Page; empty if it can.
 	Reason string
 }
 
-// ReleasedMark ends the platform's id in the ig_business_id of a disconnected
-// account that gave it up, because another user connected the same one.
+// ReleasedMark separates the platform's id from a suffix in the ig_business_id of a
+// disconnected account. The suffix frees the id for another user who connected the same
+// Instagram account.
 const ReleasedMark = "~"
 
-// PlatformID is the account's id at Meta, also after it was given up.
+// PlatformID returns the account's id at Meta, also after the id was released.
 func (a *InstagramAccount) PlatformID() string {
 	id, _, _ := strings.Cut(a.IGBusinessID, ReleasedMark)
 	return id
@@ -161,37 +162,36 @@ func (*InstagramAccount) Platform() Platform { return Instagram }
 // Lane names the serial order of the account's posts.
 func (a *InstagramAccount) Lane() string { return Lane(a.Platform(), a.ID) }
 
-// ConnectedSince reports whether the owner consented at or after t, which makes
-// whatever a platform tells of the time before t old news. Platforms tell whole
-// seconds; a zero t is not told.
+// ConnectedSince reports whether the owner consented at or after t. A platform's event
+// from t is then outdated. Platforms send times in whole seconds. A zero t means that the
+// platform sent no time; the answer is then false.
 func (a *OAuthAccount) ConnectedSince(t time.Time) bool {
 	return !t.IsZero() && !a.ConnectedAt.Truncate(time.Second).Before(t)
 }
 
-// The reasons why a Page cannot be posted to, as the API shows them.
+// The reasons why nothing can be published through a Page, as the API shows them.
 const (
 	PageNoInstagram  = "no_instagram_account"  // no professional account is linked to it
 	PageNoPermission = "no_publish_permission" // the person may not create content on it
-	PageNoToken      = "no_page_token"         // Meta gave no token for it
+	PageNoToken      = "no_page_token"         // Meta returned no token for it
 	PageElsewhere    = "connected_elsewhere"   // another user connected its Instagram account
 )
 
-// DataDeletion is a person's request to delete what we have of them. It holds
-// nothing of that person.
+// DataDeletion is a person's request to delete their data. The row holds no personal data.
 type DataDeletion struct {
 	Code        string `gorm:"primaryKey"`
 	RequestedAt time.Time
 	CompletedAt *time.Time
 }
 
-// ReturnHost is a host that an app's users may be sent back to.
+// ReturnHost is a host that an app registered as a redirect target for its users.
 type ReturnHost struct {
 	AppID     int64     `gorm:"primaryKey"`
 	Host      string    `gorm:"primaryKey"`
 	CreatedAt time.Time `gorm:"autoCreateTime:false"`
 }
 
-// TikTokPost is the row of the original guide for what TikTok knows of a post.
+// TikTokPost is a row of the original guide's table of TikTok uploads.
 type TikTokPost struct {
 	ID                 int64 `gorm:"primaryKey"`
 	UserID             int64
@@ -209,23 +209,23 @@ type TikTokPost struct {
 	CreatedAt          time.Time `gorm:"autoCreateTime:false"`
 	UpdatedAt          time.Time `gorm:"autoUpdateTime:false"`
 
-	// PostID is the post that it was uploaded for.
+	// PostID is the post that the upload belongs to.
 	PostID *string
-	// PubliclyAvailable is whether everybody sees it, as TikTok told at
-	// AvailabilityAt; nil if it did not.
+	// PubliclyAvailable is whether everybody can see the video, as TikTok reported at
+	// AvailabilityAt; nil if TikTok reported nothing.
 	PubliclyAvailable *bool
 	AvailabilityAt    *time.Time
 }
 
-// TableName names the table of the original guide.
+// TableName implements GORM's Tabler.
 func (TikTokPost) TableName() string { return "tiktok_posts" }
 
-// Upsert gives the row as Record wants it.
+// Upsert implements Record.
 func (p TikTokPost) Upsert() (row any, key string, updates []string) {
 	return &p, "publish_id", []string{"video_id", "status", "post_id", "updated_at"}
 }
 
-// IGMedia is the row of the original guide for what is live on Instagram.
+// IGMedia is a row of the original guide's table of live Instagram media.
 type IGMedia struct {
 	ID                 int64 `gorm:"primaryKey"`
 	InstagramAccountID int64
@@ -239,15 +239,15 @@ type IGMedia struct {
 	CreatedAt          time.Time `gorm:"autoCreateTime:false"`
 	UpdatedAt          time.Time `gorm:"autoUpdateTime:false"`
 
-	// Ours: it is a post of this system. The others are known by what Instagram
-	// told of them, and may turn out to be ours.
+	// Ours is true for a post of this system. Other rows come from Instagram's webhook
+	// events; such a row may turn out to be ours later.
 	Ours bool
 }
 
-// TableName names the table of the original guide.
+// TableName implements GORM's Tabler.
 func (IGMedia) TableName() string { return "ig_media" }
 
-// Upsert gives the row as Record wants it.
+// Upsert implements Record.
 func (m IGMedia) Upsert() (row any, key string, updates []string) {
 	return &m, "ig_id", []string{"media_type", "permalink", "caption", "timestamp", "ours", "updated_at"}
 }

@@ -5,7 +5,7 @@ import (
 	"unicode/utf8"
 )
 
-// Cut returns the first most characters of s, which is what a column of that size holds.
+// Cut shortens s to at most most characters, so that it fits a column of that size.
 func Cut(s string, most int) string {
 	if utf8.RuneCountInString(s) <= most {
 		return s
@@ -13,7 +13,7 @@ func Cut(s string, most int) string {
 	return string([]rune(s)[:most])
 }
 
-// TimeOrNil returns what a column holds of t: nil for the zero time.
+// TimeOrNil converts t to the value of a nullable column: nil for the zero time.
 func TimeOrNil(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil

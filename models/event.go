@@ -6,10 +6,10 @@ import "time"
 const (
 	EventState = "state" // the post went from one state to another
 	EventCall  = "call"  // a call to the platform
-	EventNote  = "note"  // something else worth knowing
+	EventNote  = "note"  // any other fact
 )
 
-// NoteClaimed is the message of the entry that a run began.
+// NoteClaimed is the message of the entry for the start of a run.
 const NoteClaimed = "a worker took the post"
 
 // PostEvent is one entry of a post's timeline. It holds no secret.

@@ -2,16 +2,16 @@ package models
 
 import "time"
 
-// IdempotencyKey remembers the answer to a creating request. It is written
-// before the work begins and completed in the transaction that does the work,
-// so a crash leaves either both or neither.
+// IdempotencyKey stores the response to a creating request. The row is inserted before the
+// work begins and completed in the transaction that does the work. So after a crash either
+// both the work and the response are stored, or neither is.
 type IdempotencyKey struct {
 	AppID    int64  `gorm:"primaryKey"`
 	Key      string `gorm:"primaryKey"`
 	Request  string // method and path
 	BodyHash string // SHA-256, hex
-	// Owner is the request that works on it; LockedUntil is when another may
-	// take it over.
+	// Owner is the request that does the work. After LockedUntil another request may take
+	// the key over.
 	Owner       string
 	LockedUntil time.Time
 	// ResponseStatus is 0 while the work is not done.

@@ -13,27 +13,27 @@ type LedgerOp string
 type LedgerState string
 
 const (
-	// Intended: the call may be on its way, or it is over and its answer was lost.
+	// Intended: the call may be in flight, or it ended and its response was lost.
 	Intended LedgerState = "intended"
 	// Done: the platform accepted the call.
 	Done LedgerState = "done"
-	// Missing: a later read of the platform showed no effect. The call may still
-	// arrive, so nothing else may be sent in its place; whether the same call may be
-	// made again is up to its step.
+	// Missing: a later read of the platform showed no effect. The call may still arrive,
+	// so no other call may be sent in its place. The step decides whether the same call
+	// may be made again.
 	Missing LedgerState = "missing"
 	// Void: the call had no effect, or its effect is gone for good.
 	Void LedgerState = "void"
 )
 
-// Harmless says of a call that nothing can go live by it. The zero value is the
-// careful one: the call may make the post live. The database stores the opposite, in
-// the column sends, whose default is true.
+// Harmless says that a call cannot make a post live. The zero value is the safe one: the
+// call may make the post live. The database stores the negation, in the column sends,
+// whose default is true.
 type Harmless bool
 
-// Value stores the opposite.
+// Value implements driver.Valuer. It stores the negation.
 func (h Harmless) Value() (driver.Value, error) { return !bool(h), nil }
 
-// Scan reads the column sends. What it cannot read counts as sending.
+// Scan implements sql.Scanner. A value that it cannot read leaves the call not harmless.
 func (h *Harmless) Scan(sends any) error {
 	switch v := sends.(type) {
 	case bool:
@@ -41,32 +41,31 @@ func (h *Harmless) Scan(sends any) error {
 	case int64: // SQLite
 		*h = v == 0
 	default:
-		return fmt.Errorf("the ledger's column sends holds a %T", sends)
+		return fmt.Errorf("ledger column sends has the unexpected type %T", sends)
 	}
 	return nil
 }
 
-// LedgerEntry is written before a call that the ledger records, and settled after
-// it. Whichever run takes a post over reads the post's entries first.
+// LedgerEntry records one call. It is inserted before the call and settled after it. A run
+// that takes over a post reads the post's entries first.
 type LedgerEntry struct {
 	ID       int64 `gorm:"primaryKey"`
 	PostID   string
 	Op       LedgerOp
 	Harmless Harmless `gorm:"column:sends"`
 	State    LedgerState
-	// Fence is that of the run that made the call.
+	// Fence is the fence of the run that made the call.
 	Fence int64
-	// ExternalID is the platform's id that came back: publish id, container id
-	// or media id.
+	// ExternalID is the id that the platform returned: a publish id, a container id or a
+	// media id.
 	ExternalID *string
-	// SealedURL is a secret that came back with it, sealed: TikTok's upload_url,
-	// which carries a credential.
+	// SealedURL is TikTok's upload_url, encrypted, as it carries a credential.
 	SealedURL string
 	CreatedAt time.Time `gorm:"autoCreateTime:false"`
 	SettledAt *time.Time
 }
 
-// TableName names the table.
+// TableName implements GORM's Tabler.
 func (LedgerEntry) TableName() string { return "ledger" }
 
 // Open reports whether the result of the call is unknown.
@@ -106,8 +105,8 @@ func (l Ledger) Unknown() bool {
 	return false
 }
 
-// Distrust counts every entry whose operation is not among the known ones as one that
-// may have made the post live: a newer version of this program may have written it.
+// Distrust treats every entry of an unknown operation as a call that may have made the
+// post live. A newer version of this program may have written such an entry.
 func (l Ledger) Distrust(known func(LedgerOp) bool) {
 	for i := range l {
 		if !known(l[i].Op) {

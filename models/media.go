@@ -9,15 +9,16 @@ type Media struct {
 	Bytes       int64
 	ContentType string
 	SHA256      string `gorm:"column:sha256"`
-	// DurationMs, Width and Height are 0 where the container does not tell.
+	// DurationMs, Width and Height are 0 if the file's container format does not state
+	// them.
 	DurationMs int64
 	Width      int
 	Height     int
 	CreatedAt  time.Time `gorm:"autoCreateTime:false"`
 }
 
-// TableName names the table.
+// TableName implements GORM's Tabler.
 func (Media) TableName() string { return "media" }
 
-// Duration is how long a video plays; 0 where its container does not say.
+// Duration is the playing time of a video; 0 if it is unknown.
 func (m *Media) Duration() time.Duration { return time.Duration(m.DurationMs) * time.Millisecond }

@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// Pause keeps back whatever would be sent to a platform, or to one account.
+// Pause stops publishing to a platform or to one account.
 type Pause struct {
 	// Scope is a Platform, or the Lane of an account.
 	Scope string `gorm:"primaryKey"`
-	// Reason is the operator's, for people.
+	// Reason is the operator's explanation.
 	Reason    string
 	PausedBy  string
 	CreatedAt time.Time `gorm:"autoCreateTime:false"`
@@ -24,10 +24,10 @@ func (p Pause) String() string {
 	return text
 }
 
-// Pauses are all that there are.
+// Pauses are all current pauses.
 type Pauses []Pause
 
-// Of returns the pause that keeps a lane back; nil if there is none.
+// Of returns the pause that applies to a lane, or nil.
 func (all Pauses) Of(lane string) *Pause {
 	p, _, _ := strings.Cut(lane, ":")
 	for i := range all {

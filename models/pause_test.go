@@ -7,7 +7,7 @@ import (
 	"socialqueue/models"
 )
 
-// TestParseLane: any platform's name will do, as only the registry knows them all.
+// TestParseLane accepts any platform name: only the registry knows which ones exist.
 func TestParseLane(t *testing.T) {
 	for lane, want := range map[string]bool{
 		"tiktok:3": true, "instagram:2147483647": true, "tiktok": false, "tiktok:": false, "tiktok:0": false, "tiktok:-1": false, "tiktok:x": false,
@@ -20,7 +20,8 @@ func TestParseLane(t *testing.T) {
 	}
 }
 
-// The first id of a time stands between those made before it and after it.
+// TestFirstIDAt checks that the first id of a time sorts between the ids made before and
+// after that time.
 func TestFirstIDAt(t *testing.T) {
 	before := time.Now().Truncate(time.Millisecond)
 	id := models.NewID()

@@ -14,19 +14,18 @@ const (
 	Instagram Platform = "instagram"
 )
 
-// BehindLogin reports whether the accounts of a platform have rows of their own
-// (instagram_accounts), each reached through a login in oauth_accounts. Everywhere else
-// the login is the account.
+// BehindLogin reports whether the accounts of a platform have rows of their own, in
+// instagram_accounts, and are reached through a login in oauth_accounts. On the other
+// platforms the row in oauth_accounts is the account.
 func (p Platform) BehindLogin() bool { return p == Instagram }
 
-// Platforms are the platforms that this program knows, in the order in which people see
-// them.
+// Platforms are the platforms that this program supports, in display order.
 type Platforms []Platform
 
 // Has reports whether p is one of them.
 func (all Platforms) Has(p Platform) bool { return slices.Contains(all, p) }
 
-// String lists them as in "tiktok, instagram or bluesky".
+// String joins the names, as in "tiktok, instagram or bluesky".
 func (all Platforms) String() string {
 	names := make([]string, len(all))
 	for i, p := range all {
@@ -39,13 +38,13 @@ func (all Platforms) String() string {
 	return strings.Join(names[:last], ", ") + " or " + names[last]
 }
 
-// PlatformTitle is a platform with the name that people write.
+// PlatformTitle is a platform with its display name.
 type PlatformTitle struct {
 	Name  Platform
 	Title string
 }
 
-// PlatformTitles are the platforms of a process, in the order in which people see them.
+// PlatformTitles are the platforms of a process, in display order.
 type PlatformTitles []PlatformTitle
 
 // Names lists the platforms without their titles.
@@ -57,7 +56,7 @@ func (all PlatformTitles) Names() Platforms {
 	return names
 }
 
-// Of returns the title of a platform, or its name if it is not one of them.
+// Of returns the display name of a platform, or its plain name if it is not one of them.
 func (all PlatformTitles) Of(p Platform) string {
 	for _, known := range all {
 		if known.Name == p {

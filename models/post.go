@@ -1,5 +1,5 @@
-// Package models holds the entities, their states and the rules that posts
-// must keep. It imports nothing else of this project.
+// Package models holds the entities, their states, and the rules that posts must follow.
+// It imports no other package of this project.
 package models
 
 import (
@@ -13,7 +13,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// Kind is what a post consists of.
+// Kind is the type of a post.
 type Kind string
 
 // The kinds of posts.
@@ -23,31 +23,33 @@ const (
 	Reel  Kind = "reel"  // Instagram
 )
 
-// Step is the part of the work that the next run of a post does. It decides
-// the queue, so that heavy transfers never wait in front of light calls.
+// Step is the part of the work that the next run of a post does. It decides the queue, so
+// that light calls never wait behind heavy transfers.
 type Step string
 
 const (
-	// StepTransfer moves the file: from the customer's link to our storage, and
-	// from there to the platform.
+	// StepTransfer moves files: from the customer's link to our storage, and from there
+	// to the platform.
 	StepTransfer Step = "transfer"
-	// StepPublish makes the light calls: containers, publishing, looking.
+	// StepPublish makes the light calls: containers, publishing, polling.
 	StepPublish Step = "publish"
 )
 
-// Admission tells where a post waits for its next run.
+// Admission says where a post waits for its next run.
 type Admission string
 
 const (
-	// AdmissionNone: no run is due; the post has ended.
+	// AdmissionNone: no run is planned; the post has ended.
 	AdmissionNone Admission = ""
-	// AdmissionWaiting: its time is beyond the horizon. Only this row knows it.
+	// AdmissionWaiting: the next run is too far ahead for a task in Asynq. Only the
+	// database knows about it.
 	AdmissionWaiting Admission = "waiting"
-	// AdmissionParked: it is due, but its lane already has enough posts in Asynq.
+	// AdmissionParked: the post is due but has no task in Asynq. It waits for its lane,
+	// which already has enough posts there, or for the end of a pause.
 	AdmissionParked Admission = "parked"
 	// AdmissionHeld: it waits until a person releases it.
 	AdmissionHeld Admission = "held"
-	// AdmissionAdmitted: it has a task in Asynq, or a worker runs it.
+	// AdmissionAdmitted: the post has a task in Asynq, or a worker runs it.
 	AdmissionAdmitted Admission = "admitted"
 )
 
@@ -64,8 +66,8 @@ const (
 	DeferredRestored    = "restored"
 )
 
-// Post is one item for one account. Every column below the line is written
-// only by the holder of the fence, or together with a new fence.
+// Post is one item for one account. The fields from Lane on are written only by the holder
+// of the fence, or together with a new fence.
 type Post struct {
 	ID                 string `gorm:"primaryKey"`
 	AppID              int64
@@ -76,14 +78,14 @@ type Post struct {
 	Kind               Kind
 	GroupID            *string
 	Content            Content `gorm:"serializer:json"`
-	// SourceURL is that of the first file. It is written for the previous release, as
-	// MediaID is; Posts.Files reads the files.
+	// SourceURL is the link of the first file. SourceURL and MediaID are written only for
+	// the previous release; read the files with Posts.Files.
 	SourceURL     string
 	PublishAt     time.Time
 	MaxLatenessMs *int64
 	CorrelationID string
-	// TraceParent is the trace that the accepting belongs to (W3C Trace Context); empty
-	// where nobody traces.
+	// TraceParent is the trace of the request that created the post (W3C Trace Context);
+	// empty if tracing is off.
 	TraceParent string
 	CreatedAt   time.Time `gorm:"autoCreateTime:false"`
 
@@ -92,23 +94,24 @@ type Post struct {
 	Step      Step
 	MediaID   *string
 	Admission Admission
-	// RunAt is when the next run is due; nil when none is.
+	// RunAt is when the next run is due; nil if none is planned.
 	RunAt *time.Time
 	// EnqueuedAt is when a task for this fence was last known to be in Asynq.
 	EnqueuedAt *time.Time
-	// Fence counts the claims. A write that names an older one changes nothing.
+	// Fence increases with every claim. A write with an older fence changes nothing.
 	Fence      int64
 	LeaseUntil *time.Time
 	LeaseOwner string
-	// Attempts counts runs that failed. Waiting is no attempt.
+	// Attempts counts runs that failed. Waiting uses no attempt.
 	Attempts int
-	// UnfinishedRuns counts runs that began and never reported an end.
+	// UnfinishedRuns counts runs that began and never reported a result.
 	UnfinishedRuns int
-	// MissAt is when it is too late to begin; nil when it never is.
+	// MissAt is the latest time at which the post may start; nil if there is no limit.
 	MissAt *time.Time
-	// Looks counts the polls since the platform got the post, for their spacing.
-	Looks int
-	// WaitingSince is when the platform got the post, or the answer got lost.
+	// Polls counts the status polls since the platform received the post. It determines
+	// the interval to the next poll.
+	Polls int `gorm:"column:looks"`
+	// WaitingSince is when the platform received the post, or when its response was lost.
 	WaitingSince   *time.Time
 	DeferredUntil  *time.Time
 	DeferredReason string
@@ -128,12 +131,11 @@ type Post struct {
 	HeldReason HeldReason
 }
 
-// Content is what the app wants posted, as its platform's publisher reads it: one JSON
-// object under the platform's name.
+// Content is what the app wants published: one JSON object under the platform's name. The
+// platform's publisher decodes it.
 type Content map[Platform]json.RawMessage
 
-// SetPublishAt gives the post its time, and with it the time from which on it
-// would be too late.
+// SetPublishAt sets PublishAt, and MissAt if the post has a maximum lateness.
 func (p *Post) SetPublishAt(at time.Time) {
 	p.PublishAt = at
 	if p.MaxLatenessMs != nil {
@@ -142,7 +144,7 @@ func (p *Post) SetPublishAt(at time.Time) {
 	}
 }
 
-// MaxLateness is how late the post may start; 0 when it may start at any time.
+// MaxLateness is how late the post may start; 0 if there is no limit.
 func (p *Post) MaxLateness() time.Duration {
 	if p.MaxLatenessMs == nil {
 		return 0
@@ -150,7 +152,7 @@ func (p *Post) MaxLateness() time.Duration {
 	return time.Duration(*p.MaxLatenessMs) * time.Millisecond
 }
 
-// TooLate reports whether the post has missed its time at now.
+// TooLate reports whether the post may no longer start at now.
 func (p *Post) TooLate(now time.Time) bool { return p.MissAt != nil && now.After(*p.MissAt) }
 
 // Options is the part of the content that the post's publisher decodes.
@@ -165,10 +167,11 @@ func (p *Post) AccountID() int64 {
 	return p.OAuthAccountID
 }
 
-// NewID makes an id that sorts by time (UUIDv7, RFC 9562).
+// NewID returns a new id that sorts by time (UUIDv7, RFC 9562).
 func NewID() string { return uuid.Must(uuid.NewV7()).String() }
 
-// FirstIDAt is before every id of NewID since t, and after those before it.
+// FirstIDAt returns an id that sorts before every id that NewID makes from t on, and after
+// every earlier one.
 func FirstIDAt(t time.Time) string {
 	var id uuid.UUID
 	binary.BigEndian.PutUint64(id[:8], uint64(t.UnixMilli())<<16)
@@ -176,13 +179,13 @@ func FirstIDAt(t time.Time) string {
 	return id.String()
 }
 
-// Time cuts t to what both databases keep: UTC, microseconds.
+// Time converts t to the precision of both databases: UTC, microseconds.
 func Time(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
 
 // Lane names the serial order of an account's posts.
 func Lane(p Platform, accountID int64) string { return fmt.Sprintf("%s:%d", p, accountID) }
 
-// ParseLane reads whose lane it is.
+// ParseLane returns the platform and the account of a lane.
 func ParseLane(lane string) (p Platform, accountID int64, ok bool) {
 	name, number, _ := strings.Cut(lane, ":")
 	accountID, err := strconv.ParseInt(number, 10, 32)

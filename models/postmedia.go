@@ -8,10 +8,10 @@ type PostMedia struct {
 	PostID string
 	// Position orders the files of a post, from 0.
 	Position int
-	// MediaID is the stored file; nil before the link was fetched and after the file was
-	// cleaned up.
+	// MediaID is the stored file; nil until the link is fetched, and again after the file
+	// was cleaned up.
 	MediaID *string
-	// SourceURL is the customer's link, sealed; empty once the file is ours.
+	// SourceURL is the customer's link, encrypted; empty once the file is stored here.
 	SourceURL string
 	AltText   string
 	// Media is the row of the stored file. Only Posts.Files sets it.
@@ -21,14 +21,15 @@ type PostMedia struct {
 // TableName implements GORM's Tabler.
 func (PostMedia) TableName() string { return "post_media" }
 
-// ToFetch reports whether the file is still behind the customer's link.
+// ToFetch reports whether the file still has to be fetched from the customer's link.
 func (f *PostMedia) ToFetch() bool { return f.MediaID == nil && f.SourceURL != "" }
 
 // Gone reports whether the file was cleaned up.
 func (f *PostMedia) Gone() bool { return f.MediaID == nil && f.SourceURL == "" }
 
-// SourceSealedIn names the customer's link to the file at a position of a post. The first
-// file's name is that of the link in the posts table: one sealed value serves both.
+// SourceSealedIn returns the associated data of the customer's link to the file at a
+// position of a post. The first file uses the same associated data as the link in the posts
+// table, so both columns can hold the same encrypted value.
 func SourceSealedIn(postID string, position int) string {
 	name := "posts/" + postID + "/source_url"
 	if position > 0 {

@@ -6,14 +6,14 @@ import (
 	"time"
 )
 
-// FieldError says what is wrong with one field of a request, in words for the
-// developer who sent it.
+// FieldError says what is wrong with one field of a request. The developer who sent the
+// request reads Message.
 type FieldError struct {
 	Field   string `json:"field"`
 	Message string `json:"message"`
 }
 
-// FieldErrors is what a request's check found. It is an error when not empty.
+// FieldErrors are the errors in a request's fields. It is an error if it is not empty.
 type FieldErrors []FieldError
 
 // Error lists the fields and their messages.
@@ -25,12 +25,12 @@ func (e FieldErrors) Error() string {
 	return strings.Join(parts, "; ")
 }
 
-// Add notes that field breaks a rule.
+// Add adds an error for field.
 func (e *FieldErrors) Add(field, format string, args ...any) {
 	*e = append(*e, FieldError{Field: field, Message: fmt.Sprintf(format, args...)})
 }
 
-// Err returns e as an error, or nil when nothing was found.
+// Err returns e as an error, or nil if e is empty.
 func (e FieldErrors) Err() error {
 	if len(e) == 0 {
 		return nil
@@ -39,24 +39,24 @@ func (e FieldErrors) Err() error {
 }
 
 const (
-	// publishAtSlack forgives the clocks and the network of an app that means "now".
+	// publishAtSlack tolerates clock skew and network delay of an app that means "now".
 	publishAtSlack = 5 * time.Second
 	maxAhead       = 366 * 24 * time.Hour
 	minLateness    = time.Second
 	maxLateness    = 30 * 24 * time.Hour
 )
 
-// CheckPublishAt checks when a post is to go out.
+// CheckPublishAt checks that publish_at is neither in the past nor too far ahead.
 func CheckPublishAt(errs *FieldErrors, at, now time.Time) {
 	switch {
 	case at.Before(now.Add(-publishAtSlack)):
-		errs.Add("publish_at", "lies in the past (it is %s now); leave it out to publish at once", now.UTC().Format(time.RFC3339))
+		errs.Add("publish_at", "is in the past (it is %s now); leave it out to publish at once", now.UTC().Format(time.RFC3339))
 	case at.After(now.Add(maxAhead)):
-		errs.Add("publish_at", "lies more than %d days ahead", int(maxAhead.Hours()/24))
+		errs.Add("publish_at", "must be at most %d days ahead", int(maxAhead.Hours()/24))
 	}
 }
 
-// CheckMaxLateness checks how late a post may start.
+// CheckMaxLateness checks that max_lateness is within its bounds.
 func CheckMaxLateness(errs *FieldErrors, d time.Duration) {
 	if d < minLateness || d > maxLateness {
 		errs.Add("max_lateness", "must be a duration between %s and %s, such as \"15m\"", minLateness, maxLateness)

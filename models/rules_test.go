@@ -8,7 +8,7 @@ import (
 
 func ptr[T any](v T) *T { return &v }
 
-// fields gives the names of the fields that break a rule, space separated.
+// fields returns the names of the fields with errors, separated by spaces.
 func fields(errs FieldErrors) string {
 	var names []string
 	for _, e := range errs {
@@ -41,11 +41,11 @@ func TestTimes(t *testing.T) {
 	post := Post{MaxLatenessMs: ptr(int64(60_000))}
 	post.SetPublishAt(now)
 	if post.TooLate(now.Add(time.Minute)) || !post.TooLate(now.Add(time.Minute+1)) {
-		t.Error("a post with max_lateness 1m is too late from 1m on, not before")
+		t.Error("a post with max_lateness 1m must be too late after 1m, and not before")
 	}
 	forever := Post{}
 	forever.SetPublishAt(now)
 	if forever.TooLate(now.Add(1000 * time.Hour)) {
-		t.Error("a post without max_lateness is never too late")
+		t.Error("a post without max_lateness must never be too late")
 	}
 }

@@ -2,10 +2,10 @@ package models
 
 import "fmt"
 
-// The names of the places where secrets are stored. A sealed value is bound to
-// its place: copied to another row it does not open.
+// The associated data with which stored secrets are encrypted. It names the row and the
+// column, so a value that was copied to another row cannot be decrypted there.
 
-// SealedIn names a token column of this account.
+// SealedIn returns the associated data of a token column of this account.
 func (a *OAuthAccount) SealedIn(column string) string {
 	return fmt.Sprintf("oauth_accounts/%d/%s/%s/%s", a.UserID, a.Provider, a.ProviderAccountID, column)
 }
@@ -16,20 +16,20 @@ const (
 	ColumnRefreshToken = "refresh_token"
 )
 
-// SealedIn names the page token of this account.
+// SealedIn returns the associated data of this account's page token.
 func (a *InstagramAccount) SealedIn() string {
 	return fmt.Sprintf("instagram_accounts/%s/%s", a.IGBusinessID, ColumnAccessToken)
 }
 
-// UploadSealedIn names TikTok's upload URL in the ledger of a post.
+// UploadSealedIn returns the associated data of TikTok's upload URL in a post's ledger.
 func UploadSealedIn(postID string) string { return "ledger/" + postID + "/upload_url" }
 
-// SealedIn names a secret of this endpoint.
+// SealedIn returns the associated data of a secret column of this endpoint.
 func (e *WebhookEndpoint) SealedIn(column string) string {
 	return "webhook_endpoints/" + e.ID + "/" + column
 }
 
-// The columns of an endpoint's secrets.
+// The secret columns of a webhook endpoint.
 const (
 	ColumnSecret    = "secret"
 	ColumnOldSecret = "old_secret"

@@ -6,8 +6,7 @@ import (
 	"testing"
 )
 
-// TestMoves writes every allowed move down a second time, by hand: a change of
-// the table has to be meant twice.
+// TestMoves repeats the transition table, so that nobody changes the table by mistake.
 func TestMoves(t *testing.T) {
 	allowed := map[Status]string{
 		Scheduled:  "queued publishing canceled missed",

@@ -57,10 +57,10 @@ const (
 // WebhookStatuses lists every state.
 var WebhookStatuses = []WebhookStatus{WebhookPending, WebhookProcessed, WebhookUnmatched, WebhookUnknown}
 
-// AppEvent names something that an app is told of by a webhook.
+// AppEvent is the type of an event that apps receive as a webhook.
 type AppEvent string
 
-// What apps are told of.
+// The types of events that apps receive.
 const (
 	EventPostPublished       AppEvent = "post.published"
 	EventPostDelivered       AppEvent = "post.delivered"
@@ -73,18 +73,17 @@ const (
 	EventAccountReauthorize  AppEvent = "account.reauth_required"
 	EventAccountDisconnected AppEvent = "account.disconnected"
 	EventCommentReceived     AppEvent = "comment.received"
-	// EventEndpointTest is sent on request only, whatever an endpoint asked for.
+	// EventEndpointTest is sent on request only. No endpoint can subscribe to it.
 	EventEndpointTest AppEvent = "endpoint.test"
 )
 
-// AppEvents lists those that an endpoint can ask for.
+// AppEvents lists the events that an endpoint can subscribe to.
 var AppEvents = []AppEvent{
 	EventPostPublished, EventPostDelivered, EventPostFailed, EventPostUncertain, EventPostDeferred, EventPostMissed, EventPostCanceled,
 	EventAccountConnected, EventAccountReauthorize, EventAccountDisconnected, EventCommentReceived,
 }
 
-// EventOf is what an app is told of a post that came to this state; empty for
-// one that it is not told of.
+// EventOf returns the event for a post that reached a state; empty if there is none.
 func EventOf(s Status) AppEvent {
 	if event := AppEvent("post." + string(s)); slices.Contains(AppEvents, event) {
 		return event
@@ -92,38 +91,39 @@ func EventOf(s Status) AppEvent {
 	return ""
 }
 
-// WebhookEndpoint is an address of an app that is told of events.
+// WebhookEndpoint is a URL to which an app wants events delivered.
 type WebhookEndpoint struct {
 	ID          string `gorm:"primaryKey"`
 	AppID       int64
-	URL         string `gorm:"column:url"` // not to be logged: it may hold a secret of its owner
+	URL         string `gorm:"column:url"` // do not log it: it may contain the owner's secret
 	Description string
-	// Events are those it asked for, with commas between them; empty is all.
+	// Events are the subscribed event types, separated by commas; empty means all.
 	Events string
-	// Secret and OldSecret are sealed. The old one is used too until OldSecretUntil.
+	// Secret and OldSecret are encrypted. Deliveries are signed with both until
+	// OldSecretUntil.
 	Secret         string
 	OldSecret      string
 	OldSecretUntil *time.Time
 	Status         EndpointStatus
-	// StatusReason says why it is disabled.
+	// StatusReason says why the endpoint is disabled.
 	StatusReason string
-	// Failures counts the tries in a row that failed, whatever they were to deliver.
+	// Failures counts consecutive failed attempts, over all deliveries.
 	Failures int
-	// FailingSince is when the first of them was.
+	// FailingSince is the time of the first of these failures.
 	FailingSince *time.Time
-	// RestUntil is until when nothing is tried because of them.
-	RestUntil *time.Time
-	// Fence counts the runs that delivered to it. A write with an old one changes
-	// nothing.
+	// BackoffUntil is the end of the backoff after these failures.
+	BackoffUntil *time.Time `gorm:"column:rest_until"`
+	// Fence increases with every run that delivers to the endpoint. A write with an older
+	// fence changes nothing.
 	Fence      int64
 	LeaseUntil *time.Time
 	CreatedAt  time.Time `gorm:"autoCreateTime:false"`
 	UpdatedAt  time.Time `gorm:"autoUpdateTime:false"`
-	// DeletedAt is set until the clean-up took it with all of its deliveries.
+	// DeletedAt marks the row for the clean-up, which removes it with its deliveries.
 	DeletedAt *time.Time
 }
 
-// EndpointStatus tells whether an endpoint is told of events.
+// EndpointStatus says whether events are delivered to an endpoint.
 type EndpointStatus string
 
 // The states of an endpoint.
@@ -132,15 +132,15 @@ const (
 	EndpointDisabled EndpointStatus = "disabled"
 )
 
-// DisabledByApp is the reason of an endpoint that its app disabled.
+// DisabledByApp is the status reason of an endpoint that its app disabled.
 const DisabledByApp = "disabled by the app"
 
-// Wants reports whether an endpoint asked for an event.
+// Wants reports whether the endpoint subscribed to an event.
 func (e *WebhookEndpoint) Wants(event AppEvent) bool {
 	return e.Events == "" || slices.Contains(e.EventList(), string(event))
 }
 
-// EventList lists the events that the endpoint asked for; empty is all.
+// EventList lists the subscribed events; empty means all.
 func (e *WebhookEndpoint) EventList() []string {
 	if e.Events == "" {
 		return []string{}
@@ -148,34 +148,34 @@ func (e *WebhookEndpoint) EventList() []string {
 	return strings.Split(e.Events, ",")
 }
 
-// WebhookDelivery is one event for one endpoint. It is written in the transaction
-// of the change that it tells of.
+// WebhookDelivery is one event for one endpoint. It is stored in the same transaction as
+// the change that the event reports.
 type WebhookDelivery struct {
 	ID         int64 `gorm:"primaryKey"`
 	EndpointID string
-	// EventID is the same for all endpoints, and in every try.
+	// EventID is the same for all endpoints and in every attempt.
 	EventID   string
 	EventType AppEvent
-	// Subject is what the event is about. Of one subject, one is delivered after
-	// the other.
+	// Subject is the post or account that the event is about. Deliveries with the same
+	// subject are made one after the other.
 	Subject string
-	// Lane is the account that the event tells of, so that it can be deleted with
-	// it; empty where it shows nothing of that.
+	// Lane is the account that the event is about, so that the delivery can be deleted
+	// with the account's data; empty if the payload contains none of it.
 	Lane          string
 	Payload       string
 	CorrelationID string
 
 	Status   DeliveryStatus
 	Attempts int
-	// NextAt is when it is tried next; nil once it is settled.
+	// NextAt is the time of the next attempt; nil once the delivery is settled.
 	NextAt *time.Time
-	// GiveUpAt is from when on it is not tried again.
+	// GiveUpAt is the time after which no further attempt is made.
 	GiveUpAt  time.Time
 	CreatedAt time.Time `gorm:"autoCreateTime:false"`
 	SettledAt *time.Time
 }
 
-// DeliveryStatus is how far a delivery is.
+// DeliveryStatus is the state of a delivery.
 type DeliveryStatus string
 
 // The states of a delivery.
@@ -188,17 +188,17 @@ const (
 // DeliveryStatuses lists every state.
 var DeliveryStatuses = []DeliveryStatus{DeliveryPending, DeliveryDelivered, DeliveryFailed}
 
-// WebhookAttempt is one try of a delivery.
+// WebhookAttempt is one attempt at a delivery.
 type WebhookAttempt struct {
 	ID         int64 `gorm:"primaryKey"`
 	DeliveryID int64
 	At         time.Time
 	DurationMs int64
-	// StatusCode is that of the answer; 0 if there was none.
+	// StatusCode is the HTTP status of the response; 0 if there was none.
 	StatusCode int
-	// Error says why it failed; empty if it did not.
+	// Error says why the attempt failed; empty if it succeeded.
 	Error string
-	// Response is the beginning of the answer's body.
+	// Response is the beginning of the response body.
 	Response string
 }
 
@@ -212,7 +212,7 @@ type InstagramComment struct {
 	FromID             string
 	Username           string
 	Text               string
-	// Own: the account itself wrote it.
+	// Own is true if the account itself wrote the comment.
 	Own       bool
 	Timestamp *time.Time
 	CreatedAt time.Time `gorm:"autoCreateTime:false"`

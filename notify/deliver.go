@@ -81,7 +81,7 @@ func (r *run) deliver(ctx context.Context) error {
 	for {
 		keys, err := r.keys()
 		if err != nil {
-			return errors.Join(err, r.end(ctx, db.EndpointHealth{Failures: r.endpoint.Failures + 1, RestUntil: r.in(rests[len(rests)-1])}))
+			return errors.Join(err, r.end(ctx, db.EndpointHealth{Failures: r.endpoint.Failures + 1, BackoffUntil: r.in(rests[len(rests)-1])}))
 		}
 		due, err := r.DB.Outbox.DueDeliveries(ctx, r.endpoint.ID, r.Now(), r.width())
 		if err != nil {
@@ -135,7 +135,7 @@ func (r *run) in(d time.Duration) *time.Time {
 // health is what is known of the endpoint already.
 func (r *run) health() db.EndpointHealth {
 	e := r.endpoint
-	return db.EndpointHealth{Failures: e.Failures, FailingSince: e.FailingSince, RestUntil: e.RestUntil}
+	return db.EndpointHealth{Failures: e.Failures, FailingSince: e.FailingSince, BackoffUntil: e.BackoffUntil}
 }
 
 // keep writes the endpoint's health, and prolongs the claim until then.
@@ -242,7 +242,7 @@ func (r *run) settle(d *models.WebhookDelivery, a answer) {
 // receives it. 410 is about that, whatever the others say.
 func (r *run) judge(answers []answer) db.EndpointHealth {
 	now, h := r.Now(), r.health()
-	h.RestUntil = nil
+	h.BackoffUntil = nil
 	if slices.ContainsFunc(answers, func(a answer) bool { return a.status == http.StatusGone }) {
 		h.Disable = "the endpoint answered 410 Gone"
 		return h
@@ -267,7 +267,7 @@ func (r *run) judge(answers []answer) db.EndpointHealth {
 		h.Disable = "nothing could be delivered for 5 days; the last time: " + failed.err.Error()
 	}
 	rest := models.Time(now.Add(max(spread(rests[min(h.Failures, len(rests))-1]), failed.retryAfter)))
-	h.RestUntil = &rest
+	h.BackoffUntil = &rest
 	return h
 }
 

@@ -308,7 +308,7 @@ func (w *fixture) nextTick(e *models.WebhookEndpoint) {
 	if at.IsZero() {
 		w.t.Fatalf("nothing is to be told to endpoint %s", e.ID)
 	}
-	if rest := w.stored(e).RestUntil; rest != nil && rest.After(at) {
+	if rest := w.stored(e).BackoffUntil; rest != nil && rest.After(at) {
 		at = *rest
 	}
 	w.clock.Reach(at)

@@ -103,7 +103,7 @@ func TestEndpointThatIsDown(t *testing.T) {
 		}
 		r.wantCalls(60)
 		w.wantOrder(e, r)
-		if now := w.stored(e); now.Failures != 0 || now.FailingSince != nil || now.RestUntil != nil || now.LeaseUntil != nil {
+		if now := w.stored(e); now.Failures != 0 || now.FailingSince != nil || now.BackoffUntil != nil || now.LeaseUntil != nil {
 			t.Errorf("the endpoint works, and is %+v", now)
 		}
 	})
@@ -317,7 +317,7 @@ func TestFiveDaysOfFailures(t *testing.T) {
 
 				r.answers(nil)
 				w.enable(e)
-				if now := w.stored(e); now.FailingSince != nil || now.Failures != 0 || now.RestUntil != nil {
+				if now := w.stored(e); now.FailingSince != nil || now.Failures != 0 || now.BackoffUntil != nil {
 					t.Errorf("enabled again it is %+v", now)
 				}
 			})

@@ -239,7 +239,7 @@ func TestRunThatIsCutOff(t *testing.T) {
 		if d := w.only(e); d.Attempts != 0 || len(w.attempts(d)) != 0 {
 			t.Errorf("delivery %+v", d)
 		}
-		if now := w.stored(e); now.Failures != 0 || now.RestUntil != nil {
+		if now := w.stored(e); now.Failures != 0 || now.BackoffUntil != nil {
 			t.Errorf("the endpoint is %+v", now)
 		}
 		r.answers(nil)

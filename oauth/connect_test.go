@@ -29,7 +29,7 @@ func TestConnectTikTok(t *testing.T) {
 		if got := a.ReconnectBy.Sub(testkit.Epoch); got != 180*24*time.Hour {
 			w.t.Errorf("the consent lives %s", got)
 		}
-		if got := a.UpkeepAt.Sub(testkit.Epoch); got != 90*time.Minute {
+		if got := a.MaintenanceAt.Sub(testkit.Epoch); got != 90*time.Minute {
 			w.t.Errorf("refreshed after %s", got)
 		}
 		if !strings.HasPrefix(a.AccessToken, "v1.") || !strings.HasPrefix(*a.RefreshToken, "v1.") {

@@ -55,7 +55,7 @@ func TestDisconnectTikTok(t *testing.T) {
 		if _, err := w.tiktok.CreatorInfo(w.ctx, token); err == nil {
 			w.t.Error("the token still works at the platform")
 		}
-		if b := w.account(a.ID); b.AccessToken != "" || b.RefreshToken != nil || b.UpkeepAt != nil {
+		if b := w.account(a.ID); b.AccessToken != "" || b.RefreshToken != nil || b.MaintenanceAt != nil {
 			w.t.Errorf("tokens are kept: %+v", b)
 		}
 		w.disconnect(models.TikTok, a.ID) // twice is no error
@@ -82,11 +82,11 @@ func TestRevokeIsTriedAgain(t *testing.T) {
 				a := w.connectTikTok("-000one")
 				w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokRevoke, Mode: sandbox.ModeStatus, Times: tc.times})
 				w.disconnect(models.TikTok, a.ID)
-				if b := w.account(a.ID); b.Status != models.AccountDisconnected || b.AccessToken == "" || b.UpkeepAt == nil {
+				if b := w.account(a.ID); b.Status != models.AccountDisconnected || b.AccessToken == "" || b.MaintenanceAt == nil {
 					w.t.Fatalf("account %+v", b)
 				}
 				w.live(25*time.Hour, 10*time.Minute)
-				if b := w.account(a.ID); b.AccessToken != "" || b.RefreshToken != nil || b.UpkeepAt != nil {
+				if b := w.account(a.ID); b.AccessToken != "" || b.RefreshToken != nil || b.MaintenanceAt != nil {
 					w.t.Errorf("account %+v", b)
 				}
 				if tc.calls > 0 {
@@ -162,7 +162,7 @@ func TestRemoved(t *testing.T) {
 		w.wantStatus(a.ID, models.AccountDisconnected)
 		w.wantStatus(bystander.ID, models.AccountActive)
 		w.tick()
-		if b := w.account(a.ID); b.AccessToken != "" || b.RefreshToken != nil || b.UpkeepAt != nil || !strings.Contains(b.StatusReason, "disconnected this app at TikTok") {
+		if b := w.account(a.ID); b.AccessToken != "" || b.RefreshToken != nil || b.MaintenanceAt != nil || !strings.Contains(b.StatusReason, "disconnected this app at TikTok") {
 			w.t.Errorf("account %+v", b)
 		}
 		if got := w.timeline(p); got != "state queued>canceled canceled: the person disconnected this app at TikTok\n" {

@@ -81,7 +81,7 @@ func (s *Service) imported(in Import, now time.Time) (*db.Connection, error) {
 		return nil, err
 	}
 	if !in.Platform.BehindLogin() {
-		a.UpkeepAt = s.plannedRefresh(a)
+		a.MaintenanceAt = s.plannedRefresh(a)
 		return &db.Connection{Account: a}, nil
 	}
 	ig := &models.InstagramAccount{

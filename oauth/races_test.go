@@ -124,8 +124,8 @@ func TestLateUpkeepMeetsNewConsent(t *testing.T) {
 	w.untilBlocked(beside, 2)
 	release()
 	w.must(errors.Join(<-connected, <-upkept))
-	if b := w.account(a.ID); b.Status != models.AccountActive || b.UpkeepAt == nil {
-		t.Errorf("account %s, upkeep %v", b.Status, b.UpkeepAt)
+	if b := w.account(a.ID); b.Status != models.AccountActive || b.MaintenanceAt == nil {
+		t.Errorf("account %s, upkeep %v", b.Status, b.MaintenanceAt)
 	}
 }
 
@@ -153,14 +153,14 @@ func TestCheckOvertaken(t *testing.T) {
 		})
 		w.live(time.Hour, time.Minute)
 		w.wantCalls(sandbox.OpTikTokRevoke, 2) // the second one worked
-		if b := w.account(id); b.AccessToken != "" || b.UpkeepAt != nil {
+		if b := w.account(id); b.AccessToken != "" || b.MaintenanceAt != nil {
 			w.t.Errorf("account %+v", b)
 		}
 
 		id = imported(w, "-000two")
 		cb := w.allow(models.TikTok, w.begin(models.TikTok), "-000two")
 		during(w, id, func() { w.finish(cb) })
-		if b := w.account(id); b.UpkeepAt == nil {
+		if b := w.account(id); b.MaintenanceAt == nil {
 			w.t.Error("the new consent is off the list")
 		}
 	})

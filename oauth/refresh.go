@@ -151,10 +151,10 @@ func (s *Service) stillRefused(a *models.OAuthAccount, refused secrets.Secret) e
 // backingOff says when an account is refreshed again whose last refresh failed,
 // however many posts ask for it meanwhile.
 func backingOff(a *models.OAuthAccount, now time.Time) error {
-	if a.RefreshFailures == 0 || a.UpkeepAt == nil || !a.UpkeepAt.After(now) {
+	if a.RefreshFailures == 0 || a.MaintenanceAt == nil || !a.MaintenanceAt.After(now) {
 		return nil
 	}
-	return &LaterError{In: a.UpkeepAt.Sub(now), Err: errors.New("the last refresh failed")}
+	return &LaterError{In: a.MaintenanceAt.Sub(now), Err: errors.New("the last refresh failed")}
 }
 
 // busy is for a refresh that somebody else has the claim of.
@@ -261,7 +261,7 @@ func (s *Service) storeGrant(ctx context.Context, c Connector, a *models.OAuthAc
 	if traits.Prolongs {
 		scheduled.ReconnectBy, persist = a.ReconnectBy, persistFor
 	}
-	end := db.RefreshEnd{AccountID: a.ID, Fence: a.RefreshFence, UpkeepAt: traits.nextRefresh(now, scheduled), Tokens: tokens}
+	end := db.RefreshEnd{AccountID: a.ID, Fence: a.RefreshFence, MaintenanceAt: traits.nextRefresh(now, scheduled), Tokens: tokens}
 	err = db.Persist(ctx, persist, func(ctx context.Context) error { return s.DB.Tokens.EndRefresh(ctx, end, now) }, nil)
 	switch {
 	case errors.Is(err, db.ErrStale):
@@ -352,7 +352,7 @@ func (s *Service) refreshFailed(ctx context.Context, c Connector, a *models.OAut
 	if end.Unsettled && a.ExpiresAt != nil && a.ExpiresAt.After(at) {
 		at = *a.ExpiresAt
 	}
-	end.UpkeepAt = &at
+	end.MaintenanceAt = &at
 	err := db.Persist(ctx, persistFor, func(ctx context.Context) error { return s.DB.Tokens.EndRefresh(ctx, end, now) }, nil)
 	if err != nil && !errors.Is(err, db.ErrStale) {
 		return err

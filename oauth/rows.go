@@ -17,7 +17,7 @@ func (s *Service) rows(c connect, grant Grant, reach Reach, now time.Time) (*db.
 		UserID: c.UserID, Provider: c.Platform, ProviderAccountID: grant.ProviderAccountID, Scope: &scope, TokenType: tokenType,
 		Username: cut(reach.Profile.Username), DisplayName: cut(reach.Profile.Name), PictureURL: reach.Profile.PictureURL,
 		Status: models.AccountActive, ExpiresAt: told(grant.ExpiresAt), ReconnectBy: told(grant.ReconnectBy),
-		ConnectedAt: now, RefreshedAt: &now, AskedAt: &now, CreatedAt: now, UpdatedAt: now,
+		ConnectedAt: now, RefreshedAt: &now, CheckedAt: &now, CreatedAt: now, UpdatedAt: now,
 	}
 	if end := told(reach.PagesEnd); end != nil && (a.ExpiresAt == nil || end.Before(*a.ExpiresAt)) {
 		a.ExpiresAt = end // the Pages' tokens are read again when the login is refreshed
@@ -25,7 +25,7 @@ func (s *Service) rows(c connect, grant Grant, reach Reach, now time.Time) (*db.
 	if err := s.sealInto(a, grant.Access, grant.Refresh); err != nil {
 		return nil, err
 	}
-	a.UpkeepAt = s.plannedRefresh(a)
+	a.MaintenanceAt = s.plannedRefresh(a)
 	pages, err := s.pageRows(c, reach.Pages, now)
 	return &db.Connection{Account: a, Pages: pages}, err
 }

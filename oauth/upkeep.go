@@ -131,7 +131,7 @@ func (s *Service) stillDue(a *models.OAuthAccount) error {
 	if err := usable(a.Status); err != nil {
 		return err
 	}
-	if !s.refreshDue(a, now) || s.unsettledAlive(a, now) || (a.UpkeepAt != nil && a.UpkeepAt.After(now)) {
+	if !s.refreshDue(a, now) || s.unsettledAlive(a, now) || (a.MaintenanceAt != nil && a.MaintenanceAt.After(now)) {
 		return errNotNeeded
 	}
 	return nil

@@ -129,7 +129,7 @@ func (s *Service) filesToRunAgain(ctx context.Context, p *models.Post) ([]models
 func revive(p *models.Post, now time.Time) {
 	p.SetPublishAt(now)
 	p.UpdatedAt = now
-	p.Attempts, p.UnfinishedRuns, p.Looks = 0, 0, 0
+	p.Attempts, p.UnfinishedRuns, p.Polls = 0, 0, 0
 	p.ErrorCode, p.ErrorMessage = "", ""
 	p.PublishID, p.ContainerID = nil, nil
 	p.StartedAt, p.WaitingSince = nil, nil

@@ -25,7 +25,7 @@ const (
 // pollWait returns the wait before the next poll. It grows with their number.
 func (r *run) pollWait() time.Duration {
 	looks := r.Timings.Looks
-	switch n := r.post.Looks; {
+	switch n := r.post.Polls; {
 	case r.ledger.Unknown() && r.waited() < openPollFor:
 		return min(looks[min(n, len(looks)-1)], openPoll)
 	case r.waited() > latePollFrom:
@@ -79,6 +79,6 @@ func (r *run) waited() time.Duration {
 // sent begins to wait for the result of the platform.
 func (r *run) sent(status models.Status, message string) outcome {
 	now := r.Now()
-	r.post.WaitingSince, r.post.Looks = &now, 0
+	r.post.WaitingSince, r.post.Polls = &now, 0
 	return outcome{status: status, step: models.StepPublish, in: r.Timings.Looks[0], message: message}
 }

@@ -17,17 +17,17 @@ func TestTheQuotaIsKept(t *testing.T) {
 		asked := w.clock.Now()
 		w.wantStatus(w.settle(w.accept(instagramImage)), models.Published)
 		first := w.quota()
-		if first.AskedAt == nil || first.AskedAt.Before(asked) || first.Used != 0 || first.Total != 100 || first.Window() != 24*time.Hour {
+		if first.ReadAt == nil || first.ReadAt.Before(asked) || first.Used != 0 || first.Total != 100 || first.Window() != 24*time.Hour {
 			t.Fatalf("quota = %+v", first)
 		}
 		w.clock.Advance(time.Hour)
 		w.wantStatus(w.settle(w.accept(instagramImage)), models.Published)
 		second := w.quota()
-		if second.Used != 1 || !second.AskedAt.After(*first.AskedAt) {
+		if second.Used != 1 || !second.ReadAt.After(*first.ReadAt) {
 			t.Errorf("after another post quota = %+v", second)
 		}
 		w.must(w.db.Accounts.NoteQuota(w.ctx, models.Instagram, w.insta, first))
-		if now := w.quota(); now.Used != second.Used || !now.AskedAt.Equal(*second.AskedAt) {
+		if now := w.quota(); now.Used != second.Used || !now.ReadAt.Equal(*second.ReadAt) {
 			t.Errorf("an older answer replaced %+v: %+v", second, now)
 		}
 	})

@@ -263,7 +263,7 @@ func (r *run) apply(o outcome) {
 		p.Attempts++
 	}
 	if o.look {
-		p.Looks++
+		p.Polls++
 	}
 	if o.code != "" {
 		p.ErrorCode, p.ErrorMessage = string(o.code), plain(o.detail)

@@ -252,7 +252,7 @@ func (r *run) live(ctx context.Context, i int, v Verdict) (outcome, error) {
 		if !v.At.IsZero() {
 			at = models.Time(v.At)
 		}
-		p.PublishedAt, p.WaitingSince, p.Looks = &at, &now, 0
+		p.PublishedAt, p.WaitingSince, p.Polls = &at, &now, 0
 	}
 	o := outcome{status: models.Published, last: true, message: v.Message, rows: writeAlong(v.Record)}
 	switch {

@@ -132,7 +132,7 @@ func (r *run) stopped(ctx context.Context, err error) (outcome, error) {
 	if wait, ok := errors.AsType[*WaitError](err); ok {
 		in := wait.In
 		if in == 0 {
-			r.post.Looks++
+			r.post.Polls++
 			in = r.pollWait()
 		}
 		return r.later(in, wait.Reason, wait.Message), nil

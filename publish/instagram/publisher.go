@@ -145,7 +145,7 @@ func (p *Publisher) prepare(ctx context.Context, run *publish.Run) (*Options, er
 	if err != nil {
 		return nil, err
 	}
-	run.NoteQuota(ctx, models.Quota{Used: quota.Used, Total: quota.Total, WindowSeconds: int(quota.Window / time.Second), AskedAt: &asked})
+	run.NoteQuota(ctx, models.Quota{Used: quota.Used, Total: quota.Total, WindowSeconds: int(quota.Window / time.Second), ReadAt: &asked})
 	if quota.Used >= quota.Total {
 		return nil, &publish.WaitError{
 			In: quotaWait, Reason: models.DeferredDailyCap,
