@@ -20,7 +20,7 @@ type overviewShown struct {
 	Live, Ends counts
 	EndsMore   bool
 	// Failures say why posts failed, the most frequent first.
-	Failures     []db.EndCount
+	Failures     []db.OutcomeCount
 	Accounts     []db.AccountCount
 	PausedQueues []string
 	// QueuesUnknown: Redis did not say.
@@ -53,7 +53,7 @@ func (c *Console) overview(r *http.Request) (any, error) {
 	if shown.Backlog, err = c.DB.Operators.Backlog(ctx, now); err != nil {
 		return nil, err
 	}
-	ends, more, err := c.DB.Operators.Ends(ctx, now.Add(-24*time.Hour), endsLook)
+	ends, more, err := c.DB.Operators.Outcomes(ctx, now.Add(-24*time.Hour), endsLook)
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +84,7 @@ func (c *Console) newestOf(r *http.Request, s models.Status) ([]postRow, error) 
 
 // rowsOf puts the counts of posts under way, and of those that ended, into tables whose
 // rows are in the order of a post's life.
-func rowsOf(platforms models.Platforms, live []db.PostCount, ends []db.EndCount) (under, over counts, failures []db.EndCount) {
+func rowsOf(platforms models.Platforms, live []db.PostCount, ends []db.OutcomeCount) (under, over counts, failures []db.OutcomeCount) {
 	under, over = counts{Platforms: platforms}, counts{Platforms: platforms}
 	for _, n := range live {
 		under.add(n.Platform, n.Status, n.N)

@@ -14,22 +14,23 @@ import (
 // Accounts stores the accounts that posts go to.
 type Accounts struct{ conn }
 
-// OAuthAccount finds a connected account by its row.
+// OAuthAccount reads the row of a consent. It returns ErrNotFound if there is none.
 func (s *Accounts) OAuthAccount(ctx context.Context, id int64) (*models.OAuthAccount, error) {
 	var account models.OAuthAccount
 	err := s.orm.WithContext(ctx).Take(&account, id).Error
 	return &account, first(err, fmt.Sprintf("OAuth account %d", id))
 }
 
-// InstagramAccount finds an Instagram account by its row.
+// InstagramAccount reads an Instagram account. It returns ErrNotFound if there is none.
 func (s *Accounts) InstagramAccount(ctx context.Context, id int64) (*models.InstagramAccount, error) {
 	var account models.InstagramAccount
 	err := s.orm.WithContext(ctx).Take(&account, id).Error
 	return &account, first(err, fmt.Sprintf("Instagram account %d", id))
 }
 
-// NoteQuota stores an account's publishing limit as the platform last reported it, unless
-// something newer is known. Only accounts behind a login have a place for it.
+// NoteQuota stores an account's publishing limit as the platform reported it, unless a
+// newer report is stored. It does nothing for platforms whose accounts are not behind a
+// login: they have no columns for it.
 func (s *Accounts) NoteQuota(ctx context.Context, p models.Platform, accountID int64, q models.Quota) error {
 	if !p.BehindLogin() {
 		return nil
@@ -42,8 +43,7 @@ func (s *Accounts) NoteQuota(ctx context.Context, p models.Platform, accountID i
 	return wrap(err, "store the quota of %s account %d", p, accountID)
 }
 
-// InstagramAccountsOf lists the accounts that a Facebook login reaches and that
-// nobody disconnected.
+// InstagramAccountsOf lists the accounts of a Facebook login that are not disconnected.
 func (s *Accounts) InstagramAccountsOf(ctx context.Context, loginID int64) ([]models.InstagramAccount, error) {
 	var accounts []models.InstagramAccount
 	err := s.orm.WithContext(ctx).
@@ -54,8 +54,8 @@ func (s *Accounts) InstagramAccountsOf(ctx context.Context, loginID int64) ([]mo
 	return accounts, nil
 }
 
-// OAuthAccountsOf lists what a person connected who is known by the platform's
-// id, whichever apps they did it for.
+// OAuthAccountsOf lists the consents of the person with that id at the platform, for all
+// apps.
 func (s *Accounts) OAuthAccountsOf(ctx context.Context, p models.Platform, providerAccountID string) ([]models.OAuthAccount, error) {
 	var accounts []models.OAuthAccount
 	err := s.orm.WithContext(ctx).
@@ -66,20 +66,20 @@ func (s *Accounts) OAuthAccountsOf(ctx context.Context, p models.Platform, provi
 	return accounts, nil
 }
 
-// accountsBehind is the platform of the rows of instagram_accounts.
+// accountsBehind is the platform of the accounts in instagram_accounts.
 var accountsBehind = new(models.InstagramAccount).Platform()
 
-// AccountFilter narrows a list of accounts. Zero values do not narrow.
+// AccountFilter selects accounts. Zero values do not filter.
 type AccountFilter struct {
 	AppID    int64
 	UserID   int64
 	ID       int64
 	Platform models.Platform
-	// AfterPlatform and AfterID name the last account of the page before this one.
+	// AfterPlatform and AfterID are the cursor: the last account of the previous page.
 	AfterPlatform models.Platform
 	AfterID       int64
 	Limit         int
-	// Status is for operators, whose lists are not bound to an app.
+	// Status is used by operators only.
 	Status models.AccountStatus
 	ofApp  bool
 }
@@ -100,16 +100,16 @@ func (f AccountFilter) narrow(q *gorm.DB, table string) *gorm.DB {
 	return q.Where(table+".id > ?", f.AfterID)
 }
 
-// Account is a connected account as the API names it, with the login that reaches it
-// if its platform has logins.
+// Account is a connected account as the API shows it.
 type Account struct {
 	Platform models.Platform
-	OAuth    models.OAuthAccount
+	// OAuth is the account itself, or the login through which it is reached.
+	OAuth models.OAuthAccount
 	// Instagram is nil unless the account is reached through a login.
 	Instagram *models.InstagramAccount
 }
 
-// ID is the account's id as the API names it.
+// ID returns the account's id in the API.
 func (a *Account) ID() int64 {
 	if a.Instagram != nil {
 		return a.Instagram.ID
@@ -117,7 +117,7 @@ func (a *Account) ID() int64 {
 	return a.OAuth.ID
 }
 
-// List lists an app's accounts, by the names of their platforms and then by id.
+// List lists an app's accounts, ordered by platform name and id.
 func (s *Accounts) List(ctx context.Context, f AccountFilter) ([]Account, error) {
 	f.ofApp = true
 	return s.accounts(ctx, f)
@@ -150,9 +150,8 @@ func (d conn) accounts(ctx context.Context, f AccountFilter) ([]Account, error) 
 	return accounts, nil
 }
 
-// connectedPlatforms lists the platforms on which somebody has an account, by name. It
-// asks for one after the other, which an index answers; a list of all would read it
-// whole.
+// connectedPlatforms lists the platforms that have accounts, ordered by name. It runs one
+// indexed query per platform, as SELECT DISTINCT would scan the whole index.
 func (d conn) connectedPlatforms(ctx context.Context) ([]models.Platform, error) {
 	var platforms []models.Platform
 	for last := models.Platform(""); ; {
@@ -169,7 +168,7 @@ func (d conn) connectedPlatforms(ctx context.Context) ([]models.Platform, error)
 	}
 }
 
-// Get finds an account of an app.
+// Get reads an account of an app. It returns ErrNotFound if the app has no such account.
 func (s *Accounts) Get(ctx context.Context, appID int64, p models.Platform, id int64) (*Account, error) {
 	return s.account(ctx, p, AccountFilter{AppID: appID, ofApp: true, ID: id, Limit: 1})
 }
@@ -235,8 +234,8 @@ func (d conn) logins(ctx context.Context, of []models.InstagramAccount) (map[int
 	return logins, nil
 }
 
-// FacebookPages lists the Pages that a user's Facebook logins showed. One whose
-// account is not active has its status as the reason.
+// FacebookPages lists the Pages of a user's Facebook logins. For a Page whose account is
+// not active, Reason is the account's status.
 func (s *Accounts) FacebookPages(ctx context.Context, appID, userID int64, limit int) ([]models.FacebookPage, error) {
 	var pages []models.FacebookPage
 	err := s.orm.WithContext(ctx).
@@ -253,8 +252,8 @@ func (s *Accounts) FacebookPages(ctx context.Context, appID, userID int64, limit
 	return pages, nil
 }
 
-// InstagramAccountsPosting lists the accounts that a Facebook login reaches and
-// that have posts to send until then.
+// InstagramAccountsPosting lists the active accounts of a Facebook login that have posts
+// due before until.
 func (s *Accounts) InstagramAccountsPosting(ctx context.Context, loginID int64, until time.Time) ([]models.InstagramAccount, error) {
 	var accounts []models.InstagramAccount
 	err := s.orm.WithContext(ctx).
@@ -263,19 +262,20 @@ func (s *Accounts) InstagramAccountsPosting(ctx context.Context, loginID int64, 
 			AND posts.lane = CAST(? AS text) || ':' || instagram_accounts.id AND posts.status IN ('scheduled', 'queued') AND posts.run_at <= ?)`, accountsBehind, until).
 		Order("id").Find(&accounts).Error
 	if err != nil {
-		return nil, fmt.Errorf("list the accounts of login %d that post: %w", loginID, err)
+		return nil, fmt.Errorf("list the accounts of login %d with pending posts: %w", loginID, err)
 	}
 	return accounts, nil
 }
 
-// InstagramAccountOf finds the account that is connected under the platform's id.
+// InstagramAccountOf reads the connected account with that id at the platform.
 func (s *Accounts) InstagramAccountOf(ctx context.Context, igID string) (*models.InstagramAccount, error) {
 	var account models.InstagramAccount
 	err := s.orm.WithContext(ctx).Where("ig_business_id = ? AND status <> ?", igID, models.AccountDisconnected).Take(&account).Error
 	return &account, first(err, "Instagram account "+igID)
 }
 
-// NoteIGMedia stores that an account has a post, with its metrics if there are some.
+// NoteIGMedia stores that an account has a post on Instagram, with its metrics if there are
+// any.
 func (s *Accounts) NoteIGMedia(ctx context.Context, accountID int64, igID string, metrics map[string]int64, now time.Time) error {
 	var encoded any
 	if len(metrics) > 0 {
@@ -288,5 +288,5 @@ func (s *Accounts) NoteIGMedia(ctx context.Context, accountID int64, igID string
 	err := s.orm.WithContext(ctx).Exec(`INSERT INTO ig_media (instagram_account_id, ig_id, metrics_json, ours, created_at, updated_at) VALUES (?, ?, ?, FALSE, ?, ?)
 		ON CONFLICT (ig_id) DO UPDATE SET metrics_json = COALESCE(excluded.metrics_json, ig_media.metrics_json), updated_at = excluded.updated_at`,
 		accountID, igID, encoded, now, now).Error
-	return wrap(err, "note media %s", igID)
+	return wrap(err, "store media %s", igID)
 }

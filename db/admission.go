@@ -13,11 +13,10 @@ import (
 // Admission decides which posts have a task in Asynq.
 type Admission struct{ conn }
 
-// inLane are the states whose posts take a turn of their account (Status.InLane).
+// inLane are the states in which a post occupies its lane (Status.InLane).
 var inLane = []models.Status{models.Scheduled, models.Queued, models.Publishing}
 
-// Waiting lists posts that wait for their time and are due until then, soonest
-// first.
+// Waiting lists posts that wait for their time and are due before until, the soonest first.
 func (s *Admission) Waiting(ctx context.Context, until time.Time, limit int) ([]models.Post, error) {
 	var posts []models.Post
 	err := s.orm.WithContext(ctx).
@@ -28,15 +27,14 @@ func (s *Admission) Waiting(ctx context.Context, until time.Time, limit int) ([]
 	return posts, nil
 }
 
-// LaneLoad says how many posts of a lane are in Asynq.
+// LaneLoad counts the posts of a lane that are in Asynq.
 type LaneLoad struct {
 	Lane string
-	// Due counts those whose time has come, Total all of them.
+	// Due counts the posts that are due, Total all of them.
 	Due, Total int
 }
 
-// LaneLoads counts the posts of lanes that are in Asynq. Lanes without any are
-// left out.
+// LaneLoads counts the posts in Asynq by lane. Lanes that have none are left out.
 func (s *Admission) LaneLoads(ctx context.Context, lanes []string, now time.Time) (map[string]LaneLoad, error) {
 	var rows []LaneLoad
 	err := s.orm.WithContext(ctx).Model(&models.Post{}).
@@ -53,8 +51,8 @@ func (s *Admission) LaneLoads(ctx context.Context, lanes []string, now time.Time
 	return loads, nil
 }
 
-// Admit moves posts into Asynq's care, unless somebody else moved them first.
-// It returns those it moved; each now needs its task.
+// Admit marks posts as admitted to Asynq, unless another process changed them first. It
+// returns the posts it marked; the caller must enqueue a task for each.
 func (s *Admission) Admit(ctx context.Context, posts []models.Post, now time.Time) ([]models.Post, error) {
 	admitted := posts[:0:0]
 	for _, p := range posts {
@@ -73,7 +71,7 @@ func (s *Admission) Admit(ctx context.Context, posts []models.Post, now time.Tim
 	return admitted, nil
 }
 
-// Park sets posts aside until their lane has a place.
+// Park marks waiting posts as waiting for their lane, which is full.
 func (s *Admission) Park(ctx context.Context, ids []string, now time.Time) error {
 	if len(ids) == 0 {
 		return nil
@@ -86,31 +84,30 @@ func (s *Admission) Park(ctx context.Context, ids []string, now time.Time) error
 	return nil
 }
 
-// Hold sets posts aside that an operator's pause keeps back, and tells apps that they
-// wait.
-func (s *Admission) Hold(ctx context.Context, ids []string, now time.Time) error {
+// MarkPaused marks waiting posts as stopped by an operator's pause, and stores the events
+// for their apps.
+func (s *Admission) MarkPaused(ctx context.Context, ids []string, now time.Time) error {
 	if len(ids) == 0 {
 		return nil
 	}
 	return s.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
-		var held []string
+		var paused []string
 		err := tx.Raw(`
 			UPDATE posts SET admission = 'parked', deferred_reason = ?, deferred_until = NULL, updated_at = ? WHERE admission = 'waiting' AND id IN ?
-			RETURNING id`, models.DeferredPaused, now, ids).Scan(&held).Error
+			RETURNING id`, models.DeferredPaused, now, ids).Scan(&paused).Error
 		if err == nil {
-			held, err = noteDeferral(tx, held, models.DeferredPaused)
+			paused, err = recordDeferral(tx, paused, models.DeferredPaused)
 		}
 		if err != nil {
-			return wrap(err, "hold posts")
+			return wrap(err, "mark posts as paused")
 		}
-		return tellOfPosts(tx, held, models.EventPostDeferred, now)
+		return emitForPosts(tx, paused, models.EventPostDeferred, now)
 	})
 }
 
-// QueueDue turns scheduled posts whose time has come, and that no worker took
-// yet, into queued ones.
+// QueueDue moves scheduled posts that are due, and that no worker has claimed, to queued.
 func (s *Admission) QueueDue(ctx context.Context, now time.Time) error {
-	skipLocked := "FOR UPDATE SKIP LOCKED" // who changes one just now decides; the next tick sees to it
+	skipLocked := "FOR UPDATE SKIP LOCKED" // another process is changing the row; the next tick handles it
 	if s.dialect == SQLite {
 		skipLocked = ""
 	}
@@ -124,10 +121,8 @@ func (s *Admission) QueueDue(ctx context.Context, now time.Time) error {
 	return wrap(err, "queue due posts")
 }
 
-// TooLate lists posts that wait although it is too late for them to begin.
-//
-// Posts of a restored database that were not searched for yet are left out: they may be
-// live.
+// TooLate lists waiting posts that may no longer start. It leaves out posts of a restored
+// database that were not searched for yet: they may be live.
 func (s *Admission) TooLate(ctx context.Context, restored *models.Restore, now time.Time, limit int) ([]models.Post, error) {
 	q := s.orm.WithContext(ctx).
 		Where("miss_at IS NOT NULL AND status IN ('scheduled', 'queued') AND miss_at < ? AND lease_until IS NULL AND admission <> 'held'", now)
@@ -143,7 +138,8 @@ func (s *Admission) TooLate(ctx context.Context, restored *models.Restore, now t
 	return posts, nil
 }
 
-// Parked lists the first posts of a lane that wait for their turn.
+// Parked lists the posts that wait for their lane or for the end of a pause, the first
+// first.
 func (s *Admission) Parked(ctx context.Context, lane string, limit int) ([]models.Post, error) {
 	var posts []models.Post
 	err := s.orm.WithContext(ctx).
@@ -154,8 +150,8 @@ func (s *Admission) Parked(ctx context.Context, lane string, limit int) ([]model
 	return posts, nil
 }
 
-// ParkedLanes lists the lanes in which posts wait for their turn. It hops from
-// lane to lane through the index, so a backlog in one costs no more than one.
+// ParkedLanes lists the lanes that have parked posts. It reads one index entry per lane
+// (a loose index scan), so a long backlog in one lane costs nothing extra.
 func (s *Admission) ParkedLanes(ctx context.Context) ([]string, error) {
 	var lanes []string
 	err := s.orm.WithContext(ctx).Raw(`
@@ -170,9 +166,9 @@ func (s *Admission) ParkedLanes(ctx context.Context) ([]string, error) {
 	return lanes, nil
 }
 
-// Unattended lists admitted posts that nobody works on although they should be:
-// their lease ran out, or they are due since checkAfter and were not seen in
-// Asynq since then.
+// Unattended lists admitted posts that no worker processes although they are due: their
+// lease expired, or they have been due for checkAfter and their task was not seen in Asynq
+// in that time.
 func (s *Admission) Unattended(ctx context.Context, now time.Time, checkAfter time.Duration, limit int) ([]models.Post, error) {
 	var posts []models.Post
 	err := s.unattended(ctx, now, checkAfter).Order("enqueued_at NULLS FIRST").Limit(limit).Find(&posts).Error
@@ -185,13 +181,13 @@ func (s *Admission) Unattended(ctx context.Context, now time.Time, checkAfter ti
 func (s *Admission) unattended(ctx context.Context, now time.Time, checkAfter time.Duration) *gorm.DB {
 	seen := now.Add(-checkAfter)
 	return s.orm.WithContext(ctx).Model(&models.Post{}).
-		Where("admission = 'admitted' AND fence >= 0 AND run_at <= ?", now). // as the index has it
+		Where("admission = 'admitted' AND fence >= 0 AND run_at <= ?", now). // the condition of the partial index
 		Where(`(lease_until < ? AND (enqueued_at IS NULL OR enqueued_at <= lease_until OR enqueued_at < ?))
 			OR (lease_until IS NULL AND (enqueued_at IS NULL OR (enqueued_at < ? AND run_at < ?)))`, now, seen, seen, seen)
 }
 
-// Admitted lists all posts that should have a task in Asynq, page by page in
-// the order of their ids, for when Redis lost them.
+// Admitted lists the posts that should have a task in Asynq, page by page in the order of
+// their ids. It serves to rebuild Redis after it lost its data.
 func (s *Admission) Admitted(ctx context.Context, after string, limit int) ([]models.Post, error) {
 	var posts []models.Post
 	err := s.orm.WithContext(ctx).
@@ -202,35 +198,35 @@ func (s *Admission) Admitted(ctx context.Context, after string, limit int) ([]mo
 	return posts, nil
 }
 
-// SeenInAsynq notes that the task of a post's fence is in Asynq.
+// SeenInAsynq records that the task of a post's fence is in Asynq.
 func (s *Admission) SeenInAsynq(ctx context.Context, id string, fence int64, now time.Time) error {
 	err := s.orm.WithContext(ctx).Model(&models.Post{}).
 		Where("id = ? AND fence = ?", id, fence).UpdateColumn("enqueued_at", now).Error
 	if err != nil {
-		return fmt.Errorf("note the task of post %s: %w", id, err)
+		return fmt.Errorf("record the task of post %s: %w", id, err)
 	}
 	return nil
 }
 
-// NotInAsynq notes that the tasks of posts' fences did not get into Asynq, so that
-// the next sweep tries again at once.
+// NotInAsynq records that enqueuing the tasks of posts failed, so that the next sweep
+// retries at once.
 func (s *Admission) NotInAsynq(ctx context.Context, posts []models.Post) error {
 	fences := map[int64][]string{}
 	for _, p := range posts {
 		fences[p.Fence] = append(fences[p.Fence], p.ID)
 	}
-	for fence, ids := range fences { // there are few: most posts have had no run yet
+	for fence, ids := range fences { // few statements: most posts have had no run yet
 		err := s.orm.WithContext(ctx).Model(&models.Post{}).
 			Where("id IN ? AND fence = ?", ids, fence).UpdateColumn("enqueued_at", nil).Error
 		if err != nil {
-			return fmt.Errorf("note the missing tasks of %d posts: %w", len(ids), err)
+			return fmt.Errorf("record the missing tasks of %d posts: %w", len(ids), err)
 		}
 	}
 	return nil
 }
 
-// Refence gives a post that nobody runs a new fence, so that a task that is
-// stuck in Asynq can be replaced. ErrStale: somebody runs it after all.
+// Refence gives a post that no worker runs a new fence, so that a task that is stuck in
+// Asynq can be replaced. It returns ErrStale if a worker claimed the post meanwhile.
 func (s *Admission) Refence(ctx context.Context, p *models.Post, now time.Time) error {
 	res := s.orm.WithContext(ctx).Model(&models.Post{}).
 		Where("id = ? AND fence = ? AND (lease_until IS NULL OR lease_until < ?)", p.ID, p.Fence, now).
@@ -252,7 +248,7 @@ func (s *Admission) CountUnattended(ctx context.Context, now time.Time, checkAft
 	return row.N, row.Example, wrap(err, "count unattended posts")
 }
 
-// WakeLane makes the posts of a lane due that were put off for want of a token.
+// WakeLane makes the posts of a lane due that were deferred because of a token.
 func (s *Admission) WakeLane(ctx context.Context, lane string, now time.Time) error {
-	return s.changeRest(ctx, waking(now, lane))
+	return s.changeAll(ctx, wakeChange(now, lane))
 }

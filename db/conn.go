@@ -13,7 +13,7 @@ type conn struct {
 	dialect Dialect
 }
 
-// wrap says what failed, if something did.
+// wrap adds what failed to err. It returns nil if err is nil.
 func wrap(err error, format string, args ...any) error {
 	if err == nil {
 		return nil
@@ -21,17 +21,17 @@ func wrap(err error, format string, args ...any) error {
 	return fmt.Errorf("%s: %w", fmt.Sprintf(format, args...), err)
 }
 
-// forUpdate locks the rows of a query in their order, so that two that change the
-// same posts wait for each other and never deadlock.
+// forUpdate returns the clause that locks the rows of a query. With an ORDER BY, two
+// transactions that change the same posts wait for each other and never deadlock.
 func (d conn) forUpdate() string {
 	if d.dialect == SQLite {
-		return "" // has one writer at a time
+		return "" // SQLite allows only one writer
 	}
 	return "FOR UPDATE"
 }
 
-// translate gives GORM's name to an error of the database, where GORM does not
-// do so itself: for queries in SQL.
+// translate turns an error of the database into GORM's error. GORM does not do this itself
+// for raw SQL.
 func (d conn) translate(err error) error {
 	if translator, ok := d.orm.Dialector.(gorm.ErrorTranslator); ok && err != nil {
 		return translator.Translate(err)
@@ -39,7 +39,7 @@ func (d conn) translate(err error) error {
 	return err
 }
 
-// first turns GORM's way of saying "no row" into ours.
+// first turns GORM's "record not found" into ErrNotFound.
 func first(err error, what string) error {
 	switch {
 	case err == nil:
@@ -51,7 +51,7 @@ func first(err error, what string) error {
 	}
 }
 
-// changedOne returns ErrStale if a guarded write of one row changed none.
+// changedOne returns ErrStale if a guarded write of one row changed nothing.
 func changedOne(res *gorm.DB, what string) error {
 	ok, err := changedAny(res, what)
 	if err == nil && !ok {
@@ -60,8 +60,8 @@ func changedOne(res *gorm.DB, what string) error {
 	return err
 }
 
-// changedAny reports whether a write changed a row, for writes that may find nothing
-// to change.
+// changedAny reports whether a write changed a row. It is for writes that may legitimately
+// change nothing.
 func changedAny(res *gorm.DB, what string) (bool, error) {
 	if res.Error != nil {
 		return false, fmt.Errorf("%s: %w", what, res.Error)

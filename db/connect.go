@@ -11,10 +11,10 @@ import (
 	"socialqueue/models"
 )
 
-// waking lets the posts go on that waited for the accounts of a connection.
-func (c *Connection) waking(now time.Time) laneChange {
+// wakeChange makes the posts due that waited for the accounts of a connection.
+func (c *Connection) wakeChange(now time.Time) laneChange {
 	if !c.Account.Provider.BehindLogin() {
-		return waking(now, models.Lane(c.Account.Provider, c.Account.ID))
+		return wakeChange(now, models.Lane(c.Account.Provider, c.Account.ID))
 	}
 	var lanes []string
 	for _, p := range c.Pages {
@@ -22,7 +22,7 @@ func (c *Connection) waking(now time.Time) laneChange {
 			lanes = append(lanes, p.Instagram.Lane())
 		}
 	}
-	return waking(now, lanes...)
+	return wakeChange(now, lanes...)
 }
 
 func (c *Connection) clone() *Connection {
@@ -44,22 +44,22 @@ func (s *Connections) connect(tx *gorm.DB, c *Connection, now time.Time) error {
 			return err
 		}
 	}
-	if err := c.tell(tx, now); err != nil {
+	if err := c.emit(tx, now); err != nil {
 		return err
 	}
-	return s.changeFirst(tx, c.waking(now))
+	return s.changeFirst(tx, c.wakeChange(now))
 }
 
-// tell tells the app which accounts are connected.
-func (c *Connection) tell(tx *gorm.DB, now time.Time) error {
+// emit stores the account.connected events.
+func (c *Connection) emit(tx *gorm.DB, now time.Time) error {
 	if !c.Account.Provider.BehindLogin() {
-		return tellOfAccount(tx, c.Account, nil, models.EventAccountConnected, now)
+		return emitForAccount(tx, c.Account, nil, models.EventAccountConnected, now)
 	}
 	for _, p := range c.Pages {
 		if p.Instagram == nil {
 			continue
 		}
-		if err := tellOfAccount(tx, c.Account, p.Instagram, models.EventAccountConnected, now); err != nil {
+		if err := emitForAccount(tx, c.Account, p.Instagram, models.EventAccountConnected, now); err != nil {
 			return err
 		}
 	}
@@ -68,7 +68,7 @@ func (c *Connection) tell(tx *gorm.DB, now time.Time) error {
 
 func connectPages(tx *gorm.DB, c *Connection, now time.Time) error {
 	if err := tx.Where("oauth_account_id = ?", c.Account.ID).Delete(&models.FacebookPage{}).Error; err != nil {
-		return fmt.Errorf("forget the Pages of login %d: %w", c.Account.ID, err)
+		return fmt.Errorf("delete the Pages of login %d: %w", c.Account.ID, err)
 	}
 	before, err := releaseAccounts(tx, c)
 	if err != nil {
@@ -85,17 +85,17 @@ func connectPages(tx *gorm.DB, c *Connection, now time.Time) error {
 	if err := storePages(tx, c); err != nil {
 		return err
 	}
-	return leaveLogins(tx, c, before, now)
+	return disconnectUnusedLogins(tx, c, before, now)
 }
 
-// rowsAtOnce is how many rows one statement stores: PostgreSQL has a bound on the
-// arguments.
+// rowsAtOnce is how many rows one statement inserts. PostgreSQL limits the number of
+// parameters.
 const rowsAtOnce = 500
 
-// releaseAccounts has those give an account up that was disconnected, and that
-// another user connects now: it holds nothing any more, and keeps its own id, with
-// its posts and history. It returns by what logins the user's accounts were reached
-// before.
+// releaseAccounts frees the platform's ids that this user connects now and that belong to
+// disconnected accounts of other users. Those rows have no token any more; they keep their
+// own id, their posts and their history. It returns the login of each account that this
+// user had already connected.
 func releaseAccounts(tx *gorm.DB, c *Connection) (before map[int64]int64, err error) {
 	var ids []string
 	for _, p := range c.Pages {
@@ -119,8 +119,8 @@ func releaseAccounts(tx *gorm.DB, c *Connection) (before map[int64]int64, err er
 	return before, nil
 }
 
-// connectAccount stores the account behind a Page, or notes in the Page that
-// another user holds it.
+// connectAccount stores the account behind a Page. If another user has connected that
+// account, it sets the Page's reason instead.
 func connectAccount(tx *gorm.DB, loginID int64, p *PageConnection) error {
 	p.Page.OAuthAccountID = loginID
 	if p.Instagram == nil {
@@ -142,7 +142,7 @@ func connectAccount(tx *gorm.DB, loginID int64, p *PageConnection) error {
 func storePages(tx *gorm.DB, c *Connection) error {
 	var pages []*models.FacebookPage
 	for i := range c.Pages {
-		if page := &c.Pages[i].Page; page.PageID != "" { // an imported account has none
+		if page := &c.Pages[i].Page; page.PageID != "" { // an imported account has no Page
 			pages = append(pages, page)
 		}
 	}
@@ -152,10 +152,10 @@ func storePages(tx *gorm.DB, c *Connection) error {
 	return nil
 }
 
-// leaveLogins ends logins that reached accounts before, and now reach none. They
-// are not revoked: the new token may come from the same person, whose consent is
-// one at the platform.
-func leaveLogins(tx *gorm.DB, c *Connection, before map[int64]int64, now time.Time) error {
+// disconnectUnusedLogins disconnects logins whose accounts are all reached through c now.
+// Their tokens are not revoked: the new token may belong to the same person, and the
+// platform would revoke the whole consent.
+func disconnectUnusedLogins(tx *gorm.DB, c *Connection, before map[int64]int64, now time.Time) error {
 	var left []int64
 	for _, p := range c.Pages {
 		if p.Instagram != nil && before[p.Instagram.ID] != 0 && before[p.Instagram.ID] != c.Account.ID {
@@ -164,19 +164,19 @@ func leaveLogins(tx *gorm.DB, c *Connection, before map[int64]int64, now time.Ti
 	}
 	slices.Sort(left)
 	for _, login := range slices.Compact(left) {
-		ended, err := endEmptyLogin(tx, login, c.LeftReason, now)
+		ended, err := disconnectEmptyLogin(tx, login, c.LeftReason, now)
 		if err == nil && ended {
 			err = forgetTokens(tx, login, &now)
 		}
 		if err != nil {
-			return fmt.Errorf("leave login %d: %w", login, err)
+			return fmt.Errorf("disconnect unused login %d: %w", login, err)
 		}
 	}
 	return nil
 }
 
-// kept names columns of a conflicting row that a new value replaces only if
-// there is one.
+// kept returns upsert assignments that keep the stored value of a column if the new value
+// is empty.
 func kept(table string, columns ...string) clause.Set {
 	set := make(clause.Set, len(columns))
 	for i, name := range columns {
@@ -218,7 +218,7 @@ func saveOAuthAccount(tx *gorm.DB, a *models.OAuthAccount) error {
 	return first(err, "account")
 }
 
-// saveInstagramAccount reports false if another user holds the account.
+// saveInstagramAccount reports false if another user has connected the account.
 func saveInstagramAccount(tx *gorm.DB, ig *models.InstagramAccount) (stored bool, err error) {
 	set := kept("instagram_accounts", "username", "name", "profile_picture_url", "account_type", "page_id")
 	set = append(set, clause.AssignmentColumns([]string{

@@ -15,8 +15,8 @@ import (
 // Connections stores how accounts are connected, disconnected and erased.
 type Connections struct{ conn }
 
-// AllowReturn registers a host that an app's users may be sent back to.
-// Registering it again is no error.
+// AllowReturn registers a host as a redirect target for an app's users. Registering it
+// twice is not an error.
 func (s *Connections) AllowReturn(ctx context.Context, h models.ReturnHost) error {
 	err := s.translate(s.orm.WithContext(ctx).Clauses(clause.OnConflict{DoNothing: true}).Create(&h).Error)
 	if errors.Is(err, gorm.ErrForeignKeyViolated) {
@@ -39,38 +39,39 @@ func (s *Connections) MayReturn(ctx context.Context, appID int64, host string) (
 }
 
 var (
-	// ErrErasing: the account's data is being deleted at its owner's wish.
+	// ErrErasing means that the account's data is being deleted, as its owner requested.
 	ErrErasing = errors.New("the account's data is being deleted; connect it again in a minute")
-	// ErrNoAccounts: a Facebook login has no Instagram account that it may connect.
-	ErrNoAccounts = errors.New("the login shows no Instagram account that can be connected")
+	// ErrNoAccounts means that a Facebook login has no Instagram account to connect.
+	ErrNoAccounts = errors.New("the login has no Instagram account that can be connected")
 )
 
-// Connection is what a consent brought.
+// Connection is the result of a consent.
 type Connection struct {
 	Account *models.OAuthAccount
-	// Pages are those of a Facebook login.
+	// Pages are the Pages of a Facebook login.
 	Pages []PageConnection
-	// LeftReason is the status reason of a login whose accounts this one reaches now.
+	// LeftReason is the status reason for logins whose accounts are now reached through
+	// this one.
 	LeftReason string
 }
 
-// PageConnection is a Page with the Instagram account behind it; that is nil
-// where Page.Reason says why there is none to post to.
+// PageConnection is a Page with its Instagram account. Instagram is nil if there is none to
+// publish to; Page.Reason then says why.
 type PageConnection struct {
 	Page      models.FacebookPage
 	Instagram *models.InstagramAccount
 }
 
-// Connect stores a consent in one transaction: the tokens, and that the first of
-// the posts which waited for them go on; WakeConnected sees to the rest. Accounts
-// that are known keep their ids, posts and history, and nothing that is known of
-// them is overwritten by something empty.
+// Connect stores a consent in one transaction. In the same transaction it makes the first
+// batch of the posts due that waited for it; WakeConnected handles the rest. An account
+// that was connected before keeps its id, posts and history, and empty values do not
+// overwrite stored ones.
 //
-// On return c holds the rows as they are stored; an Instagram account that
-// another user holds is left out and its Page says so. If none is left the answer
-// is ErrNoAccounts, and nothing is stored.
+// On return c holds the rows as they are stored. An Instagram account that another user
+// has connected is left out, and its Page's reason says so. If no account is left, Connect
+// returns ErrNoAccounts and stores nothing.
 func (s *Connections) Connect(ctx context.Context, c *Connection, now time.Time) error {
-	work := c.clone() // ids are filled in, and a connect whose commit failed is tried again
+	work := c.clone() // the transaction fills in ids, and the caller retries it after a failed commit
 	err := s.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error { return s.connect(tx, work, now) })
 	if err != nil && !errors.Is(err, ErrNoAccounts) {
 		return err
@@ -79,8 +80,8 @@ func (s *Connections) Connect(ctx context.Context, c *Connection, now time.Time)
 	return err
 }
 
-// WakeConnected lets the rest of the posts go on that waited for the accounts of a
-// connection. It may be cut off and called again.
+// WakeConnected makes the rest of the posts due that waited for the accounts of a
+// connection. After an error it can be called again.
 func (s *Connections) WakeConnected(ctx context.Context, c *Connection, now time.Time) error {
-	return s.changeRest(ctx, c.waking(now))
+	return s.changeAll(ctx, c.wakeChange(now))
 }

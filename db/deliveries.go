@@ -12,37 +12,36 @@ import (
 	"socialqueue/view"
 )
 
-// EndpointRun names an endpoint that has something due, and the fence that it has.
+// EndpointRun is an endpoint with due deliveries, and its fence.
 type EndpointRun struct {
 	ID    string
 	Fence int64
 }
 
-// goesFirst holds for a delivery d that waits for no other of its subject. It is
-// asked of one delivery after the other, each by an index: as a join of an endpoint's
-// deliveries with themselves, which PostgreSQL makes of NOT EXISTS, it takes a second
-// for 1,500 of them.
-const goesFirst = `d.id = (SELECT MIN(b.id) FROM webhook_deliveries b
+// firstOfSubject is true for a delivery d if no earlier delivery of its subject is pending.
+// The subquery uses an index for each delivery. PostgreSQL turns NOT EXISTS into a self-join
+// of the endpoint's deliveries, which takes a second for 1,500 of them.
+const firstOfSubject = `d.id = (SELECT MIN(b.id) FROM webhook_deliveries b
 	WHERE b.endpoint_id = d.endpoint_id AND b.subject = d.subject AND b.status = 'pending')`
 
-// DueEndpoints lists the endpoints that have something to be told now, and that
-// nobody is just telling.
+// DueEndpoints lists the endpoints that have due deliveries and no run in progress.
 func (s *Outbox) DueEndpoints(ctx context.Context, now time.Time, limit int) ([]EndpointRun, error) {
 	var due []EndpointRun
 	err := s.orm.WithContext(ctx).Model(&models.WebhookEndpoint{}).Select("id", "fence").
 		Where("status = ? AND deleted_at IS NULL", models.EndpointEnabled).
 		Where("(lease_until IS NULL OR lease_until < ?) AND (rest_until IS NULL OR rest_until <= ?)", now, now).
 		Where(`EXISTS (SELECT 1 FROM webhook_deliveries d
-			WHERE d.endpoint_id = webhook_endpoints.id AND d.status = 'pending' AND d.next_at <= ? AND `+goesFirst+`)`, now).
+			WHERE d.endpoint_id = webhook_endpoints.id AND d.status = 'pending' AND d.next_at <= ? AND `+firstOfSubject+`)`, now).
 		Limit(limit).Find(&due).Error
 	if err != nil {
-		return nil, fmt.Errorf("list the webhook endpoints that have something due: %w", err)
+		return nil, fmt.Errorf("list the webhook endpoints with due deliveries: %w", err)
 	}
 	return due, nil
 }
 
-// ClaimEndpoint makes the caller the only one who delivers to an endpoint, until
-// lease from now on. ErrStale: the task that asks is an old one.
+// ClaimEndpoint gives the caller the exclusive right to deliver to an endpoint for the
+// duration of lease. It returns ErrStale if the task is outdated or another run has the
+// endpoint.
 func (s *Outbox) ClaimEndpoint(ctx context.Context, r EndpointRun, now time.Time, lease time.Duration) (*models.WebhookEndpoint, error) {
 	orm := s.orm.WithContext(ctx)
 	res := orm.Model(&models.WebhookEndpoint{}).
@@ -60,19 +59,19 @@ func (s *Outbox) ClaimEndpoint(ctx context.Context, r EndpointRun, now time.Time
 	return &e, err
 }
 
-// EndpointHealth is what the last tries say of an endpoint.
+// EndpointHealth is the state of an endpoint after its last attempts.
 type EndpointHealth struct {
 	Failures     int
 	FailingSince *time.Time
 	BackoffUntil *time.Time
-	// Disable, if it is not empty, is why the endpoint is not told any more.
+	// Disable disables the endpoint if it is not empty; it is the reason.
 	Disable string
 }
 
-// KeepEndpoint writes an endpoint's health and prolongs the caller's claim; without
-// a lease it gives the claim up. It reads what the app changed meanwhile into e.
-// ErrStale: another run has the endpoint, or it is not told any more.
-func (s *Outbox) KeepEndpoint(ctx context.Context, e *models.WebhookEndpoint, h EndpointHealth, leaseUntil *time.Time, now time.Time) error {
+// SaveHealth writes an endpoint's health and extends the caller's lease to leaseUntil; nil
+// releases it. It then reads the endpoint into e again, as the app may have changed it. It
+// returns ErrStale if another run has the endpoint, or if it was disabled or deleted.
+func (s *Outbox) SaveHealth(ctx context.Context, e *models.WebhookEndpoint, h EndpointHealth, leaseUntil *time.Time, now time.Time) error {
 	set := map[string]any{"failures": h.Failures, "failing_since": h.FailingSince, "rest_until": h.BackoffUntil, "lease_until": leaseUntil}
 	if h.Disable != "" {
 		set["status"], set["status_reason"], set["lease_until"], set["updated_at"] = models.EndpointDisabled, h.Disable, nil, now
@@ -80,10 +79,10 @@ func (s *Outbox) KeepEndpoint(ctx context.Context, e *models.WebhookEndpoint, h 
 	orm := s.orm.WithContext(ctx)
 	res := orm.Model(&models.WebhookEndpoint{}).
 		Where("id = ? AND fence = ? AND status = ? AND deleted_at IS NULL", e.ID, e.Fence, models.EndpointEnabled).UpdateColumns(set)
-	if err := changedOne(res, "keep webhook endpoint "+e.ID); err != nil {
+	if err := changedOne(res, "write the health of webhook endpoint "+e.ID); err != nil {
 		return err
 	}
-	// A row that is read into one that has values leaves those where it has NULL.
+	// GORM leaves a field unchanged where the column is NULL, so read into an empty struct.
 	var stored models.WebhookEndpoint
 	if err := first(orm.Where("id = ?", e.ID).Take(&stored).Error, "webhook endpoint "+e.ID); err != nil {
 		return err
@@ -92,17 +91,17 @@ func (s *Outbox) KeepEndpoint(ctx context.Context, e *models.WebhookEndpoint, h 
 	return nil
 }
 
-// DueDeliveries lists what an endpoint is to be told now, the longest waiting
-// first. Of one subject it lists only the first that is not settled.
+// DueDeliveries lists the due deliveries of an endpoint, the longest waiting first. Per
+// subject it lists only the first pending one.
 func (s *Outbox) DueDeliveries(ctx context.Context, endpointID string, now time.Time, limit int) ([]models.WebhookDelivery, error) {
 	var due []models.WebhookDelivery
 	err := s.orm.WithContext(ctx).Raw(`
 		SELECT d.* FROM webhook_deliveries d
-		WHERE d.endpoint_id = @endpoint AND d.status = 'pending' AND d.next_at <= @now AND `+goesFirst+`
+		WHERE d.endpoint_id = @endpoint AND d.status = 'pending' AND d.next_at <= @now AND `+firstOfSubject+`
 		ORDER BY d.next_at, d.id LIMIT @limit`,
 		map[string]any{"endpoint": endpointID, "now": now, "limit": limit}).Scan(&due).Error
 	if err != nil {
-		return nil, fmt.Errorf("list what is due at webhook endpoint %s: %w", endpointID, err)
+		return nil, fmt.Errorf("list the due deliveries of webhook endpoint %s: %w", endpointID, err)
 	}
 	return due, s.flagRestored(ctx, due)
 }
@@ -135,9 +134,10 @@ func (s *Outbox) flagRestored(ctx context.Context, due []models.WebhookDelivery)
 	return nil
 }
 
-// EndAttempt writes a try of a delivery, and what follows from it. If somebody else
-// wrote one meanwhile it changes nothing: the event was sent twice, and counts once.
-func (s *Outbox) EndAttempt(ctx context.Context, delivery *models.WebhookDelivery, a models.WebhookAttempt) error {
+// RecordAttempt stores an attempt and the new state of its delivery. It changes nothing if
+// another run recorded an attempt meanwhile: the event was then sent twice, and only one
+// attempt counts.
+func (s *Outbox) RecordAttempt(ctx context.Context, delivery *models.WebhookDelivery, a models.WebhookAttempt) error {
 	return s.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		res := tx.Model(&models.WebhookDelivery{}).
 			Where("id = ? AND status = ? AND attempts = ?", delivery.ID, models.DeliveryPending, delivery.Attempts-1).
@@ -148,12 +148,11 @@ func (s *Outbox) EndAttempt(ctx context.Context, delivery *models.WebhookDeliver
 			return err
 		}
 		a.DeliveryID = delivery.ID
-		return wrap(tx.Create(&a).Error, "write the try of delivery %d", delivery.ID)
+		return wrap(tx.Create(&a).Error, "write the attempt of delivery %d", delivery.ID)
 	})
 }
 
-// GiveUpDeliveries ends the deliveries that should have been given up before then,
-// and were not tried since.
+// GiveUpDeliveries marks pending deliveries as failed whose GiveUpAt is earlier than before.
 func (s *Outbox) GiveUpDeliveries(ctx context.Context, before, now time.Time, limit int) error {
 	err := s.orm.WithContext(ctx).Exec(`
 		UPDATE webhook_deliveries SET status = 'failed', next_at = NULL, settled_at = ? WHERE id IN (
@@ -161,8 +160,9 @@ func (s *Outbox) GiveUpDeliveries(ctx context.Context, before, now time.Time, li
 	return wrap(err, "give up deliveries")
 }
 
-// PruneDeliveries deletes deliveries that were made before then, and endpoints that
-// were deleted, limit deliveries of each at most.
+// PruneDeliveries deletes deliveries that were created earlier than before, and those of
+// deleted endpoints, at most limit of each kind. Then it deletes the deleted endpoints that
+// have no deliveries left.
 func (s *Outbox) PruneDeliveries(ctx context.Context, before time.Time, limit int) error {
 	orm := s.orm.WithContext(ctx)
 	err := orm.Exec(`DELETE FROM webhook_deliveries WHERE id IN (

@@ -11,23 +11,23 @@ import (
 	"socialqueue/models"
 )
 
-// Server is what the database says of itself.
+// Server describes the database server.
 type Server struct {
-	// Version is a name with a number.
+	// Version is the name and the version, such as "PostgreSQL 17.2".
 	Version string
-	// Time is its clock.
+	// Time is the server's clock.
 	Time time.Time
-	// Settings are those of Postgres that were asked for; of SQLite none.
+	// Settings are the requested settings of Postgres; empty for SQLite.
 	Settings map[string]string
 }
 
-// Server asks the database about itself.
+// Server reads the version, the clock and some settings of the database server.
 func (o *Operators) Server(ctx context.Context, settings ...string) (Server, error) {
 	s := Server{Settings: map[string]string{}}
 	if o.dialect == SQLite {
 		s.Time = time.Now()
 		err := o.orm.WithContext(ctx).Raw("SELECT 'SQLite ' || sqlite_version()").Scan(&s.Version).Error
-		return s, wrap(err, "ask the database for its version")
+		return s, wrap(err, "read the version of the database")
 	}
 	row := struct {
 		Version string
@@ -42,7 +42,7 @@ func (o *Operators) Server(ctx context.Context, settings ...string) (Server, err
 		}
 		s.Settings[name] = value
 	}
-	return s, wrap(err, "ask the database about itself")
+	return s, wrap(err, "read the version, clock and settings of the database")
 }
 
 var (
@@ -51,26 +51,26 @@ var (
 	goesDown     = regexp.MustCompile(`(?m)^-- \+goose Down`)
 )
 
-// MissingIndices lists the indices of the migrations that are not there, or that
-// Postgres does not use because their making was broken off.
+// MissingIndices lists the indexes of the migrations that do not exist, or that Postgres
+// does not use because their creation was interrupted.
 func (o *Operators) MissingIndices(ctx context.Context) ([]string, error) {
 	wanted, err := o.wantedIndices()
 	if err != nil {
 		return nil, err
 	}
-	ask := `SELECT c.relname FROM pg_class c JOIN pg_index i ON i.indexrelid = c.oid
+	query := `SELECT c.relname FROM pg_class c JOIN pg_index i ON i.indexrelid = c.oid
 		WHERE i.indisvalid AND c.relnamespace = current_schema()::regnamespace`
 	if o.dialect == SQLite {
-		ask = "SELECT name FROM sqlite_master WHERE type = 'index'"
+		query = "SELECT name FROM sqlite_master WHERE type = 'index'"
 	}
-	var there []string
-	if err := o.orm.WithContext(ctx).Raw(ask).Scan(&there).Error; err != nil {
-		return nil, fmt.Errorf("list indices: %w", err)
+	var existing []string
+	if err := o.orm.WithContext(ctx).Raw(query).Scan(&existing).Error; err != nil {
+		return nil, fmt.Errorf("list indexes: %w", err)
 	}
-	return slices.DeleteFunc(wanted, func(name string) bool { return slices.Contains(there, name) }), nil
+	return slices.DeleteFunc(wanted, func(name string) bool { return slices.Contains(existing, name) }), nil
 }
 
-// wantedIndices reads from the migrations which indices there should be.
+// wantedIndices reads the names of the expected indexes from the migrations.
 func (o *Operators) wantedIndices() ([]string, error) {
 	files, err := fs.Glob(migrations, "migrations/"+string(o.dialect)+"/*.sql")
 	if err != nil {
@@ -93,22 +93,22 @@ func (o *Operators) wantedIndices() ([]string, error) {
 	return wanted, nil
 }
 
-// Stuck counts posts that stand still although somebody should move them.
+// Stuck counts work that is overdue.
 type Stuck struct {
-	// Leases are those that ran out, and Waiting the posts that are due and were not
-	// moved into Asynq.
+	// Leases counts the posts whose lease expired, Waiting the due posts that were not
+	// admitted to Asynq.
 	Leases, Waiting int64
-	// Events are those of platforms that are due, Endpoints those of apps that have
-	// something due.
+	// Events counts the due webhook events of platforms, Endpoints the webhook endpoints of
+	// apps with due deliveries.
 	Events, Endpoints int64
 }
 
-// Stuck counts what has stood still since before a time.
+// Stuck counts the work that was due before since and is still not done.
 func (o *Operators) Stuck(ctx context.Context, since time.Time) (Stuck, error) {
 	var s Stuck
 	for _, count := range []struct {
-		n   *int64
-		ask string
+		n     *int64
+		query string
 	}{
 		{&s.Leases, "SELECT COUNT(*) FROM posts WHERE admission = 'admitted' AND fence >= 0 AND lease_until < @since"},
 		{&s.Waiting, "SELECT COUNT(*) FROM posts WHERE admission = 'waiting' AND run_at < @since"},
@@ -116,14 +116,14 @@ func (o *Operators) Stuck(ctx context.Context, since time.Time) (Stuck, error) {
 		{&s.Endpoints, `SELECT COUNT(*) FROM webhook_endpoints WHERE status = 'enabled' AND deleted_at IS NULL AND (rest_until IS NULL OR rest_until < @since)
 			AND id IN (SELECT endpoint_id FROM webhook_deliveries WHERE status = 'pending' AND next_at < @since)`},
 	} {
-		if err := o.orm.WithContext(ctx).Raw(count.ask, map[string]any{"since": since}).Scan(count.n).Error; err != nil {
-			return s, fmt.Errorf("count what stands still: %w", err)
+		if err := o.orm.WithContext(ctx).Raw(count.query, map[string]any{"since": since}).Scan(count.n).Error; err != nil {
+			return s, fmt.Errorf("count overdue work: %w", err)
 		}
 	}
 	return s, nil
 }
 
-// Fences tells the fence of each post that there is.
+// Fences returns the fences of posts by id. Posts that do not exist are left out.
 func (o *Operators) Fences(ctx context.Context, ids []string) (map[string]int64, error) {
 	var posts []models.Post
 	if err := o.orm.WithContext(ctx).Select("id", "fence").Where("id IN ?", ids).Find(&posts).Error; err != nil {

@@ -21,7 +21,8 @@ func TestServer(t *testing.T) {
 	})
 }
 
-// Every index of the migrations is there, and one that is dropped is missed.
+// TestMissingIndices checks that a migrated database has all indexes, and that a dropped
+// index is reported.
 func TestMissingIndices(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		missing, err := f.Operators.MissingIndices(t.Context())
@@ -51,7 +52,7 @@ func TestStuck(t *testing.T) {
 		s, err := f.Operators.Stuck(ctx, epoch)
 		f.must(err)
 		if s.Leases != 1 || s.Waiting != 1 || s.Events != 0 || s.Endpoints != 0 {
-			t.Errorf("stuck = %+v, want one lease and one that waits", s)
+			t.Errorf("stuck = %+v, want one lease and one waiting post", s)
 		}
 		fences, err := f.Operators.Fences(ctx, []string{held.ID, "gone"})
 		f.must(err)

@@ -10,13 +10,14 @@ import (
 	"gorm.io/gorm/clause"
 
 	"socialqueue/models"
+	"socialqueue/view"
 )
 
-// ErrTooMany: an app has as many of something as it may have.
-var ErrTooMany = errors.New("there are as many as allowed")
+// ErrTooMany means that an app has reached a limit.
+var ErrTooMany = errors.New("the limit is reached")
 
-// CreateEndpoint stores an endpoint and completes the request's idempotency key,
-// if it has one, in the same transaction. ErrTooMany: the app has most already.
+// CreateEndpoint stores an endpoint and completes the request's idempotency key, if it has
+// one, in the same transaction. It returns ErrTooMany if the app already has most endpoints.
 func (s *Outbox) CreateEndpoint(ctx context.Context, e *models.WebhookEndpoint, most int, done *Completion) error {
 	return s.completing(ctx, done, func(tx *gorm.DB) error {
 		return tx.Transaction(func(tx *gorm.DB) error { return createEndpoint(tx, e, most) })
@@ -24,7 +25,7 @@ func (s *Outbox) CreateEndpoint(ctx context.Context, e *models.WebhookEndpoint, 
 }
 
 func createEndpoint(tx *gorm.DB, e *models.WebhookEndpoint, most int) error {
-	// The app's row is locked, so that two do not count the same.
+	// The lock on the app's row serializes the count and the insert.
 	err := tx.Clauses(clause.Locking{Strength: lockAccount}).Take(&models.App{}, e.AppID).Error
 	if err := first(err, fmt.Sprintf("app %d", e.AppID)); err != nil {
 		return err
@@ -42,14 +43,14 @@ func createEndpoint(tx *gorm.DB, e *models.WebhookEndpoint, most int) error {
 	return nil
 }
 
-// Endpoint finds an endpoint of an app.
+// Endpoint reads an endpoint of an app. It returns ErrNotFound if there is none.
 func (s *Outbox) Endpoint(ctx context.Context, appID int64, id string) (*models.WebhookEndpoint, error) {
 	var e models.WebhookEndpoint
 	err := s.orm.WithContext(ctx).Where("app_id = ? AND id = ? AND deleted_at IS NULL", appID, id).Take(&e).Error
 	return &e, first(err, "webhook endpoint "+id)
 }
 
-// Endpoints lists the endpoints of an app, the oldest first.
+// Endpoints lists the endpoints of an app, oldest first.
 func (s *Outbox) Endpoints(ctx context.Context, appID int64) ([]models.WebhookEndpoint, error) {
 	var all []models.WebhookEndpoint
 	if err := s.orm.WithContext(ctx).Where("app_id = ? AND deleted_at IS NULL", appID).Order("id").Find(&all).Error; err != nil {
@@ -58,7 +59,7 @@ func (s *Outbox) Endpoints(ctx context.Context, appID int64) ([]models.WebhookEn
 	return all, nil
 }
 
-// EndpointChange is what an app changes of an endpoint. What is nil stays.
+// EndpointChange is an app's change of an endpoint. Nil fields stay as they are.
 type EndpointChange struct {
 	URL, Description, Events *string
 	Status                   *models.EndpointStatus
@@ -66,8 +67,8 @@ type EndpointChange struct {
 	StatusReason string
 }
 
-// ChangeEndpoint changes an endpoint of an app. One that is enabled, or is somewhere
-// else, begins anew: what failed before no longer counts, and what waits is due.
+// ChangeEndpoint changes an endpoint of an app. Enabling the endpoint or changing its URL
+// resets its failures and makes its pending deliveries due.
 func (s *Outbox) ChangeEndpoint(ctx context.Context, appID int64, id string, c EndpointChange, now time.Time) error {
 	set := map[string]any{"updated_at": now}
 	for column, value := range map[string]*string{"url": c.URL, "description": c.Description, "events": c.Events} {
@@ -78,21 +79,22 @@ func (s *Outbox) ChangeEndpoint(ctx context.Context, appID int64, id string, c E
 	if c.Status != nil {
 		set["status"], set["status_reason"] = *c.Status, c.StatusReason
 	}
-	anew := c.Status != nil && *c.Status == models.EndpointEnabled || c.URL != nil
-	if anew {
+	reset := c.Status != nil && *c.Status == models.EndpointEnabled || c.URL != nil
+	if reset {
 		set["failures"], set["failing_since"], set["rest_until"] = 0, nil, nil
 	}
 	return s.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
-		if err := setEndpoint(tx, appID, id, set); err != nil || !anew {
+		if err := setEndpoint(tx, appID, id, set); err != nil || !reset {
 			return err
 		}
 		err := tx.Model(&models.WebhookDelivery{}).Where("endpoint_id = ? AND status = ?", id, models.DeliveryPending).UpdateColumn("next_at", now).Error
-		return wrap(err, "make due what waits for webhook endpoint %s", id)
+		return wrap(err, "make the deliveries of webhook endpoint %s due", id)
 	})
 }
 
-// RotateSecret gives an endpoint a new secret, sealed; the old one, sealed for its
-// own column, is used too until then.
+// RotateSecret gives an endpoint a new secret. Deliveries are signed with the old one too
+// until then. Both are encrypted, each for its own column. It returns ErrStale if the
+// secret was changed meanwhile.
 func (s *Outbox) RotateSecret(ctx context.Context, e *models.WebhookEndpoint, secret, old string, until, now time.Time) error {
 	res := s.orm.WithContext(ctx).Model(e).Where("secret = ? AND deleted_at IS NULL", e.Secret).UpdateColumns(map[string]any{
 		"secret": secret, "old_secret": old, "old_secret_until": until, "updated_at": now,
@@ -100,8 +102,8 @@ func (s *Outbox) RotateSecret(ctx context.Context, e *models.WebhookEndpoint, se
 	return changedOne(res, "rotate the secret of webhook endpoint "+e.ID)
 }
 
-// DeleteEndpoint deletes an endpoint of an app. Its deliveries go with the next
-// clean-ups.
+// DeleteEndpoint marks an endpoint of an app as deleted. PruneDeliveries later deletes the
+// row and its deliveries.
 func (s *Outbox) DeleteEndpoint(ctx context.Context, appID int64, id string, now time.Time) error {
 	return setEndpoint(s.orm.WithContext(ctx), appID, id, map[string]any{"deleted_at": now, "secret": "", "old_secret": "", "updated_at": now})
 }
@@ -116,12 +118,11 @@ func setEndpoint(tx *gorm.DB, appID int64, id string, set map[string]any) error 
 	return err
 }
 
-// DeliveryFilter narrows the list of an endpoint's deliveries. Zero values do not
-// narrow.
+// DeliveryFilter selects deliveries of an endpoint. Zero values do not filter.
 type DeliveryFilter struct {
 	EndpointID string
 	Status     models.DeliveryStatus
-	// Before is the id of the last delivery of the page before this one.
+	// Before is the cursor: the id of the last delivery of the previous page.
 	Before int64
 	Limit  int
 }
@@ -142,11 +143,11 @@ func (s *Outbox) Deliveries(ctx context.Context, f DeliveryFilter) ([]models.Web
 	return all, nil
 }
 
-// Attempts lists the tries of deliveries, oldest first, by the delivery's id.
+// Attempts lists the attempts of deliveries, oldest first, by the delivery's id.
 func (s *Outbox) Attempts(ctx context.Context, deliveries []int64) (map[int64][]models.WebhookAttempt, error) {
 	var all []models.WebhookAttempt
 	if err := s.orm.WithContext(ctx).Where("delivery_id IN ?", deliveries).Order("id").Find(&all).Error; err != nil {
-		return nil, fmt.Errorf("list the tries of deliveries: %w", err)
+		return nil, fmt.Errorf("list the attempts of deliveries: %w", err)
 	}
 	of := make(map[int64][]models.WebhookAttempt, len(deliveries))
 	for _, a := range all {
@@ -155,7 +156,7 @@ func (s *Outbox) Attempts(ctx context.Context, deliveries []int64) (map[int64][]
 	return of, nil
 }
 
-// Delivery finds a delivery of an app.
+// Delivery reads a delivery of an app. It returns ErrNotFound if there is none.
 func (s *Outbox) Delivery(ctx context.Context, appID, id int64) (*models.WebhookDelivery, error) {
 	var found models.WebhookDelivery
 	err := s.orm.WithContext(ctx).Joins("JOIN webhook_endpoints e ON e.id = webhook_deliveries.endpoint_id").
@@ -163,36 +164,35 @@ func (s *Outbox) Delivery(ctx context.Context, appID, id int64) (*models.Webhook
 	return &found, first(err, fmt.Sprintf("webhook delivery %d", id))
 }
 
-// Redeliver has a delivery tried at once, though its endpoint rests, and for as long
-// as a new one.
+// Redeliver makes a delivery due at once, ends its endpoint's backoff, and gives the
+// delivery the full retry time again.
 func (s *Outbox) Redeliver(ctx context.Context, delivery *models.WebhookDelivery, now time.Time) error {
 	return s.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
-		if err := wake(tx, delivery.EndpointID); err != nil {
+		if err := endBackoff(tx, delivery.EndpointID); err != nil {
 			return err
 		}
 		err := tx.Model(delivery).UpdateColumns(map[string]any{
 			"status": models.DeliveryPending, "next_at": now, "give_up_at": now.Add(deliverFor), "settled_at": nil,
 		}).Error
-		return wrap(err, "deliver %d again", delivery.ID)
+		return wrap(err, "requeue delivery %d", delivery.ID)
 	})
 }
 
-// wake ends an endpoint's rest.
-func wake(tx *gorm.DB, endpointID string) error {
+func endBackoff(tx *gorm.DB, endpointID string) error {
 	err := tx.Model(&models.WebhookEndpoint{}).Where("id = ?", endpointID).UpdateColumn("rest_until", nil).Error
-	return wrap(err, "wake webhook endpoint %s", endpointID)
+	return wrap(err, "end the backoff of webhook endpoint %s", endpointID)
 }
 
-// TestEndpoint stores a delivery that only tells that it is one.
+// TestEndpoint stores a delivery of an endpoint.test event.
 func (s *Outbox) TestEndpoint(ctx context.Context, e *models.WebhookEndpoint, now time.Time) (*models.WebhookDelivery, error) {
-	n := news{event: models.EventEndpointTest, subject: "test:" + models.NewID(), show: showNothing}
-	row, err := n.delivery(false, now)
+	test := outboxEvent{kind: models.EventEndpointTest, subject: "test:" + models.NewID(), fill: func(*view.Event) {}}
+	row, err := test.delivery(false, now)
 	if err != nil {
 		return nil, err
 	}
 	row.EndpointID = e.ID
 	err = s.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
-		if err := wake(tx, e.ID); err != nil {
+		if err := endBackoff(tx, e.ID); err != nil {
 			return err
 		}
 		return wrap(tx.Create(&row).Error, "store the test of webhook endpoint %s", e.ID)

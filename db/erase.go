@@ -11,21 +11,21 @@ import (
 	"socialqueue/models"
 )
 
-// Deletion is a person's request to delete what they connected.
+// Deletion is a person's request to delete their data.
 type Deletion struct {
 	Provider          models.Platform
 	ProviderAccountID string
-	// AskedAt is when the person asked. What they connected later stays.
-	AskedAt time.Time
-	// Code is by what the person can follow the request.
+	// RequestedAt is when the person asked for it. Accounts that they connected later stay.
+	RequestedAt time.Time
+	// Code is the confirmation code with which the person can look up the request.
 	Code   string
 	Reason string
 }
 
-// RequestDeletion ends what a person connected and marks it to be deleted. It
-// returns the code of the request, which is that of an earlier one that is not
-// done yet. The posts go with the erasing: nothing of them is sent meanwhile, as no
-// token is left. Where there is nothing to delete it is done at once.
+// RequestDeletion disconnects a person's accounts and marks them for deletion. It returns
+// the code of the request, or that of an earlier request that is still in progress. Erase
+// deletes the posts; until then none of them can be sent, as the tokens are gone. If there
+// is nothing to delete, the request is complete at once.
 func (s *Connections) RequestDeletion(ctx context.Context, r Deletion, now time.Time) (code string, err error) {
 	err = s.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		code, err = requestDeletion(tx, r, now)
@@ -49,11 +49,11 @@ func requestDeletion(tx *gorm.DB, r Deletion, now time.Time) (code string, err e
 	}
 	for i := range accounts {
 		a := &accounts[i]
-		if a.DeletionCode != nil || a.ConnectedSince(r.AskedAt) {
+		if a.DeletionCode != nil || a.ConnectedSince(r.RequestedAt) {
 			continue
 		}
 		request.CompletedAt = nil
-		if err := deauthorize(tx, a, Ending{Reason: r.Reason, anonymous: true}, now); err != nil {
+		if err := deauthorize(tx, a, Deactivation{Reason: r.Reason, anonymous: true}, now); err != nil {
 			return "", err
 		}
 		if err := tx.Model(a).UpdateColumn("deletion_code", request.Code).Error; err != nil {
@@ -61,20 +61,20 @@ func requestDeletion(tx *gorm.DB, r Deletion, now time.Time) (code string, err e
 		}
 	}
 	if err := tx.Clauses(clause.OnConflict{DoNothing: true}).Create(&request).Error; err != nil {
-		return "", fmt.Errorf("store the request to delete: %w", err)
+		return "", fmt.Errorf("store the deletion request: %w", err)
 	}
 	return request.Code, nil
 }
 
-// DataDeletion finds a request by its code.
+// DataDeletion reads a deletion request by its code.
 func (s *Connections) DataDeletion(ctx context.Context, code string) (*models.DataDeletion, error) {
 	var request models.DataDeletion
 	err := s.orm.WithContext(ctx).Where("code = ?", code).Take(&request).Error
-	return &request, first(err, "request to delete")
+	return &request, first(err, "deletion request")
 }
 
-// Erase deletes a part of what is marked, limit posts at most, and reports
-// whether there is more. It may be cut off anywhere and called again.
+// Erase deletes a part of the data that is marked for deletion, at most limit posts, and
+// reports whether there may be more. After an error it can be called again.
 func (s *Connections) Erase(ctx context.Context, limit int, now time.Time) (more bool, err error) {
 	var login models.OAuthAccount
 	res := s.orm.WithContext(ctx).Where("deletion_code IS NOT NULL").Order("id").Limit(1).Find(&login)
@@ -92,7 +92,7 @@ func (s *Connections) Erase(ctx context.Context, limit int, now time.Time) (more
 }
 
 func eraseSome(tx *gorm.DB, login *models.OAuthAccount, limit int, now time.Time) error {
-	var accounts []int64 // locked, or another login could take one over that is just deleted
+	var accounts []int64 // locked, so that no other login takes one over while it is deleted
 	err := tx.Model(&models.InstagramAccount{}).Clauses(clause.Locking{Strength: clause.LockingStrengthUpdate}).
 		Where("oauth_account_id = ?", login.ID).Order("id").Pluck("id", &accounts).Error
 	if err != nil {
@@ -112,7 +112,7 @@ func eraseSome(tx *gorm.DB, login *models.OAuthAccount, limit int, now time.Time
 	if len(posts) > 0 {
 		return erasePosts(tx, posts)
 	}
-	if err := eraseTold(tx, login, accounts, lanes); err != nil {
+	if err := eraseEvents(tx, login, accounts, lanes); err != nil {
 		return err
 	}
 	if err := eraseLogin(tx, login, accounts); err != nil {
@@ -122,34 +122,34 @@ func eraseSome(tx *gorm.DB, login *models.OAuthAccount, limit int, now time.Time
 		WHERE code = ? AND NOT EXISTS (SELECT 1 FROM oauth_accounts WHERE deletion_code = data_deletions.code)`, now, login.DeletionCode).Error
 }
 
-// erasePosts deletes posts with all that tells of them. Their files go with the
-// next clean-up of files that no post needs.
+// erasePosts deletes posts with their timelines, ledgers and idempotency keys. The clean-up
+// of unused files later deletes their files.
 func erasePosts(tx *gorm.DB, posts []string) error {
 	return inTurn(tx, posts,
 		"DELETE FROM post_events WHERE post_id IN ?", "DELETE FROM ledger WHERE post_id IN ?",
 		"DELETE FROM idempotency_keys WHERE post_id IN ?", "DELETE FROM posts WHERE id IN ?")
 }
 
-// eraseTold deletes what the platforms told of the accounts, and what apps were, or
-// are to be, told of them. That they ended an app hears all the same, without who
-// they were (tellAnonymously).
-func eraseTold(tx *gorm.DB, login *models.OAuthAccount, accounts []int64, lanes []string) error {
-	of := []string{login.ProviderAccountID}
-	var held []models.InstagramAccount
-	if err := tx.Where("id IN ?", accounts).Find(&held).Error; err != nil {
+// eraseEvents deletes the platforms' webhook events about the accounts, and the deliveries
+// to apps about them. The account.disconnected events stay: they contain no personal data
+// (emitAnonymously).
+func eraseEvents(tx *gorm.DB, login *models.OAuthAccount, accounts []int64, lanes []string) error {
+	platformIDs := []string{login.ProviderAccountID}
+	var rows []models.InstagramAccount
+	if err := tx.Where("id IN ?", accounts).Find(&rows).Error; err != nil {
 		return err
 	}
-	for i := range held {
-		of = append(of, held[i].PlatformID())
+	for i := range rows {
+		platformIDs = append(platformIDs, rows[i].PlatformID())
 	}
-	if err := tx.Exec("DELETE FROM webhook_events WHERE platform = ? AND account IN ?", login.Provider, of).Error; err != nil {
+	if err := tx.Exec("DELETE FROM webhook_events WHERE platform = ? AND account IN ?", login.Provider, platformIDs).Error; err != nil {
 		return err
 	}
 	return tx.Exec("DELETE FROM webhook_deliveries WHERE lane IN ?", lanes).Error
 }
 
-// eraseLogin deletes a login with its accounts. Posts of an account that another
-// login reaches by now stay with that.
+// eraseLogin deletes a login with its accounts. Posts of an account that is reached through
+// another login by now are assigned to that login.
 func eraseLogin(tx *gorm.DB, login *models.OAuthAccount, accounts []int64) error {
 	err := inTurn(tx, login.ID,
 		`UPDATE posts SET oauth_account_id = (SELECT i.oauth_account_id FROM instagram_accounts i WHERE i.id = posts.instagram_account_id)
@@ -167,7 +167,7 @@ func eraseLogin(tx *gorm.DB, login *models.OAuthAccount, accounts []int64) error
 	return tx.Delete(&models.OAuthAccount{}, login.ID).Error
 }
 
-// inTurn runs statements that take the same argument.
+// inTurn runs statements one after the other, all with the same argument.
 func inTurn(tx *gorm.DB, arg any, statements ...string) error {
 	for _, statement := range statements {
 		if err := tx.Exec(statement, arg).Error; err != nil {

@@ -10,14 +10,14 @@ import (
 	"socialqueue/models"
 )
 
-// StorePost stores a post in any state, as no caller can. It has no rows in post_media, like
-// a post of the previous release.
+// StorePost stores a post in any state, which the stores do not allow. The post has no rows
+// in post_media, like a post of the previous release.
 func (d *DB) StorePost(p *models.Post) error { return d.orm.Create(p).Error }
 
-// SetTickIdle has the lock of a tick end sooner.
+// SetTickIdle replaces TickIdle.
 func (d *DB) SetTickIdle(idle time.Duration) { d.tickIdle = idle }
 
-// CountStatements counts the statements that the store of posts runs from now on.
+// CountStatements counts the statements that Posts runs from now on.
 func (d *DB) CountStatements() *int {
 	counter := &statementCounter{Interface: logger.Discard}
 	d.Posts.orm = d.orm.Session(&gorm.Session{Logger: counter})

@@ -7,32 +7,32 @@ import (
 	"socialqueue/models"
 )
 
-// Backlog tells how much there is to do. It counts what is under way, by indices that
-// hold nothing else: what has ended, however much that is, costs nothing.
+// Backlog counts the pending work. The queries use partial indexes on pending rows, so
+// finished rows do not slow them down.
 type Backlog struct {
-	// Posts under way, by platform and status.
+	// Posts that have not ended, by platform and status.
 	Posts []PostCount
-	// Overdue is how long the post has been due that waits for a worker longest, or to be
-	// given to one. Those that wait for their turn or for the end of a pause do not count.
+	// Overdue is how long the most overdue post has been due without a worker. Posts that
+	// wait for their lane or for the end of a pause do not count.
 	Overdue time.Duration
 	// Accounts by platform and status.
 	Accounts []AccountCount
-	// TokensEnding are the active accounts whose token ends within a day and that no
-	// refresh is going to renew: the last one failed, or there is nothing to refresh with.
-	// Accounts behind a login do not count: their tokens have no end.
+	// TokensEnding counts the active accounts whose token expires within a day and will not
+	// be refreshed: the last refresh failed, or there is no refresh token. Accounts behind a
+	// login do not count: their tokens do not expire.
 	TokensEnding []PlatformCount
-	// WebhookEvents are the platforms' events that are not settled, and OldestEvent is
-	// how long the oldest has been due.
+	// WebhookEvents counts the platforms' events that are not settled; OldestEvent is how
+	// long the oldest has been due.
 	WebhookEvents int64
 	OldestEvent   time.Duration
-	// Deliveries are those to apps that are not settled, but for endpoints that are told
-	// nothing, and OldestDelivery is how long the oldest has been waiting.
+	// Deliveries counts the pending deliveries to enabled endpoints of apps; OldestDelivery
+	// is the age of the oldest.
 	Deliveries     int64
 	OldestDelivery time.Duration
-	// DisabledEndpoints are those that were disabled for failing, or as they answered that
-	// they are gone; not those that their app disabled.
+	// DisabledEndpoints counts the endpoints that were disabled because they failed or
+	// answered 410 Gone. Endpoints that their app disabled do not count.
 	DisabledEndpoints int64
-	// Pauses are the platforms and accounts to which operators let nothing be sent.
+	// Pauses counts the paused platforms and accounts.
 	Pauses int64
 }
 
@@ -43,7 +43,7 @@ type PostCount struct {
 	N        int64
 }
 
-// PlatformCount counts something of one platform. None is not among them.
+// PlatformCount is a count for one platform. A platform with a count of 0 is left out.
 type PlatformCount struct {
 	Platform models.Platform
 	N        int64
@@ -56,7 +56,7 @@ type AccountCount struct {
 	N        int64
 }
 
-// Backlog asks for all of it.
+// Backlog reads the counts.
 func (o *Operators) Backlog(ctx context.Context, now time.Time) (Backlog, error) {
 	var b Backlog
 	orm := o.orm.WithContext(ctx)
@@ -80,7 +80,7 @@ func (o *Operators) Backlog(ctx context.Context, now time.Time) (Backlog, error)
 	if err != nil {
 		return b, wrap(err, "count posts and accounts")
 	}
-	for _, ask := range []struct {
+	for _, q := range []struct {
 		n      *int64
 		oldest *time.Duration
 		count  string
@@ -95,29 +95,29 @@ func (o *Operators) Backlog(ctx context.Context, now time.Time) (Backlog, error)
 		{&b.DisabledEndpoints, nil, "SELECT COUNT(*) FROM webhook_endpoints WHERE status = 'disabled' AND deleted_at IS NULL AND status_reason <> '" + models.DisabledByApp + "'", ""},
 		{&b.Pauses, nil, "SELECT COUNT(*) FROM pauses", ""},
 	} {
-		if err := o.countAndAge(ctx, ask.n, ask.oldest, ask.count, ask.first, now); err != nil {
-			return b, wrap(err, "count what waits")
+		if err := o.countAndAge(ctx, q.n, q.oldest, q.count, q.first, now); err != nil {
+			return b, wrap(err, "count pending work")
 		}
 	}
 	if b.Deliveries > 0 {
-		b.OldestDelivery = max(b.OldestDelivery+deliverFor, 0) // it was asked when that one is given up
+		b.OldestDelivery = max(b.OldestDelivery+deliverFor, 0) // the query returns give_up_at
 	}
 	return b, nil
 }
 
-// overdue finds what a worker should have by now. The tick takes what waits to where it
-// belongs when it is due, parked what is held: so what still waits is not seen to.
+// overdue reads the due time of the most overdue post that should have a worker: an admitted
+// post without a live lease, or a waiting post that the admission tick should have handled.
 const overdue = `SELECT run_at AS first FROM (
 		SELECT run_at FROM posts WHERE admission = 'admitted' AND fence >= 0 AND (lease_until IS NULL OR lease_until < @now) AND run_at <= @now
 		UNION ALL
 		SELECT run_at FROM (SELECT run_at FROM posts WHERE admission = 'waiting' AND run_at <= @now ORDER BY run_at LIMIT 1) first
 	) late ORDER BY run_at LIMIT 1`
 
-// toEnabled keeps to what is delivered: what waits for an endpoint that an app disabled
-// waits for the app.
+// toEnabled selects the deliveries to enabled endpoints; no others are made.
 const toEnabled = "endpoint_id IN (SELECT id FROM webhook_endpoints WHERE status = 'enabled' AND deleted_at IS NULL)"
 
-// countAndAge asks how many there are, and how old the oldest is.
+// countAndAge runs the query count into n, and the query first for the age of the oldest
+// row. n or age may be nil.
 func (o *Operators) countAndAge(ctx context.Context, n *int64, age *time.Duration, count, first string, now time.Time) error {
 	orm := o.orm.WithContext(ctx)
 	if n != nil {

@@ -10,7 +10,7 @@ import (
 	"socialqueue/models"
 )
 
-// What waits is counted, and how long it waits; what ended is not.
+// TestBacklog checks that pending work and its age are counted, and finished work is not.
 func TestBacklog(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		now := epoch.Add(time.Minute)
@@ -18,11 +18,11 @@ func TestBacklog(t *testing.T) {
 		f.must(err)
 		accounts := []db.AccountCount{{Platform: models.TikTok, Status: models.AccountActive, N: 1}}
 		if want := (db.Backlog{Accounts: accounts}); !reflect.DeepEqual(empty, want) {
-			t.Errorf("of nothing: %+v, want %+v", empty, want)
+			t.Errorf("empty database: %+v, want %+v", empty, want)
 		}
 		f.post(nil)
 		f.post(func(p *models.Post) { p.Status, p.Admission = models.Published, models.AdmissionNone })
-		endpoint := f.listens(f.app.ID)
+		endpoint := f.subscribe(f.app.ID)
 		f.run(f.post(nil), func(p *models.Post) { p.Status, p.Admission, p.RunAt = models.Failed, models.AdmissionNone, nil })
 		f.must(f.Inbox.Store(t.Context(), []models.WebhookEvent{
 			{Platform: models.TikTok, DedupeKey: "a", Payload: []byte("{}"), Status: models.WebhookPending, ReceivedAt: epoch, RunAt: &epoch},
@@ -44,19 +44,20 @@ func TestBacklog(t *testing.T) {
 		got, err = f.Operators.Backlog(t.Context(), now)
 		f.must(err)
 		if got.Deliveries != 0 || got.OldestDelivery != 0 || got.DisabledEndpoints != 1 {
-			t.Errorf("of a disabled endpoint: %+v", got)
+			t.Errorf("with a disabled endpoint: %+v", got)
 		}
 		_, err = f.Pool().ExecContext(t.Context(), "UPDATE webhook_endpoints SET status_reason = '"+models.DisabledByApp+"'")
 		f.must(err)
 		got, err = f.Operators.Backlog(t.Context(), now)
 		f.must(err)
 		if got.DisabledEndpoints != 0 {
-			t.Errorf("an endpoint that its app disabled counts: %+v", got)
+			t.Errorf("an endpoint that its app disabled is counted: %+v", got)
 		}
 	})
 }
 
-// A token that is about to end is no trouble while a refresh is going to come.
+// TestTokensEnding checks that a token that expires soon counts only if no refresh will
+// renew it.
 func TestTokensEnding(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		for _, c := range []struct {
@@ -87,9 +88,10 @@ func TestTokensEnding(t *testing.T) {
 	})
 }
 
-// A post that is due and was given to nobody is overdue as well; one that has time, or
-// waits for its turn or for the end of a pause, is not.
-func TestOverdueCountsWhatWaits(t *testing.T) {
+// TestOverdueCountsWaitingPosts checks that a due post that was not admitted to Asynq is
+// overdue too. A post that is not due, or that waits for its lane or for the end of a
+// pause, is not.
+func TestOverdueCountsWaitingPosts(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		now := epoch.Add(time.Hour)
 		at := func(d time.Duration, admission models.Admission) {

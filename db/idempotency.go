@@ -11,8 +11,8 @@ import (
 	"socialqueue/models"
 )
 
-// Completion is what Posts.Insert and its like write into the request's
-// idempotency key, in the transaction that does the work.
+// Completion is the response that a creating call such as Posts.Insert stores in the
+// request's idempotency key, in the transaction that does the work.
 type Completion struct {
 	AppID  int64
 	Key    string
@@ -20,20 +20,20 @@ type Completion struct {
 	Status int
 	Body   string
 	PostID *string
-	// BodyHash is set where it was not known when the key was taken.
+	// BodyHash is set if it was not known yet when the key was reserved.
 	BodyHash string
 }
 
-// TakeKey reserves an idempotency key for the request that key describes. If
-// another request has it, that one's row is returned and taken is false. A key
-// whose owner is gone (its lock ran out, no answer) is taken over.
+// TakeKey reserves an idempotency key for the request that key describes. If another request
+// has the key, TakeKey returns that request's row and taken is false. It takes over a key
+// whose lock expired before the response was stored.
 func (s *Tenants) TakeKey(ctx context.Context, key *models.IdempotencyKey, now time.Time) (held *models.IdempotencyKey, taken bool, err error) {
 	orm := s.orm.WithContext(ctx)
 	res := orm.Clauses(clause.OnConflict{DoNothing: true}).Create(key)
-	if taken, err = changedAny(res, "take idempotency key"); err != nil || taken {
+	if taken, err = changedAny(res, "reserve idempotency key"); err != nil || taken {
 		return key, taken, err
 	}
-	// The old owner's completion names itself, so it cannot follow a takeover.
+	// The previous owner cannot complete the key after this: its completion checks the owner.
 	res = orm.Model(&models.IdempotencyKey{}).
 		Where("app_id = ? AND key = ? AND response_status = 0 AND locked_until < ?", key.AppID, key.Key, now).
 		Updates(map[string]any{"owner": key.Owner, "locked_until": key.LockedUntil, "request": key.Request, "body_hash": key.BodyHash})
@@ -45,8 +45,8 @@ func (s *Tenants) TakeKey(ctx context.Context, key *models.IdempotencyKey, now t
 	return &found, false, first(err, "idempotency key")
 }
 
-// ReleaseKey gives back a key whose request did nothing, so that the app may
-// use it again with a corrected request.
+// ReleaseKey deletes a key whose request had no effect, so that the app can use the key for
+// a corrected request.
 func (s *Tenants) ReleaseKey(ctx context.Context, appID int64, key, owner string) error {
 	err := s.orm.WithContext(ctx).
 		Where("app_id = ? AND key = ? AND owner = ? AND response_status = 0", appID, key, owner).
@@ -57,14 +57,14 @@ func (s *Tenants) ReleaseKey(ctx context.Context, appID int64, key, owner string
 	return nil
 }
 
-// CompleteKey completes a key on its own, for work that may be repeated without
-// harm. It returns ErrStale if the key is no longer its owner's.
+// CompleteKey completes a key outside the transaction of the work. Use it only for work that
+// may safely be repeated. It returns ErrStale if another request took the key over.
 func (s *Tenants) CompleteKey(ctx context.Context, done *Completion) error {
 	return s.completing(ctx, done, func(*gorm.DB) error { return nil })
 }
 
-// DeleteExpiredKeys forgets keys that made no post and are older than before.
-// Those of posts are kept as long as the post.
+// DeleteExpiredKeys deletes keys that created no post and are older than before. The key of
+// a post is kept as long as the post.
 func (s *Tenants) DeleteExpiredKeys(ctx context.Context, before time.Time) (int64, error) {
 	res := s.orm.WithContext(ctx).Where("post_id IS NULL AND created_at < ?", before).Delete(&models.IdempotencyKey{})
 	if res.Error != nil {
@@ -73,8 +73,8 @@ func (s *Tenants) DeleteExpiredKeys(ctx context.Context, before time.Time) (int6
 	return res.RowsAffected, nil
 }
 
-// completing runs work and completes the key in one transaction. Without a key
-// work runs on its own.
+// completing runs work and completes the idempotency key in one transaction. If done is nil
+// it only runs work, and opens no transaction.
 func (d conn) completing(ctx context.Context, done *Completion, work func(tx *gorm.DB) error) error {
 	orm := d.orm.WithContext(ctx)
 	if done == nil {

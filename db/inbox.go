@@ -14,18 +14,18 @@ import (
 	"socialqueue/view"
 )
 
-// Inbox stores the webhook events that platforms send.
+// Inbox stores the platforms' webhook events.
 type Inbox struct{ conn }
 
-// eventsAtOnce is how many events one statement stores: SQLite has a bound on the
-// arguments, and platforms send 1,000 at most.
+// eventsAtOnce is how many events one statement inserts. SQLite limits the number of
+// parameters, and a platform's request holds at most 1,000 events.
 const eventsAtOnce = 1000
 
-// Store stores the events of one request, all or none, and sets the ids of those that
-// are new. An event that was stored before keeps the id 0.
+// Store stores the events of one request, all or none, and sets the ids of the new ones. An
+// event that was stored before keeps the id 0.
 //
-// The rows are written in the order of their keys: two requests with the same events,
-// which a platform sends in any order, wait for each other and never deadlock.
+// It writes the rows in the order of their keys: a platform sends the same events in any
+// order, and two requests that hold the same events must not deadlock.
 func (s *Inbox) Store(ctx context.Context, events []models.WebhookEvent) error {
 	sorted := slices.Clone(events)
 	slices.SortStableFunc(sorted, func(a, b models.WebhookEvent) int { return strings.Compare(a.DedupeKey, b.DedupeKey) })
@@ -35,7 +35,7 @@ func (s *Inbox) Store(ctx context.Context, events []models.WebhookEvent) error {
 	}
 	for i := range events {
 		events[i].ID = ids[events[i].DedupeKey]
-		delete(ids, events[i].DedupeKey) // the same twice in one request is one
+		delete(ids, events[i].DedupeKey) // a duplicate within the request is not new
 	}
 	return nil
 }
@@ -56,7 +56,7 @@ func (s *Inbox) storeSorted(ctx context.Context, events []models.WebhookEvent) (
 	})
 }
 
-// storeEvents puts the ids of those that are new into ids, by their keys.
+// storeEvents inserts events and adds the ids of the new ones to ids, by their keys.
 func storeEvents(tx *gorm.DB, events []models.WebhookEvent, ids map[string]int64) error {
 	if len(events) == 0 {
 		return nil
@@ -83,35 +83,35 @@ func storeEvents(tx *gorm.DB, events []models.WebhookEvent, ids map[string]int64
 	return nil
 }
 
-// Event finds an event by its id.
+// Event reads an event by its id.
 func (s *Inbox) Event(ctx context.Context, id int64) (*models.WebhookEvent, error) {
 	var e models.WebhookEvent
 	err := s.orm.WithContext(ctx).Where("id = ?", id).Take(&e).Error
 	return &e, first(err, fmt.Sprintf("webhook event %d", id))
 }
 
-// End writes the result of a try, or the time of the next one. It changes nothing if the
-// event was settled meanwhile.
+// End writes the result of an attempt, or the time of the next one. It changes nothing if
+// the event was settled meanwhile.
 func (s *Inbox) End(ctx context.Context, e *models.WebhookEvent) error {
 	err := s.orm.WithContext(ctx).Model(&models.WebhookEvent{}).Where("id = ? AND status = ?", e.ID, models.WebhookPending).
 		Select("status", "outcome", "attempts", "run_at", "enqueued_at", "settled_at").UpdateColumns(e).Error
-	return wrap(err, "write what came of webhook event %d", e.ID)
+	return wrap(err, "write the result of webhook event %d", e.ID)
 }
 
-// Unattended lists events that are due and whose task nobody saw in Asynq
-// since stale, the longest waiting first.
+// Unattended lists due events whose task was not seen in Asynq since stale, the longest
+// waiting first.
 func (s *Inbox) Unattended(ctx context.Context, now, stale time.Time, limit int) ([]models.WebhookEvent, error) {
 	var due []models.WebhookEvent
 	err := s.orm.WithContext(ctx).Omit("payload").
 		Where("run_at <= ? AND (enqueued_at IS NULL OR enqueued_at < ?)", now, stale).Order("run_at").Limit(limit).Find(&due).Error
-	return due, wrap(err, "list webhook events that wait")
+	return due, wrap(err, "list unattended webhook events")
 }
 
-// Seen notes when the tasks of events were seen in Asynq; nil is that they
-// are not there.
+// Seen records when the tasks of events were seen in Asynq; nil means that they are not in
+// Asynq.
 func (s *Inbox) Seen(ctx context.Context, ids []int64, at *time.Time) error {
 	err := s.orm.WithContext(ctx).Model(&models.WebhookEvent{}).Where("id IN ? AND run_at IS NOT NULL", ids).UpdateColumn("enqueued_at", at).Error
-	return wrap(err, "note the tasks of webhook events")
+	return wrap(err, "record the tasks of webhook events")
 }
 
 // Refence raises the fence of an event, so that its next task has a new id.
@@ -120,13 +120,13 @@ func (s *Inbox) Refence(ctx context.Context, e *models.WebhookEvent) error {
 	return changedOne(res, fmt.Sprintf("refence webhook event %d", e.ID))
 }
 
-// WebhookFilter narrows a list of platforms' events. Zero values do not narrow.
+// WebhookFilter selects platforms' events. Zero values do not filter.
 type WebhookFilter struct {
 	Platform models.Platform
 	Status   models.WebhookStatus
 	Name     string
 	IDs      []int64
-	// Before is the id of the last event of the page before this one.
+	// Before is the cursor: the id of the last event of the previous page.
 	Before int64
 	Limit  int
 }
@@ -170,16 +170,16 @@ func (s *Inbox) Replay(ctx context.Context, f WebhookFilter, now time.Time) (int
 	return res.RowsAffected, wrap(res.Error, "replay webhook events")
 }
 
-// Prune deletes settled events that were received before then.
+// Prune deletes at most limit settled events that were received earlier than before.
 func (s *Inbox) Prune(ctx context.Context, before time.Time, limit int) error {
 	err := s.orm.WithContext(ctx).Exec(`DELETE FROM webhook_events WHERE id IN (
 		SELECT id FROM webhook_events WHERE received_at < ? AND run_at IS NULL ORDER BY received_at LIMIT ?)`, before, limit).Error
 	return wrap(err, "prune webhook events")
 }
 
-// ReceiveComment stores a comment, counts it at its media, and writes the app's event for
-// one that somebody else wrote, all in one transaction. It reports false for a comment
-// that was stored before.
+// ReceiveComment stores a comment, increments the comment count of its media, and stores the
+// app's event unless the account itself wrote the comment, all in one transaction. It
+// reports false for a comment that was stored before.
 func (s *Inbox) ReceiveComment(ctx context.Context, account *models.InstagramAccount, c *models.InstagramComment, correlationID string, now time.Time) (received bool, err error) {
 	err = s.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		res := tx.Clauses(clause.OnConflict{Columns: []clause.Column{{Name: "ig_comment_id"}}, DoNothing: true}).Create(c)
@@ -194,9 +194,9 @@ func (s *Inbox) ReceiveComment(ctx context.Context, account *models.InstagramAcc
 		if c.Own {
 			return nil
 		}
-		return tellUsersApp(tx, account.UserID, now, news{
-			event: models.EventCommentReceived, subject: fmt.Sprintf("comment:%d", c.ID), lane: account.Lane(), correlationID: correlationID,
-			show: func(e *view.Event) { e.Comment = view.OfComment(c, account) },
+		return emitToUsersApp(tx, account.UserID, now, outboxEvent{
+			kind: models.EventCommentReceived, subject: fmt.Sprintf("comment:%d", c.ID), lane: account.Lane(), correlationID: correlationID,
+			fill: func(e *view.Event) { e.Comment = view.OfComment(c, account) },
 		})
 	})
 	return received, err

@@ -11,29 +11,30 @@ import (
 	"socialqueue/models"
 )
 
-// laneBatch is how many posts of a lane one transaction changes: what happens to
-// an account happens to all of its posts, which may be very many.
+// laneBatch is how many posts one transaction changes. A change of an account can affect
+// very many posts.
 const laneBatch = 500
 
-// laneChange changes posts of lanes that no worker has, behind their backs.
+// laneChange is a bulk change of the posts of lanes. It skips posts that a worker has
+// claimed.
 type laneChange struct {
 	lanes []string
-	// move is the change of status; nil if the posts keep theirs.
+	// move is the change of status; nil if the posts keep their status.
 	move *move
-	// where and set are SQL beside it; args are theirs.
+	// where and set are additional SQL; args are its arguments.
 	where, set string
 	args       map[string]any
-	// event is written into the timeline of each.
-	event *models.PostEvent
-	// told is what the app is told of each; empty is nothing. A deferral is told
-	// once for each reason that is new.
-	told models.AppEvent
-	// reason is that of a deferral.
+	// timeline is added to the timeline of each post; nil adds nothing.
+	timeline *models.PostEvent
+	// event is the app's event for each post; empty if there is none. A deferral is
+	// reported only if its reason is new for the post.
+	event models.AppEvent
+	// reason is the reason of a deferral.
 	reason string
 	now    time.Time
 }
 
-// changeLane makes a change to one batch and reports whether there may be more.
+// changeLane applies a change to one batch and reports whether there may be more.
 func (d conn) changeLane(tx *gorm.DB, c laneChange) (more bool, err error) {
 	args := map[string]any{"lanes": c.lanes, "now": c.now, "limit": laneBatch}
 	for name, value := range c.args {
@@ -57,10 +58,10 @@ func (d conn) changeLane(tx *gorm.DB, c laneChange) (more bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("change the posts of %d accounts: %w", len(c.lanes), err)
 	}
-	if c.event != nil && len(changed) > 0 {
+	if c.timeline != nil && len(changed) > 0 {
 		events := make([]models.PostEvent, len(changed))
 		for i, p := range changed {
-			events[i] = *c.event
+			events[i] = *c.timeline
 			events[i].PostID, events[i].Fence = p.ID, p.Fence
 		}
 		if err := tx.Create(&events).Error; err != nil {
@@ -71,26 +72,25 @@ func (d conn) changeLane(tx *gorm.DB, c laneChange) (more bool, err error) {
 	for i, p := range changed {
 		ids[i] = p.ID
 	}
-	return len(changed) == laneBatch, c.tell(tx, ids)
+	return len(changed) == laneBatch, c.emit(tx, ids)
 }
 
-// tell tells apps of the posts that were changed.
-func (c laneChange) tell(tx *gorm.DB, ids []string) error {
-	if c.told == "" || len(ids) == 0 {
+// emit stores the app's events for the posts that were changed.
+func (c laneChange) emit(tx *gorm.DB, ids []string) error {
+	if c.event == "" || len(ids) == 0 {
 		return nil
 	}
-	if c.told == models.EventPostDeferred {
+	if c.event == models.EventPostDeferred {
 		var err error
-		if ids, err = noteDeferral(tx, ids, c.reason); err != nil {
+		if ids, err = recordDeferral(tx, ids, c.reason); err != nil {
 			return err
 		}
 	}
-	return tellOfPosts(tx, ids, c.told, c.now)
+	return emitForPosts(tx, ids, c.event, c.now)
 }
 
-// changeRest makes a change to all batches that are left, each in a transaction of
-// its own.
-func (d conn) changeRest(ctx context.Context, c laneChange) error {
+// changeAll applies a change to all remaining batches, each in its own transaction.
+func (d conn) changeAll(ctx context.Context, c laneChange) error {
 	for more := true; more; {
 		err := d.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) (err error) {
 			more, err = d.changeLane(tx, c)
@@ -103,10 +103,11 @@ func (d conn) changeRest(ctx context.Context, c laneChange) error {
 	return nil
 }
 
-// changeWhile makes changes to all batches that are left while an account has that
-// status, of which it makes sure under the row's lock: one that is connected again
-// has its posts woken, and others accepted, and these changes are none of theirs.
-func (d conn) changeWhile(ctx context.Context, e Ending, status models.AccountStatus, changes ...laneChange) error {
+// changeWhile applies changes to all remaining batches as long as the account has that
+// status. Each transaction checks the status under the row's lock: once the account is
+// connected again, its posts are made due and new ones are accepted, and the changes must
+// not affect those.
+func (d conn) changeWhile(ctx context.Context, e Deactivation, status models.AccountStatus, changes ...laneChange) error {
 	for _, c := range changes {
 		for more := true; more; {
 			err := d.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
@@ -129,7 +130,7 @@ func (d conn) changeWhile(ctx context.Context, e Ending, status models.AccountSt
 	return nil
 }
 
-// changeFirst makes the first batch of changes within tx.
+// changeFirst applies the first batch of each change within tx.
 func (d conn) changeFirst(tx *gorm.DB, changes ...laneChange) error {
 	for _, c := range changes {
 		if _, err := d.changeLane(tx, c); err != nil {
@@ -139,9 +140,9 @@ func (d conn) changeFirst(tx *gorm.DB, changes ...laneChange) error {
 	return nil
 }
 
-// waking makes the posts of lanes due that were put off for want of a token, in
-// the order of their own times.
-func waking(now time.Time, lanes ...string) laneChange {
+// wakeChange makes the posts of lanes due that were deferred because of a token. They keep
+// the order of their publish_at.
+func wakeChange(now time.Time, lanes ...string) laneChange {
 	return laneChange{
 		lanes: lanes, now: now, where: "admission = 'waiting' AND deferred_reason IN @reasons",
 		set:  "run_at = CASE WHEN publish_at < @now THEN publish_at ELSE @now END, deferred_until = NULL, deferred_reason = ''",
@@ -149,26 +150,26 @@ func waking(now time.Time, lanes ...string) laneChange {
 	}
 }
 
-// deferring puts off the posts of a lane that are due.
-func deferring(e Ending, until, now time.Time) laneChange {
+// deferChange defers the due posts of an account to until.
+func deferChange(e Deactivation, until, now time.Time) laneChange {
 	return laneChange{
 		lanes: []string{e.lane()}, now: now, where: "status = 'queued' AND run_at <= @now",
-		set:  "admission = 'waiting', enqueued_at = NULL, run_at = @until, deferred_until = @until, deferred_reason = @reason, fence = fence + 1",
-		args: map[string]any{"until": until, "reason": models.DeferredReauthorize},
-		told: models.EventPostDeferred, reason: models.DeferredReauthorize,
-		event: &models.PostEvent{At: now, Type: models.EventNote, Message: e.Note},
+		set:   "admission = 'waiting', enqueued_at = NULL, run_at = @until, deferred_until = @until, deferred_reason = @reason, fence = fence + 1",
+		args:  map[string]any{"until": until, "reason": models.DeferredReauthorize},
+		event: models.EventPostDeferred, reason: models.DeferredReauthorize,
+		timeline: &models.PostEvent{At: now, Type: models.EventNote, Message: e.Note},
 	}
 }
 
-// canceling cancels the posts of a lane whose sending has not begun.
-func canceling(e Ending, now time.Time) []laneChange {
+// cancelChanges cancels the posts of an account whose sending has not begun.
+func cancelChanges(e Deactivation, now time.Time) []laneChange {
 	var changes []laneChange
 	for _, from := range unsent {
 		changes = append(changes, laneChange{
 			lanes: []string{e.lane()}, now: now, move: &move{from: []models.Status{from}, to: models.Canceled, lease: leaseFree},
-			set:   "admission = '', enqueued_at = NULL, run_at = NULL, deferred_until = NULL, deferred_reason = '', fence = fence + 1",
-			told:  models.EventPostCanceled,
-			event: &models.PostEvent{At: now, Type: models.EventState, From: from, To: models.Canceled, Message: e.Note},
+			set:      "admission = '', enqueued_at = NULL, run_at = NULL, deferred_until = NULL, deferred_reason = '', fence = fence + 1",
+			event:    models.EventPostCanceled,
+			timeline: &models.PostEvent{At: now, Type: models.EventState, From: from, To: models.Canceled, Message: e.Note},
 		})
 	}
 	return changes

@@ -10,22 +10,22 @@ import (
 	"gorm.io/gorm"
 )
 
-// tickLocks holds the names that this process works on, for databases that
-// only one process uses.
+// tickLocks holds the names of the ticks that run in this process. It replaces advisory
+// locks for SQLite, which only one process uses.
 type tickLocks struct {
 	mu   sync.Mutex
 	held map[string]bool
 }
 
-// TickIdle is how long the lock of a tick is kept whose holder says nothing: longer
-// than a tick may take, in which it says nothing either. Of a host that vanishes
-// Postgres would otherwise not know for the two hours that TCP waits by default, in
-// which no scheduler ran that tick.
+// TickIdle is the time after which Postgres ends the idle transaction that holds the lock of
+// a tick. It is longer than a tick may take, as the transaction is idle meanwhile. Without
+// it, Postgres would keep the lock of a host that vanished until TCP keepalive notices, two
+// hours by default, and no scheduler could run that tick.
 const TickIdle = 3 * time.Minute
 
-// TryTick runs fn unless another scheduler is just running the tick of that
-// name; then it does nothing and ran is false. The lock ends with fn, with
-// the process that held it, or after TickIdle.
+// TryTick runs fn unless another scheduler is running the tick of that name; then it does
+// nothing and ran is false. The lock is released when fn returns, when the process dies, or
+// after TickIdle.
 func (d *DB) TryTick(ctx context.Context, name string, fn func(context.Context) error) (ran bool, err error) {
 	if d.dialect == Postgres {
 		return d.tryAdvisory(ctx, name, fn)
@@ -41,7 +41,7 @@ func (d *DB) tryAdvisory(ctx context.Context, name string, fn func(context.Conte
 	key := fnv.New64a()
 	_, _ = key.Write([]byte("socialqueue tick " + name))
 	err = d.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
-		// Set for this transaction only: PgBouncer takes no such setting for a connection.
+		// Set for this transaction only: PgBouncer does not support session settings.
 		err := tx.Raw("SELECT pg_try_advisory_xact_lock(?) FROM set_config('idle_in_transaction_session_timeout', ?, true)",
 			int64(key.Sum64()), fmt.Sprint(d.tickIdle.Milliseconds())).Scan(&ran).Error //nolint:gosec // any 64 bits will do
 		if err != nil {

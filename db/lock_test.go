@@ -11,7 +11,7 @@ import (
 	"socialqueue/test/testkit"
 )
 
-// twoSchedulers are two processes on one Postgres.
+// twoSchedulers opens one Postgres database twice, as two processes do.
 func twoSchedulers(t *testing.T) (a, b *db.DB) {
 	t.Helper()
 	url := secrets.Secret(dbtest.PostgresURL(t))
@@ -27,8 +27,8 @@ func twoSchedulers(t *testing.T) (a, b *db.DB) {
 	return both[0], both[1]
 }
 
-// holdTick has d work on a tick until it is let go, and returns what then comes of it.
-func holdTick(t *testing.T, d *db.DB, name string) (letGo func() error) {
+// holdTick runs a tick on d until release is called; release returns the tick's error.
+func holdTick(t *testing.T, d *db.DB, name string) (release func() error) {
 	t.Helper()
 	held, end, ended := make(chan struct{}), make(chan struct{}), make(chan error, 1)
 	go func() {
@@ -50,8 +50,8 @@ func holdTick(t *testing.T, d *db.DB, name string) (letGo func() error) {
 	}
 }
 
-// tries reports whether d got to run a tick.
-func tries(t *testing.T, d *db.DB, name string) (did bool) {
+// tryTick reports whether d could run a tick.
+func tryTick(t *testing.T, d *db.DB, name string) (did bool) {
 	t.Helper()
 	ran, err := d.TryTick(t.Context(), name, func(context.Context) error { did = true; return nil })
 	if err != nil || ran != did {
@@ -60,37 +60,39 @@ func tries(t *testing.T, d *db.DB, name string) (did bool) {
 	return did
 }
 
-// One scheduler at a time runs a tick; another tick it does not hold up.
+// TestOneSchedulerRunsATick checks that only one scheduler at a time runs a tick, and that
+// another tick can run meanwhile.
 func TestOneSchedulerRunsATick(t *testing.T) {
 	a, b := twoSchedulers(t)
-	letGo := holdTick(t, a, "sweep")
-	if tries(t, b, "sweep") {
+	release := holdTick(t, a, "sweep")
+	if tryTick(t, b, "sweep") {
 		t.Error("two schedulers run a tick at once")
 	}
-	if !tries(t, b, "admit") {
-		t.Error("a tick waits for another one")
+	if !tryTick(t, b, "admit") {
+		t.Error("a tick waits for a tick of another name")
 	}
-	if err := letGo(); err != nil {
+	if err := release(); err != nil {
 		t.Error(err)
 	}
-	if !tries(t, b, "sweep") {
+	if !tryTick(t, b, "sweep") {
 		t.Error("the lock outlived its tick")
 	}
 }
 
-// The lock of a scheduler that is not heard of any more, as when its host vanished, goes
-// to another one.
+// TestLockOfAVanishedScheduler checks that another scheduler gets the lock of one that no
+// longer responds, for example because its host vanished.
 func TestLockOfAVanishedScheduler(t *testing.T) {
 	a, b := twoSchedulers(t)
 	a.SetTickIdle(200 * time.Millisecond)
-	letGo := holdTick(t, a, "sweep")
-	testkit.Eventually(t, "Postgres gives the lock to the other scheduler", func() bool { return tries(t, b, "sweep") })
-	if err := letGo(); err == nil {
-		t.Error("the scheduler that lost its lock does not learn of it")
+	release := holdTick(t, a, "sweep")
+	testkit.Eventually(t, "Postgres gives the lock to the other scheduler", func() bool { return tryTick(t, b, "sweep") })
+	if err := release(); err == nil {
+		t.Error("the scheduler that lost its lock gets no error")
 	}
 }
 
-// A connection that held the lock of a tick is none the worse for it.
+// TestTickIdleEndsWithTheTick checks that the timeout does not outlive the transaction of
+// the tick.
 func TestTickIdleEndsWithTheTick(t *testing.T) {
 	d, _ := twoSchedulers(t)
 	d.Pool().SetMaxOpenConns(1)
@@ -102,7 +104,7 @@ func TestTickIdleEndsWithTheTick(t *testing.T) {
 		return set
 	}
 	before := idle()
-	if !tries(t, d, "sweep") {
+	if !tryTick(t, d, "sweep") {
 		t.Fatal("the tick did not run")
 	}
 	if after := idle(); after != before {

@@ -15,8 +15,8 @@ import (
 // Media stores the rows of uploaded files.
 type Media struct{ conn }
 
-// Insert stores the row of a file that is safely in the bucket, and completes the
-// request's idempotency key, if it has one, in the same transaction.
+// Insert stores the row of a file, and completes the request's idempotency key, if it has
+// one, in the same transaction. The file must already be in the bucket.
 func (s *Media) Insert(ctx context.Context, m *models.Media, done *Completion) error {
 	return s.completing(ctx, done, func(tx *gorm.DB) error {
 		if err := tx.Create(m).Error; err != nil {
@@ -26,23 +26,23 @@ func (s *Media) Insert(ctx context.Context, m *models.Media, done *Completion) e
 	})
 }
 
-// Get finds a file of an app.
+// Get reads the row of an app's file. It returns ErrNotFound if the app has no such file.
 func (s *Media) Get(ctx context.Context, appID int64, id string) (*models.Media, error) {
 	var m models.Media
 	err := s.orm.WithContext(ctx).Where("app_id = ? AND id = ?", appID, id).Take(&m).Error
 	return &m, first(err, "media "+id)
 }
 
-// ByID finds a file whoever owns it: for signed links, which prove their
-// right themselves.
+// ByID reads the row of a file of any app. It is for signed links, which need no other
+// authorization.
 func (s *Media) ByID(ctx context.Context, id string) (*models.Media, error) {
 	var m models.Media
 	err := s.orm.WithContext(ctx).Where("id = ?", id).Take(&m).Error
 	return &m, first(err, "media "+id)
 }
 
-// Unused lists files older than before that no post needs any more: none
-// that is still under way, and none that ended after before.
+// Unused lists files older than before that no post needs any more. A post needs its files
+// until it has ended, and until before has passed since then.
 func (s *Media) Unused(ctx context.Context, before time.Time, limit int) ([]string, error) {
 	var ids []string
 	err := s.orm.WithContext(ctx).Raw(`
@@ -59,9 +59,9 @@ func (s *Media) Unused(ctx context.Context, before time.Time, limit int) ([]stri
 	return ids, nil
 }
 
-// DeleteUnused removes the row of a file if it is still unused. It tells
-// whether it did; only then may the file itself go. The foreign keys of posts and
-// post_media keep the row of a file that a post was just accepted for.
+// DeleteUnused deletes the row of a file if the file is still unused, and reports whether it
+// did. Only then may the file itself be deleted. If a post was accepted for the file
+// meanwhile, the foreign keys of posts and post_media prevent the deletion.
 func (s *Media) DeleteUnused(ctx context.Context, id string, before time.Time) (bool, error) {
 	err := s.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		err := tx.Model(&models.Post{}).
@@ -88,7 +88,7 @@ func (s *Media) DeleteUnused(ctx context.Context, id string, before time.Time) (
 	return true, nil
 }
 
-// WithoutRow tells which of these keys of files have no row.
+// WithoutRow returns the keys that have no row.
 func (s *Media) WithoutRow(ctx context.Context, keys []string) ([]string, error) {
 	var known []string
 	if err := s.orm.WithContext(ctx).Model(&models.Media{}).Where("id IN ?", keys).Pluck("id", &known).Error; err != nil {

@@ -14,11 +14,11 @@ import (
 //go:embed migrations
 var migrations embed.FS
 
-// ErrMigrationsMissing: the database is older than this program.
+// ErrMigrationsMissing means that the schema is older than this program.
 var ErrMigrationsMissing = errors.New("migrations are missing: run `socialqueue migrate`")
 
-// Migrate brings the schema to this program's version and tells how many
-// migrations it applied. Several processes may call it at once.
+// Migrate upgrades the schema to this program's version and returns how many migrations it
+// applied. Several processes may call it at once.
 func (d *DB) Migrate(ctx context.Context) (applied int, err error) {
 	provider, err := d.migrations()
 	if err != nil {
@@ -31,8 +31,7 @@ func (d *DB) Migrate(ctx context.Context) (applied int, err error) {
 	return len(results), nil
 }
 
-// CheckMigrated returns ErrMigrationsMissing if the schema is not this
-// program's.
+// CheckMigrated returns ErrMigrationsMissing if migrations are pending.
 func (d *DB) CheckMigrated(ctx context.Context) error {
 	provider, err := d.migrations()
 	if err != nil {

@@ -12,28 +12,28 @@ import (
 	"socialqueue/models"
 )
 
-// leaseGuard says who may hold a post's lease while the post is moved.
+// leaseGuard is the condition on a post's lease under which the post may be moved.
 type leaseGuard uint8
 
 const (
-	// leaseFree: nobody holds it, not even a run that died. It is the zero value.
+	// leaseFree: there is no lease, not even an expired one. It is the zero value.
 	leaseFree leaseGuard = iota
-	// leaseEnded: no run holds it any longer.
+	// leaseEnded: there is no lease, or it has expired.
 	leaseEnded
-	// leaseAny: the lease does not matter. The writer's own run holds it, as the fence
+	// leaseAny: the lease is not checked. The writer's own run holds it, as the fence
 	// proves, or the post has ended, so that no run can hold it.
 	leaseAny
 )
 
-// move is one change of posts' status. Every write of the column status goes through it:
-// the transition table in models allows the change, and the row still has a status, a
-// fence and a lease that the writer knows of. A writer that changes no row must stop and
-// send nothing.
+// move is one change of posts' status. Every write of the column status goes through it. It
+// checks that the transition table in models allows the change, and that the row still has
+// the expected status, fence and lease. A writer that changes no row must stop and send
+// nothing.
 type move struct {
 	// from are the states that the row may have.
 	from []models.Status
 	to   models.Status
-	// lease says who may hold the post at now.
+	// lease is the condition on the lease at now.
 	lease leaseGuard
 	now   time.Time
 }
@@ -48,8 +48,8 @@ func (m move) check() error {
 	return nil
 }
 
-// where is the condition on the row, in SQL that names @now. The states are literals, so
-// that partial indices serve it.
+// where is the condition on the row, in SQL with the parameter @now. The states are literals
+// so that partial indexes apply.
 func (m move) where() string {
 	states := make([]string, len(m.from))
 	for i, from := range m.from {
@@ -72,8 +72,8 @@ func (m move) where() string {
 // set is the assignment of the new status, in SQL.
 func (m move) set() string { return "status = '" + string(m.to) + "'" }
 
-// one moves one post, whose fence was fence when the writer read it, and writes those
-// columns of row along. The caller tells apps and the timeline.
+// one moves one post to m.to if its fence is still fence, and writes the given columns of
+// row too. The caller stores the timeline entry and the app's event.
 func (m move) one(tx *gorm.DB, row *models.Post, fence int64, columns ...string) error {
 	if err := m.check(); err != nil {
 		return fmt.Errorf("move post %s, %w", row.ID, err)
@@ -87,14 +87,14 @@ func (m move) one(tx *gorm.DB, row *models.Post, fence int64, columns ...string)
 // unsent are the states of a post whose sending has not begun.
 var unsent = []models.Status{models.Scheduled, models.Queued}
 
-// mutable names the columns that change after a post was accepted, beside its status.
-// The lease is not among them: the keeper of a running lease has written a newer end of
-// it than the run knows.
+// mutable lists the columns, besides status, that change after a post was accepted. It
+// leaves out the lease: a run renews its lease in the background, so the row has a newer
+// value than the run's copy of the post.
 var mutable = []string{
 	"publish_at", "miss_at", "source_url", "step", "media_id", "admission", "run_at", "enqueued_at", "fence", "attempts",
 	"unfinished_runs", "looks", "waiting_since", "deferred_until", "deferred_reason", "publish_id", "container_id",
 	"platform_post_id", "permalink", "error_code", "error_message", "started_at", "published_at", "updated_at", "restore_id", "held_reason",
 }
 
-// mutableAndLease are the same with the lease, for a write that ends it.
+// mutableAndLease is mutable with the lease, for a write that releases the lease.
 var mutableAndLease = append([]string{"lease_until", "lease_owner"}, mutable...)

@@ -1,6 +1,6 @@
-// Package db keeps what matters: connection, migrations and stores. Postgres is
-// the database of production; SQLite serves the embedded mode and runs the same
-// code. Times go in and come out as UTC with microseconds.
+// Package db opens the database, migrates it, and stores all durable state: one store per
+// aggregate. Production uses Postgres; the embedded mode uses SQLite with the same code.
+// Times are UTC with microseconds.
 package db
 
 import (
@@ -28,9 +28,9 @@ var (
 	ErrNotFound = models.ErrNotFound
 	// ErrStale is models.ErrStale.
 	ErrStale = models.ErrStale
-	// ErrNoSuchMove: the transition table does not allow the write. It is a
-	// mistake of the program; trying again does not help.
-	ErrNoSuchMove = errors.New("the transition table does not allow this move")
+	// ErrNoSuchMove means that the transition table does not allow a change of status. It
+	// is a bug in the program; a retry does not help.
+	ErrNoSuchMove = errors.New("the transition table does not allow this change of status")
 )
 
 // Dialect names the database behind a DB.
@@ -65,16 +65,16 @@ type DB struct {
 	conn
 	sql   *sql.DB
 	ticks tickLocks
-	// tickIdle is TickIdle, but in tests that wait for it.
+	// tickIdle is TickIdle; tests shorten it.
 	tickIdle time.Duration
 }
 
-// OpenPostgres connects to the server of a postgresql:// URL with at most
-// maxConns connections. The URL may hold a password; no error shows it.
+// OpenPostgres connects to the server of a postgresql:// URL with at most maxConns
+// connections. Errors do not contain the password of the URL.
 func OpenPostgres(ctx context.Context, databaseURL secrets.Secret, maxConns int) (*DB, error) {
 	cfg, err := pgx.ParseConfig(databaseURL.Reveal())
 	if err != nil {
-		return nil, errors.New("DATABASE_URL is no valid postgresql:// URL")
+		return nil, errors.New("DATABASE_URL is not a valid postgresql:// URL")
 	}
 	if cfg.ConnectTimeout == 0 {
 		cfg.ConnectTimeout = connectTimeout
@@ -98,7 +98,7 @@ func readTimesAsUTC(_ context.Context, conn *pgx.Conn) error {
 	return nil
 }
 
-// OpenSQLite opens, and if need be makes, the database file at path.
+// OpenSQLite opens the database file at path. It creates the file if it does not exist.
 func OpenSQLite(ctx context.Context, path string) (*DB, error) {
 	params := url.Values{
 		"_pragma":      {"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)"},
@@ -109,16 +109,16 @@ func OpenSQLite(ctx context.Context, path string) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open database %s: %w", path, err)
 	}
-	conn.SetMaxOpenConns(1) // one writer at a time is SQLite's rule; waiting here beats SQLITE_BUSY
+	conn.SetMaxOpenConns(1) // SQLite allows one writer; waiting for the connection avoids SQLITE_BUSY
 	return open(ctx, sqlite.Dialector{Conn: conn}, conn, SQLite)
 }
 
 func open(ctx context.Context, dialector gorm.Dialector, sqlDB *sql.DB, dialect Dialect) (*DB, error) {
 	if err := sqlDB.PingContext(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("reach the database: %w", err), sqlDB.Close())
+		return nil, errors.Join(fmt.Errorf("connect to the database: %w", err), sqlDB.Close())
 	}
 	orm, err := gorm.Open(dialector, &gorm.Config{
-		Logger:                 logger.Discard, // callers get the error; one place logs
+		Logger:                 logger.Discard, // callers log the errors
 		SkipDefaultTransaction: true,
 		TranslateError:         true,
 		DisableAutomaticPing:   true,
@@ -137,16 +137,16 @@ func open(ctx context.Context, dialector gorm.Dialector, sqlDB *sql.DB, dialect 
 // Close closes all connections.
 func (d *DB) Close() error { return d.sql.Close() }
 
-// Pool is the pool of connections, for those who watch it.
+// Pool returns the connection pool, for metrics and tests.
 func (d *DB) Pool() *sql.DB { return d.sql }
 
-// Dialect tells which database this is.
+// Dialect returns the dialect of the database.
 func (d *DB) Dialect() Dialect { return d.dialect }
 
-// Ping asks the database for a sign of life.
+// Ping checks that the database answers.
 func (d *DB) Ping(ctx context.Context) error {
 	if err := d.sql.PingContext(ctx); err != nil {
-		return fmt.Errorf("reach the database: %w", err)
+		return fmt.Errorf("connect to the database: %w", err)
 	}
 	return nil
 }

@@ -13,7 +13,7 @@ import (
 // Operators reads the posts and accounts of all apps, for operators.
 type Operators struct{ conn }
 
-// AllPosts lists posts of whichever app, newest first; f.AppID narrows if it is not 0.
+// AllPosts lists posts of all apps, newest first, or of the app f.AppID if it is not 0.
 func (o *Operators) AllPosts(ctx context.Context, f PostFilter) ([]models.Post, error) {
 	q := o.orm.WithContext(ctx)
 	if f.AppID != 0 {
@@ -22,18 +22,18 @@ func (o *Operators) AllPosts(ctx context.Context, f PostFilter) ([]models.Post, 
 	return f.list(q)
 }
 
-// AllAccounts lists accounts of whichever app, as Accounts.List does.
+// AllAccounts lists accounts of all apps, in the order of Accounts.List.
 func (o *Operators) AllAccounts(ctx context.Context, f AccountFilter) ([]Account, error) {
 	return o.accounts(ctx, f)
 }
 
-// AccountByID finds an account whoever owns it.
+// AccountByID reads an account of any app.
 func (o *Operators) AccountByID(ctx context.Context, p models.Platform, id int64) (*Account, error) {
 	return o.account(ctx, p, AccountFilter{ID: id, Limit: 1})
 }
 
-// FindPosts lists the posts that some id belongs to: ours, that of their group, or the
-// one that TikTok gave. There are few.
+// FindPosts lists the posts that an id belongs to: a post id, a group id or TikTok's
+// publish id.
 func (o *Operators) FindPosts(ctx context.Context, id string, limit int) ([]models.Post, error) {
 	var posts []models.Post
 	err := o.orm.WithContext(ctx).Where("id = ? OR group_id = ? OR publish_id = ?", id, id, id).Order("id DESC").Limit(limit).Find(&posts).Error
@@ -43,23 +43,23 @@ func (o *Operators) FindPosts(ctx context.Context, id string, limit int) ([]mode
 	return posts, nil
 }
 
-// EndCount counts posts that ended in one way. ErrorCode is that of failed ones.
-type EndCount struct {
+// OutcomeCount counts posts by status and, for failed posts, by error code.
+type OutcomeCount struct {
 	Platform  models.Platform
 	Status    models.Status
 	ErrorCode string
 	N         int64
 }
 
-// Ends counts what became of the newest posts, at most limit, of those that were
-// accepted since a time. more tells that there were more.
-func (o *Operators) Ends(ctx context.Context, since time.Time, limit int) (counts []EndCount, more bool, err error) {
+// Outcomes counts the posts that were accepted since a time, but only the newest limit of
+// them. more reports whether there are more.
+func (o *Operators) Outcomes(ctx context.Context, since time.Time, limit int) (counts []OutcomeCount, more bool, err error) {
 	newest := o.orm.Model(&models.Post{}).Select("platform, status, error_code").Where("id >= ?", models.FirstIDAt(since)).Order("id DESC").Limit(limit + 1)
 	err = o.orm.WithContext(ctx).Table("(?) AS newest", newest).
 		Select("platform, status, CASE WHEN status = 'failed' THEN error_code ELSE '' END AS error_code, COUNT(*) AS n").
 		Group("1, 2, 3").Order("4 DESC, 1, 2, 3").Scan(&counts).Error
 	if err != nil {
-		return nil, false, fmt.Errorf("count what became of posts: %w", err)
+		return nil, false, fmt.Errorf("count posts by status: %w", err)
 	}
 	var all int64
 	for _, c := range counts {
@@ -68,27 +68,26 @@ func (o *Operators) Ends(ctx context.Context, since time.Time, limit int) (count
 	return counts, all > int64(limit), nil
 }
 
-// LaneState is how an account's posts stand.
+// LaneState summarizes an account's posts. The counts cover the newest laneSample posts.
 type LaneState struct {
-	// Posts are those that have not ended, by status.
+	// Posts counts the posts that have not ended, by status.
 	Posts []PostCount
-	// PublishedToday counts those that went live in the 24 hours before, of the newest
-	// posts.
+	// PublishedToday counts the posts that went live in the last 24 hours.
 	PublishedToday int64
-	// PutOff counts those that wait for a limit of the platform. Longest is the one of
-	// them that waits longest; nil if there is none.
-	PutOff  int64
-	Longest *models.Post
+	// Deferred counts the posts that wait for a limit of the platform. LongestDeferred is
+	// the post that is deferred longest; nil if there is none.
+	Deferred        int64
+	LongestDeferred *models.Post
 }
 
-// laneLook bounds how many of a lane's newest posts are looked at.
-const laneLook = 2000
+// laneSample is how many of a lane's newest posts LaneState counts.
+const laneSample = 2000
 
-// LaneState tells how an account's posts stand.
+// LaneState summarizes the posts of a lane.
 func (o *Operators) LaneState(ctx context.Context, lane string, now time.Time) (LaneState, error) {
 	var s LaneState
 	newest := func() *gorm.DB {
-		return o.orm.WithContext(ctx).Table("(?) AS newest", o.orm.Model(&models.Post{}).Where("lane = ?", lane).Order("id DESC").Limit(laneLook))
+		return o.orm.WithContext(ctx).Table("(?) AS newest", o.orm.Model(&models.Post{}).Where("lane = ?", lane).Order("id DESC").Limit(laneSample))
 	}
 	err := newest().Select("platform, status, COUNT(*) AS n").Where("admission <> ''").Group("platform, status").Order("status").Scan(&s.Posts).Error
 	if err == nil {
@@ -96,15 +95,15 @@ func (o *Operators) LaneState(ctx context.Context, lane string, now time.Time) (
 	}
 	limits := []string{models.DeferredRateLimit, models.DeferredDailyCap}
 	if err == nil {
-		err = newest().Where("deferred_reason IN ? AND admission <> ''", limits).Count(&s.PutOff).Error
+		err = newest().Where("deferred_reason IN ? AND admission <> ''", limits).Count(&s.Deferred).Error
 	}
-	if err == nil && s.PutOff > 0 {
+	if err == nil && s.Deferred > 0 {
 		var last models.Post
 		err = o.orm.WithContext(ctx).Where("lane = ? AND deferred_reason IN ? AND admission <> ''", lane, limits).Order("deferred_until DESC").Limit(1).Find(&last).Error
-		s.Longest = &last
+		s.LongestDeferred = &last
 	}
 	if err != nil {
-		return s, fmt.Errorf("look at the posts of %s: %w", lane, err)
+		return s, fmt.Errorf("count the posts of %s: %w", lane, err)
 	}
 	return s, nil
 }

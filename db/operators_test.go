@@ -9,7 +9,7 @@ import (
 	"socialqueue/models"
 )
 
-// second makes another app with a post.
+// second creates another app with a post.
 func (f *fixture) second(change func(*models.Post)) *models.Post {
 	f.t.Helper()
 	other := newFixture(f.t, f.DB)
@@ -24,7 +24,8 @@ func idsOf(posts []models.Post) []string {
 	return ids
 }
 
-// Operators see the posts and accounts of all apps; an app sees its own.
+// TestOperatorsSeeAllApps checks that operators see the posts and accounts of all apps, and
+// an app only its own.
 func TestOperatorsSeeAllApps(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		ctx, publishID := t.Context(), "v_pub_1"
@@ -46,12 +47,12 @@ func TestOperatorsSeeAllApps(t *testing.T) {
 				t.Errorf("%+v lists %v, want %v", c.filter, idsOf(got), c.want)
 			}
 		}
-		ofNobody, err := f.Posts.List(ctx, db.PostFilter{Limit: 10})
+		withoutApp, err := f.Posts.List(ctx, db.PostFilter{Limit: 10})
 		f.must(err)
 		accounts, err := f.Accounts.List(ctx, db.AccountFilter{Limit: 10})
 		f.must(err)
-		if len(ofNobody) != 0 || len(accounts) != 0 {
-			t.Errorf("an app without an id sees %d posts and %d accounts", len(ofNobody), len(accounts))
+		if len(withoutApp) != 0 || len(accounts) != 0 {
+			t.Errorf("an app without an id sees %d posts and %d accounts", len(withoutApp), len(accounts))
 		}
 		all, err := f.Operators.AllAccounts(ctx, db.AccountFilter{Limit: 10, Status: models.AccountActive})
 		f.must(err)
@@ -81,27 +82,26 @@ func TestOperatorsSeeAllApps(t *testing.T) {
 	})
 }
 
-// What became of posts is counted of those accepted since a time, and no more than the
-// limit.
-func TestEnds(t *testing.T) {
+// TestOutcomes checks that only posts accepted since a time are counted, up to the limit.
+func TestOutcomes(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		f.post(nil)
 		for range 2 {
 			f.post(func(p *models.Post) { p.Status, p.ErrorCode = models.Failed, "UPLOAD_FAILED" })
 		}
 		f.post(func(p *models.Post) { p.Status = models.Published })
-		counts, more, err := f.Operators.Ends(t.Context(), time.Now().Add(-time.Hour), 100)
+		counts, more, err := f.Operators.Outcomes(t.Context(), time.Now().Add(-time.Hour), 100)
 		f.must(err)
-		want := db.EndCount{Platform: models.TikTok, Status: models.Failed, ErrorCode: "UPLOAD_FAILED", N: 2}
+		want := db.OutcomeCount{Platform: models.TikTok, Status: models.Failed, ErrorCode: "UPLOAD_FAILED", N: 2}
 		if more || len(counts) != 3 || counts[0] != want {
 			t.Errorf("counts = %+v (more: %v), want %+v first of three", counts, more, want)
 		}
-		counts, more, err = f.Operators.Ends(t.Context(), time.Now().Add(-time.Hour), 1)
+		counts, more, err = f.Operators.Outcomes(t.Context(), time.Now().Add(-time.Hour), 1)
 		f.must(err)
 		if !more || len(counts) == 0 {
 			t.Errorf("with a limit of 1: %+v (more: %v)", counts, more)
 		}
-		counts, _, err = f.Operators.Ends(t.Context(), time.Now().Add(time.Hour), 100)
+		counts, _, err = f.Operators.Outcomes(t.Context(), time.Now().Add(time.Hour), 100)
 		f.must(err)
 		if len(counts) != 0 {
 			t.Errorf("of later posts: %+v", counts)
@@ -119,7 +119,7 @@ func TestLaneState(t *testing.T) {
 		f.second(func(p *models.Post) { p.DeferredReason, p.DeferredUntil = models.DeferredDailyCap, &soon })
 		s, err := f.Operators.LaneState(t.Context(), p.Lane, epoch.Add(time.Minute))
 		f.must(err)
-		if len(s.Posts) != 1 || s.Posts[0].N != 2 || s.PublishedToday != 1 || s.PutOff != 1 || s.Longest == nil || s.Longest.ID != p.ID {
+		if len(s.Posts) != 1 || s.Posts[0].N != 2 || s.PublishedToday != 1 || s.Deferred != 1 || s.LongestDeferred == nil || s.LongestDeferred.ID != p.ID {
 			t.Errorf("state = %+v", s)
 		}
 	})

@@ -13,8 +13,9 @@ import (
 	"socialqueue/view"
 )
 
-// listens makes an endpoint of the app that asked for these events; none is all.
-func (f *fixture) listens(appID int64, events ...models.AppEvent) *models.WebhookEndpoint {
+// subscribe creates an endpoint of the app that is subscribed to these events; none means
+// all.
+func (f *fixture) subscribe(appID int64, events ...models.AppEvent) *models.WebhookEndpoint {
 	f.t.Helper()
 	var names []string
 	for _, e := range events {
@@ -28,8 +29,8 @@ func (f *fixture) listens(appID int64, events ...models.AppEvent) *models.Webhoo
 	return e
 }
 
-// told lists what an endpoint was told, the oldest first, each with the payload.
-func (f *fixture) told(e *models.WebhookEndpoint) []view.Event {
+// events lists the events that were stored for an endpoint, oldest first.
+func (f *fixture) events(e *models.WebhookEndpoint) []view.Event {
 	f.t.Helper()
 	rows, err := f.Outbox.Deliveries(f.t.Context(), db.DeliveryFilter{EndpointID: e.ID, Limit: 2000})
 	f.must(err)
@@ -44,21 +45,21 @@ func (f *fixture) told(e *models.WebhookEndpoint) []view.Event {
 	return events
 }
 
-// wantTold compares the types of what an endpoint was told.
-func (f *fixture) wantTold(e *models.WebhookEndpoint, want ...models.AppEvent) []view.Event {
+// wantEvents compares the types of the events that were stored for an endpoint.
+func (f *fixture) wantEvents(e *models.WebhookEndpoint, want ...models.AppEvent) []view.Event {
 	f.t.Helper()
-	events := f.told(e)
+	events := f.events(e)
 	got := make([]models.AppEvent, len(events))
 	for i := range events {
 		got[i] = events[i].Type
 	}
 	if !slices.Equal(got, want) {
-		f.t.Errorf("told %v, want %v", got, want)
+		f.t.Errorf("events = %v, want %v", got, want)
 	}
 	return events
 }
 
-// run claims a post and writes what the run came to.
+// run claims a post and writes the result of the run.
 func (f *fixture) run(p *models.Post, change func(*models.Post)) {
 	f.t.Helper()
 	p = f.reload(p)
@@ -70,22 +71,22 @@ func (f *fixture) run(p *models.Post, change func(*models.Post)) {
 	f.must(f.Runs.Write(f.t.Context(), db.RunWrite{Post: claimed, From: from, Release: true}))
 }
 
-// Every state that an app is told of is told with the write that brought it, and no
-// other one is.
-func TestMovesAreTold(t *testing.T) {
+// TestMovesStoreEvents checks that the write of a status stores the event for that status,
+// and no other event.
+func TestMovesStoreEvents(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		for status, want := range map[models.Status]models.AppEvent{
 			models.Published: models.EventPostPublished, models.Delivered: models.EventPostDelivered, models.Failed: models.EventPostFailed,
 			models.Uncertain: models.EventPostUncertain, models.Missed: models.EventPostMissed, models.Processing: "", models.Queued: "",
 		} {
-			endpoint := f.listens(f.app.ID)
+			endpoint := f.subscribe(f.app.ID)
 			p := f.post(func(p *models.Post) { p.CorrelationID = "req-1" })
 			f.run(p, func(p *models.Post) { p.Status = status })
 			if want == "" {
-				f.wantTold(endpoint)
-			} else if told := f.wantTold(endpoint, want); len(told) == 1 {
-				if shown := view.OfPost(f.reload(p), epoch); told[0].Post.Status != status || told[0].Post.ID != p.ID || told[0].Post.UpdatedAt != shown.UpdatedAt {
-					t.Errorf("%s: told %+v, want %+v", status, told[0].Post, shown)
+				f.wantEvents(endpoint)
+			} else if events := f.wantEvents(endpoint, want); len(events) == 1 {
+				if shown := view.OfPost(f.reload(p), epoch); events[0].Post.Status != status || events[0].Post.ID != p.ID || events[0].Post.UpdatedAt != shown.UpdatedAt {
+					t.Errorf("%s: event of %+v, want %+v", status, events[0].Post, shown)
 				}
 			}
 			f.must(f.Outbox.DeleteEndpoint(t.Context(), f.app.ID, endpoint.ID, epoch))
@@ -93,10 +94,10 @@ func TestMovesAreTold(t *testing.T) {
 	})
 }
 
-// A write that does not happen tells nothing.
-func TestWhatDidNotHappenIsNotTold(t *testing.T) {
+// TestFailedWritesStoreNoEvent checks that a write that is rolled back stores no event.
+func TestFailedWritesStoreNoEvent(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
-		endpoint, p := f.listens(f.app.ID), f.post(nil)
+		endpoint, p := f.subscribe(f.app.ID), f.post(nil)
 		claimed, err := f.Runs.Claim(t.Context(), p.ID, 0, "w", epoch, time.Minute)
 		f.must(err)
 		claimed.Status = models.Published
@@ -107,44 +108,45 @@ func TestWhatDidNotHappenIsNotTold(t *testing.T) {
 		old := *claimed
 		old.Fence--
 		wantStale(t, f.Runs.Write(t.Context(), db.RunWrite{Post: &old, From: models.Publishing}))
-		f.wantTold(endpoint)
+		f.wantEvents(endpoint)
 		f.must(f.Runs.Write(t.Context(), db.RunWrite{Post: claimed, From: models.Publishing}))
-		wantStale(t, f.Runs.Write(t.Context(), db.RunWrite{Post: claimed, From: models.Publishing})) // its answer was lost
-		f.wantTold(endpoint, models.EventPostPublished)
+		wantStale(t, f.Runs.Write(t.Context(), db.RunWrite{Post: claimed, From: models.Publishing})) // repeated after a lost response
+		f.wantEvents(endpoint, models.EventPostPublished)
 	})
 }
 
-// Who is told: every endpoint of the post's app that asked for it and is enabled.
-func TestWhoIsTold(t *testing.T) {
+// TestSubscribers checks that an event goes to every enabled endpoint of the post's app that
+// subscribed to it, and to no other.
+func TestSubscribers(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		other := models.App{Name: "other", CreatedAt: epoch}
 		f.must(f.Tenants.CreateApp(t.Context(), &other, &models.APIKey{Prefix: "q-" + models.NewID()[24:], Hash: []byte("h"), CreatedAt: epoch}))
-		all, asked, twice := f.listens(f.app.ID), f.listens(f.app.ID, models.EventPostFailed), f.listens(f.app.ID, models.EventPostPublished, models.EventPostFailed)
-		not, foreign, off, gone := f.listens(f.app.ID, models.EventPostPublished), f.listens(other.ID), f.listens(f.app.ID), f.listens(f.app.ID)
+		all, one, two := f.subscribe(f.app.ID), f.subscribe(f.app.ID, models.EventPostFailed), f.subscribe(f.app.ID, models.EventPostPublished, models.EventPostFailed)
+		unsubscribed, foreign, off, gone := f.subscribe(f.app.ID, models.EventPostPublished), f.subscribe(other.ID), f.subscribe(f.app.ID), f.subscribe(f.app.ID)
 		disabled := models.EndpointDisabled
 		f.must(f.Outbox.ChangeEndpoint(t.Context(), f.app.ID, off.ID, db.EndpointChange{Status: &disabled}, epoch))
 		f.must(f.Outbox.DeleteEndpoint(t.Context(), f.app.ID, gone.ID, epoch))
 		f.run(f.post(nil), func(p *models.Post) { p.Status = models.Failed })
 		ids := map[string]bool{}
-		for _, e := range []*models.WebhookEndpoint{all, asked, twice} {
-			for _, event := range f.wantTold(e, models.EventPostFailed) {
+		for _, e := range []*models.WebhookEndpoint{all, one, two} {
+			for _, event := range f.wantEvents(e, models.EventPostFailed) {
 				ids[event.ID] = true
 			}
 		}
 		if len(ids) != 1 {
 			t.Errorf("one event has the ids %v", ids)
 		}
-		for _, e := range []*models.WebhookEndpoint{not, foreign, off, gone} {
-			f.wantTold(e)
+		for _, e := range []*models.WebhookEndpoint{unsubscribed, foreign, off, gone} {
+			f.wantEvents(e)
 		}
 	})
 }
 
-// Why a post waits is told once for each reason that is new, however often it is put
-// off again; and anew when it runs again.
-func TestDeferralsAreToldOnce(t *testing.T) {
+// TestDeferralsAreReportedOnce checks that a deferral is reported only if its reason is new,
+// however often the post is deferred, and again after a retry.
+func TestDeferralsAreReportedOnce(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
-		endpoint, p := f.listens(f.app.ID), f.post(nil)
+		endpoint, p := f.subscribe(f.app.ID), f.post(nil)
 		wait := func(reason string) {
 			f.run(p, func(p *models.Post) { p.Status, p.DeferredReason, p.DeferredUntil = models.Queued, reason, &epoch })
 		}
@@ -152,10 +154,10 @@ func TestDeferralsAreToldOnce(t *testing.T) {
 			wait(reason)
 		}
 		const deferred = models.EventPostDeferred
-		told := f.wantTold(endpoint, deferred, deferred, deferred)
+		events := f.wantEvents(endpoint, deferred, deferred, deferred)
 		for i, reason := range []string{models.DeferredRateLimit, models.DeferredRetry, models.DeferredRateLimit} {
-			if got := told[i].Post.DeferredReason; got == nil || *got != reason {
-				t.Errorf("deferral %d is told with the reason %v, want %s", i, got, reason)
+			if got := events[i].Post.DeferredReason; got == nil || *got != reason {
+				t.Errorf("deferral %d has the reason %v, want %s", i, got, reason)
 			}
 		}
 		f.run(p, func(p *models.Post) { p.Status = models.Failed })
@@ -164,85 +166,86 @@ func TestDeferralsAreToldOnce(t *testing.T) {
 		again.Status, again.RunAt, again.Admission = models.Queued, &epoch, models.AdmissionAdmitted
 		f.must(f.Posts.Revive(t.Context(), again, models.PostEvent{PostID: p.ID, At: epoch, Type: models.EventState, From: from, To: models.Queued}))
 		wait(models.DeferredRateLimit)
-		f.wantTold(endpoint, deferred, deferred, deferred, models.EventPostFailed, deferred)
+		f.wantEvents(endpoint, deferred, deferred, deferred, models.EventPostFailed, deferred)
 	})
 }
 
-// What happens to an account is told, and so is what it does to each of its posts,
-// also when they are more than one batch.
-func TestAccountsAreTold(t *testing.T) {
+// TestAccountEvents checks the events of an account and of all its posts, also if the posts
+// need more than one batch.
+func TestAccountEvents(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
-		endpoint := f.listens(f.app.ID)
+		endpoint := f.subscribe(f.app.ID)
 		const posts = 501
 		for range posts {
 			f.post(nil)
 		}
-		ctx, e := t.Context(), db.Ending{Platform: models.TikTok, AccountID: f.account.ID, Reason: "why"}
-		for range 2 { // doing it twice is no news
+		ctx, e := t.Context(), db.Deactivation{Platform: models.TikTok, AccountID: f.account.ID, Reason: "why"}
+		for range 2 { // the second time stores no event
 			f.must(f.Connections.Reauthorize(ctx, e, db.Refused{Fence: f.account.RefreshFence}, epoch.Add(time.Hour), epoch))
-			f.must(f.Connections.PutOff(ctx, e, epoch.Add(time.Hour), epoch))
+			f.must(f.Connections.DeferPosts(ctx, e, epoch.Add(time.Hour), epoch))
 		}
-		told := f.told(endpoint)
-		if len(told) != posts+1 || told[0].Type != models.EventAccountReauthorize || told[0].Account.ID != f.account.ID || *told[0].Account.StatusReason != "why" {
-			t.Fatalf("%d told, the first %+v", len(told), told[0])
+		events := f.events(endpoint)
+		if len(events) != posts+1 || events[0].Type != models.EventAccountReauthorize || events[0].Account.ID != f.account.ID || *events[0].Account.StatusReason != "why" {
+			t.Fatalf("%d events, the first %+v", len(events), events[0])
 		}
 		seen := map[string]bool{}
-		for _, event := range told[1:] {
+		for _, event := range events[1:] {
 			if event.Type != models.EventPostDeferred || *event.Post.DeferredReason != models.DeferredReauthorize {
-				t.Fatalf("told %+v", event)
+				t.Fatalf("event %+v", event)
 			}
 			seen[event.Post.ID] = true
 		}
 		if len(seen) != posts {
-			t.Errorf("%d posts are told of, want %d", len(seen), posts)
+			t.Errorf("%d posts have events, want %d", len(seen), posts)
 		}
 		for range 2 {
 			_, err := f.Connections.Disconnect(ctx, e, epoch)
 			f.must(err)
 			a, err := f.Accounts.OAuthAccount(ctx, f.account.ID)
 			f.must(err)
-			f.must(f.Connections.FinishEnding(ctx, a, func(reason string) string { return reason }, epoch))
+			f.must(f.Connections.FinishDisconnect(ctx, a, func(reason string) string { return reason }, epoch))
 		}
 		count := map[models.AppEvent]int{}
-		for _, event := range f.told(endpoint)[len(told):] {
+		for _, event := range f.events(endpoint)[len(events):] {
 			count[event.Type]++
 		}
 		if fmt.Sprint(count) != fmt.Sprint(map[models.AppEvent]int{models.EventAccountDisconnected: 1, models.EventPostCanceled: posts}) {
-			t.Errorf("then told %v", count)
+			t.Errorf("events after the disconnect: %v", count)
 		}
 	})
 }
 
-// When a person's data is deleted, what was to be told of it goes too. That the
-// account ended is told all the same, and shows nothing of the person.
-func TestDeletionIsToldAnonymously(t *testing.T) {
+// TestDeletionLeavesAnAnonymousEvent checks that the deletion of a person's data also
+// deletes the events about it. Only account.disconnected stays, without personal data.
+func TestDeletionLeavesAnAnonymousEvent(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
-		endpoint := f.listens(f.app.ID)
+		endpoint := f.subscribe(f.app.ID)
 		f.run(f.post(nil), func(p *models.Post) { p.Status = models.Failed })
 		f.must(f.Inbox.Store(t.Context(), []models.WebhookEvent{{
 			Platform: models.TikTok, DedupeKey: "k", Name: "x", Account: "open-1", Payload: []byte("{}"), Status: models.WebhookProcessed, ReceivedAt: epoch,
 		}}))
 		_, err := f.Connections.RequestDeletion(t.Context(), db.Deletion{
-			Provider: models.TikTok, ProviderAccountID: "open-1", AskedAt: epoch.Add(time.Minute), Code: "c", Reason: "deleted",
+			Provider: models.TikTok, ProviderAccountID: "open-1", RequestedAt: epoch.Add(time.Minute), Code: "c", Reason: "deleted",
 		}, epoch)
 		f.must(err)
 		for more := true; more; {
 			more, err = f.Connections.Erase(t.Context(), 100, epoch)
 			f.must(err)
 		}
-		told := f.wantTold(endpoint, models.EventAccountDisconnected)
-		if a := told[0].Account; a.ID != f.account.ID || a.ExternalID != "" || a.Username != "" || a.Name != "" {
-			t.Errorf("told %+v", a)
+		events := f.wantEvents(endpoint, models.EventAccountDisconnected)
+		if a := events[0].Account; a.ID != f.account.ID || a.ExternalID != "" || a.Username != "" || a.Name != "" {
+			t.Errorf("the event shows %+v", a)
 		}
-		events, err := f.Inbox.List(t.Context(), db.WebhookFilter{Limit: 10})
+		received, err := f.Inbox.List(t.Context(), db.WebhookFilter{Limit: 10})
 		f.must(err)
-		if len(events) != 0 {
-			t.Errorf("what TikTok told of the person is kept: %+v", events)
+		if len(received) != 0 {
+			t.Errorf("TikTok's events about the person are kept: %+v", received)
 		}
 	})
 }
 
-// What was stored before has no id, be it within one batch or before.
+// TestStoreWebhookEvents checks that an event that was stored before gets no id, whether in
+// the same batch or earlier.
 func TestStoreWebhookEvents(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		batch := func(keys ...int) []models.WebhookEvent {

@@ -9,7 +9,7 @@ import (
 	"socialqueue/models"
 )
 
-// Pauses lists what operators keep back. There are few.
+// Pauses lists all pauses.
 func (s *Admission) Pauses(ctx context.Context) (models.Pauses, error) {
 	var all models.Pauses
 	if err := s.orm.WithContext(ctx).Order("scope").Find(&all).Error; err != nil {
@@ -18,8 +18,7 @@ func (s *Admission) Pauses(ctx context.Context) (models.Pauses, error) {
 	return all, nil
 }
 
-// Pause keeps back what would be sent. Of a scope that is paused already the newer
-// reason counts.
+// Pause stores a pause. If its scope is already paused, the new reason replaces the old one.
 func (s *Admission) Pause(ctx context.Context, p models.Pause) error {
 	err := s.orm.WithContext(ctx).Clauses(clause.OnConflict{
 		Columns: []clause.Column{{Name: "scope"}}, DoUpdates: clause.AssignmentColumns([]string{"reason", "paused_by", "created_at"}),
@@ -36,7 +35,7 @@ func (s *Admission) Resume(ctx context.Context, scope string) (bool, error) {
 	return changedAny(res, "resume "+scope)
 }
 
-// HasAccount reports whether there is an account, whosever it is.
+// HasAccount reports whether an account exists in any app.
 func (s *Admission) HasAccount(ctx context.Context, p models.Platform, id int64) (bool, error) {
 	q := s.orm.WithContext(ctx).Model(&models.OAuthAccount{}).Where("provider = ?", p)
 	if p.BehindLogin() {

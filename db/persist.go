@@ -11,33 +11,33 @@ const (
 	persistPause = 250 * time.Millisecond
 )
 
-// Persist runs a write that must not be lost to a passing trouble of the database,
-// and that the end of ctx must not stop: of something that happened outside and
-// cannot be asked for again. It gives up when no try worked for that long, or the
-// database says what trying again does not change. Any try may be the one that was
-// done, and its answer lost: the write has to bear that. failed is told of each try
-// that failed; it may be nil.
-func Persist(ctx context.Context, atMost time.Duration, write func(context.Context) error, failed func(error)) error {
+// Persist retries a write until it succeeds. It is for facts that happened outside and
+// cannot be read again, so a temporary failure of the database must not lose them. It
+// ignores the cancellation of ctx. It gives up after atMost, or when the write returns an
+// error that a retry cannot change. The write must be idempotent: an attempt that returned
+// an error may still have been committed. onError is called for each failed attempt that is
+// retried; it may be nil.
+func Persist(ctx context.Context, atMost time.Duration, write func(context.Context) error, onError func(error)) error {
 	ctx = context.WithoutCancel(ctx)
 	deadline := time.Now().Add(atMost)
 	for {
 		try, cancel := context.WithTimeout(ctx, persistTry)
 		err := write(try)
 		cancel()
-		if err == nil || isVerdict(err) || time.Now().After(deadline) {
+		if err == nil || isFinal(err) || time.Now().After(deadline) {
 			return err
 		}
-		if failed != nil {
-			failed(err)
+		if onError != nil {
+			onError(err)
 		}
 		time.Sleep(persistPause)
 	}
 }
 
-// isVerdict tells what the database says of a write from trouble on the way to it.
-func isVerdict(err error) bool {
-	for _, verdict := range []error{ErrStale, ErrNoSuchMove, ErrNotFound, ErrErasing, ErrNoAccounts} {
-		if errors.Is(err, verdict) {
+// isFinal reports whether an error is a result that a retry cannot change.
+func isFinal(err error) bool {
+	for _, final := range []error{ErrStale, ErrNoSuchMove, ErrNotFound, ErrErasing, ErrNoAccounts} {
+		if errors.Is(err, final) {
 			return true
 		}
 	}

@@ -10,8 +10,8 @@ import (
 	"socialqueue/db"
 )
 
-// A write outlasts a database that is away for a while, also when whoever asked for
-// it has left.
+// TestPersist checks that a write succeeds after an outage of the database, even if the
+// caller's context is canceled.
 func TestPersist(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -19,7 +19,7 @@ func TestPersist(t *testing.T) {
 		began, failures := time.Now(), 0
 		err := db.Persist(ctx, 3*time.Minute, func(ctx context.Context) error {
 			if time.Since(began) < 2*time.Minute {
-				return errors.New("the database is away")
+				return errors.New("the database is down")
 			}
 			return ctx.Err()
 		}, func(error) { failures++ })
@@ -29,8 +29,8 @@ func TestPersist(t *testing.T) {
 	})
 }
 
-// A try that hangs ends, and so does the trying; what the database says of a write
-// is not argued with.
+// TestPersistEnds checks that an attempt that hangs times out, that Persist gives up, and
+// that a final error is not retried.
 func TestPersistEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began, tries := time.Now(), 0
@@ -42,13 +42,13 @@ func TestPersistEnds(t *testing.T) {
 		if took := time.Since(began); !errors.Is(err, context.DeadlineExceeded) || tries != 4 || took > 26*time.Second {
 			t.Errorf("after %s and %d tries: %v", took, tries, err)
 		}
-		for _, verdict := range []error{db.ErrStale, db.ErrNoSuchMove, db.ErrNotFound, db.ErrErasing, db.ErrNoAccounts} {
+		for _, final := range []error{db.ErrStale, db.ErrNoSuchMove, db.ErrNotFound, db.ErrErasing, db.ErrNoAccounts} {
 			tries = 0
 			err := db.Persist(t.Context(), 20*time.Second, func(context.Context) error {
 				tries++
-				return verdict
+				return final
 			}, nil)
-			if !errors.Is(err, verdict) || tries != 1 {
+			if !errors.Is(err, final) || tries != 1 {
 				t.Errorf("%d tries: %v", tries, err)
 			}
 		}

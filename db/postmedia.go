@@ -12,7 +12,8 @@ import (
 	"socialqueue/models"
 )
 
-// joinedMedia is the row of a file that a query joined; all of it is empty if there is none.
+// joinedMedia is the row of a file as the result of a LEFT JOIN; all fields are empty if
+// there is none.
 type joinedMedia struct {
 	MediaRowID  *string
 	Bytes       int64
@@ -23,7 +24,7 @@ type joinedMedia struct {
 	Height      int
 }
 
-// joinedMediaColumns are those of joinedMedia, where media is m.
+// joinedMediaColumns are the columns of joinedMedia; m is the alias of the table media.
 const joinedMediaColumns = `m.id AS media_row_id, COALESCE(m.bytes, 0) AS bytes, COALESCE(m.content_type, '') AS content_type,
 	COALESCE(m.sha256, '') AS sha256, COALESCE(m.duration_ms, 0) AS duration_ms, COALESCE(m.width, 0) AS width, COALESCE(m.height, 0) AS height`
 
@@ -38,8 +39,8 @@ func (m *joinedMedia) media(appID int64) *models.Media {
 	}
 }
 
-// insertWithFiles stores a new post and its files. PostgreSQL does both in one statement;
-// SQLite, where a statement is no round trip, in one transaction.
+// insertWithFiles stores a new post and its files. It uses one statement on PostgreSQL, to
+// save a round trip, and one transaction on SQLite.
 func (s *Posts) insertWithFiles(tx *gorm.DB, values map[string]any, files []models.PostMedia, admission *models.Admission) error {
 	if len(files) == 0 {
 		return tx.Raw(insertPost, values).Scan(admission).Error
@@ -56,7 +57,8 @@ func (s *Posts) insertWithFiles(tx *gorm.DB, values map[string]any, files []mode
 	})
 }
 
-// fileValues names the rows of a post's files and adds them to the values of the statement.
+// fileValues returns the placeholders for the rows of a post's files, and adds the rows to
+// the values of the statement.
 func fileValues(files []models.PostMedia, values map[string]any) string {
 	names := make([]string, len(files))
 	for i := range files {
@@ -77,10 +79,12 @@ type fileRow struct {
 	File      joinedMedia `gorm:"embedded"`
 }
 
-// Files reads the files of a post in order, with the rows of those that are ours. A post
-// that the previous release stored has the one file that its own row names. The previous
-// release also fetches and seals the first file's link in the row of the post alone, so the
-// link is read from there. ErrNotFound: there is no such post.
+// Files reads the files of a post in order, with the media rows of those that are stored
+// here. It returns ErrNotFound if there is no such post.
+//
+// It supports the previous release, which knows only the columns of posts: a post that it
+// stored has exactly one file, named in those columns, and the link of the first file is
+// always read from there, as the previous release updates it only there.
 func (s *Posts) Files(ctx context.Context, postID string) ([]models.PostMedia, error) {
 	var rows []fileRow
 	err := s.orm.WithContext(ctx).Raw(`
@@ -107,8 +111,8 @@ func (s *Posts) Files(ctx context.Context, postID string) ([]models.PostMedia, e
 	return files, nil
 }
 
-// keepFile writes where a file of a post is now. A post of the previous release has no row
-// for it yet.
+// keepFile stores the current location of a post's file. It inserts the row for a post that
+// the previous release stored.
 func keepFile(tx *gorm.DB, f models.PostMedia) error {
 	err := tx.Clauses(clause.OnConflict{
 		Columns: []clause.Column{{Name: "post_id"}, {Name: "position"}}, DoUpdates: clause.AssignmentColumns([]string{"media_id", "source_url"}),

@@ -27,8 +27,8 @@ func (f *fixture) accept(files ...models.PostMedia) *models.Post {
 	return p
 }
 
-// filesOf gives files their post and positions, and the post what the previous release
-// knows of them.
+// filesOf sets the post and the position of files, and the post's columns for the previous
+// release.
 func filesOf(p *models.Post, files []models.PostMedia) []models.PostMedia {
 	for i := range files {
 		files[i].PostID, files[i].Position = p.ID, i
@@ -66,7 +66,7 @@ func (f *fixture) wantFiles(p *models.Post, want ...string) {
 	}
 }
 
-// wantUnused tells whether a file is unused once everything has been over for a day.
+// wantUnused checks whether a file counts as unused a day after epoch.
 func (f *fixture) wantUnused(id string, want bool) {
 	f.t.Helper()
 	before := epoch.Add(24 * time.Hour)
@@ -83,7 +83,8 @@ func (f *fixture) wantUnused(id string, want bool) {
 	}
 }
 
-// TestPostMedia: the files of a post are stored with it, in order, and go with it.
+// TestPostMedia checks that the files of a post are stored with it, in order, and are
+// deleted with it.
 func TestPostMedia(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		first := f.file()
@@ -95,7 +96,7 @@ func TestPostMedia(t *testing.T) {
 			t.Errorf("files = %+v", files)
 		}
 		if _, err := f.Posts.Files(t.Context(), models.NewID()); !errors.Is(err, db.ErrNotFound) {
-			t.Errorf("files of no post: %v", err)
+			t.Errorf("files of an unknown post: %v", err)
 		}
 
 		gone := models.NewID()
@@ -117,7 +118,8 @@ func TestPostMedia(t *testing.T) {
 	})
 }
 
-// TestInsertIsOneStatement: accepting a post is one round trip, however many files it has.
+// TestInsertIsOneStatement checks that storing a post takes one round trip, however many
+// files it has.
 func TestInsertIsOneStatement(t *testing.T) {
 	f := newFixture(t, dbtest.Postgres(t))
 	first, second := f.file(), f.file()
@@ -130,8 +132,8 @@ func TestInsertIsOneStatement(t *testing.T) {
 	}
 }
 
-// TestFilesOfThePreviousRelease: a post that it stored has the file that its row names. What
-// it changed of one of ours counts.
+// TestFilesOfThePreviousRelease checks that a post that the previous release stored has the
+// file of its row, and that the previous release's changes to a post of this release count.
 func TestFilesOfThePreviousRelease(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		file, fetched, other := f.file(), f.file(), f.file()
@@ -170,7 +172,8 @@ func TestFilesOfThePreviousRelease(t *testing.T) {
 	})
 }
 
-// TestUnusedFiles: a file is kept as long as any post needs it, wherever that names it.
+// TestUnusedFiles checks that a file is kept as long as any post refers to it, in posts or
+// in post_media.
 func TestUnusedFiles(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		first, second, old, free := f.file(), f.file(), f.file(), f.file()

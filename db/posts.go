@@ -14,13 +14,14 @@ import (
 // Posts stores the posts of apps and their timelines.
 type Posts struct{ conn }
 
-// Destination is what accepting a post needs to know of its account and files.
+// Destination is the account and the files of a new post, as far as they are needed to
+// accept it.
 type Destination struct {
 	UserID             int64
 	OAuthAccountID     int64
 	InstagramAccountID *int64
 	Status             models.AccountStatus
-	// Media holds those of the files that the app has, by id.
+	// Media holds the files that belong to the app, by id.
 	Media map[string]*models.Media
 }
 
@@ -68,10 +69,10 @@ func (s *Posts) Destination(ctx context.Context, appID int64, p models.Platform,
 	return dest, nil
 }
 
-// insertPost stores a new post. One that is to go into Asynq at once does so
-// only if its lane has a place; that is decided in the same statement. The order
-// in the count keeps Postgres on the lane's own index of admitted posts, also
-// while its statistics know the table as small.
+// insertPost stores a new post. A post that should be admitted to Asynq at once is parked
+// instead if its lane is full; the same statement decides this. The ORDER BY in the count
+// makes Postgres use the lane's index of admitted posts even while its statistics say that
+// the table is small.
 const insertPost = `
 	INSERT INTO posts (id, app_id, user_id, platform, oauth_account_id, instagram_account_id, kind, group_id, content, source_url,
 		publish_at, max_lateness_ms, miss_at, correlation_id, trace_parent, lane, status, step, media_id, run_at, enqueued_at, created_at, updated_at,
@@ -82,16 +83,15 @@ const insertPost = `
 			WHEN (SELECT COUNT(*) FROM (
 				SELECT 1 FROM posts p WHERE p.lane = @lane AND p.admission = 'admitted'
 					AND p.status IN ('scheduled', 'queued', 'publishing') AND p.run_at <= @updated_at
-				ORDER BY p.run_at LIMIT @places) busy) < @places THEN 'admitted'
+				ORDER BY p.run_at LIMIT @lane_limit) busy) < @lane_limit THEN 'admitted'
 			ELSE 'parked' END)
 	RETURNING admission`
 
 // Insert stores an accepted post with its files and completes the request's idempotency
-// key, if it has one, in the same transaction. When it returns nil the post is
-// durable. A post that is to be admitted is parked instead if its lane has as
-// many due posts in Asynq as it has places. ErrNotFound: one of its files was
-// cleaned up this moment.
-func (s *Posts) Insert(ctx context.Context, p *models.Post, files []models.PostMedia, places int, done *Completion) error {
+// key, if it has one, in the same transaction. When it returns nil the post is durable. A
+// post that should be admitted is parked instead if its lane already has laneLimit due
+// posts in Asynq. Insert returns ErrNotFound if one of the files was cleaned up meanwhile.
+func (s *Posts) Insert(ctx context.Context, p *models.Post, files []models.PostMedia, laneLimit int, done *Completion) error {
 	content, err := json.Marshal(p.Content)
 	if err != nil {
 		return fmt.Errorf("encode post: %w", err)
@@ -101,7 +101,7 @@ func (s *Posts) Insert(ctx context.Context, p *models.Post, files []models.PostM
 		"instagram_account_id": p.InstagramAccountID, "kind": p.Kind, "group_id": p.GroupID, "content": string(content),
 		"source_url": p.SourceURL, "publish_at": p.PublishAt, "max_lateness_ms": p.MaxLatenessMs, "miss_at": p.MissAt,
 		"correlation_id": p.CorrelationID, "trace_parent": p.TraceParent, "lane": p.Lane, "status": p.Status, "step": p.Step, "media_id": p.MediaID, "run_at": p.RunAt,
-		"enqueued_at": p.EnqueuedAt, "created_at": p.CreatedAt, "updated_at": p.UpdatedAt, "admission": p.Admission, "places": places,
+		"enqueued_at": p.EnqueuedAt, "created_at": p.CreatedAt, "updated_at": p.UpdatedAt, "admission": p.Admission, "lane_limit": laneLimit,
 	}
 	return s.completing(ctx, done, func(tx *gorm.DB) error {
 		err := s.translate(s.insertWithFiles(tx, values, files, &p.Admission))
@@ -115,35 +115,35 @@ func (s *Posts) Insert(ctx context.Context, p *models.Post, files []models.PostM
 	})
 }
 
-// Get finds a post of an app.
+// Get reads a post of an app. It returns ErrNotFound if the app has no such post.
 func (s *Posts) Get(ctx context.Context, appID int64, id string) (*models.Post, error) {
 	var p models.Post
 	err := s.orm.WithContext(ctx).Where("app_id = ? AND id = ?", appID, id).Take(&p).Error
 	return &p, first(err, "post "+id)
 }
 
-// ByID finds a post whoever owns it.
+// ByID reads a post of any app.
 func (s *Posts) ByID(ctx context.Context, id string) (*models.Post, error) {
 	var p models.Post
 	err := s.orm.WithContext(ctx).Where("id = ?", id).Take(&p).Error
 	return &p, first(err, "post "+id)
 }
 
-// ByPublishID finds an app's post by the id TikTok gave it.
+// ByPublishID reads an app's post by its publish id at TikTok.
 func (s *Posts) ByPublishID(ctx context.Context, appID int64, publishID string) (*models.Post, error) {
 	var p models.Post
 	err := s.orm.WithContext(ctx).Where("app_id = ? AND publish_id = ?", appID, publishID).Take(&p).Error
 	return &p, first(err, "post with publish id "+publishID)
 }
 
-// PostFilter narrows a list of posts. Zero values do not narrow.
+// PostFilter selects posts. Zero values do not filter.
 type PostFilter struct {
 	AppID     int64
 	Status    models.Status
 	Platform  models.Platform
 	AccountID int64
 	GroupID   string
-	// Before is the id of the last post of the page before this one.
+	// Before is the cursor: the id of the last post of the previous page.
 	Before string
 	Limit  int
 }
@@ -180,8 +180,8 @@ func (f PostFilter) list(q *gorm.DB) ([]models.Post, error) {
 	return posts, nil
 }
 
-// lanesOf finds the lanes of the accounts with that id: one on the platform, or one on
-// each if none is named.
+// lanesOf returns the lanes of the accounts with that id: one on the given platform, or one
+// per platform if p is empty.
 func lanesOf(orm *gorm.DB, p models.Platform, accountID int64) ([]string, error) {
 	if p != "" {
 		return []string{models.Lane(p, accountID)}, nil
@@ -207,7 +207,7 @@ func (s *Posts) Events(ctx context.Context, postID string) ([]models.PostEvent, 
 	return events, nil
 }
 
-// AddEvents appends to timelines. It is for facts; they need no fence.
+// AddEvents appends entries to timelines. It checks no fence: the entries are facts.
 func (s *Posts) AddEvents(ctx context.Context, events ...models.PostEvent) error {
 	if len(events) == 0 {
 		return nil
@@ -218,14 +218,14 @@ func (s *Posts) AddEvents(ctx context.Context, events ...models.PostEvent) error
 	return nil
 }
 
-// ChangeUnsent writes the columns of a post whose sending has not begun, gives
-// it a new fence so that its old task finds nothing to do, and notes the event.
-// It returns ErrStale if sending began or the post moved on since p was read.
+// ChangeUnsent writes a post whose sending has not begun, and appends the event to its
+// timeline. The post gets a new fence, so its old task has no effect. ChangeUnsent returns
+// ErrStale if sending began or the post was changed since p was read.
 func (s *Posts) ChangeUnsent(ctx context.Context, p *models.Post, event models.PostEvent) error {
 	return s.change(ctx, p, event, move{from: unsent, lease: leaseFree})
 }
 
-// Revive writes the columns of an ended post that is to run again.
+// Revive writes a failed or missed post that is retried.
 func (s *Posts) Revive(ctx context.Context, p *models.Post, event models.PostEvent) error {
 	return s.change(ctx, p, event, move{from: []models.Status{models.Failed, models.Missed}, lease: leaseAny})
 }
@@ -239,7 +239,7 @@ func (s *Posts) change(ctx context.Context, p *models.Post, event models.PostEve
 		if err := m.one(tx, p, old, mutable...); err != nil {
 			return err
 		}
-		if err := tellOfMove(tx, p, event.From); err != nil {
+		if err := emitMove(tx, p, event.From); err != nil {
 			return err
 		}
 		return wrap(tx.Create(&event).Error, "write timeline of post %s", p.ID)

@@ -48,7 +48,7 @@ func (f *fixture) must(err error) {
 	}
 }
 
-// post stores an admitted post that is due at epoch, changed by change.
+// post stores an admitted post that is due at epoch, after applying change.
 func (f *fixture) post(change func(*models.Post)) *models.Post {
 	f.t.Helper()
 	p := f.unstored(change)
@@ -157,7 +157,7 @@ func TestClaimRefuses(t *testing.T) {
 	})
 }
 
-// TestClaimRace lets many workers want one run: one gets it.
+// TestClaimRace checks that only one of many workers can claim a run.
 func TestClaimRace(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		p := f.post(nil)
@@ -184,8 +184,8 @@ func TestClaimRace(t *testing.T) {
 	})
 }
 
-// TestOldRunChangesNothing: whoever lost the post can neither renew, nor note an
-// intent, nor write.
+// TestOldRunChangesNothing checks that a run that lost the post can neither renew its lease,
+// nor write the ledger, nor write the post.
 func TestOldRunChangesNothing(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		ctx, p := t.Context(), f.post(nil)
@@ -238,7 +238,7 @@ func TestWriteRunIsAllOrNothing(t *testing.T) {
 		f.must(err)
 		run.Status = models.Canceled
 		if err := f.Runs.Write(ctx, db.RunWrite{Post: run, From: models.Publishing}); err == nil {
-			t.Error("a move that the table does not allow was written")
+			t.Error("a change that the transition table does not allow was written")
 		}
 		run.Status = models.Processing
 		bad := &models.TikTokPost{UserID: -1, OAuthAccountID: run.OAuthAccountID, PublishID: "v1", Status: "processing", CreatedAt: epoch, UpdatedAt: epoch}
@@ -247,7 +247,7 @@ func TestWriteRunIsAllOrNothing(t *testing.T) {
 			t.Error("a row without a user was written")
 		}
 		if got := f.reload(p); got.Status != models.Publishing {
-			t.Errorf("half a write stands: %s", got.Status)
+			t.Errorf("a part of the failed write was committed: %s", got.Status)
 		}
 		good := &models.TikTokPost{UserID: f.user.ID, OAuthAccountID: run.OAuthAccountID, PublishID: "v1", Status: "processing", CreatedAt: epoch, UpdatedAt: epoch}
 		f.must(f.Runs.Write(ctx, db.RunWrite{Post: run, From: models.Publishing, Record: good, Events: []models.PostEvent{event}}))
@@ -311,7 +311,7 @@ func TestAdmission(t *testing.T) {
 		loads, err := f.Admission.LaneLoads(ctx, []string{near.Lane, "none"}, epoch)
 		f.must(err)
 		if got := loads[near.Lane]; got.Total != 1 || got.Due != 0 {
-			t.Errorf("load = %+v, want 1 in all, none due", got)
+			t.Errorf("load = %+v, want 1 in total, none due", got)
 		}
 		f.must(f.Admission.QueueDue(ctx, soon))
 		if got := f.reload(near); got.Status != models.Queued {
@@ -396,11 +396,11 @@ func TestRefence(t *testing.T) {
 	})
 }
 
-// TestInsert: an accepted post comes back as it was given, and goes into
-// Asynq only where its lane has a place.
+// TestInsert checks that an accepted post is stored as it was given, and is admitted to
+// Asynq only if its lane is not full.
 func TestInsert(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
-		const places = 2
+		const laneLimit = 2
 		late, late5 := int64(5000), epoch.Add(5*time.Second)
 		insert := func(change func(*models.Post)) *models.Post {
 			at := epoch
@@ -412,7 +412,7 @@ func TestInsert(t *testing.T) {
 				Admission: models.AdmissionAdmitted, RunAt: &at, EnqueuedAt: &at,
 			}
 			change(p)
-			f.must(f.Posts.Insert(t.Context(), p, nil, places, nil))
+			f.must(f.Posts.Insert(t.Context(), p, nil, laneLimit, nil))
 			return p
 		}
 		var got []models.Admission
@@ -433,7 +433,7 @@ func TestInsert(t *testing.T) {
 		gone := models.NewID()
 		p := *waiting
 		p.ID, p.MediaID = models.NewID(), &gone
-		if err := f.Posts.Insert(t.Context(), &p, nil, places, nil); !errors.Is(err, db.ErrNotFound) {
+		if err := f.Posts.Insert(t.Context(), &p, nil, laneLimit, nil); !errors.Is(err, db.ErrNotFound) {
 			t.Errorf("file that is gone: err = %v, want ErrNotFound", err)
 		}
 	})

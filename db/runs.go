@@ -12,33 +12,33 @@ import (
 	"socialqueue/models"
 )
 
-// Runs stores what workers do with a post: who has it, what was sent, and what came of it.
+// Runs stores the work on posts: claims, leases, the ledger of calls, and results.
 type Runs struct{ conn }
 
-// earliness is how much before its time a run may be claimed: Asynq keeps whole
-// seconds, so a task can arrive that early. The caller waits out the rest.
+// earliness is how early a run may be claimed. Asynq keeps times in whole seconds, so a task
+// can arrive up to a second early. The caller waits for the remaining time.
 const earliness = time.Second
 
-// EarlyError: a run was asked for before its time, by the clock of this process.
+// EarlyError means that a run was claimed before it is due, by the clock of this process.
 type EarlyError struct {
-	// In is how long it still is.
+	// In is the time until the run is due.
 	In time.Duration
 }
 
-// Error tells how early it is.
-func (e *EarlyError) Error() string { return fmt.Sprintf("the run is due in %s only", e.In) }
+// Error implements error.
+func (e *EarlyError) Error() string { return fmt.Sprintf("the run is not due for another %s", e.In) }
 
-// Claim takes the next run of a post for owner until lease from now on. The
-// task that asks names the fence it was made for; if the row has another one,
-// or a live lease, the task is an old one and the answer is ErrStale; one that
-// comes too soon gets an *EarlyError. On success the post carries a new fence, and one that
-// was unsent is publishing.
+// Claim claims the next run of a post for owner, with a lease of the given duration. fence
+// is the fence that the task was made for. Claim returns ErrStale if the post has another
+// fence or a live lease: the task is outdated. It returns an *EarlyError if the run is not
+// due yet. On success the post has a new fence, and a post that was scheduled or queued is
+// publishing.
 func (s *Runs) Claim(ctx context.Context, id string, fence int64, owner string, now time.Time, lease time.Duration) (*models.Post, error) {
 	var p models.Post
 	err := s.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
-		// The row is locked from here on: the tick that queues due posts comes at
-		// the very moment their tasks do, and a status that changed in between
-		// would turn the live task away as an old one.
+		// Lock the row: the tick that queues due posts runs at the same moment as their
+		// tasks. If it changed the status between this read and the write below, a valid
+		// task would be rejected as outdated.
 		if err := first(tx.Clauses(clause.Locking{Strength: clause.LockingStrengthUpdate}).Where("id = ?", id).Take(&p).Error, "post "+id); err != nil {
 			return err
 		}
@@ -49,7 +49,7 @@ func (s *Runs) Claim(ctx context.Context, id string, fence int64, owner string, 
 			return fmt.Errorf("claim post %s with fence %d: %w", id, fence, ErrStale)
 		}
 		from := p.Status
-		take(&p, owner, now, lease)
+		applyClaim(&p, owner, now, lease)
 		m := move{from: []models.Status{from}, to: p.Status, lease: leaseEnded, now: now}
 		err := m.one(tx, &p, fence, "fence", "lease_until", "lease_owner", "unfinished_runs", "deferred_until", "deferred_reason", "started_at", "updated_at")
 		if err != nil || p.Status == from {
@@ -65,7 +65,7 @@ func (s *Runs) Claim(ctx context.Context, id string, fence int64, owner string, 
 	return &p, nil
 }
 
-func take(p *models.Post, owner string, now time.Time, lease time.Duration) {
+func applyClaim(p *models.Post, owner string, now time.Time, lease time.Duration) {
 	until := now.Add(lease)
 	p.Fence++
 	p.LeaseUntil, p.LeaseOwner = &until, owner
@@ -80,20 +80,20 @@ func take(p *models.Post, owner string, now time.Time, lease time.Duration) {
 	}
 }
 
-// Renew prolongs the lease of the run that holds fence. ErrStale means that
-// another run took over: stop.
+// Renew extends the lease of the run that holds fence. It returns ErrStale if another run
+// took over; the caller must then stop.
 func (s *Runs) Renew(ctx context.Context, id string, fence int64, until time.Time) error {
 	res := s.orm.WithContext(ctx).Model(&models.Post{}).
 		Where("id = ? AND fence = ? AND lease_until IS NOT NULL", id, fence).UpdateColumn("lease_until", until)
 	return changedOne(res, "renew lease of post "+id)
 }
 
-// Intend writes a ledger entry before the call it tells of, if the run that
-// holds the entry's fence still has its lease. The call may be made only after
-// this returned nil.
+// Intend stores the ledger entry of a call that is about to be made. It returns ErrStale
+// unless the run with the entry's fence still has its lease. Make the call only after Intend
+// returned nil.
 //
-// at is where it was written. Before a call that can make the post live, the caller compares
-// it with what it knows: the database may have been replaced since.
+// at is where the entry was stored. Before a call that can make the post live, compare it
+// with the database that was compared with the high-water mark: it may have been replaced.
 func (s *Runs) Intend(ctx context.Context, e *models.LedgerEntry, now time.Time) (at Place, err error) {
 	miss := "" // once sending begins it can no longer be too late to begin
 	if !e.Harmless {
@@ -131,8 +131,8 @@ func (s *Runs) place() string {
 	return "socialqueue_place()"
 }
 
-// Settle writes what became of a guarded call. It is a fact, so it needs no
-// fence: a run that lost its lease still tells its successor what it learned.
+// Settle stores the result of a call in its ledger entry. It does not check the lease: the
+// result is a fact, and a run that lost its lease still has to pass it to its successor.
 func (s *Runs) Settle(ctx context.Context, e *models.LedgerEntry) error {
 	err := s.orm.WithContext(ctx).Model(e).Where("post_id = ? AND fence = ?", e.PostID, e.Fence).Select("state", "external_id", "sealed_url", "settled_at").UpdateColumns(e).Error
 	if err != nil {
@@ -141,7 +141,7 @@ func (s *Runs) Settle(ctx context.Context, e *models.LedgerEntry) error {
 	return nil
 }
 
-// Ledger reads the guarded calls of a post, oldest first.
+// Ledger reads the recorded calls of a post, oldest first.
 func (s *Runs) Ledger(ctx context.Context, postID string) (models.Ledger, error) {
 	var entries []models.LedgerEntry
 	if err := s.orm.WithContext(ctx).Where("post_id = ?", postID).Order("id").Find(&entries).Error; err != nil {
@@ -150,21 +150,21 @@ func (s *Runs) Ledger(ctx context.Context, postID string) (models.Ledger, error)
 	return entries, nil
 }
 
-// RunWrite is one step of a run, all of it written or nothing.
+// RunWrite is a write of a run. It is atomic.
 type RunWrite struct {
 	Post   *models.Post
 	From   models.Status
 	Events []models.PostEvent
-	// Release ends the run: the post's lease is written too.
+	// Release also writes the post's lease, which ends the run.
 	Release bool
-	// File is a file of the post to write along; nil if none changed.
+	// File is a file of the post that changed; nil if none did.
 	File *models.PostMedia
-	// Record is a row of the platform's own table to write along; nil if there is none.
+	// Record is a row of the platform's own table; nil if there is none.
 	Record models.Record
 }
 
-// Write writes the state of a post from the run that holds its fence, if the
-// row still has the status the run knows. ErrStale: another run took over.
+// Write stores the post of a run. It returns ErrStale if the row no longer has the run's
+// fence and the status w.From: another run took over.
 func (s *Runs) Write(ctx context.Context, w RunWrite) error {
 	columns := mutable
 	if w.Release {
@@ -175,15 +175,15 @@ func (s *Runs) Write(ctx context.Context, w RunWrite) error {
 		if err := m.one(tx, w.Post, w.Post.Fence, columns...); err != nil {
 			return err
 		}
-		if err := tellOfMove(tx, w.Post, w.From); err != nil {
+		if err := emitMove(tx, w.Post, w.From); err != nil {
 			return err
 		}
 		return writeAlong(tx, w)
 	})
 }
 
-// writeAlong writes copies: Create fills in ids, and a write whose commit got no
-// answer is written again.
+// writeAlong stores the events, the file and the record of a run's write. It inserts copies,
+// as Create sets ids, and the caller repeats a write whose commit got no response.
 func writeAlong(tx *gorm.DB, w RunWrite) error {
 	if len(w.Events) > 0 {
 		events := slices.Clone(w.Events)
@@ -209,19 +209,19 @@ func writeAlong(tx *gorm.DB, w RunWrite) error {
 	return nil
 }
 
-// Resolution is how an uncertain post is settled by hand.
+// Resolution is an operator's settlement of an uncertain post.
 type Resolution struct {
 	Post *models.Post
 	// From is the status that the post had.
 	From models.Status
-	// Calls is what its guarded calls that are not void came to.
+	// Calls is the new state of the post's ledger entries that are not void.
 	Calls models.LedgerState
 	Event models.PostEvent
 	Now   time.Time
 }
 
-// Resolve writes it, unless a worker has the post or it moved on since it was read:
-// then the answer is ErrStale. The post gets a new fence.
+// Resolve stores a settlement and gives the post a new fence. It returns ErrStale if a
+// worker has the post or if the post was changed since it was read.
 func (s *Runs) Resolve(ctx context.Context, r Resolution) error {
 	return s.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		old := r.Post.Fence
@@ -236,7 +236,7 @@ func (s *Runs) Resolve(ctx context.Context, r Resolution) error {
 		if err != nil {
 			return fmt.Errorf("settle the ledger of post %s: %w", row.ID, err)
 		}
-		if err := tellOfMove(tx, &row, r.From); err != nil {
+		if err := emitMove(tx, &row, r.From); err != nil {
 			return err
 		}
 		if err := tx.Create(&r.Event).Error; err != nil {

@@ -15,9 +15,9 @@ import (
 	"socialqueue/test/testkit"
 )
 
-// TestQueueDueAgainstClaim: the tick that queues due posts holds a row at the
-// very moment when its task comes. The task waits and gets the run; were it
-// turned away as an old one, nobody would have a task for the post.
+// TestQueueDueAgainstClaim checks a claim while the tick that queues due posts has locked the
+// row. The claim must wait and then succeed: if it were rejected as outdated, the post would
+// have no task.
 func TestQueueDueAgainstClaim(t *testing.T) {
 	url := dbtest.PostgresURL(t)
 	d, err := db.OpenPostgres(t.Context(), secrets.Secret(url), 5)
@@ -54,14 +54,14 @@ func TestQueueDueAgainstClaim(t *testing.T) {
 	if got := f.reload(p); got.Status != models.Publishing || got.Fence != 1 {
 		t.Errorf("%s, fence %d; want publishing, 1", got.Status, got.Fence)
 	}
-	f.must(d.Admission.QueueDue(t.Context(), epoch)) // the next tick finds it taken
+	f.must(d.Admission.QueueDue(t.Context(), epoch)) // the next tick must leave it alone
 	if got := f.reload(p); got.Status != models.Publishing {
-		t.Errorf("the tick took the post back: %s", got.Status)
+		t.Errorf("the tick changed a claimed post: %s", got.Status)
 	}
 }
 
-// TestQueueDueBurst: ticks and claims of many due posts at once: each claim
-// gets its run.
+// TestQueueDueBurst runs ticks and claims of many due posts at once. Every claim must
+// succeed.
 func TestQueueDueBurst(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		const posts, workers = 120, 8
@@ -92,8 +92,8 @@ func TestQueueDueBurst(t *testing.T) {
 	})
 }
 
-// TestEarlyClaim: to a worker whose clock is behind a due post is not due. It is
-// told how long to wait; the post stays as it is, and so does its task's fence.
+// TestEarlyClaim checks the claim of a due post by a worker whose clock is behind. It gets
+// the time to wait; the post and the fence of its task do not change.
 func TestEarlyClaim(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		p := f.post(nil)
@@ -104,10 +104,10 @@ func TestEarlyClaim(t *testing.T) {
 				t.Fatalf("%s behind: err = %v, want EarlyError %v", behind, err, want)
 			}
 			if want && early.In != behind {
-				t.Errorf("%s behind: told to wait %s", behind, early.In)
+				t.Errorf("%s behind: EarlyError says %s", behind, early.In)
 			}
 			if !want {
-				p = f.post(nil) // that one was claimed
+				p = f.post(nil) // the claim succeeded
 			} else if got := f.reload(p); got.Fence != 0 || got.LeaseUntil != nil || got.UnfinishedRuns != 0 {
 				t.Errorf("%s behind: the row changed: %+v", behind, got)
 			}
@@ -118,8 +118,8 @@ func TestEarlyClaim(t *testing.T) {
 	})
 }
 
-// TestWritesOfARunLeaveItsLease: the keeper has renewed it since the run read
-// it. Only the end of the run clears it.
+// TestWritesOfARunLeaveItsLease checks that the writes of a run do not overwrite the lease,
+// which is renewed in the background. Only the end of the run clears it.
 func TestWritesOfARunLeaveItsLease(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		ctx, p := t.Context(), f.post(nil)
@@ -139,8 +139,8 @@ func TestWritesOfARunLeaveItsLease(t *testing.T) {
 	})
 }
 
-// TestWriteRunTwice: a write whose commit got no answer is written again, with
-// the rows that go along.
+// TestWriteRunTwice checks that a write whose commit got no response can be repeated, with
+// its events and its record.
 func TestWriteRunTwice(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		ctx, p := t.Context(), f.post(nil)
@@ -156,8 +156,8 @@ func TestWriteRunTwice(t *testing.T) {
 	})
 }
 
-// TestSettleKeepsToItsOwn: an entry that was never committed may name the id of
-// another post's.
+// TestSettleKeepsToItsOwn checks that Settle does not change the entry of another post. An
+// entry whose transaction was rolled back may have an id that another post's entry has now.
 func TestSettleKeepsToItsOwn(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		ctx, p := t.Context(), f.post(nil)
@@ -177,8 +177,8 @@ func TestSettleKeepsToItsOwn(t *testing.T) {
 	})
 }
 
-// TestUnattendedOrder: the sweep looks first at what was never seen in Asynq,
-// then at what it has not looked at for longest, so that every post has its turn.
+// TestUnattendedOrder checks that posts whose task was never seen in Asynq come first, then
+// those that were checked longest ago, so that the sweep reaches every post.
 func TestUnattendedOrder(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		now := epoch.Add(time.Hour)
@@ -193,18 +193,18 @@ func TestUnattendedOrder(t *testing.T) {
 			f.must(err)
 			for i, got := range posts {
 				if got.ID != want[i].ID {
-					t.Fatalf("place %d is wrong", i)
+					t.Fatalf("the post at position %d is wrong", i)
 				}
 				f.must(f.Admission.SeenInAsynq(t.Context(), got.ID, got.Fence, now.Add(time.Duration(i)*time.Millisecond)))
 			}
-			want = append(want[2:], want[:2]...) // those two are at the end now
+			want = append(want[2:], want[:2]...) // the two that were seen are last now
 			now = now.Add(time.Minute)
 		}
 	})
 }
 
-// TestTooLate: what waits and may not begin any more, the most overdue first,
-// whatever else waits with a time of its own.
+// TestTooLate checks that exactly the waiting posts that may no longer start are listed, the
+// most overdue first.
 func TestTooLate(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		now := epoch.Add(time.Hour)
@@ -218,9 +218,9 @@ func TestTooLate(t *testing.T) {
 		late := f.post(miss(time.Second))
 		later := with(miss(time.Minute), func(p *models.Post) { p.Status, p.Admission = models.Scheduled, models.AdmissionWaiting })
 		parked := with(miss(time.Hour), func(p *models.Post) { p.Admission = models.AdmissionParked })
-		f.post(nil)                   // may be late without end
+		f.post(nil)                   // has no limit
 		f.post(miss(0))               // is just in time
-		f.post(miss(-24 * time.Hour)) // has a day
+		f.post(miss(-24 * time.Hour)) // has a day left
 		with(miss(time.Hour), func(p *models.Post) { p.LeaseUntil = &lease })
 		for _, s := range []models.Status{models.Publishing, models.Processing, models.Uncertain, models.Published, models.Failed, models.Missed} {
 			with(miss(time.Hour), func(p *models.Post) { p.Status = s })

@@ -12,8 +12,8 @@ import (
 	"socialqueue/db/dbtest"
 )
 
-// intended are the differences between the two schemas that are meant: PostgreSQL's
-// part, then SQLite's. now() and CURRENT_TIMESTAMP are the same time in both.
+// intended are the intended differences between the two schemas: PostgreSQL's definition,
+// then SQLite's. now() and CURRENT_TIMESTAMP return the same time.
 var intended = map[string][2]string{
 	"column oauth_accounts.created_at":     {"time default now", "time default current_timestamp"},
 	"column oauth_accounts.updated_at":     {"time default now", "time default current_timestamp"},
@@ -30,15 +30,15 @@ var intended = map[string][2]string{
 func TestSchemasAgree(t *testing.T) {
 	postgres, sqlite := postgresSchema(t, dbtest.Postgres(t)), sqliteSchema(t, dbtest.SQLite(t))
 	if len(postgres) < 200 {
-		t.Fatalf("found %d parts of a schema only: %v", len(postgres), postgres)
+		t.Fatalf("found only %d parts of the schema: %v", len(postgres), postgres)
 	}
 	for _, difference := range differences(postgres, sqlite) {
 		t.Error(difference)
 	}
 }
 
-// TestSchemaDifferences changes each kind of part once and wants the comparison to
-// find it.
+// TestSchemaDifferences changes each kind of schema part once and checks that the comparison
+// finds it.
 func TestSchemaDifferences(t *testing.T) {
 	d := dbtest.SQLite(t)
 	want := sqliteSchema(t, d)
@@ -93,7 +93,7 @@ var families = map[string]string{
 	"boolean": "boolean", "bytea": "bytes", "blob": "bytes",
 }
 
-// column describes a column in words that both databases share.
+// column describes a column in a form that both databases share.
 func column(t *testing.T, kind string, notNull bool, standard string) string {
 	t.Helper()
 	kind, _, _ = strings.Cut(strings.ToLower(kind), "(")
@@ -116,8 +116,8 @@ var (
 	spaces = regexp.MustCompile(`\s+`)
 )
 
-// plain writes an expression as both databases would: PostgreSQL shows types and
-// brackets that nobody wrote.
+// plain normalizes an expression. PostgreSQL shows casts and parentheses that the migration
+// does not have.
 func plain(expression string) string {
 	text := cast.ReplaceAllString(strings.ToLower(expression), "")
 	text = anyOf.ReplaceAllString(text, "in ($1)")
@@ -137,9 +137,9 @@ func index(statement string) string {
 }
 
 // query calls row for each row of a query, with its columns as strings; NULL is empty.
-func query(t *testing.T, d *db.DB, ask string, row func(c []string)) {
+func query(t *testing.T, d *db.DB, statement string, row func(c []string)) {
 	t.Helper()
-	rows, err := d.Pool().QueryContext(t.Context(), ask)
+	rows, err := d.Pool().QueryContext(t.Context(), statement)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -203,7 +203,7 @@ func sqliteSchema(t *testing.T, d *db.DB) map[string]string {
 	found, keys := map[string]string{}, map[string][]string{}
 	const tables = `FROM sqlite_master m JOIN %s c WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%%' AND m.name <> 'goose_db_version' `
 	query(t, d, fmt.Sprintf(`SELECT m.name, c.name, c.type, c."notnull", c.pk, c.dflt_value `+tables+` ORDER BY m.name, c.pk`, "pragma_table_info(m.name)"), func(c []string) {
-		inKey := c[4] != "0" // SQLite says of a key only that it is one
+		inKey := c[4] != "0" // SQLite does not report key columns as NOT NULL
 		found["column "+c[0]+"."+c[1]] = column(t, c[2], c[3] == "1" || inKey, c[5])
 		if inKey {
 			keys[c[0]] = append(keys[c[0]], c[1])

@@ -7,16 +7,16 @@ import (
 	"socialqueue/models"
 )
 
-// SealedColumn is a column that holds secrets.
+// SealedColumn is a column that holds encrypted secrets.
 type SealedColumn struct {
 	table, column string
-	// columns are what sealedIn needs besides id and value.
+	// columns are the columns that sealedIn needs besides id and value.
 	columns  string
-	numbered bool // its ids are numbers
+	numbered bool // the ids of the table are numbers
 	sealedIn func(*sealedRow) string
 }
 
-// String names the column.
+// String returns the column's name with its table.
 func (c SealedColumn) String() string { return c.table + "." + c.column }
 
 type sealedRow struct {
@@ -36,13 +36,13 @@ func (r *sealedRow) endpoint() *models.WebhookEndpoint { return &models.WebhookE
 
 const accountColumns = ", user_id, provider, provider_account_id"
 
-// Lasts reports whether it holds what is needed as long as its row is there, as tokens
-// are; the others are of use until a post has ended.
+// Lasts reports whether the secrets are needed as long as their rows exist, as tokens are.
+// Secrets of posts are needed only until the post has ended.
 func (c SealedColumn) Lasts() bool {
 	return c.table != "posts" && c.table != "post_media" && c.table != "ledger"
 }
 
-// SealedColumns are all there are.
+// SealedColumns lists all columns that hold encrypted secrets.
 var SealedColumns = []SealedColumn{
 	{"oauth_accounts", models.ColumnAccessToken, accountColumns, true, func(r *sealedRow) string { return r.account().SealedIn(models.ColumnAccessToken) }},
 	{"oauth_accounts", models.ColumnRefreshToken, accountColumns, true, func(r *sealedRow) string { return r.account().SealedIn(models.ColumnRefreshToken) }},
@@ -62,14 +62,14 @@ var SealedColumns = []SealedColumn{
 type Sealed struct {
 	column SealedColumn
 	ID     string
-	// SealedIn is the place that the value is bound to.
+	// SealedIn is the associated data with which the value was encrypted.
 	SealedIn string
 	Value    string
 }
 
-// SealedOtherwise lists the secrets of a column whose sealed form does not begin
-// with prefix (of an empty one: all), in the order of their ids and after the one that is given; empty
-// is the beginning.
+// SealedOtherwise lists the secrets of a column whose encrypted form does not begin with
+// prefix; an empty prefix lists all. The order is by id. It starts after the id after, or at
+// the beginning if after is empty.
 func (s *Tokens) SealedOtherwise(ctx context.Context, c SealedColumn, prefix, after string, limit int) ([]Sealed, error) {
 	later := "id > @after"
 	if c.numbered {
@@ -93,8 +93,8 @@ func (s *Tokens) SealedOtherwise(ctx context.Context, c SealedColumn, prefix, af
 	return found, nil
 }
 
-// Reseal replaces a sealed value by another form of the same secret, unless the
-// secret itself was replaced meanwhile: then it reports false.
+// Reseal replaces an encrypted value by another encryption of the same secret. It reports
+// false and changes nothing if the secret itself was replaced meanwhile.
 func (s *Tokens) Reseal(ctx context.Context, old Sealed, value string) (bool, error) {
 	id := "id = @id"
 	if old.column.numbered {

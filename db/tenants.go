@@ -29,7 +29,7 @@ func (s *Tenants) CreateApp(ctx context.Context, app *models.App, key *models.AP
 	return nil
 }
 
-// CreateKey stores a further API key of an app.
+// CreateKey stores another API key of an app. It returns ErrNotFound if there is no such app.
 func (s *Tenants) CreateKey(ctx context.Context, key *models.APIKey) error {
 	var app models.App
 	if err := first(s.orm.WithContext(ctx).First(&app, key.AppID).Error, fmt.Sprintf("app %d", key.AppID)); err != nil {
@@ -41,24 +41,24 @@ func (s *Tenants) CreateKey(ctx context.Context, key *models.APIKey) error {
 	return nil
 }
 
-// KeyByPrefix finds a key that is not revoked.
+// KeyByPrefix reads a key that is not revoked. It returns ErrNotFound if there is none.
 func (s *Tenants) KeyByPrefix(ctx context.Context, prefix string) (*models.APIKey, error) {
 	var key models.APIKey
 	err := s.orm.WithContext(ctx).Where("prefix = ? AND revoked_at IS NULL", prefix).Take(&key).Error
 	return &key, first(err, "API key")
 }
 
-// TouchKey notes that a key was used.
+// TouchKey records when a key was last used.
 func (s *Tenants) TouchKey(ctx context.Context, id int64, now time.Time) error {
 	err := s.orm.WithContext(ctx).Model(&models.APIKey{}).Where("id = ?", id).Update("last_used_at", now).Error
 	if err != nil {
-		return fmt.Errorf("note the use of API key %d: %w", id, err)
+		return fmt.Errorf("record the use of API key %d: %w", id, err)
 	}
 	return nil
 }
 
-// RevokeKey ends a key. It returns ErrNotFound if there is no live one with
-// that prefix.
+// RevokeKey revokes the key with that prefix. It returns ErrNotFound if there is none, or if
+// it is already revoked.
 func (s *Tenants) RevokeKey(ctx context.Context, prefix string, now time.Time) error {
 	res := s.orm.WithContext(ctx).Model(&models.APIKey{}).
 		Where("prefix = ? AND revoked_at IS NULL", prefix).Update("revoked_at", now)
@@ -69,8 +69,8 @@ func (s *Tenants) RevokeKey(ctx context.Context, prefix string, now time.Time) e
 	return err
 }
 
-// EnsureUser stores a user, or finds the app's user with the same external id.
-// It tells which of the two it did.
+// EnsureUser stores a user, or reads the app's user with the same external id into user. It
+// reports whether it stored a new one.
 func (s *Tenants) EnsureUser(ctx context.Context, user *models.User) (created bool, err error) {
 	err = s.orm.WithContext(ctx).Create(user).Error
 	if err == nil {
@@ -85,18 +85,18 @@ func (s *Tenants) EnsureUser(ctx context.Context, user *models.User) (created bo
 	return false, first(err, "user")
 }
 
-// User finds a user of an app.
+// User reads a user of an app. It returns ErrNotFound if the app has no such user.
 func (s *Tenants) User(ctx context.Context, appID, id int64) (*models.User, error) {
 	var user models.User
 	err := s.orm.WithContext(ctx).Where("app_id = ? AND id = ?", appID, id).Take(&user).Error
 	return &user, first(err, fmt.Sprintf("user %d", id))
 }
 
-// Apps names apps by their ids.
+// Apps returns the names of apps by id.
 func (s *Tenants) Apps(ctx context.Context, ids []int64) (map[int64]string, error) {
 	var apps []models.App
 	if err := s.orm.WithContext(ctx).Where("id IN ?", ids).Find(&apps).Error; err != nil {
-		return nil, fmt.Errorf("name apps: %w", err)
+		return nil, fmt.Errorf("read the names of apps: %w", err)
 	}
 	names := make(map[int64]string, len(apps))
 	for _, a := range apps {

@@ -12,20 +12,20 @@ import (
 	"socialqueue/models"
 )
 
-// Tokens stores the refresh of tokens, and seals secrets with a new key.
+// Tokens stores refreshed tokens, schedules token maintenance, and re-encrypts secrets.
 type Tokens struct{ conn }
 
-// ErrBusy: another process is refreshing the account's tokens.
+// ErrBusy means that another process is refreshing the account's tokens.
 var ErrBusy = errors.New("another process is refreshing the account's tokens")
 
-// ClaimRefresh makes the caller the only one who may refresh an account's
-// tokens, until lease from now on. check sees the row under its lock and says
-// whether the refresh is still needed: its error is handed back and nothing is
-// written. ErrBusy: somebody else has the claim.
+// ClaimRefresh gives the caller the exclusive right to refresh an account's tokens for the
+// duration of lease. It calls check with the locked row; if the refresh is no longer needed,
+// check returns an error, which ClaimRefresh returns without writing anything. ClaimRefresh
+// returns ErrBusy if another process has the claim.
 //
-// When it returns nil the row says that a refresh is under way, so whoever finds
-// it after a crash knows that the refresh token may be used up. The row that is
-// returned is the one before the claim, but for its new fence.
+// When it returns nil the row is marked with refresh_unsettled, so after a crash the next
+// process knows that the refresh token may be used up. The returned row is the one before
+// the claim, except for its new fence.
 func (s *Tokens) ClaimRefresh(ctx context.Context, id int64, now time.Time, lease time.Duration, check func(*models.OAuthAccount) error) (*models.OAuthAccount, error) {
 	var a models.OAuthAccount
 	err := s.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
@@ -51,22 +51,22 @@ func (s *Tokens) ClaimRefresh(ctx context.Context, id int64, now time.Time, leas
 	return &a, err
 }
 
-// RefreshEnd is how a claimed refresh ended.
-type RefreshEnd struct {
+// RefreshResult is the result of a claimed refresh.
+type RefreshResult struct {
 	AccountID int64
-	// Fence is the claim's.
+	// Fence is the fence of the claim.
 	Fence int64
-	// Unsettled: the answer is not known.
+	// Unsettled means that the platform's response is unknown.
 	Unsettled bool
-	// Failures counts the refreshes in a row that gave no token.
+	// Failures counts the consecutive refreshes that returned no token.
 	Failures int
-	// MaintenanceAt is when the account is seen to again; nil is never.
+	// MaintenanceAt is the time of the next maintenance; nil if none is planned.
 	MaintenanceAt *time.Time
-	// Tokens is nil if there are no new ones.
+	// Tokens holds the new tokens; nil if there are none.
 	Tokens *NewTokens
 }
 
-// NewTokens is what a refresh brought, sealed. What is nil stays as it is.
+// NewTokens holds refreshed tokens, encrypted. Nil fields stay as they are.
 type NewTokens struct {
 	Access      string
 	Refresh     *string
@@ -75,10 +75,10 @@ type NewTokens struct {
 	ReconnectBy *time.Time
 }
 
-// EndRefresh writes how a claimed refresh ended and gives the claim up, in one
-// statement: the new tokens are there for all or for nobody. ErrStale: the
-// account got other tokens meanwhile, or was disconnected.
-func (s *Tokens) EndRefresh(ctx context.Context, e RefreshEnd, now time.Time) error {
+// FinishRefresh stores the result of a claimed refresh and releases the claim, in one
+// statement. It returns ErrStale if the account got other tokens meanwhile or was
+// disconnected.
+func (s *Tokens) FinishRefresh(ctx context.Context, e RefreshResult, now time.Time) error {
 	set := map[string]any{
 		"refresh_lease_until": nil, "refresh_unsettled": e.Unsettled, "refresh_failures": e.Failures, "upkeep_at": e.MaintenanceAt,
 	}
@@ -95,19 +95,19 @@ func (s *Tokens) EndRefresh(ctx context.Context, e RefreshEnd, now time.Time) er
 		}
 	}
 	res := s.orm.WithContext(ctx).Model(&models.OAuthAccount{}).Where("id = ? AND refresh_fence = ?", e.AccountID, e.Fence).UpdateColumns(set)
-	return changedOne(res, fmt.Sprintf("end the refresh of account %d", e.AccountID))
+	return changedOne(res, fmt.Sprintf("finish the refresh of account %d", e.AccountID))
 }
 
-// ReleaseRefresh gives the claim of a refresh up and leaves the rest as it is.
-// ErrStale is as with EndRefresh.
+// ReleaseRefresh releases the claim of a refresh that was not sent. It returns ErrStale like
+// FinishRefresh.
 func (s *Tokens) ReleaseRefresh(ctx context.Context, id, fence int64) error {
 	res := s.orm.WithContext(ctx).Model(&models.OAuthAccount{}).Where("id = ? AND refresh_fence = ?", id, fence).
 		UpdateColumns(map[string]any{"refresh_lease_until": nil, "refresh_unsettled": false})
-	return changedOne(res, fmt.Sprintf("release account %d", id))
+	return changedOne(res, fmt.Sprintf("release the refresh of account %d", id))
 }
 
-// ReplacePageToken gives an Instagram account the token that was read anew, if
-// it still has the old one.
+// ReplacePageToken stores a page token that was read again from Meta. It returns ErrStale if
+// the account no longer has the old token.
 func (s *Tokens) ReplacePageToken(ctx context.Context, id int64, old, token string, now time.Time) error {
 	res := s.orm.WithContext(ctx).Model(&models.InstagramAccount{}).
 		Where("id = ? AND access_token = ? AND status <> ?", id, old, models.AccountDisconnected).
@@ -115,45 +115,44 @@ func (s *Tokens) ReplacePageToken(ctx context.Context, id int64, old, token stri
 	return changedOne(res, fmt.Sprintf("store the page token of Instagram account %d", id))
 }
 
-// SetUpkeep notes when an account is seen to next, and how many refreshes failed in
-// a row, unless its tokens or its status changed since it was read: then that
-// decides.
-func (s *Tokens) SetUpkeep(ctx context.Context, a *models.OAuthAccount, failures int, at *time.Time) error {
+// SetMaintenance schedules the next maintenance of an account, or none if at is nil, and
+// stores the number of consecutive failed refreshes. It changes nothing if the account's
+// tokens or status changed since it was read: that change has scheduled its own maintenance.
+func (s *Tokens) SetMaintenance(ctx context.Context, a *models.OAuthAccount, failures int, at *time.Time) error {
 	err := s.orm.WithContext(ctx).Model(&models.OAuthAccount{}).
 		Where("id = ? AND refresh_fence = ? AND status = ?", a.ID, a.RefreshFence, a.Status).
 		UpdateColumns(map[string]any{"refresh_failures": failures, "upkeep_at": at}).Error
 	if err != nil {
-		return fmt.Errorf("note the upkeep of account %d: %w", a.ID, err)
+		return fmt.Errorf("schedule the maintenance of account %d: %w", a.ID, err)
 	}
 	return nil
 }
 
-// Upkeep names an account that somebody has to see to, and the fence that its
-// tokens have.
-type Upkeep struct {
+// Maintenance is due token maintenance: an account and the fence of its tokens.
+type Maintenance struct {
 	ID    int64
 	Fence int64 `gorm:"column:refresh_fence"`
 }
 
-// DueUpkeep lists the accounts whose upkeep is due, the longest waiting first.
-// Those that somebody is just refreshing are left out.
-func (s *Tokens) DueUpkeep(ctx context.Context, now time.Time, limit int) ([]Upkeep, error) {
-	var due []Upkeep
+// DueMaintenance lists the accounts whose maintenance is due, the longest waiting first. It
+// leaves out accounts that a process is refreshing.
+func (s *Tokens) DueMaintenance(ctx context.Context, now time.Time, limit int) ([]Maintenance, error) {
+	var due []Maintenance
 	err := s.orm.WithContext(ctx).Model(&models.OAuthAccount{}).
 		Where("upkeep_at <= ? AND (refresh_lease_until IS NULL OR refresh_lease_until < ?)", now, now).
 		Order("upkeep_at").Limit(limit).Find(&due).Error
 	if err != nil {
-		return nil, fmt.Errorf("list accounts whose upkeep is due: %w", err)
+		return nil, fmt.Errorf("list accounts with due maintenance: %w", err)
 	}
 	return due, nil
 }
 
-// AskBeforePosts makes the upkeep due of accounts that have posts due until then
-// and that nobody asked for since stale: once, whatever comes of it. The Pages of a
-// Facebook login may post when that has ended. An account whose refresh is just
-// failing has a time of its own. It looks at limit posts
-// at most, the soonest first.
-func (s *Tokens) AskBeforePosts(ctx context.Context, now, until, stale time.Time, limit int) error {
+// CheckBeforePosts makes the maintenance due of accounts that have posts due before until
+// and whose token was not checked since stale. It records the check, so that each account is
+// checked once, whatever the result. A Facebook login that needs a new consent is checked
+// too, as its Pages may still be able to publish. An account with failed refreshes is left
+// out, as its next refresh is already scheduled. It considers the limit soonest posts.
+func (s *Tokens) CheckBeforePosts(ctx context.Context, now, until, stale time.Time, limit int) error {
 	err := s.orm.WithContext(ctx).Exec(`
 		UPDATE oauth_accounts SET upkeep_at = @now, asked_at = @now
 		WHERE (status = 'active' OR status = 'reauth_required'
@@ -165,20 +164,20 @@ func (s *Tokens) AskBeforePosts(ctx context.Context, now, until, stale time.Time
 			LEFT JOIN instagram_accounts i ON i.id = soon.instagram_account_id)`,
 		map[string]any{"now": now, "until": until, "stale": stale, "limit": limit}).Error
 	if err != nil {
-		return fmt.Errorf("look for accounts with posts due soon: %w", err)
+		return fmt.Errorf("schedule checks of accounts with posts due soon: %w", err)
 	}
 	return nil
 }
 
-// EndLogin notes that Meta takes a Facebook login's own token no more, and gives
-// the claim of its refresh up. Its accounts stay as they are. ErrStale: the login
-// was connected anew, or disconnected. Doing it twice is no error.
-func (s *Tokens) EndLogin(ctx context.Context, id, fence int64, reason string, now time.Time) error {
+// ReauthorizeLogin records that Meta refuses a Facebook login's own token, and releases the
+// claim of its refresh. The accounts behind the login stay as they are. It returns ErrStale
+// if the login was connected again or disconnected. Calling it twice is not an error.
+func (s *Tokens) ReauthorizeLogin(ctx context.Context, id, fence int64, reason string, now time.Time) error {
 	res := s.orm.WithContext(ctx).Model(&models.OAuthAccount{}).
 		Where("id = ? AND refresh_fence = ? AND status <> ?", id, fence, models.AccountDisconnected).
 		UpdateColumns(map[string]any{
 			"status": models.AccountReauthorize, "status_reason": reason, "upkeep_at": nil, "refresh_lease_until": nil,
 			"refresh_unsettled": false, "updated_at": now,
 		})
-	return changedOne(res, fmt.Sprintf("end login %d", id))
+	return changedOne(res, fmt.Sprintf("mark login %d for reauthorization", id))
 }

@@ -10,7 +10,7 @@ import (
 	"socialqueue/models"
 )
 
-// KnownIDs tells which of these ids at the platform belong to posts of a lane.
+// KnownIDs returns the set of those platform ids that belong to posts of a lane.
 func (s *Runs) KnownIDs(ctx context.Context, lane string, ids []string) (map[string]bool, error) {
 	known := make(map[string]bool, len(ids))
 	if len(ids) == 0 {
@@ -27,8 +27,8 @@ func (s *Runs) KnownIDs(ctx context.Context, lane string, ids []string) (map[str
 	return known, nil
 }
 
-// PostOfUpload finds the post that TikTok gave a publish_id for. The post may have a newer
-// publish_id by now.
+// PostOfUpload reads the post that a publish_id of TikTok was issued for. The post may have
+// a newer publish_id by now.
 func (s *Runs) PostOfUpload(ctx context.Context, publishID string) (*models.Post, error) {
 	orm := s.orm.WithContext(ctx)
 	var p models.Post
@@ -42,9 +42,9 @@ func (s *Runs) PostOfUpload(ctx context.Context, publishID string) (*models.Post
 	return &p, first(res.Error, "post of upload "+publishID)
 }
 
-// Hasten makes the next run of a waiting post due now. ErrStale: the post moved on
-// meanwhile.
-func (s *Runs) Hasten(ctx context.Context, p *models.Post, event models.PostEvent, now time.Time) error {
+// RunNow makes the next run of a waiting post due now. It returns ErrStale if the post was
+// changed meanwhile.
+func (s *Runs) RunNow(ctx context.Context, p *models.Post, event models.PostEvent, now time.Time) error {
 	return s.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		res := tx.Model(&models.Post{}).
 			Where("id = ? AND fence = ? AND status = ? AND run_at > ? AND (lease_until IS NULL OR lease_until < ?)", p.ID, p.Fence, p.Status, now, now).
@@ -52,7 +52,7 @@ func (s *Runs) Hasten(ctx context.Context, p *models.Post, event models.PostEven
 				"run_at": now, "admission": models.AdmissionAdmitted, "enqueued_at": now, "fence": p.Fence + 1, "looks": 0,
 				"lease_until": nil, "lease_owner": "", "deferred_until": nil, "deferred_reason": "", "updated_at": now,
 			})
-		if err := changedOne(res, "hasten post "+p.ID); err != nil {
+		if err := changedOne(res, "make post "+p.ID+" due"); err != nil {
 			return err
 		}
 		p.Fence, p.RunAt, p.Admission = p.Fence+1, &now, models.AdmissionAdmitted
@@ -61,23 +61,23 @@ func (s *Runs) Hasten(ctx context.Context, p *models.Post, event models.PostEven
 	})
 }
 
-// Availability says whether everybody can see a video on TikTok, since At.
+// Availability says whether a video on TikTok is public, as of At.
 type Availability struct {
 	PublishID string
 	Public    bool
 	At        time.Time
 }
 
-// NoteAvailability stores it, with an entry in the post's timeline, unless a newer one is
-// stored. Of two at the same time, the one that hides the video counts (platform notes).
-// It reports whether it was stored.
+// NoteAvailability stores an availability with an entry in the post's timeline, unless a
+// newer one is stored. If two have the same time, "not public" wins. It reports whether it
+// stored the availability.
 func (s *Runs) NoteAvailability(ctx context.Context, a Availability, event models.PostEvent) (stored bool, err error) {
 	err = s.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		res := tx.Model(&models.TikTokPost{}).
 			Where("publish_id = ? AND (availability_at IS NULL OR availability_at < ? OR (availability_at = ? AND publicly_available AND NOT ?))",
 				a.PublishID, a.At, a.At, a.Public).
 			UpdateColumns(map[string]any{"publicly_available": a.Public, "availability_at": a.At})
-		if stored, err = changedAny(res, "note the availability of upload "+a.PublishID); err != nil || !stored {
+		if stored, err = changedAny(res, "store the availability of upload "+a.PublishID); err != nil || !stored {
 			return err
 		}
 		return tx.Create(&event).Error
@@ -85,15 +85,15 @@ func (s *Runs) NoteAvailability(ctx context.Context, a Availability, event model
 	return stored, err
 }
 
-// TikTokAvailability returns the availability of an upload; nil if none is stored.
+// TikTokAvailability reports whether an upload is public; nil if that is unknown.
 func (s *Runs) TikTokAvailability(ctx context.Context, publishID string) (*bool, error) {
 	var row models.TikTokPost
 	err := s.orm.WithContext(ctx).Select("publicly_available").Where("publish_id = ?", publishID).Limit(1).Find(&row).Error
 	return row.PubliclyAvailable, wrap(err, "read the availability of upload %s", publishID)
 }
 
-// Identify stores the id and the link that a published post lacks, and ends the polls for
-// them. ErrStale: the post moved on meanwhile.
+// Identify stores the platform's id and the link of a published post that lacks them, and
+// ends the polls for them. It returns ErrStale if the post was changed meanwhile.
 func (s *Runs) Identify(ctx context.Context, p *models.Post, id, permalink string, event models.PostEvent, now time.Time) error {
 	return s.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		res := tx.Model(&models.Post{}).
@@ -113,11 +113,11 @@ func (s *Runs) Identify(ctx context.Context, p *models.Post, id, permalink strin
 	})
 }
 
-// unsettledLimit bounds how many of a lane's posts are compared.
+// unsettledLimit is how many of a lane's posts UnsettledInLane returns at most.
 const unsettledLimit = 200
 
-// UnsettledInLane lists the newest posts of a lane, but for one, that are sent
-// or being sent and whose id at the platform is not known.
+// UnsettledInLane lists the newest posts of a lane that are sent or being sent and whose id
+// at the platform is unknown. It leaves out the post except.
 func (s *Runs) UnsettledInLane(ctx context.Context, lane, except string) ([]models.Post, error) {
 	var posts []models.Post
 	err := s.orm.WithContext(ctx).

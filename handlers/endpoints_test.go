@@ -445,7 +445,7 @@ func (w *fixture) attempt(id int64, status models.DeliveryStatus, a models.Webho
 	if d.Status = status; status != models.DeliveryPending {
 		d.NextAt, d.SettledAt = nil, &a.At
 	}
-	w.must(w.db.Outbox.EndAttempt(w.t.Context(), d, a))
+	w.must(w.db.Outbox.RecordAttempt(w.t.Context(), d, a))
 }
 
 func TestListDeliveries(t *testing.T) {

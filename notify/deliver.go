@@ -141,7 +141,7 @@ func (r *run) health() db.EndpointHealth {
 // keep writes the endpoint's health, and prolongs the claim until then.
 func (r *run) keep(ctx context.Context, h db.EndpointHealth, until *time.Time) error {
 	return db.Persist(ctx, writeFor, func(ctx context.Context) error {
-		return r.DB.Outbox.KeepEndpoint(ctx, r.endpoint, h, until, r.Now())
+		return r.DB.Outbox.SaveHealth(ctx, r.endpoint, h, until, r.Now())
 	}, nil)
 }
 
@@ -212,7 +212,7 @@ func (r *run) try(ctx context.Context, d *models.WebhookDelivery, keys []secrets
 	} else {
 		log.Info("a webhook was delivered")
 	}
-	err := db.Persist(ctx, writeFor, func(ctx context.Context) error { return r.DB.Outbox.EndAttempt(ctx, d, attempt) }, nil)
+	err := db.Persist(ctx, writeFor, func(ctx context.Context) error { return r.DB.Outbox.RecordAttempt(ctx, d, attempt) }, nil)
 	if err != nil {
 		log.WithError(err).Warn("could not write the try of a delivery; it is made again")
 	}

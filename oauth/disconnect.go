@@ -31,7 +31,7 @@ func (s *Service) Disconnect(ctx context.Context, appID int64, p models.Platform
 		return nil, err
 	}
 	const reason = "the account was disconnected"
-	ending, now := db.Ending{Platform: p, AccountID: id, Reason: reason, Note: canceledNote(reason)}, s.Now()
+	ending, now := db.Deactivation{Platform: p, AccountID: id, Reason: reason, Note: canceledNote(reason)}, s.Now()
 	var login int64
 	err := db.Persist(ctx, endingFor, func(ctx context.Context) (err error) {
 		login, err = s.DB.Connections.Disconnect(ctx, ending, now)
@@ -63,7 +63,7 @@ func (s *Service) finishEnding(ctx context.Context, login int64) error {
 	if a.Status == models.AccountDisconnected {
 		return s.Upkeep(ctx, login)
 	}
-	return s.DB.Connections.FinishEnding(ctx, a, canceledNote, s.Now())
+	return s.DB.Connections.FinishDisconnect(ctx, a, canceledNote, s.Now())
 }
 
 // revoke takes a disconnected account's consent back at the platform and forgets
@@ -203,7 +203,7 @@ func (s *Service) RequestDeletion(ctx context.Context, p models.Platform, signed
 		return "", err
 	}
 	deletion := db.Deletion{
-		Provider: p, ProviderAccountID: w.ProviderAccountID, AskedAt: w.At, Code: rand.Text(),
+		Provider: p, ProviderAccountID: w.ProviderAccountID, RequestedAt: w.At, Code: rand.Text(),
 		Reason: "the person asked for their data to be deleted",
 	}
 	now := s.Now()

@@ -347,7 +347,7 @@ func TestDisconnectCutOff(t *testing.T) {
 	each(t, func(w *fixture) {
 		a, ig := w.connectTikTok("-000one"), w.connectFacebook("9001", "17841400000000001", "17841400000000002")
 		for p, id := range map[models.Platform]int64{models.TikTok: a.ID, models.Instagram: ig[0].ID} {
-			_, err := w.db.Connections.Disconnect(w.ctx, db.Ending{Platform: p, AccountID: id, Reason: "asked"}, w.clock.Now())
+			_, err := w.db.Connections.Disconnect(w.ctx, db.Deactivation{Platform: p, AccountID: id, Reason: "asked"}, w.clock.Now())
 			w.must(err)
 		}
 		left := []*models.Post{w.post(models.TikTok, a.ID, nil), w.post(models.Instagram, ig[0].ID, nil)} // as if they had not been reached
@@ -403,10 +403,10 @@ func TestEndMeetsNewPosts(t *testing.T) {
 			w.post(models.TikTok, a.ID, nil), w.post(models.Instagram, ig.ID, nil), w.post(models.Instagram, ig.ID, w.inHalfAnHour),
 		}
 		for _, row := range []*models.OAuthAccount{stale, login} {
-			w.must(w.db.Connections.FinishEnding(w.ctx, row, func(reason string) string { return reason }, w.clock.Now()))
+			w.must(w.db.Connections.FinishDisconnect(w.ctx, row, func(reason string) string { return reason }, w.clock.Now()))
 		}
 		for p, id := range map[models.Platform]int64{models.TikTok: a.ID, models.Instagram: ig.ID} {
-			w.must(w.db.Connections.PutOff(w.ctx, db.Ending{Platform: p, AccountID: id, Reason: "dead"}, w.clock.Now().Add(time.Hour), w.clock.Now()))
+			w.must(w.db.Connections.DeferPosts(w.ctx, db.Deactivation{Platform: p, AccountID: id, Reason: "dead"}, w.clock.Now().Add(time.Hour), w.clock.Now()))
 		}
 		for _, p := range posts {
 			if got := w.reload(p); got.Status != p.Status || got.DeferredReason != "" {

@@ -248,7 +248,7 @@ func TestDeathInsideARereading(t *testing.T) {
 		w.must(err)
 		w.clock.Advance(2 * time.Hour)
 		now := w.clock.Now()
-		w.must(w.db.Tokens.SetUpkeep(w.ctx, w.account(ig.OAuthAccountID), 0, &now))
+		w.must(w.db.Tokens.SetMaintenance(w.ctx, w.account(ig.OAuthAccountID), 0, &now))
 		w.live(46*day, 12*time.Hour)
 		if login := w.account(ig.OAuthAccountID); login.ExpiresAt.Sub(w.clock.Now()) < 50*day {
 			w.t.Errorf("the login ends at %v, now is %v", login.ExpiresAt, w.clock.Now())
@@ -261,7 +261,7 @@ func TestRereadPageWakesPosts(t *testing.T) {
 	each(t, func(w *fixture) {
 		ig := w.connectFacebook("9001", "17841400000000001")[0]
 		p := w.post(models.Instagram, ig.ID, nil)
-		w.must(w.db.Connections.Reauthorize(w.ctx, db.Ending{Platform: models.Instagram, AccountID: ig.ID, Reason: "it was"},
+		w.must(w.db.Connections.Reauthorize(w.ctx, db.Deactivation{Platform: models.Instagram, AccountID: ig.ID, Reason: "it was"},
 			db.Refused{Sealed: ig.AccessToken}, w.clock.Now().Add(400*day), w.clock.Now()))
 		w.live(46*day, 12*time.Hour)
 		if got := w.instagram(ig.ID); got.Status != models.AccountActive {

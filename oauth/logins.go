@@ -40,7 +40,7 @@ func (s *Service) loginEnded(ctx context.Context, login *models.OAuthAccount, re
 	}
 	now := s.Now()
 	err = db.Persist(ctx, persistFor, func(ctx context.Context) error {
-		return s.DB.Tokens.EndLogin(ctx, login.ID, login.RefreshFence, reason, now)
+		return s.DB.Tokens.ReauthorizeLogin(ctx, login.ID, login.RefreshFence, reason, now)
 	}, nil)
 	if errors.Is(err, db.ErrStale) {
 		return nil

@@ -176,7 +176,7 @@ func (s *Service) readAgain(ctx context.Context, ig *models.InstagramAccount, lo
 }
 
 func (s *Service) pageLost(ctx context.Context, login *models.OAuthAccount, ig *models.InstagramAccount, reason string) error {
-	return s.reauthorize(ctx, login, db.Ending{Platform: ig.Platform(), AccountID: ig.ID, Reason: reason}, db.Refused{Sealed: ig.AccessToken})
+	return s.reauthorize(ctx, login, db.Deactivation{Platform: ig.Platform(), AccountID: ig.ID, Reason: reason}, db.Refused{Sealed: ig.AccessToken})
 }
 
 // atOnce calls fn for 0 to n-1, a few at a time. An error of one does not stop the

@@ -116,7 +116,7 @@ func (s *Service) renewAccount(ctx context.Context, refused Token, dead bool, re
 	if err != nil {
 		return err
 	}
-	return s.reauthorize(ctx, a, db.Ending{
+	return s.reauthorize(ctx, a, db.Deactivation{
 		Platform: a.Provider, AccountID: a.ID, Reason: s.traits(a.Provider).Name + " refused the access token, and there is no refresh token",
 	}, db.Refused{Sealed: sealed})
 }
@@ -261,8 +261,8 @@ func (s *Service) storeGrant(ctx context.Context, c Connector, a *models.OAuthAc
 	if traits.Prolongs {
 		scheduled.ReconnectBy, persist = a.ReconnectBy, persistFor
 	}
-	end := db.RefreshEnd{AccountID: a.ID, Fence: a.RefreshFence, MaintenanceAt: traits.nextRefresh(now, scheduled), Tokens: tokens}
-	err = db.Persist(ctx, persist, func(ctx context.Context) error { return s.DB.Tokens.EndRefresh(ctx, end, now) }, nil)
+	end := db.RefreshResult{AccountID: a.ID, Fence: a.RefreshFence, MaintenanceAt: traits.nextRefresh(now, scheduled), Tokens: tokens}
+	err = db.Persist(ctx, persist, func(ctx context.Context) error { return s.DB.Tokens.FinishRefresh(ctx, end, now) }, nil)
 	switch {
 	case errors.Is(err, db.ErrStale):
 		return s.dropGrant(ctx, c, a, grant)
@@ -340,11 +340,11 @@ func (s *Service) refreshFailed(ctx context.Context, c Connector, a *models.OAut
 	case dead && a.Provider.BehindLogin():
 		return s.loginEnded(ctx, a, traits.LoginEnded)
 	case dead:
-		return s.reauthorize(ctx, a, db.Ending{Platform: a.Provider, AccountID: a.ID, Reason: traits.refusedRefresh(a)}, db.Refused{Fence: a.RefreshFence})
+		return s.reauthorize(ctx, a, db.Deactivation{Platform: a.Provider, AccountID: a.ID, Reason: traits.refusedRefresh(a)}, db.Refused{Fence: a.RefreshFence})
 	}
 	now := s.Now()
 	wait := waitAfter(a.RefreshFailures, cause)
-	end := db.RefreshEnd{
+	end := db.RefreshResult{
 		AccountID: a.ID, Fence: a.RefreshFence, Failures: a.RefreshFailures + 1,
 		Unsettled: !traits.Prolongs && (a.RefreshUnsettled || platform.KindOf(cause) == platform.Unknown),
 	}
@@ -353,7 +353,7 @@ func (s *Service) refreshFailed(ctx context.Context, c Connector, a *models.OAut
 		at = *a.ExpiresAt
 	}
 	end.MaintenanceAt = &at
-	err := db.Persist(ctx, persistFor, func(ctx context.Context) error { return s.DB.Tokens.EndRefresh(ctx, end, now) }, nil)
+	err := db.Persist(ctx, persistFor, func(ctx context.Context) error { return s.DB.Tokens.FinishRefresh(ctx, end, now) }, nil)
 	if err != nil && !errors.Is(err, db.ErrStale) {
 		return err
 	}
@@ -402,7 +402,7 @@ const reauthorizeFor = 6 * time.Hour
 
 // reauthorize notes that a platform refused an account for good. It returns
 // ErrReauthorize, or nil if the account got another token meanwhile.
-func (s *Service) reauthorize(ctx context.Context, a *models.OAuthAccount, e db.Ending, refused db.Refused) error {
+func (s *Service) reauthorize(ctx context.Context, a *models.OAuthAccount, e db.Deactivation, refused db.Refused) error {
 	now := s.Now()
 	until := now.Add(reauthorizeFor)
 	e.Note = "waits until the account is connected again: " + e.Reason
@@ -416,7 +416,7 @@ func (s *Service) reauthorize(ctx context.Context, a *models.OAuthAccount, e db.
 	s.Metrics.Refreshed(string(e.Platform), observe.RefreshDead)
 	log := observe.OfAccount(ctx, s.Log, a).WithFields(logrus.Fields{observe.FieldAccountID: e.AccountID, observe.FieldReason: e.Reason})
 	log.Warn("the account needs to be connected again; its posts wait")
-	err = db.Persist(ctx, persistFor, func(ctx context.Context) error { return s.DB.Connections.PutOff(ctx, e, until, now) }, nil)
+	err = db.Persist(ctx, persistFor, func(ctx context.Context) error { return s.DB.Connections.DeferPosts(ctx, e, until, now) }, nil)
 	if err != nil {
 		log.WithError(err).Warn("posts of the account could not be put off together; each finds out by itself")
 	}

@@ -466,9 +466,9 @@ func TestEndsAreRepeatable(t *testing.T) {
 		login := w.account(ig.OAuthAccountID)
 		now := w.clock.Now()
 		for range 2 {
-			w.must(w.db.Connections.Reauthorize(w.ctx, db.Ending{Platform: models.TikTok, AccountID: a.ID, Reason: "dead"}, db.Refused{Fence: a.RefreshFence}, now, now))
-			w.must(w.db.Connections.Reauthorize(w.ctx, db.Ending{Platform: models.Instagram, AccountID: ig.ID, Reason: "dead"}, db.Refused{Sealed: ig.AccessToken}, now, now))
-			w.must(w.db.Tokens.EndLogin(w.ctx, login.ID, login.RefreshFence, "dead", now))
+			w.must(w.db.Connections.Reauthorize(w.ctx, db.Deactivation{Platform: models.TikTok, AccountID: a.ID, Reason: "dead"}, db.Refused{Fence: a.RefreshFence}, now, now))
+			w.must(w.db.Connections.Reauthorize(w.ctx, db.Deactivation{Platform: models.Instagram, AccountID: ig.ID, Reason: "dead"}, db.Refused{Sealed: ig.AccessToken}, now, now))
+			w.must(w.db.Tokens.ReauthorizeLogin(w.ctx, login.ID, login.RefreshFence, "dead", now))
 		}
 		w.wantStatus(a.ID, models.AccountReauthorize)
 		w.wantStatus(login.ID, models.AccountReauthorize)

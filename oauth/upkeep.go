@@ -33,10 +33,10 @@ const (
 // lost is made again by the next tick.
 func (s *Service) EnqueueDue(ctx context.Context) error {
 	now := s.Now()
-	if err := s.DB.Tokens.AskBeforePosts(ctx, now, now.Add(postsAhead), now.Add(-askedFresh), postsLooked); err != nil {
+	if err := s.DB.Tokens.CheckBeforePosts(ctx, now, now.Add(postsAhead), now.Add(-askedFresh), postsLooked); err != nil {
 		return err
 	}
-	due, err := s.DB.Tokens.DueUpkeep(ctx, now, upkeepBatch)
+	due, err := s.DB.Tokens.DueMaintenance(ctx, now, upkeepBatch)
 	if err != nil {
 		return err
 	}
@@ -90,7 +90,7 @@ func settled(ctx context.Context, err error) error {
 
 func (s *Service) see(ctx context.Context, a *models.OAuthAccount) error {
 	now := s.Now()
-	if err := s.DB.Connections.FinishEnding(ctx, a, canceledNote, now); err != nil {
+	if err := s.DB.Connections.FinishDisconnect(ctx, a, canceledNote, now); err != nil {
 		return err
 	}
 	if a.Status == models.AccountDisconnected {
@@ -103,7 +103,7 @@ func (s *Service) see(ctx context.Context, a *models.OAuthAccount) error {
 	case a.Provider.BehindLogin():
 		return s.seeToLogin(ctx, a)
 	case a.Status != models.AccountActive:
-		return s.DB.Tokens.SetUpkeep(ctx, a, 0, nil)
+		return s.DB.Tokens.SetMaintenance(ctx, a, 0, nil)
 	case s.refreshDue(a, now) && !s.unsettledAlive(a, now):
 		return s.refresh(ctx, a.Provider, a.ID, s.stillDue)
 	default:
@@ -165,7 +165,7 @@ func (s *Service) asked(ctx context.Context, a *models.OAuthAccount) error {
 	if s.unsettledAlive(a, s.Now()) {
 		next = a.ExpiresAt
 	}
-	return s.DB.Tokens.SetUpkeep(ctx, a, 0, next)
+	return s.DB.Tokens.SetMaintenance(ctx, a, 0, next)
 }
 
 // seeToLogin refreshes a login, or checks those of its accounts that are about to
@@ -194,7 +194,7 @@ func (s *Service) seeToLogin(ctx context.Context, a *models.OAuthAccount) error 
 		return err
 	}
 	if a.Status != models.AccountActive {
-		return s.DB.Tokens.SetUpkeep(ctx, a, 0, nil)
+		return s.DB.Tokens.SetMaintenance(ctx, a, 0, nil)
 	}
 	return s.asked(ctx, a)
 }
@@ -203,7 +203,7 @@ func (s *Service) seeToLogin(ctx context.Context, a *models.OAuthAccount) error 
 // then its own time counts.
 func (s *Service) upkeepIn(ctx context.Context, a *models.OAuthAccount, wait time.Duration) error {
 	at := s.Now().Add(wait)
-	return s.DB.Tokens.SetUpkeep(ctx, a, a.RefreshFailures, &at)
+	return s.DB.Tokens.SetMaintenance(ctx, a, a.RefreshFailures, &at)
 }
 
 // recordOf logs the calls of an account's upkeep.

@@ -61,7 +61,7 @@ func (s *Service) placeAll(ctx context.Context, posts []models.Post, pauses mode
 	if err := s.DB.Admission.Park(ctx, park, now); err != nil {
 		return nil, err
 	}
-	if err := s.DB.Admission.Hold(ctx, held, now); err != nil {
+	if err := s.DB.Admission.MarkPaused(ctx, held, now); err != nil {
 		return nil, err
 	}
 	return s.admit(ctx, admit, now)

@@ -40,7 +40,7 @@ func (s *Service) PollNow(ctx context.Context, p *models.Post, why string) (Effe
 	case !polled(p.Status) || p.RunAt == nil || !p.RunAt.After(now):
 		return EffectNone, nil
 	}
-	err := s.DB.Runs.Hasten(ctx, p, models.PostEvent{At: now, Type: models.EventNote, Message: why + "; polling now"}, now)
+	err := s.DB.Runs.RunNow(ctx, p, models.PostEvent{At: now, Type: models.EventNote, Message: why + "; polling now"}, now)
 	if errors.Is(err, db.ErrStale) {
 		return EffectHeld, nil
 	}

@@ -1,5 +1,4 @@
-// Package dbtest gives tests databases of their own: real ones, migrated,
-// where commits and locks are real too.
+// Package dbtest gives each test its own migrated database, with real commits and locks.
 package dbtest
 
 import (
@@ -30,7 +29,7 @@ func Each(t *testing.T, test func(t *testing.T, d *db.DB)) {
 	t.Run("sqlite", func(t *testing.T) { test(t, SQLite(t)) })
 }
 
-// SQLite makes a database file that ends with the test.
+// SQLite creates a database file that is deleted after the test.
 func SQLite(t testing.TB) *db.DB {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "test.db")
@@ -49,8 +48,7 @@ func SQLite(t testing.TB) *db.DB {
 	return d
 }
 
-// migratedFile migrates one SQLite database per test process; the others are its
-// copies.
+// migratedFile migrates one SQLite database per test process; tests get copies of it.
 func migratedFile(t testing.TB) ([]byte, error) {
 	templates.Lock()
 	defer templates.Unlock()
@@ -72,8 +70,8 @@ func migratedFile(t testing.TB) ([]byte, error) {
 	return templates.file, err
 }
 
-// Postgres makes a database on the server of TEST_DATABASE_URL that ends with
-// the test. Without a server the test fails; it does not skip.
+// Postgres creates a database on the server of TEST_DATABASE_URL and drops it after the
+// test. Without a server the test fails; it is not skipped.
 func Postgres(t testing.TB) *db.DB {
 	t.Helper()
 	d, err := db.OpenPostgres(t.Context(), secrets.Secret(PostgresURL(t)), testConns)
@@ -84,13 +82,12 @@ func Postgres(t testing.TB) *db.DB {
 	return d
 }
 
-// PostgresURL makes a migrated database as Postgres does and returns its URL,
-// for processes that connect themselves.
+// PostgresURL creates a migrated database like Postgres and returns its URL.
 func PostgresURL(t testing.TB) string {
 	t.Helper()
 	server := os.Getenv("TEST_DATABASE_URL")
 	if server == "" {
-		t.Fatal("TEST_DATABASE_URL is not set: run the tests with `make test`, which brings up its own servers")
+		t.Fatal("TEST_DATABASE_URL is not set: run the tests with `make test`, which starts the servers")
 	}
 	template, err := migratedTemplate(server)
 	if err != nil {
@@ -114,8 +111,8 @@ var templates struct {
 	file []byte
 }
 
-// migratedTemplate migrates one database per test process; the others are its
-// copies, which is much faster.
+// migratedTemplate migrates one database per test process; tests get copies of it, which is
+// much faster.
 func migratedTemplate(server string) (string, error) {
 	templates.Lock()
 	defer templates.Unlock()
@@ -155,7 +152,7 @@ func onServer(server, statement string) error {
 func withDatabase(server, name string) string {
 	u, err := url.Parse(server)
 	if err != nil {
-		panic("TEST_DATABASE_URL is no URL")
+		panic("TEST_DATABASE_URL is not a URL")
 	}
 	u.Path = "/" + name
 	return u.String()

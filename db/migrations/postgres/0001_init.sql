@@ -25,8 +25,8 @@ CREATE TABLE users (
     UNIQUE (app_id, external_id)
 );
 
--- The next four keep the columns and constraints of the original guide; the
--- columns after the blank line are ours.
+-- The next four tables have the columns and constraints of the original guide. The columns
+-- after the blank line are additions.
 CREATE TABLE oauth_accounts (
     id                  SERIAL PRIMARY KEY,
     user_id             INT          NOT NULL REFERENCES users (id),
@@ -152,17 +152,17 @@ CREATE TABLE posts (
     published_at         TIMESTAMPTZ,
     updated_at           TIMESTAMPTZ  NOT NULL
 );
--- What waits for its time, what waits for its turn, what should be in Asynq.
+-- Posts that wait for their time, posts that wait for their lane, and posts that should be in Asynq.
 CREATE INDEX posts_waiting ON posts (run_at, id) WHERE admission = 'waiting';
 CREATE INDEX posts_parked ON posts (lane, run_at, id) WHERE admission = 'parked';
 CREATE INDEX posts_admitted_lane ON posts (lane, run_at) WHERE admission = 'admitted';
--- The fence, which always holds, keeps this index from queries about lanes: on a
--- table that Postgres knows as small it looks as good to them as their own, and
--- it holds the posts of all lanes.
+-- The condition on the fence is always true. It prevents Postgres from using this index, which
+-- holds the posts of all lanes, for queries about one lane: while the statistics say that the
+-- table is small, Postgres would consider it as good as the lane's own index.
 CREATE INDEX posts_admitted_seen ON posts (enqueued_at) WHERE admission = 'admitted' AND fence >= 0;
 CREATE INDEX posts_scheduled ON posts (run_at) WHERE status = 'scheduled';
 CREATE INDEX posts_miss ON posts (miss_at) WHERE miss_at IS NOT NULL AND status IN ('scheduled', 'queued');
--- What the API lists and looks up.
+-- Indexes for lists and lookups of the API.
 CREATE INDEX posts_app ON posts (app_id, id);
 CREATE INDEX posts_app_status ON posts (app_id, status, id);
 CREATE INDEX posts_lane ON posts (lane, id);

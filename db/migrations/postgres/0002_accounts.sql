@@ -1,5 +1,5 @@
 -- +goose Up
--- Where an app's users may be sent back to after they connected an account.
+-- Hosts to which an app's users may be redirected after they connected an account.
 CREATE TABLE return_hosts (
     app_id     INT          NOT NULL REFERENCES apps (id),
     host       VARCHAR(255) NOT NULL,
@@ -28,8 +28,8 @@ ALTER TABLE instagram_accounts
     ADD COLUMN page_id       VARCHAR(64) NOT NULL DEFAULT '',
     ADD COLUMN status_reason TEXT        NOT NULL DEFAULT '';
 
--- What the last consent of a Facebook login showed of its Pages, with the
--- reason why one cannot be posted to.
+-- The Pages of a Facebook login at its last consent. reason says why nothing can be published
+-- through a Page.
 CREATE TABLE facebook_pages (
     oauth_account_id     INT          NOT NULL REFERENCES oauth_accounts (id),
     page_id              VARCHAR(64)  NOT NULL,
@@ -39,7 +39,7 @@ CREATE TABLE facebook_pages (
     PRIMARY KEY (oauth_account_id, page_id)
 );
 
--- Requests to delete a person's data. They hold nothing of that person.
+-- Requests to delete a person's data. They hold no personal data.
 CREATE TABLE data_deletions (
     code         VARCHAR(64) PRIMARY KEY,
     requested_at TIMESTAMPTZ NOT NULL,

@@ -1,5 +1,5 @@
 -- +goose Up
--- What the platforms told us, each event once.
+-- The webhook events of the platforms, each stored once.
 CREATE TABLE webhook_events (
     id             BIGSERIAL PRIMARY KEY,
     platform       VARCHAR(20)  NOT NULL,
@@ -23,7 +23,7 @@ CREATE INDEX webhook_events_pending ON webhook_events (run_at) WHERE run_at IS N
 CREATE INDEX webhook_events_account ON webhook_events (platform, account);
 CREATE INDEX webhook_events_received ON webhook_events (received_at);
 
--- Where apps want to be told of events, what they are told, and each try of it.
+-- The webhook endpoints of apps, the deliveries to them, and each attempt.
 CREATE TABLE webhook_endpoints (
     id               VARCHAR(36)  PRIMARY KEY,
     app_id           INT          NOT NULL REFERENCES apps (id),
@@ -62,7 +62,7 @@ CREATE TABLE webhook_deliveries (
     created_at     TIMESTAMPTZ  NOT NULL,
     settled_at     TIMESTAMPTZ
 );
--- What is due, and what of the same subject has to go before it.
+-- Due deliveries, and the pending deliveries of the same subject.
 CREATE INDEX webhook_deliveries_due ON webhook_deliveries (endpoint_id, next_at, id) WHERE status = 'pending';
 CREATE INDEX webhook_deliveries_turn ON webhook_deliveries (endpoint_id, subject, id) WHERE status = 'pending';
 CREATE INDEX webhook_deliveries_endpoint ON webhook_deliveries (endpoint_id, id);
@@ -96,11 +96,11 @@ CREATE TABLE instagram_comments (
 );
 CREATE INDEX instagram_comments_account ON instagram_comments (instagram_account_id);
 
--- Whether it is a post of ours, or one that a platform's event told of.
+-- Whether it is a post of this system, or one known only from a platform's event.
 ALTER TABLE ig_media ADD COLUMN ours BOOLEAN NOT NULL DEFAULT TRUE;
--- The reason that an app was last told why its post waits.
+-- The deferral reason that was last reported to the app.
 ALTER TABLE posts ADD COLUMN deferral_told VARCHAR(50) NOT NULL DEFAULT '';
--- Which post an upload was for, and whether TikTok says that it is public.
+-- The post that an upload belongs to, and whether TikTok says that it is public.
 ALTER TABLE tiktok_posts
     ADD COLUMN post_id            VARCHAR(36),
     ADD COLUMN publicly_available BOOLEAN,

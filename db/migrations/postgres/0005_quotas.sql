@@ -1,6 +1,6 @@
 -- +goose Up
--- What Instagram last told of an account's publishing limit: so many posts of so many in
--- a rolling window. Its count lags by minutes. Nobody asked yet: quota_asked_at is null.
+-- An account's publishing limit as Instagram last reported it: used and total posts in a
+-- rolling window. Instagram's count lags by minutes. quota_asked_at is null if it was never read.
 ALTER TABLE instagram_accounts ADD COLUMN quota_used INT NOT NULL DEFAULT 0;
 ALTER TABLE instagram_accounts ADD COLUMN quota_total INT NOT NULL DEFAULT 0;
 ALTER TABLE instagram_accounts ADD COLUMN quota_window_seconds INT NOT NULL DEFAULT 0;

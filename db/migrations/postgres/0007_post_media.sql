@@ -1,13 +1,13 @@
 -- +goose Up
--- The files of a post, in order. For one more release the columns media_id and source_url
--- of posts are written too, for the first file: the previous release reads and writes only
--- those, and the posts that it stores have no rows here.
+-- The files of a post, in order. For one more release the first file is also written to the
+-- columns media_id and source_url of posts: the previous release reads and writes only those,
+-- and the posts that it stores have no rows here.
 CREATE TABLE post_media (
     id         BIGSERIAL PRIMARY KEY,
-    -- The previous release deletes posts without knowing this table.
+    -- The previous release deletes posts and does not know this table.
     post_id    VARCHAR(36) NOT NULL REFERENCES posts (id) ON DELETE CASCADE,
     position   INT         NOT NULL,
-    -- A file stays while a post needs it, also where the previous release would delete it.
+    -- Prevents the previous release from deleting a file that a post needs.
     media_id   VARCHAR(36) REFERENCES media (id),
     source_url TEXT        NOT NULL DEFAULT '',
     alt_text   TEXT        NOT NULL DEFAULT '',

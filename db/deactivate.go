@@ -10,36 +10,36 @@ import (
 	"socialqueue/models"
 )
 
-// lockAccount locks an account's row against others that change it, but not
-// against posts that are accepted for it, which refer to its id.
+// lockAccount is the lock strength for an account's row. It blocks other writers of the row,
+// but not the insertion of posts, whose foreign keys refer to the row.
 const lockAccount = "NO KEY UPDATE"
 
-// Ending is how an account stops being able to post.
-type Ending struct {
+// Deactivation says which account can no longer publish, and why.
+type Deactivation struct {
 	Platform models.Platform
-	// AccountID is the account as the API names it.
+	// AccountID is the account's id in the API.
 	AccountID int64
-	// Reason is the status reason of the account.
+	// Reason becomes the status reason of the account.
 	Reason string
-	// Note is the message in the timelines of the posts that wait or are canceled
-	// with the account.
+	// Note is the message in the timelines of the posts that are deferred or canceled with
+	// the account.
 	Note string
-	// anonymous: the app is told without what says whose account it was.
+	// anonymous omits from the app's event everything that identifies the owner.
 	anonymous bool
 }
 
-func (e Ending) lane() string { return models.Lane(e.Platform, e.AccountID) }
+func (e Deactivation) lane() string { return models.Lane(e.Platform, e.AccountID) }
 
-func (e Ending) rows(tx *gorm.DB) *gorm.DB {
+func (e Deactivation) rows(tx *gorm.DB) *gorm.DB {
 	if e.Platform.BehindLogin() {
 		return tx.Model(&models.InstagramAccount{}).Where("id = ?", e.AccountID)
 	}
 	return tx.Model(&models.OAuthAccount{}).Where("id = ?", e.AccountID)
 }
 
-// lockedStatus locks the account's row and reads its status; empty if there is no
-// such account.
-func (e Ending) lockedStatus(tx *gorm.DB) (models.AccountStatus, error) {
+// lockedStatus locks the account's row and returns its status; empty if there is no such
+// account.
+func (e Deactivation) lockedStatus(tx *gorm.DB) (models.AccountStatus, error) {
 	var status []models.AccountStatus
 	err := e.rows(tx).Clauses(clause.Locking{Strength: lockAccount}).Pluck("status", &status).Error
 	if err != nil || len(status) == 0 {
@@ -48,8 +48,8 @@ func (e Ending) lockedStatus(tx *gorm.DB) (models.AccountStatus, error) {
 	return status[0], nil
 }
 
-// tell tells the app of the account as it is stored now.
-func (e Ending) tell(tx *gorm.DB, event models.AppEvent, now time.Time) error {
+// emit stores an event about the account, with the account as it is stored now.
+func (e Deactivation) emit(tx *gorm.DB, event models.AppEvent, now time.Time) error {
 	var ig *models.InstagramAccount
 	login := e.AccountID
 	if e.Platform.BehindLogin() {
@@ -64,14 +64,15 @@ func (e Ending) tell(tx *gorm.DB, event models.AppEvent, now time.Time) error {
 		return err
 	}
 	if e.anonymous {
-		return tellAnonymously(tx, &o, ig, event, now)
+		return emitAnonymously(tx, &o, ig, event, now)
 	}
-	return tellOfAccount(tx, &o, ig, event, now)
+	return emitForAccount(tx, &o, ig, event, now)
 }
 
-// lockLogin locks the row whose tokens reach an account, before anything else: of
-// two that disconnect the last accounts of a login, one has to see it empty.
-func lockLogin(tx *gorm.DB, e Ending) (id int64, err error) {
+// lockLogin locks the row whose tokens reach an account. It is taken before any other lock:
+// of two transactions that disconnect the last two accounts of a login, one has to see that
+// no account is left.
+func lockLogin(tx *gorm.DB, e Deactivation) (id int64, err error) {
 	if !e.Platform.BehindLogin() {
 		return e.AccountID, lockOAuthAccount(tx, e.AccountID, &models.OAuthAccount{})
 	}
@@ -95,11 +96,11 @@ func lockOAuthAccount(tx *gorm.DB, id int64, into *models.OAuthAccount) error {
 	return first(err, fmt.Sprintf("OAuth account %d", id))
 }
 
-// end writes that an account is disconnected, and its login with it if that was
-// the last one.
-func end(tx *gorm.DB, e Ending, login int64, now time.Time) error {
+// disconnectAccount marks an account as disconnected, and its login too if the login has no
+// connected account left.
+func disconnectAccount(tx *gorm.DB, e Deactivation, login int64, now time.Time) error {
 	if !e.Platform.BehindLogin() {
-		_, err := endLogin(tx, login, e.Reason, now)
+		_, err := disconnectLogin(tx, login, e.Reason, now)
 		return err
 	}
 	err := e.rows(tx).Where("status <> ?", models.AccountDisconnected).UpdateColumns(map[string]any{
@@ -109,15 +110,15 @@ func end(tx *gorm.DB, e Ending, login int64, now time.Time) error {
 		return fmt.Errorf("disconnect Instagram account %d: %w", e.AccountID, err)
 	}
 	if err := tx.Model(&models.OAuthAccount{}).Where("id = ?", login).UpdateColumn("upkeep_at", now).Error; err != nil {
-		return fmt.Errorf("ask for the upkeep of login %d: %w", login, err)
+		return fmt.Errorf("schedule the maintenance of login %d: %w", login, err)
 	}
-	_, err = endEmptyLogin(tx, login, e.Reason, now)
+	_, err = disconnectEmptyLogin(tx, login, e.Reason, now)
 	return err
 }
 
-// endEmptyLogin ends a Facebook login that reaches no account any more, and reports
-// whether it did.
-func endEmptyLogin(tx *gorm.DB, login int64, reason string, now time.Time) (ended bool, err error) {
+// disconnectEmptyLogin disconnects a Facebook login that has no connected account left, and
+// reports whether it did.
+func disconnectEmptyLogin(tx *gorm.DB, login int64, reason string, now time.Time) (ended bool, err error) {
 	var left int64
 	err = tx.Model(&models.InstagramAccount{}).
 		Where("oauth_account_id = ? AND status <> ?", login, models.AccountDisconnected).Count(&left).Error
@@ -127,12 +128,12 @@ func endEmptyLogin(tx *gorm.DB, login int64, reason string, now time.Time) (ende
 	if left > 0 {
 		return false, nil
 	}
-	return endLogin(tx, login, reason, now)
+	return disconnectLogin(tx, login, reason, now)
 }
 
-// endLogin ends a row's tokens and whatever is under way with them. It reports
-// false if they had ended before.
-func endLogin(tx *gorm.DB, id int64, reason string, now time.Time) (ended bool, err error) {
+// disconnectLogin marks a row as disconnected and invalidates a refresh in progress. It
+// reports false if the row was disconnected before.
+func disconnectLogin(tx *gorm.DB, id int64, reason string, now time.Time) (ended bool, err error) {
 	res := tx.Model(&models.OAuthAccount{}).Where("id = ? AND status <> ?", id, models.AccountDisconnected).
 		UpdateColumns(map[string]any{
 			"status": models.AccountDisconnected, "status_reason": reason, "refresh_fence": gorm.Expr("refresh_fence + 1"),
