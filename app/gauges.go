@@ -11,7 +11,7 @@ import (
 // ask shows what waits, and how Redis is. It is asked of schedulers only: shown by every
 // process, the same numbers would be counted several times.
 func (c *core) ask() {
-	c.metrics.Ask(c.log, map[string]observe.Source{"queues": c.queue.Gauges, "database": c.backlog, "redis": c.queue.RedisGauges})
+	c.metrics.AddSources(c.log, map[string]observe.Source{"queues": c.queue.Gauges, "database": c.backlog, "redis": c.queue.RedisGauges})
 }
 
 // backlog tells how much there is to do.

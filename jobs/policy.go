@@ -73,7 +73,7 @@ func (h hooks) retryDelay(n int, err error, t *asynq.Task) (d time.Duration) {
 func (h hooks) handleError(_ context.Context, t *asynq.Task, err error) {
 	defer h.recover("ErrorHandler", func() {})
 	if errors.Is(err, asynq.ErrLeaseExpired) { // which the job itself cannot know
-		h.metrics.TaskErred(h.kinds.label(t), observe.ClassLeaseLost)
+		h.metrics.TaskError(h.kinds.label(t), observe.ClassLeaseLost)
 	}
 	entry := h.log.WithFields(logrus.Fields{observe.FieldAction: t.Type(), observe.FieldCorrelationID: t.Headers()[headerCorrelation]}).WithError(err)
 	if isFailure(err) {

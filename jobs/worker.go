@@ -83,7 +83,7 @@ func (w *Worker) addPool(name string, client redis.UniversalClient, concurrency 
 	h := hooks{log: w.log, metrics: w.metrics, kinds: w.kinds}
 	slots := make(chan struct{}, concurrency)
 	w.pools = append(w.pools, &pool{worker: w, slots: slots})
-	w.metrics.Places(name, concurrency, func() int { return len(slots) })
+	w.metrics.WorkerSlots(name, concurrency, func() int { return len(slots) })
 	w.servers = append(w.servers, asynq.NewServerFromRedisClient(client, asynq.Config{
 		Concurrency:              concurrency,
 		Queues:                   weights,

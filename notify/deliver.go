@@ -202,7 +202,7 @@ func (r *run) try(ctx context.Context, d *models.WebhookDelivery, keys []secrets
 		attempt.Error = text([]byte(a.err.Error()))
 	}
 	r.settle(d, a)
-	r.Metrics.NotifyTried(a.err == nil, r.Now().Sub(began))
+	r.Metrics.NotifyAttempt(a.err == nil, r.Now().Sub(began))
 	log := r.log.WithFields(logrus.Fields{
 		observe.FieldCorrelationID: d.CorrelationID, observe.FieldDuration: attempt.DurationMs, observe.FieldHTTPStatus: a.status,
 		observe.FieldEvent: d.EventType, "event_id": d.EventID, "delivery_id": d.ID, "subject": d.Subject,

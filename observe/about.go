@@ -9,7 +9,7 @@ import (
 	"socialqueue/platform"
 )
 
-// In is the log of the work that ctx belongs to.
+// In returns a log entry with the correlation id of ctx.
 func In(ctx context.Context, log logrus.FieldLogger) *logrus.Entry {
 	if id := CorrelationID(ctx); id != "" {
 		return log.WithField(FieldCorrelationID, id)
@@ -17,25 +17,23 @@ func In(ctx context.Context, log logrus.FieldLogger) *logrus.Entry {
 	return log.WithFields(nil)
 }
 
-// OfPost is the log of what happens to a post. Its correlation id is that of the request
-// which made the post, whoever is at work on it now.
+// OfPost returns a log entry about a post. Its correlation id is that of the request that
+// created the post.
 func OfPost(log logrus.FieldLogger, p *models.Post) *logrus.Entry {
 	return log.WithFields(Post(p)).WithFields(logrus.Fields{FieldCorrelationID: p.CorrelationID, FieldFence: p.Fence})
 }
 
-// OfAccount is the log of what the work that ctx belongs to does to a consent, or to one
-// that is about to be.
+// OfAccount returns a log entry about an OAuth account, which may have no row yet.
 func OfAccount(ctx context.Context, log logrus.FieldLogger, a *models.OAuthAccount) *logrus.Entry {
 	return In(ctx, log).WithFields(account(a))
 }
 
-// OfInstagram is the log of what the work that ctx belongs to does to an Instagram
-// account.
+// OfInstagram returns a log entry about an Instagram account.
 func OfInstagram(ctx context.Context, log logrus.FieldLogger, a *models.InstagramAccount) *logrus.Entry {
 	return In(ctx, log).WithFields(Instagram(a))
 }
 
-// OfEvent is the log of what happens to a platform's webhook event.
+// OfEvent returns a log entry about a platform's webhook event.
 func OfEvent(log logrus.FieldLogger, e *models.WebhookEvent) *logrus.Entry {
 	return log.WithFields(logrus.Fields{
 		FieldCorrelationID: e.CorrelationID, FieldProvider: e.Platform, FieldAction: "webhook:process", FieldEvent: e.Name, FieldWebhookEvent: e.ID,
@@ -52,17 +50,17 @@ func Called(log logrus.FieldLogger, c platform.Call) {
 	entry.Info("platform call")
 }
 
-// Post are the fields that tell which post a line is about, and whose it is.
+// Post returns the fields that identify a post and its account.
 func Post(p *models.Post) logrus.Fields {
 	return logrus.Fields{FieldUserID: p.UserID, FieldProvider: p.Platform, FieldPostID: p.ID, FieldAccountID: p.AccountID()}
 }
 
-// Instagram are the same of an Instagram account.
+// Instagram returns the fields that identify an Instagram account.
 func Instagram(a *models.InstagramAccount) logrus.Fields {
 	return logrus.Fields{FieldUserID: a.UserID, FieldProvider: a.Platform(), FieldAccountID: a.ID}
 }
 
-// account are the same of a consent.
+// account returns the fields that identify an OAuth account.
 func account(a *models.OAuthAccount) logrus.Fields {
 	fields := logrus.Fields{FieldUserID: a.UserID, FieldProvider: a.Provider}
 	switch {

@@ -7,52 +7,54 @@ import (
 	"socialqueue/platform"
 )
 
-// What comes of a run of a task.
+// The outcomes of a run of a task.
 const (
-	// AttemptSuccess: it did what there was to do.
+	// AttemptSuccess: the run completed its work.
 	AttemptSuccess = "success"
-	// AttemptRetry: it failed and is tried again.
+	// AttemptRetry: the run failed and will be retried.
 	AttemptRetry = "retry"
-	// AttemptSnooze: it is put off, which uses no attempt.
+	// AttemptSnooze: the run was deferred, which uses no attempt.
 	AttemptSnooze = "snooze"
-	// AttemptDead: what it was for ended without it.
+	// AttemptDead: the work failed permanently.
 	AttemptDead = "dead"
-	// AttemptRevoked: there was nothing to do for it any more.
+	// AttemptRevoked: the task was outdated, so there was nothing to do.
 	AttemptRevoked = "revoked"
-	// AttemptUnknown: it is not known what it did at the platform.
+	// AttemptUnknown: it is unknown whether the run had an effect at the platform.
 	AttemptUnknown = "unknown"
 )
 
-// What kind of error a run met.
+// The classes of errors of a run.
 const (
 	ClassRateLimited = "rate_limited"
 	ClassAuth        = "auth"
 	ClassTransient   = "transient"
 	ClassPermanent   = "permanent"
-	// ClassTimeout: no answer came in time, or it got lost.
+	// ClassTimeout: the response came too late or was lost.
 	ClassTimeout   = "timeout"
 	ClassLeaseLost = "lease_lost"
 	ClassPanic     = "panic"
 )
 
-// Attempt is what came of one run of a task.
+// Attempt is the result of one run of a task.
 type Attempt struct {
-	// Outcome is one of the constants Attempt…, Class one of Class…; empty: it met no error.
+	// Outcome is one of the constants Attempt…. Class is one of the constants Class…; empty
+	// if there was no error.
 	Outcome, Class string
-	// Exhausted: that was the last try. Quarantined: it is set aside, as its runs keep dying.
+	// Exhausted means that it was the last attempt. Quarantined means that the work is
+	// quarantined, because its runs keep dying.
 	Exhausted, Quarantined bool
 }
 
 type attemptKey struct{}
 
-// WithAttempt returns a context in which whoever does the work can note what came of it.
-// What nobody notes is told by the error that the work returns.
+// WithAttempt returns a context with an Attempt that the work can fill in. Fields that the
+// work leaves empty are derived from the error that it returns.
 func WithAttempt(ctx context.Context) (context.Context, *Attempt) {
 	a := &Attempt{}
 	return context.WithValue(ctx, attemptKey{}, a), a
 }
 
-// AttemptOf is where to note it. Only the goroutine that does the work does so.
+// AttemptOf returns the Attempt of ctx. Only the goroutine of the task may write to it.
 func AttemptOf(ctx context.Context) *Attempt {
 	if a, ok := ctx.Value(attemptKey{}).(*Attempt); ok {
 		return a
@@ -60,7 +62,7 @@ func AttemptOf(ctx context.Context) *Attempt {
 	return &Attempt{}
 }
 
-// ClassOf is the class of an error of which nobody knows more than itself says.
+// ClassOf returns the class of an error.
 func ClassOf(err error) string {
 	e, ofPlatform := errors.AsType[*platform.Error](err)
 	switch {

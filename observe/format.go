@@ -13,7 +13,7 @@ import (
 	"socialqueue/platform"
 )
 
-// line is one log line. Its fields stand in the order in which people read.
+// line is one log line. The order of the fields is that of the output.
 type line struct {
 	Timestamp     string         `json:"timestamp"`
 	Level         string         `json:"level"`
@@ -93,7 +93,7 @@ func (l *line) setError(value any) {
 	}
 }
 
-// errorCode is what an app is told, or else what the platform said.
+// errorCode returns the code that the API shows, or else the platform's code.
 func errorCode(err error) string {
 	e, ok := errors.AsType[*platform.Error](err)
 	switch {
@@ -106,7 +106,7 @@ func errorCode(err error) string {
 	}
 }
 
-// filled leaves out what says nothing.
+// filled turns an empty string into nil, so that the field is omitted.
 func filled(value any) any {
 	if value == "" {
 		return nil
@@ -114,7 +114,7 @@ func filled(value any) any {
 	return value
 }
 
-// milliseconds writes durations with microseconds behind the point.
+// milliseconds converts a duration to milliseconds, rounded to microseconds.
 func milliseconds(value any) any {
 	if d, ok := value.(time.Duration); ok {
 		return math.Round(d.Seconds()*1e6) / 1e3
@@ -122,7 +122,7 @@ func milliseconds(value any) any {
 	return value
 }
 
-// plain turns what JSON cannot show well into text.
+// plain turns errors and durations into text, which JSON shows badly.
 func plain(value any) any {
 	switch v := value.(type) {
 	case error:
@@ -134,8 +134,8 @@ func plain(value any) any {
 	}
 }
 
-// encode falls back to text for a value that JSON cannot take: a line is not
-// lost for that.
+// encode writes the line as JSON. If a value cannot be encoded, it writes all values as
+// text, so that the line is not lost.
 func (l *line) encode(b *bytes.Buffer) ([]byte, error) {
 	if b == nil {
 		b = &bytes.Buffer{}

@@ -9,90 +9,90 @@ import (
 	"github.com/sirupsen/logrus"
 )
 
-// Gauge is a number that is asked for when somebody looks.
+// Gauge is a value that is read on a scrape.
 type Gauge struct {
-	// Name is without the prefix that all have.
+	// Name is the metric's name without the prefix "socialqueue_".
 	Name, Help string
 	// Labels are names and values in turn.
 	Labels []string
 	Value  float64
 }
 
-// Source asks for gauges. It honours its context.
+// Source reads gauges. It must honour its context.
 type Source func(context.Context) ([]Gauge, error)
 
 const (
-	// askTimeout bounds the asking of all sources, so that who looks gets an answer: an
-	// operators' server cuts one off after five seconds, and Prometheus waits for ten.
-	// askEvery spaces it: whoever looks more often sees what was asked before.
-	askTimeout = 3 * time.Second
-	askEvery   = 5 * time.Second
+	// sourceTimeout is the timeout for reading all sources. It is shorter than what scrapers
+	// allow: an operators' server aborts after five seconds, Prometheus after ten.
+	sourceTimeout = 3 * time.Second
+	// cacheTime is how long the values are reused for further scrapes.
+	cacheTime = 5 * time.Second
 )
 
-// Ask shows the gauges of sources, by their names, too. A source that does not
-// answer shows as 0 in socialqueue_collected, and its gauges are missing: they are
-// not known then.
-func (m *Metrics) Ask(log logrus.FieldLogger, sources map[string]Source) {
-	m.registry.MustRegister(&asker{log: log, sources: sources})
+// AddSources adds the gauges of sources, which have names. If a source fails, its gauges are
+// missing and its socialqueue_collected is 0.
+func (m *Metrics) AddSources(log logrus.FieldLogger, sources map[string]Source) {
+	m.registry.MustRegister(&sourceCollector{log: log, sources: sources})
 }
 
-// asker is a collector that asks.
-type asker struct {
+// sourceCollector is a Prometheus collector that reads sources on a scrape.
+type sourceCollector struct {
 	log     logrus.FieldLogger
 	sources map[string]Source
 
-	mu    sync.Mutex
-	asked time.Time
-	shown []prometheus.Metric
+	mu      sync.Mutex
+	readAt  time.Time
+	metrics []prometheus.Metric
 }
 
-// Describe tells nothing, as what will be shown is not known before.
-func (*asker) Describe(chan<- *prometheus.Desc) {}
+// Describe sends nothing: the metrics are not known in advance, so the collector is
+// unchecked.
+func (*sourceCollector) Describe(chan<- *prometheus.Desc) {}
 
-// Collect shows what the sources say.
-func (a *asker) Collect(out chan<- prometheus.Metric) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if now := time.Now(); now.Sub(a.asked) >= askEvery {
-		a.shown, a.asked = a.ask(), now
+// Collect implements prometheus.Collector.
+func (c *sourceCollector) Collect(out chan<- prometheus.Metric) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if now := time.Now(); now.Sub(c.readAt) >= cacheTime {
+		c.metrics, c.readAt = c.readAll(), now
 	}
-	for _, metric := range a.shown {
+	for _, metric := range c.metrics {
 		out <- metric
 	}
 }
 
-// ask asks all sources at once: one that hangs takes no other one's time.
-func (a *asker) ask() []prometheus.Metric {
-	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
+// readAll reads all sources concurrently, so that one that hangs does not delay the others.
+func (c *sourceCollector) readAll() []prometheus.Metric {
+	ctx, cancel := context.WithTimeout(context.Background(), sourceTimeout)
 	defer cancel()
 	var (
-		asking sync.WaitGroup
-		mu     sync.Mutex
-		shown  []prometheus.Metric
+		reads   sync.WaitGroup
+		mu      sync.Mutex
+		metrics []prometheus.Metric
 	)
-	for name, source := range a.sources {
-		asking.Go(func() {
-			gauges := a.askOne(ctx, name, source)
+	for name, source := range c.sources {
+		reads.Go(func() {
+			gauges := c.read(ctx, name, source)
 			mu.Lock()
 			defer mu.Unlock()
 			for _, g := range gauges {
-				shown = append(shown, g.metric())
+				metrics = append(metrics, g.metric())
 			}
 		})
 	}
-	asking.Wait()
-	return shown
+	reads.Wait()
+	return metrics
 }
 
-func (a *asker) askOne(ctx context.Context, name string, source Source) []Gauge {
+func (c *sourceCollector) read(ctx context.Context, name string, source Source) []Gauge {
 	up := 1.0
 	gauges, err := source(ctx)
 	if err != nil {
-		a.log.WithField("source", name).WithError(err).Warn("numbers for the metrics could not be had")
+		c.log.WithField("source", name).WithError(err).Warn("could not read the gauges of a source")
 		gauges, up = nil, 0
 	}
 	return append(gauges, Gauge{
-		Name: "collected", Help: "Whether what is asked for at each look could be had.", Labels: []string{"source", name}, Value: up,
+		Name: "collected", Help: "Whether the last read of a source of gauges succeeded (1) or failed (0).", Labels: []string{"source", name}, Value: up,
 	})
 }
 

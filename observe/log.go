@@ -1,5 +1,5 @@
-// Package observe lets people see what the processes do: the logger, whose
-// lines all have the one shape that README documents.
+// Package observe provides the logger, the metrics and the traces of the processes. All log
+// lines have the format that the README documents.
 package observe
 
 import (
@@ -8,8 +8,7 @@ import (
 	"github.com/sirupsen/logrus"
 )
 
-// The fields that have a place of their own in a log line. Every other field
-// goes under "metadata".
+// The fields at the top level of a log line. All other fields go under "metadata".
 const (
 	FieldCorrelationID = "correlationId"
 	FieldUserID        = "userId"
@@ -17,12 +16,13 @@ const (
 	FieldAction        = "action"
 	// FieldDuration is a time.Duration, or a number of milliseconds.
 	FieldDuration = "duration"
-	// FieldStack is a stack trace as text; it becomes part of "error".
+	// FieldStack is a stack trace as text; it goes under "error".
 	FieldStack = "stack"
 )
 
-// The fields under "metadata" that several packages write. An account is one as the API
-// names it, a login the consent of a Facebook user that reaches several.
+// The fields under "metadata" that several packages write. FieldAccountID is the account's
+// id in the API; FieldLoginID is the row of a Facebook login, which may have several
+// accounts.
 const (
 	FieldPostID       = "post_id"
 	FieldFence        = "fence"
@@ -35,14 +35,14 @@ const (
 	FieldReason       = "reason"
 )
 
-// ActionOperator is the action of what somebody did by hand.
+// ActionOperator is the action of an operator's manual change.
 const ActionOperator = "operator"
 
-// FormatText is the format for terminals. Every other one is JSON.
+// FormatText is the log format for terminals. Any other format means JSON.
 const FormatText = "text"
 
-// NewLogger makes the logger of one process. A level that logrus does not know
-// means info: config has refused it before.
+// NewLogger returns the logger of a process. An unknown level means info; package config
+// rejects one earlier.
 func NewLogger(service, level, format string, out io.Writer) *logrus.Logger {
 	log := logrus.New()
 	log.SetOutput(out)

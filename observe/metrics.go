@@ -13,7 +13,8 @@ import (
 	"socialqueue/models"
 )
 
-// Metrics is what a process counts. No label names an account, a post or a task.
+// Metrics are the Prometheus metrics of a process. No label contains the id of an account, a
+// post or a task.
 type Metrics struct {
 	registry *prometheus.Registry
 
@@ -37,25 +38,25 @@ type Metrics struct {
 	requests       *prometheus.HistogramVec
 }
 
-// What can come of something that a platform sends.
+// The outcomes of a received webhook event.
 const (
 	WebhookStored    = "stored"
 	WebhookDuplicate = "duplicate"
 	WebhookRefused   = "refused"
 )
 
-// What can come of a refresh of tokens.
+// The outcomes of a token refresh.
 const (
 	RefreshDone = "refreshed"
-	// RefreshPutOff: it is tried again, nobody refused for good.
+	// RefreshPutOff: the refresh failed and will be retried.
 	RefreshPutOff = "put_off"
-	// RefreshDead: the platform refused an account for good.
+	// RefreshDead: the platform permanently refused the account's token.
 	RefreshDead = "dead"
-	// RefreshLoginEnded: a Facebook login ended whose accounts live on.
+	// RefreshLoginEnded: Meta refused a Facebook login's own token; its accounts still work.
 	RefreshLoginEnded = "login_ended"
 )
 
-// What the sweeps mend.
+// What the sweeps repair.
 const (
 	RepairRefill       = "redis_refill"
 	RepairPost         = "post"
@@ -63,16 +64,16 @@ const (
 	RepairAsynq        = "asynq"
 )
 
-// Whether an app was told.
+// The outcomes of an attempt to deliver a webhook to an app.
 const (
 	notifyDelivered = "delivered"
 	notifyFailed    = "failed"
 )
 
 var (
-	// waitBuckets are for what may take from no time to days, in seconds.
+	// waitBuckets are for waits, which take from no time to days, in seconds.
 	waitBuckets = []float64{0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 6 * 3600, 24 * 3600}
-	// callBuckets are for calls, of which uploads take the longest.
+	// callBuckets are for calls, including uploads, in seconds.
 	callBuckets = []float64{0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300}
 )
 
@@ -84,44 +85,44 @@ func histogram(name, help string, buckets []float64, labels ...string) *promethe
 	return prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Name: name, Help: help, Buckets: buckets}, labels)
 }
 
-// namespace begins the name of every metric of ours.
+// namespace is the prefix of all metric names.
 const namespace = "socialqueue"
 
-// PlatformKinds are a platform and what can be posted there.
+// PlatformKinds is a platform with its kinds of posts.
 type PlatformKinds struct {
 	Platform models.Platform
 	Kinds    []models.Kind
 }
 
-// NewMetrics makes the metrics of a process that works with these platforms.
+// NewMetrics returns the metrics of a process that supports these platforms.
 func NewMetrics(platforms ...PlatformKinds) *Metrics {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
 		webhooks: counter("webhooks_received_total",
-			"Events that platforms sent, by what came of them: stored, duplicate or refused. A request that is refused counts once, whatever it holds.", "platform", "outcome"),
-		webhookSeconds: histogram("webhook_processing_seconds", "From the coming of a platform's event to its effect.", waitBuckets, "platform", "status"),
+			"Events received from platforms, by outcome: stored, duplicate or refused. A refused request counts as one event.", "platform", "outcome"),
+		webhookSeconds: histogram("webhook_processing_seconds", "Time from the receipt of a platform's event until it was settled.", waitBuckets, "platform", "status"),
 		notifySeconds: histogram("notify_attempt_duration_seconds",
-			"Tries to tell apps of events, by outcome: delivered or failed.", callBuckets, "outcome"),
+			"Attempts to deliver webhooks to apps, by outcome: delivered or failed.", callBuckets, "outcome"),
 		callSeconds: histogram("platform_request_duration_seconds",
-			"Calls to platforms, by what they mean: ok, or the kind of the failure.", callBuckets, "platform", "endpoint", "outcome"),
-		lateness:    histogram("post_lateness_seconds", "How much later than its time a post was begun.", waitBuckets, "platform"),
-		posts:       counter("posts_total", "Posts that came to a state, such as published or failed.", "platform", "kind", "status"),
-		taskSeconds: histogram("task_duration_seconds", "Runs of tasks, by the outcome that task_attempts_total has.", callBuckets, "type", "outcome"),
-		taskWait:    histogram("task_wait_seconds", "From the time that a task was due to the beginning of the run that did its work.", waitBuckets, "queue", "type"),
+			"Calls to platforms, by outcome: ok, or the kind of the error.", callBuckets, "platform", "endpoint", "outcome"),
+		lateness:    histogram("post_lateness_seconds", "How much later than its publish time a post started.", waitBuckets, "platform"),
+		posts:       counter("posts_total", "Posts that reached a state, such as published or failed.", "platform", "kind", "status"),
+		taskSeconds: histogram("task_duration_seconds", "Duration of task runs, by the outcome as in task_attempts_total.", callBuckets, "type", "outcome"),
+		taskWait:    histogram("task_wait_seconds", "Time from when a task was due to the start of the run that did its work.", waitBuckets, "queue", "type"),
 		attempts: counter("task_attempts_total",
-			"Runs of tasks, by what came of them: success, retry (it failed), snooze (put off, no failure), dead (ended for good), revoked (nothing left to do) or unknown (it may be live).", "type", "outcome"),
-		taskErrors:  counter("task_errors_total", "Errors that runs of tasks met: rate_limited, auth, transient, permanent, timeout, lease_lost or panic.", "type", "class"),
-		exhausted:   counter("task_retries_exhausted_total", "Tasks whose work was given up with the last attempt.", "type"),
-		quarantined: counter("task_quarantined_total", "Tasks whose post was set aside, as its runs kept dying.", "type"),
+			"Task runs by outcome: success, retry (failed, will be retried), snooze (deferred, no failure), dead (failed permanently), revoked (nothing left to do) or unknown (the post may be live).", "type", "outcome"),
+		taskErrors:  counter("task_errors_total", "Errors of task runs, by class: rate_limited, auth, transient, permanent, timeout, lease_lost or panic.", "type", "class"),
+		exhausted:   counter("task_retries_exhausted_total", "Tasks that failed permanently because no attempts were left.", "type"),
+		quarantined: counter("task_quarantined_total", "Tasks whose post was quarantined because its runs kept dying.", "type"),
 		stuck: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Namespace: namespace, Name: "handlers_stuck", Help: "Jobs that still run although their time is over or their task was taken from them.",
+			Namespace: namespace, Name: "handlers_stuck", Help: "Handlers that still run although they timed out or lost their task.",
 		}, []string{"queue"}),
-		connects:  counter("oauth_connects_total", "Consents that ended, by outcome: connected, or the code that the user was told.", "platform", "outcome"),
-		refreshes: counter("token_refreshes_total", "Refreshes of tokens, by outcome: refreshed, put_off, dead, or login_ended (of a Facebook login whose accounts live on).", "platform", "outcome"),
-		requests:  histogram("http_request_duration_seconds", "Requests to the api, uploads among them.", callBuckets, "method", "route", "status"),
-		repairs:   counter("reconcile_repairs_total", "What the sweeps mended: tasks that were missing, and what Asynq left behind.", "kind"),
+		connects:  counter("oauth_connects_total", "Finished consents, by outcome: connected, or the error code that the user got.", "platform", "outcome"),
+		refreshes: counter("token_refreshes_total", "Token refreshes by outcome: refreshed, put_off (failed, will be retried), dead (refused permanently), or login_ended (a Facebook login's own token was refused; its accounts still work).", "platform", "outcome"),
+		requests:  histogram("http_request_duration_seconds", "Requests to the api, including uploads.", callBuckets, "method", "route", "status"),
+		repairs:   counter("reconcile_repairs_total", "Repairs by the sweeps: missing tasks that were enqueued again, and inconsistencies in Asynq's data.", "kind"),
 		ticks: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Namespace: namespace, Name: "scheduler_last_tick_timestamp_seconds", Help: "When this scheduler last did the work of a tick without an error; 0 if it has not yet. Another one may have done it since.",
+			Namespace: namespace, Name: "scheduler_last_tick_timestamp_seconds", Help: "When this scheduler last completed a tick without an error; 0 if it has not yet. Another scheduler may have run the tick since.",
 		}, []string{"tick"}),
 	}
 	m.registry.MustRegister(
@@ -132,9 +133,9 @@ func NewMetrics(platforms ...PlatformKinds) *Metrics {
 	return m
 }
 
-// zero shows from the start what alerts watch the growth of. Prometheus sees no growth
-// in a series that is new with it: the posts that a worker begins late after an outage,
-// or the first accounts that die, would count for nothing.
+// zero creates at 0 the series whose increase alerts watch. Prometheus sees no increase in
+// the first sample of a new series, so the first events, such as the late posts after an
+// outage, would trigger no alert.
 func (m *Metrics) zero(platforms []PlatformKinds) {
 	for _, platform := range platforms {
 		p := string(platform.Platform)
@@ -159,68 +160,67 @@ func (m *Metrics) zero(platforms []PlatformKinds) {
 	}
 }
 
-// Database shows the pool of connections too.
+// Database adds the metrics of the connection pool.
 func (m *Metrics) Database(db *sql.DB) {
 	m.registry.MustRegister(collectors.NewDBStatsCollector(db, namespace))
 }
 
-// RedisPool is how the connections to Redis are used.
+// RedisPool is the state of the connection pool to Redis.
 type RedisPool struct {
 	Open, Idle       uint32
-	Misses, Timeouts uint32 // since the start
+	Misses, Timeouts uint32 // since the start of the process
 }
 
-// Redis shows that pool, which ask tells of.
-func (m *Metrics) Redis(ask func() RedisPool) {
-	gauge := func(o prometheus.GaugeOpts, read func(RedisPool) uint32) {
+// Redis adds the metrics of the connection pool to Redis, which read returns.
+func (m *Metrics) Redis(read func() RedisPool) {
+	gauge := func(o prometheus.GaugeOpts, value func(RedisPool) uint32) {
 		o.Namespace = namespace
-		m.registry.MustRegister(prometheus.NewGaugeFunc(o, func() float64 { return float64(read(ask())) }))
+		m.registry.MustRegister(prometheus.NewGaugeFunc(o, func() float64 { return float64(value(read())) }))
 	}
-	count := func(o prometheus.CounterOpts, read func(RedisPool) uint32) {
+	count := func(o prometheus.CounterOpts, value func(RedisPool) uint32) {
 		o.Namespace = namespace
-		m.registry.MustRegister(prometheus.NewCounterFunc(o, func() float64 { return float64(read(ask())) }))
+		m.registry.MustRegister(prometheus.NewCounterFunc(o, func() float64 { return float64(value(read())) }))
 	}
-	gauge(prometheus.GaugeOpts{Name: "redis_connections_open", Help: "Connections to Redis."}, func(p RedisPool) uint32 { return p.Open })
-	gauge(prometheus.GaugeOpts{Name: "redis_connections_idle", Help: "Connections to Redis that nobody uses."}, func(p RedisPool) uint32 { return p.Idle })
-	count(prometheus.CounterOpts{Name: "redis_connections_missed_total", Help: "Times that no connection to Redis was free, so that one was opened."}, func(p RedisPool) uint32 { return p.Misses })
-	count(prometheus.CounterOpts{Name: "redis_connections_timeouts_total", Help: "Times that none became free in time."}, func(p RedisPool) uint32 { return p.Timeouts })
+	gauge(prometheus.GaugeOpts{Name: "redis_connections_open", Help: "Open connections to Redis."}, func(p RedisPool) uint32 { return p.Open })
+	gauge(prometheus.GaugeOpts{Name: "redis_connections_idle", Help: "Idle connections to Redis."}, func(p RedisPool) uint32 { return p.Idle })
+	count(prometheus.CounterOpts{Name: "redis_connections_missed_total", Help: "Times that no idle connection to Redis was available and a new one was opened."}, func(p RedisPool) uint32 { return p.Misses })
+	count(prometheus.CounterOpts{Name: "redis_connections_timeouts_total", Help: "Times that no connection to Redis became available in time."}, func(p RedisPool) uint32 { return p.Timeouts })
 }
 
-// Places shows how many jobs a worker runs at once in one of its pools, of how many that
-// it may. A place that is free in one pool helps no task of another.
-func (m *Metrics) Places(pool string, capacity int, busy func() int) {
+// WorkerSlots adds the capacity and the use of one of a worker's pools. A free slot in one
+// pool does not help the tasks of another.
+func (m *Metrics) WorkerSlots(pool string, capacity int, busy func() int) {
 	labels := prometheus.Labels{"pool": pool}
-	all := prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: "workers_capacity", Help: "Jobs that this worker may run at once.", ConstLabels: labels})
+	all := prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: "workers_capacity", Help: "Tasks that this worker can run at once.", ConstLabels: labels})
 	all.Set(float64(capacity))
 	m.registry.MustRegister(all, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Namespace: namespace, Name: "workers_busy", Help: "Jobs that this worker runs.", ConstLabels: labels,
+		Namespace: namespace, Name: "workers_busy", Help: "Tasks that this worker is running.", ConstLabels: labels,
 	}, func() float64 { return float64(busy()) }))
 }
 
-// HandlersStuck notes that so many more jobs of a queue run beyond their end; 0 shows
-// the queue.
+// HandlersStuck adds to the number of handlers of a queue that run although they timed out
+// or lost their task. Adding 0 creates the series.
 func (m *Metrics) HandlersStuck(queue string, more int) {
 	m.stuck.WithLabelValues(queue).Add(float64(more))
 }
 
-// Requested notes a request to the api. route is the pattern that matched.
+// Requested records a request to the api. route is the pattern that matched.
 func (m *Metrics) Requested(method, route string, status int, took time.Duration) {
 	m.requests.WithLabelValues(method, route, strconv.Itoa(status)).Observe(took.Seconds())
 }
 
-// WebhookReceived counts something that a platform sent; outcome is one of the
-// constants Webhook….
+// WebhookReceived counts an event of a platform; outcome is one of the constants Webhook….
 func (m *Metrics) WebhookReceived(platform, outcome string) {
 	m.webhooks.WithLabelValues(platform, outcome).Inc()
 }
 
-// WebhookSettled notes how long a platform's event waited for its effect.
+// WebhookSettled records how long it took to settle a platform's event.
 func (m *Metrics) WebhookSettled(platform, status string, after time.Duration) {
 	m.webhookSeconds.WithLabelValues(platform, status).Observe(after.Seconds())
 }
 
-// NotifyTried notes a try to tell an app.
-func (m *Metrics) NotifyTried(delivered bool, took time.Duration) {
+// NotifyAttempt records an attempt to deliver a webhook to an app.
+func (m *Metrics) NotifyAttempt(delivered bool, took time.Duration) {
 	outcome := notifyDelivered
 	if !delivered {
 		outcome = notifyFailed
@@ -228,27 +228,27 @@ func (m *Metrics) NotifyTried(delivered bool, took time.Duration) {
 	m.notifySeconds.WithLabelValues(outcome).Observe(took.Seconds())
 }
 
-// PlatformCalled notes a call; outcome is "ok" or the kind of its failure.
+// PlatformCalled records a call to a platform; outcome is "ok" or the kind of the error.
 func (m *Metrics) PlatformCalled(platform, endpoint, outcome string, took time.Duration) {
 	m.callSeconds.WithLabelValues(platform, endpoint, outcome).Observe(took.Seconds())
 }
 
-// PostBegan notes how much later than its time a post was begun.
-func (m *Metrics) PostBegan(platform string, late time.Duration) {
+// PostStarted records how much later than its publish time a post started.
+func (m *Metrics) PostStarted(platform string, late time.Duration) {
 	m.lateness.WithLabelValues(platform).Observe(max(late, 0).Seconds())
 }
 
-// PostCame counts that a post came to a state.
-func (m *Metrics) PostCame(platform, kind, status string) {
+// PostReached counts a post that reached a state.
+func (m *Metrics) PostReached(platform, kind, status string) {
 	m.posts.WithLabelValues(platform, kind, status).Inc()
 }
 
-// TaskRan notes a run of a task.
+// TaskRan records a run of a task.
 func (m *Metrics) TaskRan(task string, a Attempt, took time.Duration) {
 	m.taskSeconds.WithLabelValues(task, a.Outcome).Observe(took.Seconds())
 	m.attempts.WithLabelValues(task, a.Outcome).Inc()
 	if a.Class != "" {
-		m.TaskErred(task, a.Class)
+		m.TaskError(task, a.Class)
 	}
 	if a.Exhausted {
 		m.exhausted.WithLabelValues(task).Inc()
@@ -258,39 +258,39 @@ func (m *Metrics) TaskRan(task string, a Attempt, took time.Duration) {
 	}
 }
 
-// TaskErred counts an error that a task met; class is one of the constants Class….
-func (m *Metrics) TaskErred(task, class string) { m.taskErrors.WithLabelValues(task, class).Inc() }
+// TaskError counts an error of a task; class is one of the constants Class….
+func (m *Metrics) TaskError(task, class string) { m.taskErrors.WithLabelValues(task, class).Inc() }
 
-// TaskWaited notes how long a task waited beyond its time.
+// TaskWaited records how long a due task waited.
 func (m *Metrics) TaskWaited(queue, task string, wait time.Duration) {
 	m.taskWait.WithLabelValues(queue, task).Observe(max(wait, 0).Seconds())
 }
 
-// Connected counts a consent that ended.
+// Connected counts a finished consent.
 func (m *Metrics) Connected(platform, outcome string) {
 	m.connects.WithLabelValues(platform, outcome).Inc()
 }
 
-// Refreshed counts a refresh of tokens; outcome is one of the constants Refresh….
+// Refreshed counts a token refresh; outcome is one of the constants Refresh….
 func (m *Metrics) Refreshed(platform, outcome string) {
 	m.refreshes.WithLabelValues(platform, outcome).Inc()
 }
 
-// Repaired counts what a sweep mended; kind is one of the constants Repair….
+// Repaired counts repairs of a sweep; kind is one of the constants Repair….
 func (m *Metrics) Repaired(kind string, n int) { m.repairs.WithLabelValues(kind).Add(float64(n)) }
 
-// Ticks shows a tick that a scheduler has yet to do.
+// Ticks creates the series of a tick that has not run yet.
 func (m *Metrics) Ticks(tick string) { m.ticks.WithLabelValues(tick) }
 
-// Ticked notes that a scheduler did the work of a tick.
+// Ticked records that a scheduler completed a tick.
 func (m *Metrics) Ticked(tick string, at time.Time) {
 	m.ticks.WithLabelValues(tick).Set(float64(at.UnixMilli()) / 1000)
 }
 
-// Handler shows the metrics to Prometheus.
+// Handler serves the metrics.
 func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: maxScrapes})
 }
 
-// maxScrapes bounds how many ask at once.
+// maxScrapes is the maximum number of concurrent scrapes.
 const maxScrapes = 4

@@ -30,7 +30,8 @@ func wantShown(t *testing.T, text string, lines ...string) {
 	}
 }
 
-// Growth that an alert watches shows only in a series that was there before.
+// TestWatchedSeriesBeginAtZero checks the series whose increase alerts watch: they must exist
+// before the first event.
 func TestWatchedSeriesBeginAtZero(t *testing.T) {
 	wantShown(t, shown(t, NewMetrics(
 		PlatformKinds{models.TikTok, []models.Kind{models.Video}}, PlatformKinds{models.Instagram, []models.Kind{models.Image, models.Reel}},
@@ -46,7 +47,7 @@ func TestWatchedSeriesBeginAtZero(t *testing.T) {
 	)
 }
 
-// A server that hangs is the only one that is said to be away.
+// TestOneSourceHangs checks that a source that hangs does not affect the others.
 func TestOneSourceHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m, log := NewMetrics(), logrus.New()
@@ -58,7 +59,7 @@ func TestOneSourceHangs(t *testing.T) {
 			<-ctx.Done()
 			return nil, ctx.Err()
 		}
-		m.Ask(log, map[string]Source{"a": hangs, "b": answers, "c": hangs})
+		m.AddSources(log, map[string]Source{"a": hangs, "b": answers, "c": hangs})
 		wantShown(t, shown(t, m),
 			`socialqueue_collected{source="a"} 0`, `socialqueue_collected{source="b"} 1`, `socialqueue_collected{source="c"} 0`, `socialqueue_pauses 3`)
 	})

@@ -9,32 +9,33 @@ import (
 	"github.com/sirupsen/logrus"
 )
 
-// scrubber takes out of every line what looks like a secret. It is the last wall: those
-// who know a secret never log it, and platforms' errors are cleaned where they are made.
+// scrubber removes from every log line what looks like a secret. It is the last line of
+// defense: code that knows a secret does not log it, and the platform clients clean their
+// errors.
 type scrubber struct{}
 
 const scrubbed = "[secret]"
 
-// patterns are the forms that secrets have here. What stands in the first group stays.
-// Expressions are slow and lines are many: each is tried only on a text that holds one
-// of its needles, in lower case.
+// patterns match the secrets of this system. The text of the first group is kept. Regular
+// expressions are slow, so each is applied only to a text that contains one of its needles,
+// ignoring case.
 var patterns = []struct {
 	needles []string
 	form    *regexp.Regexp
 }{
-	{ // query parameters, forms and JSON, whoever made them
+	{ // query parameters, forms and JSON
 		[]string{"token", "secret", "verifier", "proof", "sig", "password", "x-amz-"},
 		regexp.MustCompile(`(?i)((?:access_token|refresh_token|input_token|fb_exchange_token|upload_token|appsecret_proof|client_secret|code_verifier|signed_request|signature|x-amz-credential|x-amz-security-token|password|sig)["']?\s*[=:]\s*["']?)[^\s&"'<>,}]+`),
 	},
 	{[]string{"bearer ", "basic "}, regexp.MustCompile(`(?i)(\b(?:bearer|basic) )[a-z0-9._~+/=-]{8,}`)},
-	// Addresses with a password: of Postgres, Redis, a proxy.
+	// URLs with a password, for example of Postgres, Redis or a proxy.
 	{[]string{"://"}, regexp.MustCompile(`(\b[a-z][a-z0-9+.-]*://[^\s/:@"']*:)[^\s/@"']+@`)},
-	// Our API keys but for their public part, and the secrets of apps' endpoints.
+	// Our API keys, except their public part, and the secrets of apps' webhook endpoints.
 	{[]string{"sq_"}, regexp.MustCompile(`(\bsq_[a-z0-9]+_)[A-Za-z0-9_-]{16,}`)},
 	{[]string{"whsec_"}, regexp.MustCompile(`(\bwhsec_)[A-Za-z0-9+/=]{16,}`)},
-	// The signature of our own links to files.
+	// The signatures of our links to files.
 	{[]string{"/media/"}, regexp.MustCompile(`(/media/[0-9a-f-]{36}/)[A-Za-z0-9._~-]+`)},
-	// Tokens of TikTok, and of Facebook.
+	// The tokens of TikTok and Facebook.
 	{[]string{"act.", "rft."}, regexp.MustCompile(`(\b(?:act|rft)\.)[A-Za-z0-9!._*-]{16,}`)},
 	{[]string{"eaa"}, regexp.MustCompile(`(\bEAA)[A-Za-z0-9]{16,}`)},
 }
@@ -50,10 +51,10 @@ func scrub(s string) string {
 	return s
 }
 
-// Levels are all.
+// Levels implements logrus.Hook.
 func (scrubber) Levels() []logrus.Level { return logrus.AllLevels }
 
-// Fire scrubs an entry. Logrus gives hooks a copy of their own.
+// Fire implements logrus.Hook. It may change the entry: logrus passes hooks a copy.
 func (scrubber) Fire(e *logrus.Entry) error {
 	e.Message = scrub(e.Message)
 	for name, value := range e.Data {
@@ -74,14 +75,15 @@ func (scrubber) Fire(e *logrus.Entry) error {
 	return nil
 }
 
-// scrubbedError is an error whose text held a secret.
+// scrubbedError is an error whose text contained a secret.
 type scrubbedError struct {
 	error
 	text string
 }
 
-// Error gives the text without the secret.
+// Error returns the text without the secret.
 func (e *scrubbedError) Error() string { return e.text }
 
-// Unwrap gives the error, for its code; nobody prints that one.
+// Unwrap returns the original error, from which the formatter reads the code. Do not print
+// it.
 func (e *scrubbedError) Unwrap() error { return e.error }

@@ -12,11 +12,11 @@ import (
 	"socialqueue/platform"
 )
 
-// longSecret stands for a secret of any kind.
+// longSecret is used as the secret in every test case.
 const longSecret = "Zq7Zq7Zq7Zq7Zq7Zq7Zq7Zq7"
 
-// Whatever carries a secret into a log line, and wherever: it does not come out, and
-// what says where to look does.
+// TestNoSecretInALine checks that secrets are removed from every part of a log line, and that
+// the text around them is kept.
 func TestNoSecretInALine(t *testing.T) {
 	for name, c := range map[string]struct{ text, stays string }{
 		"query":              {"get https://graph.example/v25.0/me?fields=id&access_token=" + longSecret + "&x=1", "graph.example/v25.0/me?fields=id"},
@@ -34,7 +34,7 @@ func TestNoSecretInALine(t *testing.T) {
 		"Facebook token":     {"token EAA" + longSecret + " is dead", "is dead"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			for place, write := range map[string]func(*logrus.Logger){
+			for part, write := range map[string]func(*logrus.Logger){
 				"message": func(l *logrus.Logger) { l.Info(c.text) },
 				"field":   func(l *logrus.Logger) { l.WithField("detail", c.text).Info("hi") },
 				"error":   func(l *logrus.Logger) { l.WithError(fmt.Errorf("call: %w", errors.New(c.text))).Info("hi") },
@@ -47,17 +47,18 @@ func TestNoSecretInALine(t *testing.T) {
 				}
 				text := strings.ReplaceAll(strings.ReplaceAll(string(line), `\"`, `"`), `\\`, "")
 				if strings.Contains(text, longSecret) {
-					t.Errorf("%s: the secret is in %s", place, line)
+					t.Errorf("%s: the secret is in %s", part, line)
 				}
 				if !strings.Contains(strings.ReplaceAll(text, `\u0026`, "&"), c.stays) {
-					t.Errorf("%s: %q is not left in %s", place, c.stays, line)
+					t.Errorf("%s: %q was removed from %s", part, c.stays, line)
 				}
 			}
 		})
 	}
 }
 
-// What is no secret is left as it is, and an error keeps its code.
+// TestScrubbingLeavesTheRest checks that other texts are not changed, and that an error keeps
+// its code.
 func TestScrubbingLeavesTheRest(t *testing.T) {
 	for _, text := range []string{
 		"tiktok.init: rate_limited (HTTP 429): rate_limit_exceeded [log id 20261126120023SIM670ACC8D773AFEA8]",

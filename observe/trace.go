@@ -18,11 +18,11 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// flushTimeout bounds the sending of the last spans when the process ends.
+// flushTimeout is the timeout for sending the last spans when the process stops.
 const flushTimeout = 5 * time.Second
 
-// Tracing reports whether OpenTelemetry's variables ask for traces: that they name an
-// exporter or where to send to (opentelemetry.io, SDK environment variables).
+// Tracing reports whether OpenTelemetry's environment variables enable traces: they name an
+// exporter or an endpoint (opentelemetry.io, SDK environment variables).
 func Tracing(getenv func(string) string) bool {
 	if getenv("OTEL_SDK_DISABLED") == "true" || getenv("OTEL_TRACES_EXPORTER") == "none" {
 		return false
@@ -35,35 +35,35 @@ func Tracing(getenv func(string) string) bool {
 	return false
 }
 
-// StartTracing sends spans as OpenTelemetry's variables say, sampling included, until
-// stop, which sends the last ones; if they ask for none it does nothing.
-// OTEL_SERVICE_NAME goes before the service's name.
+// StartTracing exports spans as OpenTelemetry's environment variables say, including the
+// sampling. stop sends the last spans. If the variables enable no traces, StartTracing does
+// nothing. OTEL_SERVICE_NAME overrides service.
 func StartTracing(ctx context.Context, service string, log logrus.FieldLogger) (stop func(), err error) {
 	if !Tracing(os.Getenv) {
 		return func() {}, nil
 	}
 	exporter, err := autoexport.NewSpanExporter(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("set up traces by OTEL_TRACES_EXPORTER (%q) and the other OTEL_ variables: %w", os.Getenv("OTEL_TRACES_EXPORTER"), err)
+		return nil, fmt.Errorf("set up tracing from OTEL_TRACES_EXPORTER (%q) and the other OTEL_ variables: %w", os.Getenv("OTEL_TRACES_EXPORTER"), err)
 	}
 	about, err := resource.New(ctx, resource.WithAttributes(semconv.ServiceName("socialqueue-"+service)), resource.WithFromEnv(), resource.WithHost())
 	if err != nil {
-		return nil, fmt.Errorf("describe this process by the OTEL_ variables: %w", err)
+		return nil, fmt.Errorf("read the resource attributes from the OTEL_ variables: %w", err)
 	}
-	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.WithError(err).Warn("traces could not be sent") }))
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.WithError(err).Warn("could not send traces") }))
 	provider := sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter), sdktrace.WithResource(about))
 	otel.SetTracerProvider(provider)
 	return func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
 		defer cancel()
 		if err := provider.Shutdown(ctx); err != nil {
-			log.WithError(err).Warn("the last traces could not be sent")
+			log.WithError(err).Warn("could not send the last traces")
 		}
 	}, nil
 }
 
-// Span begins a piece of work in the trace of ctx. Whoever has no tracing gets one that
-// costs nothing. Attributes hold no secret, no address and nothing that apps wrote.
+// Span starts a span in the trace of ctx. Without tracing it is a no-op. Attributes must not
+// contain secrets, addresses or content of apps.
 func Span(ctx context.Context, name string, kind trace.SpanKind, attributes ...attribute.KeyValue) (context.Context, trace.Span) {
 	ctx, span := otel.Tracer("socialqueue").Start(ctx, name, trace.WithSpanKind(kind))
 	if span.IsRecording() {
@@ -75,22 +75,23 @@ func Span(ctx context.Context, name string, kind trace.SpanKind, attributes ...a
 	return ctx, span
 }
 
-// Fail marks a span as failed, in a word. What an error says is for the log.
+// Fail marks a span as failed. what is a short description; do not pass the text of an error,
+// which belongs in the log.
 func Fail(span trace.Span, what string) { span.SetStatus(codes.Error, what) }
 
-// headerTraceParent carries a trace (W3C Trace Context).
+// headerTraceParent is the header of W3C Trace Context.
 const headerTraceParent = "traceparent"
 
-// TraceParent tells which trace ctx belongs to, for those who go on with it elsewhere
-// or later; it is empty where there is none.
+// TraceParent returns the trace of ctx in the format of the traceparent header, so that
+// another process can continue it; empty if there is none.
 func TraceParent(ctx context.Context) string {
 	carrier := propagation.MapCarrier{}
 	propagation.TraceContext{}.Inject(ctx, carrier)
 	return carrier[headerTraceParent]
 }
 
-// WithTraceParent goes on with the trace that TraceParent told. What is none is left
-// out.
+// WithTraceParent returns a context that continues the trace of a TraceParent. It returns ctx
+// if parent is empty or invalid.
 func WithTraceParent(ctx context.Context, parent string) context.Context {
 	if parent == "" {
 		return ctx

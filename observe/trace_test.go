@@ -34,7 +34,7 @@ func TestTracingIsOnByOTELVariables(t *testing.T) {
 	}
 }
 
-// The last spans reach the collector before the process ends, under the service's name.
+// TestSpansReachTheCollector checks that stop sends the last spans, with the service's name.
 func TestSpansReachTheCollector(t *testing.T) {
 	got := make(chan []byte, 8)
 	collector := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -64,7 +64,7 @@ func TestSpansReachTheCollector(t *testing.T) {
 	body := <-got
 	for _, want := range []string{"process it", "socialqueue-worker", "request-1"} {
 		if !bytes.Contains(body, []byte(want)) {
-			t.Errorf("what was sent does not hold %q", want)
+			t.Errorf("the export does not contain %q", want)
 		}
 	}
 }

@@ -70,7 +70,7 @@ func (s *Service) Cancel(ctx context.Context, appID int64, id string) (*models.P
 	if err != nil {
 		return nil, conflictIfStale(err, "sending began meanwhile")
 	}
-	s.Metrics.PostCame(string(p.Platform), string(p.Kind), string(p.Status))
+	s.Metrics.PostReached(string(p.Platform), string(p.Kind), string(p.Status))
 	s.admitLane(ctx, p.Lane)
 	return p, nil
 }

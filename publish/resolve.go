@@ -122,7 +122,7 @@ func (s *Service) resolve(ctx context.Context, p *models.Post, from models.Statu
 	if err := s.DB.Runs.Resolve(ctx, db.Resolution{Post: p, From: from, Calls: calls, Event: event, Now: now}); err != nil {
 		return nil, conflictIfStale(err, "a worker is just looking at the post; try again in a moment")
 	}
-	s.Metrics.PostCame(string(p.Platform), string(p.Kind), string(p.Status))
+	s.Metrics.PostReached(string(p.Platform), string(p.Kind), string(p.Status))
 	observe.OfPost(s.Log, p).WithField(observe.FieldAction, observe.ActionOperator).Warn(message)
 	return p, nil
 }

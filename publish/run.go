@@ -98,7 +98,7 @@ func (s *Service) RunStep(ctx context.Context, task Task, drain <-chan struct{})
 		return err
 	}
 	if post.StartedAt.Equal(post.UpdatedAt) { // its first run
-		s.Metrics.PostBegan(string(post.Platform), post.UpdatedAt.Sub(post.PublishAt))
+		s.Metrics.PostStarted(string(post.Platform), post.UpdatedAt.Sub(post.PublishAt))
 	}
 	r := &run{
 		Service: s, post: post, kind: s.publishers.of(post.Platform, post.Kind), stored: post.Status, drain: drain,
@@ -230,7 +230,7 @@ func (r *run) conclude(ctx context.Context, o outcome, err error) error {
 	}
 	noteOutcome(ctx, o)
 	if r.post.Status != from {
-		r.Metrics.PostCame(string(r.post.Platform), string(r.post.Kind), string(r.post.Status))
+		r.Metrics.PostReached(string(r.post.Platform), string(r.post.Kind), string(r.post.Status))
 	}
 	if r.post.DeferredReason == models.DeferredReauthorize {
 		r.wakeIfConnected(ctx)

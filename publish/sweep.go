@@ -75,7 +75,7 @@ func (s *Service) miss(ctx context.Context, p *models.Post, now time.Time) error
 		return nil // a worker has it: it decides
 	}
 	if err == nil {
-		s.Metrics.PostCame(string(p.Platform), string(p.Kind), string(p.Status))
+		s.Metrics.PostReached(string(p.Platform), string(p.Kind), string(p.Status))
 	}
 	return err
 }
