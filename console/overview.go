@@ -21,7 +21,6 @@ type overviewShown struct {
 	EndsMore   bool
 	// Failures say why posts failed, the most frequent first.
 	Failures     []db.OutcomeCount
-	Accounts     []db.AccountCount
 	PausedQueues []string
 	// QueuesUnknown: Redis did not say.
 	QueuesUnknown bool

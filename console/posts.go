@@ -173,8 +173,6 @@ type postShown struct {
 	Events []models.PostEvent
 	Ledger models.Ledger
 	Files  []models.PostMedia
-	// Pause is what keeps it back, if anything does.
-	Pause *models.Pause
 	// MayBeLive: a call that can make the post live may have taken effect.
 	MayBeLive bool
 }
@@ -200,13 +198,6 @@ func (c *Console) post(r *http.Request) (any, error) {
 		return nil, err
 	}
 	shown.MayBeLive = shown.Ledger.MayBeLive()
-	pauses, err := c.DB.Admission.Pauses(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if p.Status.Unsent() {
-		shown.Pause = pauses.Of(p.Lane)
-	}
 	account, err := c.DB.Operators.AccountByID(ctx, p.Platform, p.AccountID())
 	if err != nil {
 		return nil, err
