@@ -13,8 +13,8 @@ import (
 	"socialqueue/view"
 )
 
-// accountsShown is a list of accounts, with the filter that made it.
-type accountsShown struct {
+// accountsPage is a list of accounts with its filter.
+type accountsPage struct {
 	Filter    db.AccountFilter
 	Rows      []accountRow
 	Next      string
@@ -22,14 +22,16 @@ type accountsShown struct {
 	Platforms []models.Platform
 }
 
-// accountRow is an account with what a list says of it.
+// accountRow is an account with the data that a list shows.
 type accountRow struct {
 	view.Account
 	Lane string
-	// TokenEnds is when the access token ends, RefreshAt when somebody sees to it next.
+	// TokenEnds is when the access token expires, RefreshAt when the next token maintenance
+	// is due.
 	TokenEnds, RefreshAt *time.Time
 	Failures             int
-	// Quota is what Instagram told; nil where nobody asked, and of TikTok, which tells none.
+	// Quota is the limit that Instagram reported; nil if it was never read, and for TikTok,
+	// which reports none.
 	Quota *models.Quota
 }
 
@@ -44,21 +46,21 @@ func (c *Console) accounts(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	shown := accountsShown{Filter: f, Statuses: accountStatuses, Platforms: c.Platforms.Names()}
+	page := accountsPage{Filter: f, Statuses: accountStatuses, Platforms: c.Platforms.Names()}
 	if len(accounts) > pageSize {
 		accounts = accounts[:pageSize]
 		q, last := r.URL.Query(), accounts[pageSize-1]
 		q.Set("after", models.Lane(last.Platform, last.ID()))
-		shown.Next = Root + "/accounts?" + q.Encode()
+		page.Next = Root + "/accounts?" + q.Encode()
 	}
 	for i := range accounts {
-		shown.Rows = append(shown.Rows, accountRowOf(&accounts[i]))
+		page.Rows = append(page.Rows, accountRowOf(&accounts[i]))
 	}
-	return shown, nil
+	return page, nil
 }
 
-// accountFilter reads the filter of a list, which asks for one account more than is
-// shown.
+// accountFilter parses the filter of a list. Its limit is one more than a page shows, to
+// detect whether there is a next page.
 func (c *Console) accountFilter(q url.Values) (db.AccountFilter, error) {
 	f := db.AccountFilter{Limit: pageSize + 1, Status: models.AccountStatus(q.Get("status")), Platform: models.Platform(q.Get("platform"))}
 	var errs models.FieldErrors
@@ -69,7 +71,7 @@ func (c *Console) accountFilter(q url.Values) (db.AccountFilter, error) {
 	if after := q.Get("after"); after != "" {
 		var ok bool
 		if f.AfterPlatform, f.AfterID, ok = models.ParseLane(after); !ok || !c.Platforms.Names().Has(f.AfterPlatform) {
-			errs.Add("after", "must be an account, such as tiktok:3")
+			errs.Add("after", "must be a platform and an account id, such as tiktok:3")
 		}
 	}
 	return f, errs.Err()
@@ -89,8 +91,8 @@ func accountRowOf(a *db.Account) accountRow {
 	return row
 }
 
-// accountShown is one account.
-type accountShown struct {
+// accountPage is one account.
+type accountPage struct {
 	accountRow
 	State  db.LaneState
 	Pause  *models.Pause
@@ -107,30 +109,30 @@ func (c *Console) account(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	shown := accountShown{accountRow: accountRowOf(a)}
-	return c.withPosts(ctx, shown)
+	page := accountPage{accountRow: accountRowOf(a)}
+	return c.withPosts(ctx, page)
 }
 
-// withPosts adds how the account's posts stand.
-func (c *Console) withPosts(ctx context.Context, shown accountShown) (any, error) {
+// withPosts adds the account's posts and its pause.
+func (c *Console) withPosts(ctx context.Context, page accountPage) (any, error) {
 	var err error
-	if shown.State, err = c.DB.Operators.LaneState(ctx, shown.Lane, c.Now().UTC()); err != nil {
+	if page.State, err = c.DB.Operators.LaneState(ctx, page.Lane, c.Now().UTC()); err != nil {
 		return nil, err
 	}
 	pauses, err := c.DB.Admission.Pauses(ctx)
 	if err != nil {
 		return nil, err
 	}
-	shown.Pause = pauses.Of(shown.Lane)
-	posts, err := c.DB.Operators.AllPosts(ctx, db.PostFilter{Platform: shown.Platform, AccountID: shown.ID, Limit: newest})
+	page.Pause = pauses.Of(page.Lane)
+	posts, err := c.DB.Operators.AllPosts(ctx, db.PostFilter{Platform: page.Platform, AccountID: page.ID, Limit: newest})
 	if err != nil {
 		return nil, err
 	}
-	shown.Newest, err = c.rows(ctx, posts)
-	return shown, err
+	page.Newest, err = c.rows(ctx, posts)
+	return page, err
 }
 
-// nameOf is what people call an account.
+// nameOf returns the display name of an account: its username, or else the platform's id.
 func nameOf(a *db.Account) string {
 	shown := view.OfAccount(&a.OAuth, a.Instagram)
 	if shown.Username != "" {

@@ -14,49 +14,51 @@ import (
 	"socialqueue/publish"
 )
 
-// maxForm bounds a form, in bytes.
+// maxForm is the maximum size of a form, in bytes.
 const maxForm = 64 << 10
 
-var errReadOnly = errors.New("this password may not change anything")
+var errReadOnly = errors.New("this password has read-only access")
 
-// done is where to go after something was done, and what to say there.
+// done is the result of an action: the page to redirect to and the key of the message there.
 type done struct {
-	path, text string
+	path, message string
 }
 
-// doneTexts are what may be said.
-var doneTexts = map[string]string{
-	"retried":  "The post runs again.",
+// doneMessages are the messages by key. The URL carries only the key, so that a link cannot
+// show a text of its own.
+var doneMessages = map[string]string{
+	"retried":  "The post was queued again.",
 	"canceled": "The post is canceled.",
 	"live":     "The post is settled: live.",
-	"released": "The post is settled: not live. It is sent again.",
-	"paused":   "Paused. What is just being sent is sent.",
-	"resumed":  "Resumed. What waited goes out.",
-	"all":      "All of them run again.",
-	"some":     "Those that could run again do; the others are still listed.",
+	"released": "The post is settled: not live. It will be sent again.",
+	"paused":   "Paused. Posts that are already being sent will finish.",
+	"resumed":  "Resumed. Waiting posts will be sent.",
+	"all":      "All these posts were queued again.",
+	"some":     "Some posts could not be queued again; they are still listed.",
 }
 
-// act does something and leads back to a page, so that coming anew does nothing twice.
+// act runs an action and redirects to a page, so that reloading the page does not repeat the
+// action.
 func (c *Console) act(w http.ResponseWriter, r *http.Request, do func(context.Context, *http.Request) (done, error)) {
 	if !c.mayAct {
-		c.trouble(w, r, errReadOnly)
+		c.fail(w, r, errReadOnly)
 		return
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	if err := r.ParseForm(); err != nil {
-		c.trouble(w, r, models.FieldErrors{{Field: "form", Message: "cannot be read, or is too large"}})
+		c.fail(w, r, models.FieldErrors{{Field: "form", Message: "cannot be read, or is too large"}})
 		return
 	}
 	name, _, _ := r.BasicAuth()
-	did, err := do(publish.WithActor(r.Context(), name), r)
+	result, err := do(publish.WithActor(r.Context(), name), r)
 	if err != nil {
-		c.trouble(w, r, err)
+		c.fail(w, r, err)
 		return
 	}
-	http.Redirect(w, r, did.path+"?done="+did.text, http.StatusSeeOther)
+	http.Redirect(w, r, result.path+"?done="+result.message, http.StatusSeeOther)
 }
 
-// postOf finds the post that the path names.
+// postOf reads the post that the path names.
 func (c *Console) postOf(r *http.Request) (*models.Post, error) {
 	return c.postBy(r.Context(), r.PathValue("id"))
 }
@@ -91,29 +93,29 @@ func (c *Console) cancel(ctx context.Context, r *http.Request) (done, error) {
 	return done{postPath(p.ID), "canceled"}, nil
 }
 
-// retryAll runs the posts of a page again. One that cannot does not stop the others.
+// retryAll retries the posts of a page. It skips posts that cannot be retried.
 func (c *Console) retryAll(ctx context.Context, r *http.Request) (done, error) {
 	if len(r.PostForm["id"]) > pageSize {
-		return done{}, models.FieldErrors{{Field: "id", Message: fmt.Sprintf("names more than %d posts", pageSize)}}
+		return done{}, models.FieldErrors{{Field: "id", Message: fmt.Sprintf("must name at most %d posts", pageSize)}}
 	}
-	text := "all"
+	message := "all"
 	for _, id := range r.PostForm["id"] {
 		p, err := c.postBy(ctx, id)
 		if err == nil {
 			_, err = c.Posts.Retry(ctx, p.AppID, p.ID)
 		}
 		if errors.Is(err, publish.ErrConflict) || errors.Is(err, db.ErrNotFound) {
-			text = "some"
+			message = "some"
 			continue
 		}
 		if err != nil {
 			return done{}, err
 		}
 	}
-	return done{Root + "/posts", text}, nil
+	return done{Root + "/posts", message}, nil
 }
 
-// resolve settles an uncertain post by what the operator saw at the account.
+// resolve settles an uncertain post with the outcome that the operator found at the account.
 func (c *Console) resolve(ctx context.Context, r *http.Request) (done, error) {
 	p, err := c.postOf(r)
 	if err != nil {
@@ -126,7 +128,7 @@ func (c *Console) resolve(ctx context.Context, r *http.Request) (done, error) {
 		return done{postPath(p.ID), "live"}, err
 	case "not_live":
 		if r.PostForm.Get("looked") != "yes" {
-			return done{}, models.FieldErrors{{Field: "looked", Message: "say that you looked at the account: if the post is live after all, it is then live twice"}}
+			return done{}, models.FieldErrors{{Field: "looked", Message: "confirm that you checked the account: if the post is live after all, it will be live twice"}}
 		}
 		_, err = c.Posts.Release(ctx, p.ID, name)
 		return done{postPath(p.ID), "released"}, err
@@ -150,7 +152,7 @@ func (c *Console) resume(ctx context.Context, r *http.Request) (done, error) {
 	return done{pathOfScope(scope), "resumed"}, err
 }
 
-// scopeOf reads which platform, or which of its accounts, a form is about.
+// scopeOf returns the platform or account that a form names.
 func (c *Console) scopeOf(ctx context.Context, r *http.Request) (string, error) {
 	scope := r.PostForm.Get("scope")
 	if !strings.Contains(scope, ":") {
@@ -158,12 +160,12 @@ func (c *Console) scopeOf(ctx context.Context, r *http.Request) (string, error) 
 	}
 	platform, id, ok := models.ParseLane(scope)
 	if !ok {
-		return "", models.FieldErrors{{Field: "scope", Message: "names no account"}}
+		return "", models.FieldErrors{{Field: "scope", Message: "must be a platform or an account, such as tiktok:3"}}
 	}
 	return c.Posts.PauseScope(ctx, platform, id)
 }
 
-// pathOfScope is the page of what was paused or resumed.
+// pathOfScope returns the page of an account, or the overview for a platform.
 func pathOfScope(scope string) string {
 	if platform, id, isAccount := models.ParseLane(scope); isAccount {
 		return accountPath(platform, id)

@@ -1,8 +1,9 @@
-// Package console is the operators' page of posts and accounts: what waits and why,
-// what went wrong, and the few things that a person can do about it. It is made of HTML
-// alone, so it works wherever a browser does, and shows nothing that is secret.
+// Package console serves the operators' pages. They show posts and accounts, why posts wait
+// or failed, and let operators retry, cancel, settle and pause. The pages are plain HTML
+// without scripts, and contain no secrets.
 //
-// It knows no users: whoever serves it says who may look and who may act.
+// The package does not authenticate. The caller decides who has access, and who may only
+// read.
 package console
 
 import (
@@ -24,16 +25,16 @@ import (
 	"socialqueue/publish"
 )
 
-// Root is where the pages live.
+// Root is the path of the pages.
 const Root = "/console"
 
-// Deps is what the pages show and work with.
+// Deps are the dependencies of the pages.
 type Deps struct {
 	DB    *db.DB
 	Posts *publish.Service
-	// Platforms are those that are shown.
+	// Platforms are the platforms that the pages show.
 	Platforms models.PlatformTitles
-	// PausedQueues names the queues of Asynq that are paused.
+	// PausedQueues lists the paused Asynq queues.
 	PausedQueues func() ([]string, error)
 	Log          logrus.FieldLogger
 	Now          func() time.Time
@@ -45,18 +46,18 @@ var files embed.FS
 // Console serves the pages.
 type Console struct {
 	Deps
-	// mayAct is whether this one's visitors may do something.
+	// mayAct is false if access is read-only.
 	mayAct bool
 	mux    *http.ServeMux
 	pages  map[string]*template.Template
 }
 
-// New makes the console of those who may act, or of those who only look.
+// New returns a console. Access is read-only unless mayAct is true.
 func New(deps Deps, mayAct bool) *Console {
 	c := &Console{Deps: deps, mayAct: mayAct, mux: http.NewServeMux(), pages: map[string]*template.Template{}}
 	functions := maps.Clone(functions)
 	functions["platformName"] = deps.Platforms.Of
-	for _, name := range []string{"overview", "posts", "post", "accounts", "account", "trouble"} {
+	for _, name := range []string{"overview", "posts", "post", "accounts", "account", "error"} {
 		c.pages[name] = template.Must(template.New("layout.html").Funcs(functions).ParseFS(files, "templates/layout.html", "templates/parts.html", "templates/"+name+".html"))
 	}
 	c.routes()
@@ -85,10 +86,10 @@ func (c *Console) routes() {
 	act("/resume", c.resume)
 }
 
-// pageTime bounds the making of a page.
+// pageTime is the timeout for a page.
 const pageTime = 15 * time.Second
 
-// ServeHTTP serves a page.
+// ServeHTTP implements http.Handler.
 func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), pageTime)
 	defer cancel()
@@ -96,8 +97,8 @@ func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
 	h.Set("Referrer-Policy", "same-origin")
 	r = r.WithContext(ctx)
-	if _, known := c.mux.Handler(r); known == "" {
-		c.trouble(w, r, fmt.Errorf("this page: %w", db.ErrNotFound))
+	if _, pattern := c.mux.Handler(r); pattern == "" {
+		c.fail(w, r, fmt.Errorf("this page: %w", db.ErrNotFound))
 		return
 	}
 	c.mux.ServeHTTP(w, r)
@@ -108,35 +109,36 @@ func (c *Console) style(w http.ResponseWriter, r *http.Request) {
 	http.ServeFileFS(w, r, files, "style.css")
 }
 
-// frame is what every page has around its own.
+// frame is the data of the layout, which every page has.
 type frame struct {
 	Root   string
 	Path   string
 	MayAct bool
 	Now    time.Time
-	// Refresh, in seconds, has the page come anew by itself; 0 does not.
+	// Refresh is the interval at which the browser reloads the page, in seconds; 0 means
+	// never.
 	Refresh int
-	// Done says what was just done.
+	// Done is the message about the last action.
 	Done   string
 	Pauses models.Pauses
 	Page   any
 }
 
-// refreshEvery is how soon a followed page comes anew, in seconds.
+// refreshEvery is the reload interval of a followed page, in seconds.
 const refreshEvery = 5
 
 func (c *Console) show(w http.ResponseWriter, r *http.Request, page string, load func(*http.Request) (any, error)) {
 	content, err := load(r)
 	if err != nil {
-		c.trouble(w, r, err)
+		c.fail(w, r, err)
 		return
 	}
 	pauses, err := c.DB.Admission.Pauses(r.Context())
 	if err != nil {
-		c.trouble(w, r, err)
+		c.fail(w, r, err)
 		return
 	}
-	f := frame{Pauses: pauses, Page: content, Done: doneTexts[r.URL.Query().Get("done")]}
+	f := frame{Pauses: pauses, Page: content, Done: doneMessages[r.URL.Query().Get("done")]}
 	if r.URL.Query().Get("follow") == "1" {
 		f.Refresh = refreshEvery
 	}
@@ -147,37 +149,37 @@ func (c *Console) render(w http.ResponseWriter, r *http.Request, status int, pag
 	f.Root, f.Path, f.MayAct, f.Now = Root, r.URL.Path, c.mayAct, c.Now()
 	var body bytes.Buffer
 	if err := c.pages[page].Execute(&body, f); err != nil {
-		observe.In(r.Context(), c.Log).WithError(err).Error("a page of the console could not be made")
-		http.Error(w, "this page could not be made; the log says why", http.StatusInternalServerError)
+		observe.In(r.Context(), c.Log).WithError(err).Error("could not render a console page")
+		http.Error(w, "internal error: this page could not be rendered; see the log of the api", http.StatusInternalServerError)
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
-	_, _ = w.Write(body.Bytes()) // a visitor who is gone misses nothing
+	_, _ = w.Write(body.Bytes()) // fails only if the client has disconnected
 }
 
-// troubleShown is what the page of an error shows.
-type troubleShown struct {
+// errorPage is the data of the page that shows an error.
+type errorPage struct {
 	Title, Detail, Reference string
 }
 
-// trouble shows an error, and logs one that is ours.
-func (c *Console) trouble(w http.ResponseWriter, r *http.Request, err error) {
-	status, shown := http.StatusInternalServerError, troubleShown{
-		Title: "Something of ours failed", Detail: "Nothing was changed unless the page says so. The log tells more.", Reference: observe.CorrelationID(r.Context()),
+// fail shows an error, and logs it if it is an internal one.
+func (c *Console) fail(w http.ResponseWriter, r *http.Request, err error) {
+	status, page := http.StatusInternalServerError, errorPage{
+		Title: "Internal error", Detail: "An action may not have taken effect: check before you repeat it. The api's log has the cause; search it for the correlation id below.", Reference: observe.CorrelationID(r.Context()),
 	}
 	fields, isInput := errors.AsType[models.FieldErrors](err)
 	switch {
 	case isInput:
-		status, shown = http.StatusUnprocessableEntity, troubleShown{Title: "That cannot be done so", Detail: fields.Error()}
+		status, page = http.StatusUnprocessableEntity, errorPage{Title: "Invalid input", Detail: fields.Error()}
 	case errors.Is(err, db.ErrNotFound):
-		status, shown = http.StatusNotFound, troubleShown{Title: "There is no such thing", Detail: err.Error()}
+		status, page = http.StatusNotFound, errorPage{Title: "Not found", Detail: err.Error()}
 	case errors.Is(err, publish.ErrConflict):
-		status, shown = http.StatusConflict, troubleShown{Title: "Not possible as it stands", Detail: err.Error()}
+		status, page = http.StatusConflict, errorPage{Title: "Not possible in the current state", Detail: err.Error()}
 	case errors.Is(err, errReadOnly):
-		status, shown = http.StatusForbidden, troubleShown{Title: "You may look only", Detail: err.Error()}
+		status, page = http.StatusForbidden, errorPage{Title: "Read-only access", Detail: err.Error()}
 	default:
-		observe.In(r.Context(), c.Log).WithError(err).Error("a page of the console failed")
+		observe.In(r.Context(), c.Log).WithError(err).Error("a console request failed")
 	}
-	c.render(w, r, status, "trouble", frame{Page: shown})
+	c.render(w, r, status, "error", frame{Page: page})
 }

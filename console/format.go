@@ -14,29 +14,30 @@ import (
 
 var functions = template.FuncMap{
 	"ago": ago, "at": at, "clock": clock, "span": span, "bytes": byteSize, "ms": milliseconds,
-	"statusWord": statusWord, "reasonWords": reasonWords, "deref": deref, "filter": filterPath,
+	"statusText": statusText, "reasonText": reasonText, "deref": deref, "filter": filterPath,
 	"sum": func(a, b int64) int64 { return a + b }, "postPath": postPath, "accountPath": accountPath, "seconds": time.Duration.Seconds,
-	"has": strings.Contains, "isLink": isLink, "slot": slot, "pauseOf": pauseOf, "again": again,
+	"has": strings.Contains, "isLink": isLink, "rowsView": viewOfRows, "pauseView": viewOfPause, "retryable": retryable,
+	"admissionText": admissionText,
 }
 
-// rowsShown and pauseShown are what the shared parts of pages show.
-type rowsShown struct {
+// rowsView and pauseView are the data of the templates that several pages share.
+type rowsView struct {
 	Now  time.Time
 	Rows []postRow
 }
 
-func slot(now time.Time, rows []postRow) rowsShown { return rowsShown{now, rows} }
+func viewOfRows(now time.Time, rows []postRow) rowsView { return rowsView{now, rows} }
 
-type pauseShown struct{ Root, Scope, Name string }
+type pauseView struct{ Root, Scope, Name string }
 
-func pauseOf(scope any, name string) pauseShown { return pauseShown{Root, fmt.Sprint(scope), name} }
+func viewOfPause(scope any, name string) pauseView { return pauseView{Root, fmt.Sprint(scope), name} }
 
-// again are the posts that may be run again.
-func again(rows []postRow) []postRow {
-	return slices.DeleteFunc(slices.Clone(rows), func(r postRow) bool { return !r.Again })
+// retryable returns the posts that can be retried.
+func retryable(rows []postRow) []postRow {
+	return slices.DeleteFunc(slices.Clone(rows), func(r postRow) bool { return !r.Retryable })
 }
 
-// at shows a time whole, in UTC.
+// at formats a time with its date, in UTC.
 func at(t any) string {
 	when, ok := timeOf(t)
 	if !ok {
@@ -45,10 +46,10 @@ func at(t any) string {
 	return when.UTC().Format("2006-01-02 15:04:05 UTC")
 }
 
-// clock shows a time of a timeline, to the millisecond.
+// clock formats the time of day, to the millisecond.
 func clock(t time.Time) string { return t.UTC().Format("15:04:05.000") }
 
-// ago shows how long a time is past, or ahead, in words.
+// ago formats a time relative to now.
 func ago(t any, now time.Time) string {
 	when, ok := timeOf(t)
 	switch {
@@ -81,7 +82,7 @@ func timeOf(t any) (time.Time, bool) {
 
 const day = 24 * time.Hour
 
-// span shows a duration by its two largest units.
+// span formats a duration in its two largest units.
 func span(d time.Duration) string {
 	switch {
 	case d <= 0:
@@ -98,7 +99,7 @@ func span(d time.Duration) string {
 	return fmt.Sprintf("%dd %dh", d/day, d%day/time.Hour)
 }
 
-// byteSize shows bytes in decimal units.
+// byteSize formats a number of bytes in decimal units.
 func byteSize(n int64) string {
 	switch {
 	case n < 1_000_000:
@@ -111,32 +112,40 @@ func byteSize(n int64) string {
 
 func milliseconds(ms int64) string { return strconv.FormatInt(ms, 10) + " ms" }
 
-// statusWord says what a state means, for its title.
-func statusWord(s models.Status) string {
+// statusText describes a state.
+func statusText(s models.Status) string {
 	return map[models.Status]string{
-		models.Scheduled: "waits for its time", models.Queued: "waits for its turn", models.Publishing: "a worker has it",
-		models.Processing: "the platform works on it", models.Published: "live", models.Delivered: "in the creator's inbox",
-		models.Uncertain: "sent; it is not known whether it is live", models.Failed: "will not go live", models.Canceled: "withdrawn",
-		models.Missed: "could not begin in time",
+		models.Scheduled: "waiting for its publish time", models.Queued: "waiting to be sent", models.Publishing: "being sent",
+		models.Processing: "being processed by the platform", models.Published: "live", models.Delivered: "in the creator's inbox",
+		models.Uncertain: "sent; it is unknown whether it is live", models.Failed: "will not go live", models.Canceled: "will not be sent",
+		models.Missed: "could not start in time",
 	}[s]
 }
 
-// reasonWords say why a post waits.
-func reasonWords(reason string) string {
-	words := map[string]string{
-		models.DeferredLane: "earlier posts of the account go first", models.DeferredRateLimit: "the platform takes no more calls for now",
-		models.DeferredDailyCap: "the posts of the day are used up", models.DeferredRetry: "the last try failed; it is tried again",
-		models.DeferredReauthorize: "the account has to be connected again", models.DeferredToken: "the token could not be refreshed yet",
-		models.DeferredInternal: "something of ours failed; it is tried again", models.DeferredPaused: "an operator's pause keeps it back",
-	}[reason]
-	if words == "" {
-		return reason
-	}
-	return words
+// admissionText says where a post waits for its next run.
+func admissionText(a models.Admission) string {
+	return map[models.Admission]string{
+		models.AdmissionWaiting: "not in a queue yet", models.AdmissionParked: "waiting for its account's lane or for the end of a pause",
+		models.AdmissionAdmitted: "in a queue or running",
+	}[a]
 }
 
-// isLink reports whether an address may be linked to: what a platform sends may be
-// anything.
+// reasonText describes a deferral reason.
+func reasonText(reason string) string {
+	text := map[string]string{
+		models.DeferredLane: "earlier posts of the account go first", models.DeferredRateLimit: "the rate limit of the platform is reached",
+		models.DeferredDailyCap: "the daily limit of the platform is reached", models.DeferredRetry: "the last attempt failed; it will be retried",
+		models.DeferredReauthorize: "the account has to be connected again", models.DeferredToken: "the token could not be refreshed yet",
+		models.DeferredInternal: "an internal error occurred; it will be retried", models.DeferredPaused: "paused by an operator",
+	}[reason]
+	if text == "" {
+		return reason
+	}
+	return text
+}
+
+// isLink reports whether an address is safe to link to. It comes from the platform, so it
+// could have any scheme.
 func isLink(address string) bool {
 	u, err := url.Parse(address)
 	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != ""
@@ -149,7 +158,7 @@ func deref(s *string) string {
 	return *s
 }
 
-// filterPath is a list's address with a filter: names and values in turn.
+// filterPath returns the path of a list with a filter. pairs are names and values in turn.
 func filterPath(list string, pairs ...any) string {
 	q := url.Values{}
 	for i := 0; i+1 < len(pairs); i += 2 {

@@ -46,24 +46,29 @@ func TestLateness(t *testing.T) {
 	}
 }
 
-// Every state and every reason has words.
-func TestWords(t *testing.T) {
+// TestTexts checks that every state, reason and admission has a text.
+func TestTexts(t *testing.T) {
 	for _, s := range models.Statuses {
-		if statusWord(s) == "" {
-			t.Errorf("%s has none", s)
+		if statusText(s) == "" {
+			t.Errorf("state %s has no text", s)
+		}
+	}
+	for _, a := range []models.Admission{models.AdmissionWaiting, models.AdmissionParked, models.AdmissionAdmitted} {
+		if admissionText(a) == "" {
+			t.Errorf("admission %s has no text", a)
 		}
 	}
 	for _, reason := range []string{
 		models.DeferredLane, models.DeferredRateLimit, models.DeferredDailyCap, models.DeferredRetry, models.DeferredReauthorize, models.DeferredToken,
 		models.DeferredInternal, models.DeferredPaused,
 	} {
-		if reasonWords(reason) == reason {
-			t.Errorf("%s has none", reason)
+		if reasonText(reason) == reason {
+			t.Errorf("reason %s has no text", reason)
 		}
 	}
 }
 
-// Only addresses of the web become links.
+// TestIsLink checks that only http and https addresses become links.
 func TestIsLink(t *testing.T) {
 	for address, want := range map[string]bool{
 		"https://www.tiktok.com/@a/video/1": true, "http://127.0.0.1:4010/p/x": true, "javascript:alert(1)": false, "data:text/html,x": false, "//evil": false, "": false,

@@ -10,22 +10,23 @@ import (
 	"socialqueue/observe"
 )
 
-// endsLook bounds how many of the newest posts the overview counts.
-const endsLook = 100_000
+// outcomeSample is how many of the newest posts the overview counts at most.
+const outcomeSample = 100_000
 
-// overviewShown is what the first page shows.
-type overviewShown struct {
+// overviewPage is the data of the first page.
+type overviewPage struct {
 	Backlog db.Backlog
-	// Rows are the posts that have not ended, and the ends of the last day, by platform.
-	Live, Ends counts
-	EndsMore   bool
-	// Failures say why posts failed, the most frequent first.
+	// Live counts the posts that have not ended, Outcomes those of the last 24 hours that
+	// have. OutcomesTruncated means that only outcomeSample posts were counted.
+	Live, Outcomes    counts
+	OutcomesTruncated bool
+	// Failures counts failed posts by error code, the most frequent first.
 	Failures     []db.OutcomeCount
 	PausedQueues []string
-	// QueuesUnknown: Redis did not say.
+	// QueuesUnknown means that Redis did not answer.
 	QueuesUnknown bool
 	Platforms     models.Platforms
-	// Uncertain and Failed are the newest of those that want a person.
+	// Uncertain and Failed are the newest posts in these states.
 	Uncertain, Failed []postRow
 }
 
@@ -35,42 +36,42 @@ type counts struct {
 	Rows      []statusRow
 }
 
-// statusRow is how many posts are in a state.
+// statusRow counts the posts in a state.
 type statusRow struct {
 	Status models.Status
-	// N has a number for each platform, in the order of the table's columns.
+	// N has a count for each platform, in the order of the table's columns.
 	N []int64
 }
 
-// newest is how many posts that want a person the overview lists.
+// newest is how many of the newest posts a page lists.
 const newest = 5
 
 func (c *Console) overview(r *http.Request) (any, error) {
 	ctx, now := r.Context(), c.Now().UTC()
-	shown := overviewShown{Platforms: c.Platforms.Names()}
+	page := overviewPage{Platforms: c.Platforms.Names()}
 	var err error
-	if shown.Backlog, err = c.DB.Operators.Backlog(ctx, now); err != nil {
+	if page.Backlog, err = c.DB.Operators.Backlog(ctx, now); err != nil {
 		return nil, err
 	}
-	ends, more, err := c.DB.Operators.Outcomes(ctx, now.Add(-24*time.Hour), endsLook)
+	ends, more, err := c.DB.Operators.Outcomes(ctx, now.Add(-24*time.Hour), outcomeSample)
 	if err != nil {
 		return nil, err
 	}
-	shown.EndsMore = more
-	shown.Live, shown.Ends, shown.Failures = rowsOf(shown.Platforms, shown.Backlog.Posts, ends)
-	if shown.Uncertain, err = c.newestOf(r, models.Uncertain); err != nil {
+	page.OutcomesTruncated = more
+	page.Live, page.Outcomes, page.Failures = rowsOf(page.Platforms, page.Backlog.Posts, ends)
+	if page.Uncertain, err = c.newestOf(r, models.Uncertain); err != nil {
 		return nil, err
 	}
-	if shown.Failed, err = c.newestOf(r, models.Failed); err != nil {
+	if page.Failed, err = c.newestOf(r, models.Failed); err != nil {
 		return nil, err
 	}
 	queues, err := c.PausedQueues()
 	if err != nil {
-		observe.In(ctx, c.Log).WithError(err).Warn("Redis did not say which queues are paused")
-		shown.QueuesUnknown = true
+		observe.In(ctx, c.Log).WithError(err).Warn("could not read the paused queues from Redis")
+		page.QueuesUnknown = true
 	}
-	shown.PausedQueues = queues
-	return shown, nil
+	page.PausedQueues = queues
+	return page, nil
 }
 
 func (c *Console) newestOf(r *http.Request, s models.Status) ([]postRow, error) {
@@ -81,8 +82,8 @@ func (c *Console) newestOf(r *http.Request, s models.Status) ([]postRow, error) 
 	return c.rows(r.Context(), posts)
 }
 
-// rowsOf puts the counts of posts under way, and of those that ended, into tables whose
-// rows are in the order of a post's life.
+// rowsOf turns the counts of posts that have not ended, and of those that have, into tables.
+// Their rows are in the order of models.Statuses.
 func rowsOf(platforms models.Platforms, live []db.PostCount, ends []db.OutcomeCount) (under, over counts, failures []db.OutcomeCount) {
 	under, over = counts{Platforms: platforms}, counts{Platforms: platforms}
 	for _, n := range live {
@@ -101,7 +102,8 @@ func rowsOf(platforms models.Platforms, live []db.PostCount, ends []db.OutcomeCo
 	return under, over, failures
 }
 
-// add counts posts. Those of a platform that this program does not know have no column.
+// add adds n posts. It ignores a platform that this program does not know, as it has no
+// column.
 func (t *counts) add(p models.Platform, s models.Status, n int64) {
 	column := slices.Index(t.Platforms, p)
 	if column < 0 {

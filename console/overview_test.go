@@ -16,7 +16,8 @@ import (
 	"socialqueue/models"
 )
 
-// The overview comes although Redis never answers, and says so.
+// TestOverviewWhileRedisHangs checks that the overview is served while Redis does not answer,
+// and says so.
 func TestOverviewWhileRedisHangs(t *testing.T) {
 	client := jobs.NewRedis(config.Redis{Mode: config.RedisSingle, Addrs: []string{redistest.Silent(t)}})
 	t.Cleanup(func() { _ = client.Close() })

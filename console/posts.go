@@ -16,11 +16,11 @@ import (
 	"socialqueue/view"
 )
 
-// pageSize is how many rows a page lists.
+// pageSize is how many rows a list shows.
 const pageSize = 50
 
-// postsShown is a list of posts, with the filter that made it.
-type postsShown struct {
+// postsPage is a list of posts with its filter.
+type postsPage struct {
 	Filter    db.PostFilter
 	Query     string
 	Rows      []postRow
@@ -29,16 +29,16 @@ type postsShown struct {
 	Platforms models.Platforms
 }
 
-// postRow is a post with what a list says of it.
+// postRow is a post with the data that a list shows.
 type postRow struct {
 	*models.Post
 	App string
-	// Late is how late it is, or began; 0 if it was on time.
+	// Late is how late the post started, or is if it has not started; 0 if it is on time.
 	Late time.Duration
-	// Reason is why it waits; empty where it waits for nothing but its time.
+	// Reason is the deferral reason; empty if the post is not deferred.
 	Reason string
-	// Again is whether it may be run again.
-	Again bool
+	// Retryable is whether the post can be retried.
+	Retryable bool
 }
 
 func (c *Console) posts(r *http.Request) (any, error) {
@@ -54,21 +54,21 @@ func (c *Console) posts(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	shown := postsShown{Filter: f, Statuses: models.Statuses, Platforms: c.Platforms.Names()}
+	page := postsPage{Filter: f, Statuses: models.Statuses, Platforms: c.Platforms.Names()}
 	if len(posts) > pageSize {
 		posts = posts[:pageSize]
 		q.Set("before", posts[pageSize-1].ID)
 		q.Del("done")
-		shown.Next = Root + "/posts?" + q.Encode()
+		page.Next = Root + "/posts?" + q.Encode()
 	}
-	shown.Rows, err = c.rows(r.Context(), posts)
-	return shown, err
+	page.Rows, err = c.rows(r.Context(), posts)
+	return page, err
 }
 
-// found lists the posts that an id belongs to.
+// found lists the posts that an id belongs to: a post id, a group id or a publish id.
 func (c *Console) found(ctx context.Context, id string) (any, error) {
 	if len(id) > 255 || strings.ContainsRune(id, 0) || !utf8.ValidString(id) {
-		return nil, models.FieldErrors{{Field: "q", Message: "is no id"}}
+		return nil, models.FieldErrors{{Field: "q", Message: "is not a valid id"}}
 	}
 	if parsed, err := uuid.Parse(id); err == nil {
 		id = parsed.String()
@@ -77,19 +77,20 @@ func (c *Console) found(ctx context.Context, id string) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	shown := postsShown{Query: id, Statuses: models.Statuses, Platforms: c.Platforms.Names()}
-	shown.Rows, err = c.rows(ctx, posts)
-	return shown, err
+	page := postsPage{Query: id, Statuses: models.Statuses, Platforms: c.Platforms.Names()}
+	page.Rows, err = c.rows(ctx, posts)
+	return page, err
 }
 
-// checkPlatform checks the platform of a filter, which may be empty.
+// checkPlatform checks the platform of a filter. An empty one is valid.
 func (c *Console) checkPlatform(errs *models.FieldErrors, p models.Platform) {
 	if names := c.Platforms.Names(); p != "" && !names.Has(p) {
 		errs.Add("platform", "must be %s", names)
 	}
 }
 
-// postFilter reads the filter of a list, which asks for one post more than is shown.
+// postFilter parses the filter of a list. Its limit is one more than a page shows, to detect
+// whether there is a next page.
 func (c *Console) postFilter(q url.Values) (db.PostFilter, error) {
 	f := db.PostFilter{Limit: pageSize + 1, Status: models.Status(q.Get("status")), Platform: models.Platform(q.Get("platform"))}
 	var errs models.FieldErrors
@@ -101,7 +102,7 @@ func (c *Console) postFilter(q url.Values) (db.PostFilter, error) {
 		if value := strings.TrimSpace(q.Get(name)); value != "" {
 			var ok bool
 			if *into, ok = positive(value); !ok {
-				errs.Add(name, "must be a number")
+				errs.Add(name, "must be a positive number")
 			}
 		}
 	}
@@ -115,7 +116,7 @@ func (c *Console) postFilter(q url.Values) (db.PostFilter, error) {
 	return f, errs.Err()
 }
 
-// positive reads the id of an account or app, which has 32 bits.
+// positive parses the id of an account or app, which is a positive 32-bit number.
 func positive(value string) (int64, bool) {
 	n, err := strconv.ParseInt(value, 10, 32)
 	return n, err == nil && n > 0
@@ -140,40 +141,40 @@ func (c *Console) rows(ctx context.Context, posts []models.Post) ([]postRow, err
 }
 
 func rowOf(p *models.Post, now time.Time) postRow {
-	row := postRow{Post: p, Late: lateness(p, now), Again: p.Status == models.Failed || p.Status == models.Missed}
+	row := postRow{Post: p, Late: lateness(p, now), Retryable: p.Status == models.Failed || p.Status == models.Missed}
 	if reason := view.OfPost(p, now).DeferredReason; reason != nil {
 		row.Reason = *reason
 	}
 	return row
 }
 
-// lateness is how long after its time a post began, or has not begun yet. What is less
-// than the second that is promised is none.
+// lateness is how long after its publish time a post started, or how late it is if it has
+// not started. Up to a second, which is promised, counts as on time.
 func lateness(p *models.Post, now time.Time) time.Duration {
-	began := now
+	started := now
 	switch {
 	case p.StartedAt != nil:
-		began = *p.StartedAt
+		started = *p.StartedAt
 	case p.Status.Ended():
 		return 0
 	}
-	if late := began.Sub(p.PublishAt); late > time.Second {
+	if late := started.Sub(p.PublishAt); late > time.Second {
 		return late
 	}
 	return 0
 }
 
-// postShown is one post with all that is known of it.
-type postShown struct {
+// postPage is the data of a post's page.
+type postPage struct {
 	postRow
 	Account string
-	// Text and Facts are what the app wants posted, as far as people read it.
+	// Text and Facts summarize the content.
 	Text   string
 	Facts  []string
 	Events []models.PostEvent
 	Ledger models.Ledger
 	Files  []models.PostMedia
-	// MayBeLive: a call that can make the post live may have taken effect.
+	// MayBeLive is true if a call that can make the post live may have taken effect.
 	MayBeLive bool
 }
 
@@ -187,22 +188,22 @@ func (c *Console) post(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	shown := postShown{postRow: rows[0]}
-	if shown.Text, shown.Facts, err = c.Posts.Describe(p); err != nil {
+	page := postPage{postRow: rows[0]}
+	if page.Text, page.Facts, err = c.Posts.Describe(p); err != nil {
 		return nil, err
 	}
-	if shown.Events, err = c.DB.Posts.Events(ctx, p.ID); err != nil {
+	if page.Events, err = c.DB.Posts.Events(ctx, p.ID); err != nil {
 		return nil, err
 	}
-	if shown.Ledger, err = c.Posts.Ledger(ctx, p); err != nil {
+	if page.Ledger, err = c.Posts.Ledger(ctx, p); err != nil {
 		return nil, err
 	}
-	shown.MayBeLive = shown.Ledger.MayBeLive()
+	page.MayBeLive = page.Ledger.MayBeLive()
 	account, err := c.DB.Operators.AccountByID(ctx, p.Platform, p.AccountID())
 	if err != nil {
 		return nil, err
 	}
-	shown.Account = nameOf(account)
-	shown.Files, err = c.DB.Posts.Files(ctx, p.ID)
-	return shown, err
+	page.Account = nameOf(account)
+	page.Files, err = c.DB.Posts.Files(ctx, p.ID)
+	return page, err
 }

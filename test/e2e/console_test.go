@@ -122,9 +122,9 @@ func TestConsole(t *testing.T) {
 	still, clip := w.upload("image/jpeg", sample.Picture), w.upload("video/mp4", sample.Video)
 
 	lost := w.uncertain(ig, still, "fresh <b>bread</b>")
-	wantText(t, w.looks("/console"), "uncertain sent; it is not known whether it is live", lost.ID)
+	wantText(t, w.looks("/console"), "uncertain sent; it is unknown whether it is live", lost.ID)
 	page := w.looks("/console/posts/" + lost.ID)
-	wantText(t, page, "Settle it", "instagram.publish", "queued → publishing", "e2e (", "fresh &lt;b&gt;bread&lt;/b&gt;")
+	wantText(t, page, "Settle this post", "instagram.publish", "queued → publishing", "e2e (", "fresh &lt;b&gt;bread&lt;/b&gt;")
 	page = w.settles(lost.ID, url.Values{"outcome": {"live"}, "platform_post_id": {"18000000000000001"}})
 	wantText(t, page, "The post is settled: live.", "published live", "settled by operator: live as 18000000000000001")
 
@@ -133,24 +133,24 @@ func TestConsole(t *testing.T) {
 	refused := w.accept(tt, video(tt, clip, "refused at first"))
 	w.untilStatus(testkit.Patience, refused.ID, "failed")
 	wantText(t, w.looks("/console"), "PUBLISH_FAILED on TikTok")
-	wantText(t, w.looks("/console/posts?status=failed&platform=tiktok"), refused.ID, "Run the 1 failed and missed posts of this page again")
-	wantText(t, w.does("/console/posts/"+refused.ID+"/retry", url.Values{}), "The post runs again.", "run again by operator")
+	wantText(t, w.looks("/console/posts?status=failed&platform=tiktok"), refused.ID, "Retry the 1 failed and missed posts of this page")
+	wantText(t, w.does("/console/posts/"+refused.ID+"/retry", url.Values{}), "The post was queued again.", "run again by operator")
 	w.untilStatus(testkit.Patience, refused.ID, "published")
 
 	page = w.does("/console/pause", url.Values{"scope": {tt.lane}, "reason": {"its owner asked"}})
 	wantText(t, page, "Paused.", tt.lane+" is paused", "by operator: its owner asked")
 	held := w.accept(tt, video(tt, clip, "held"))
 	w.untilDeferred(held.ID, "paused")
-	wantText(t, w.looks("/console/posts/"+held.ID), "Waits: an operator&#39;s pause keeps it back")
+	wantText(t, w.looks("/console/posts/"+held.ID), "Deferred: paused by an operator")
 	wantText(t, w.does("/console/resume", url.Values{"scope": {tt.lane}}), "Resumed.")
 	w.untilStatus(testkit.Patience, held.ID, "published")
 
 	later := w.accept(tt, video(tt, clip, "not at all").with(fields{"publish_at": time.Now().Add(time.Hour)}))
-	wantText(t, w.does("/console/posts/"+later.ID+"/cancel", url.Values{}), "canceled withdrawn", "canceled by operator")
-	wantText(t, w.looks("/console/posts?q="+later.ID), "With the id "+later.ID)
+	wantText(t, w.does("/console/posts/"+later.ID+"/cancel", url.Values{}), "canceled will not be sent", "canceled by operator")
+	wantText(t, w.looks("/console/posts?q="+later.ID), "Posts with the id "+later.ID)
 	wantText(t, w.looks("/console/accounts"), "TikTok "+fmt.Sprint(tt.id), "active")
 	wantText(t, w.looks(fmt.Sprintf("/console/accounts/instagram/%d", ig.id)), "Live in the last 24 h 1", lost.ID, "0 of 10000 used in 24 h, as of 20")
-	wantText(t, w.looks(fmt.Sprintf("/console/accounts/tiktok/%d", tt.id)), "Live in the last 24 h 2", "TikTok's own count not told", "Put off for a limit none")
+	wantText(t, w.looks(fmt.Sprintf("/console/accounts/tiktok/%d", tt.id)), "Live in the last 24 h 2", "TikTok's own count not available", "Deferred by a limit none")
 	if n := len(w.sim.LivePosts()); n != 3 {
 		t.Errorf("%d posts are live, want 3", n)
 	}
@@ -171,12 +171,12 @@ func TestConsoleShowsBudgets(t *testing.T) {
 	w.untilStatus(20*time.Second, w.accept(ig, picture(ig, still, "the only one")).ID, "published")
 	second := w.accept(ig, picture(ig, still, "one too many"))
 	w.untilDeferred(second.ID, "daily_cap")
-	wantText(t, w.looks(page), "1 of 1 used in 24 h, as of 20", "Put off for a limit 1, the last until 20", "the posts of the day are used up")
+	wantText(t, w.looks(page), "1 of 1 used in 24 h, as of 20", "Deferred by a limit 1, the last until 20", "the daily limit of the platform is reached")
 
 	w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokCreatorInfo, Mode: sandbox.ModeError, Code: "spam_risk_too_many_posts", Times: -1})
 	refused := w.accept(tt, video(tt, clip, "refused for today"))
 	w.untilDeferred(refused.ID, "daily_cap")
-	wantText(t, w.looks(fmt.Sprintf("/console/accounts/tiktok/%d", tt.id)), "TikTok's own count not told", "the posts of the day are used up")
+	wantText(t, w.looks(fmt.Sprintf("/console/accounts/tiktok/%d", tt.id)), "TikTok's own count not available", "the daily limit of the platform is reached")
 	wantText(t, w.looks("/console/posts/"+refused.ID), "spam_risk_too_many_posts")
 
 	w.sim.AddInstagramAccount(sandbox.InstagramAccount{IGID: ig.external, QuotaTotal: 100})
@@ -257,19 +257,19 @@ func TestConsoleRefuses(t *testing.T) {
 	}{
 		"nobody looks":        {"", "/console", nil, 401, ""},
 		"wrong password":      {"guess", "/console/posts", nil, 401, ""},
-		"viewer looks":        {viewerPassword, "/console/posts/" + p.ID, nil, 200, "you may look only"},
+		"viewer looks":        {viewerPassword, "/console/posts/" + p.ID, nil, 200, "read-only access"},
 		"viewer cancels":      {viewerPassword, "/console/posts/" + p.ID + "/cancel", url.Values{}, 403, ""},
 		"viewer pauses":       {viewerPassword, "/console/pause", url.Values{"scope": {"tiktok"}}, 403, ""},
 		"no such post":        {operatorPassword, "/console/posts/" + strings.Repeat("0", 8) + "-0000-7000-8000-000000000000", nil, 404, "not found"},
 		"no id":               {operatorPassword, "/console/posts/x%00y", nil, 404, ""},
-		"no such page":        {operatorPassword, "/console/nothing", nil, 404, "There is no such thing"},
+		"no such page":        {operatorPassword, "/console/nothing", nil, 404, "Not found"},
 		"no such account":     {operatorPassword, "/console/accounts/tiktok/4711", nil, 404, ""},
 		"huge account":        {operatorPassword, "/console/accounts/tiktok/99999999999999999999", nil, 404, ""},
 		"no such state":       {operatorPassword, "/console/posts?status=lost", nil, 422, "status: must be one of"},
 		"no number":           {operatorPassword, "/console/posts?account=x&app=-1", nil, 422, "account"},
 		"no cursor":           {operatorPassword, "/console/posts?before=x", nil, 422, "before"},
-		"NUL in the search":   {operatorPassword, "/console/posts?q=%00", nil, 422, "q: is no id"},
-		"no UTF-8 to search":  {operatorPassword, "/console/posts?q=%ff", nil, 422, "q: is no id"},
+		"NUL in the search":   {operatorPassword, "/console/posts?q=%00", nil, 422, "q: is not a valid id"},
+		"no UTF-8 to search":  {operatorPassword, "/console/posts?q=%ff", nil, 422, "q: is not a valid id"},
 		"settle, no UTF-8":    {operatorPassword, "/console/posts/" + p.ID + "/resolve", url.Values{"outcome": {"live"}, "platform_post_id": {"\xff"}}, 422, "platform_post_id"},
 		"run again, no ids":   {operatorPassword, "/console/posts/retry", url.Values{"id": {"x\x00y", "\xff", p.ID}}, 303, ""},
 		"pause, no UTF-8":     {operatorPassword, "/console/pause", url.Values{"scope": {"tiktok"}, "reason": {"odd \xff"}}, 303, ""},
