@@ -8,17 +8,17 @@ import (
 	"socialqueue/doctor"
 )
 
-// Examine looks at the installation of the settings, also where the database or Redis
-// does not answer. An error means that it could not even begin.
+// Examine checks the installation that the settings describe, even if the database or Redis
+// does not answer. An error means that the checks could not start.
 func Examine(ctx context.Context, cfg config.Config, opts Options, how doctor.Options) (found []doctor.Finding, err error) {
 	c := newCore(cfg, opts)
 	defer func() { err = errors.Join(err, c.Stop(context.WithoutCancel(ctx))) }()
-	noDB := c.openDB(ctx, apiConns)
+	dbErr := c.openDB(ctx, apiConns)
 	if err := c.build(ctx); err != nil {
 		return nil, err
 	}
 	return doctor.Examine(ctx, doctor.Deps{
-		Config: cfg, DB: c.db, NoDB: noDB, Queue: c.queue, Posts: c.posts, Tokens: c.tokens, Store: c.store, Now: c.opts.Now,
+		Config: cfg, DB: c.db, DBErr: dbErr, Queue: c.queue, Posts: c.posts, Tokens: c.tokens, Store: c.store, Now: c.opts.Now,
 		WorkerConns: workerConns(cfg), ProcessConns: apiConns,
 	}, how), nil
 }

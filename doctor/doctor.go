@@ -1,6 +1,6 @@
-// Package doctor looks at an installation and says in words what is wrong with it, and
-// what to do. It changes nothing unless it is told to, and then only what loses and
-// doubles no post.
+// Package doctor checks an installation and reports what is wrong with it and what to do. It
+// changes nothing unless Options.Fix is set, and then makes only repairs that can neither
+// lose nor duplicate a post.
 package doctor
 
 import (
@@ -16,71 +16,74 @@ import (
 	"socialqueue/publish"
 )
 
-// Level says how bad it is.
+// Level is the severity of a finding.
 type Level string
 
-// The levels. Bad makes an installation sick, and so does Unseen: what was not looked at
-// may be bad.
+// The levels. An installation with a Bad finding is unhealthy. So is one with an Unchecked
+// finding, as what was not checked may be bad.
 const (
-	OK     Level = "ok"
-	Warn   Level = "warn"
-	Bad    Level = "bad"
-	Unseen Level = "unseen"
+	OK        Level = "ok"
+	Warn      Level = "warn"
+	Bad       Level = "bad"
+	Unchecked Level = "unseen"
 )
 
-// Finding is something that was found.
+// Finding is one result of a check.
 type Finding struct {
 	Level Level  `json:"level"`
 	Check string `json:"check"`
-	// What says what it is, Do what to do about it; empty where nothing has to be done.
+	// What describes the finding. Do says what to do about it; empty if nothing has to be
+	// done.
 	What string `json:"what"`
 	Do   string `json:"do,omitempty"`
-	// Fixable is what Fix would mend, Fixed what it did: a second look finds it no more.
+	// Fixable is true if Options.Fix can repair it. Fixed is true if it did: the check no
+	// longer finds it.
 	Fixable bool `json:"fixable,omitempty"`
 	Fixed   bool `json:"fixed,omitempty"`
-	// kind tells which one of a check it is, and n how much of it there is.
+	// kind identifies the finding among those of its check; n is its size.
 	kind string
 	n    int
 }
 
-// Deps is what is looked at.
+// Deps is the installation to check.
 type Deps struct {
 	Config config.Config
-	// DB is nil where it could not be opened; NoDB says why.
+	// DB is nil if it could not be opened; DBErr is then the error.
 	DB     *db.DB
-	NoDB   error
+	DBErr  error
 	Queue  *jobs.Queue
 	Posts  *publish.Service
 	Tokens *oauth.Service
-	// Store is where files are kept.
+	// Store stores the media files.
 	Store *media.Store
 	Now   func() time.Time
-	// WorkerConns is how many connections to the database a worker may open, and
-	// ProcessConns how many each other process.
+	// WorkerConns is the maximum number of database connections of a worker, ProcessConns
+	// that of each other process.
 	WorkerConns, ProcessConns int
 }
 
-// Options say how it is looked.
+// Options select what Examine does.
 type Options struct {
-	// Fix mends what is safe to mend.
+	// Fix repairs findings that are safe to repair.
 	Fix bool
-	// Production looks at what only matters there.
+	// Production adds the checks that matter only in production.
 	Production bool
 }
 
-// doctor is one examination.
+// doctor is one run of the checks.
 type doctor struct {
 	Deps
 	Options
+	// check is the name of the current check.
 	check string
 	found []Finding
-	// oldSchema: the database has not what most checks ask for.
+	// oldSchema means that migrations are missing, so most database checks cannot run.
 	oldSchema bool
 	// down are the servers that do not answer.
 	down map[server]bool
 }
 
-// server is what checks need.
+// server is a server that a check needs.
 type server string
 
 const (
@@ -88,42 +91,42 @@ const (
 	redis    server = "Redis"
 )
 
-// checkTime bounds each check.
+// checkTime is the timeout of each check.
 const checkTime = time.Minute
 
-// Examine looks at everything. A check that cannot be made is a finding too.
+// Examine runs the checks. A check that cannot run is reported as a finding.
 func Examine(ctx context.Context, deps Deps, opts Options) []Finding {
 	d := &doctor{Deps: deps, Options: opts, down: map[server]bool{}}
 	onDB, onRedis, onBoth := []server{database}, []server{redis}, []server{database, redis}
 	d.all(ctx, []check{
-		{name: "database", look: d.database}, {name: "redis", look: d.redis}, // first, as they tell who does not answer
-		{name: "clock", needs: onBoth, look: d.clocks}, {name: "workers", needs: onRedis, look: d.workers},
-		{name: "scheduler", needs: onRedis, look: d.scheduler}, {name: "queues", needs: onRedis, look: d.queues, mend: d.Queue.NameQueues},
-		{name: "orphans", needs: onRedis, look: d.orphans, mend: d.mendOrphans}, {name: "archive", needs: onRedis, look: d.archive, mend: d.trimArchive},
-		{name: "media", look: d.media},
+		{name: "database", run: d.database}, {name: "redis", run: d.redis}, // first, as they set d.down
+		{name: "clock", needs: onBoth, run: d.clocks}, {name: "workers", needs: onRedis, run: d.workers},
+		{name: "scheduler", needs: onRedis, run: d.scheduler}, {name: "queues", needs: onRedis, run: d.queues, fix: d.Queue.NameQueues},
+		{name: "orphans", needs: onRedis, run: d.orphans, fix: d.fixOrphans}, {name: "archive", needs: onRedis, run: d.archive, fix: d.trimArchive},
+		{name: "media", run: d.media},
 	})
 	if !d.oldSchema {
 		d.all(ctx, []check{
-			{name: "posts", needs: onBoth, look: d.posts, mend: d.Posts.Sweep}, {name: "tasks", needs: onBoth, look: d.tasks, mend: d.deleteStale},
-			{name: "stuck", needs: onDB, look: d.stuck}, {name: "uncertain", needs: onDB, look: d.uncertain}, {name: "accounts", needs: onDB, look: d.accounts},
-			{name: "secrets", needs: onDB, look: d.secrets}, {name: "endpoints", needs: onDB, look: d.endpoints}, {name: "pauses", needs: onDB, look: d.pauses},
+			{name: "posts", needs: onBoth, run: d.posts, fix: d.Posts.Sweep}, {name: "tasks", needs: onBoth, run: d.tasks, fix: d.deleteStale},
+			{name: "stuck", needs: onDB, run: d.stuck}, {name: "uncertain", needs: onDB, run: d.uncertain}, {name: "accounts", needs: onDB, run: d.accounts},
+			{name: "secrets", needs: onDB, run: d.secrets}, {name: "endpoints", needs: onDB, run: d.endpoints}, {name: "pauses", needs: onDB, run: d.pauses},
 		})
 	}
 	if opts.Production {
 		d.all(ctx, []check{
-			{name: "settings", look: d.settings}, {name: "durability", needs: onBoth, look: d.durability},
-			{name: "connections", needs: onBoth, look: d.connections},
+			{name: "settings", run: d.settings}, {name: "durability", needs: onBoth, run: d.durability},
+			{name: "connections", needs: onBoth, run: d.connections},
 		})
 	}
 	return d.found
 }
 
-// check is something that is looked at, and may be mended, while the servers answer that
-// it needs.
+// check is a named check. It is skipped if one of the servers that it needs is down. run adds
+// findings; fix, which may be nil, repairs those that are fixable.
 type check struct {
-	name       string
-	needs      []server
-	look, mend func(context.Context) error
+	name     string
+	needs    []server
+	run, fix func(context.Context) error
 }
 
 func (d *doctor) all(ctx context.Context, checks []check) {
@@ -138,26 +141,26 @@ func (d *doctor) run(ctx context.Context, c check) {
 	d.check = c.name
 	for _, s := range c.needs {
 		if d.down[s] {
-			d.add(Unseen, "", "not looked at: %s does not answer", []any{s})
+			d.add(Unchecked, "", "not checked: %s does not answer", []any{s})
 			return
 		}
 	}
 	first := len(d.found)
-	if err := c.look(ctx); err != nil {
-		d.unseen(err)
+	if err := c.run(ctx); err != nil {
+		d.failed(err)
 		return
 	}
-	if d.Fix && c.mend != nil {
-		d.mend(ctx, c, first)
+	if d.Fix && c.fix != nil {
+		d.fix(ctx, c, first)
 	}
 }
 
-func (d *doctor) unseen(err error) {
-	d.bad("see to what that names, then run this again", "cannot be looked at: %v", err)
+func (d *doctor) failed(err error) {
+	d.bad("resolve this error, then run the doctor again", "the check failed: %v", err)
 }
 
-// unanswered tells once that a server does not answer, for all the checks that need it.
-func (d *doctor) unanswered(s server, err error, do string) {
+// unreachable reports that a server does not answer, once for all checks that need it.
+func (d *doctor) unreachable(s server, err error, do string) {
 	d.down[s] = true
 	d.bad(do, "does not answer: %v", err)
 }
@@ -172,10 +175,10 @@ func (d *doctor) add(level Level, do, what string, args []any) {
 	d.found = append(d.found, Finding{Level: level, Check: d.check, What: fmt.Sprintf(what, args...), Do: do})
 }
 
-// Sick reports whether something is bad that was not mended, or was not looked at.
-func Sick(found []Finding) bool {
+// Unhealthy reports whether a finding is bad and was not fixed, or was not checked.
+func Unhealthy(found []Finding) bool {
 	for _, f := range found {
-		if f.Level == Unseen || (f.Level == Bad && !f.Fixed) {
+		if f.Level == Unchecked || (f.Level == Bad && !f.Fixed) {
 			return true
 		}
 	}

@@ -12,17 +12,17 @@ import (
 
 func (d *doctor) database(ctx context.Context) error {
 	var server db.Server
-	err := d.NoDB
+	err := d.DBErr
 	if err == nil {
 		server, err = d.DB.Operators.Server(ctx)
 	}
 	if err != nil {
-		d.unanswered(database, err, "see to it that Postgres runs, and that DATABASE_URL is right; api, workers and scheduler go on by themselves when it answers")
+		d.unreachable(database, err, "check that Postgres runs and that DATABASE_URL is right; api, workers and scheduler recover by themselves once it answers")
 		return nil
 	}
 	if err := d.DB.CheckMigrated(ctx); errors.Is(err, db.ErrMigrationsMissing) {
 		d.oldSchema = true
-		d.bad("run `socialqueue migrate`, before the processes of this version start", "%s, its schema is older than this program: posts and accounts are not looked at", server.Version)
+		d.bad("run `socialqueue migrate` before you start the processes of this version", "%s: the schema is older than this program, so posts and accounts are not checked", server.Version)
 		return nil
 	} else if err != nil {
 		return err
@@ -32,15 +32,15 @@ func (d *doctor) database(ctx context.Context) error {
 		return err
 	}
 	if len(missing) > 0 {
-		d.bad("DROP INDEX CONCURRENTLY IF EXISTS each, and make it again as db/migrations has it, with CREATE INDEX CONCURRENTLY", "%s lacks the indices %s, or their making was broken off", server.Version, strings.Join(missing, ", "))
+		d.bad("run DROP INDEX CONCURRENTLY IF EXISTS for each, then create it as in db/migrations, with CREATE INDEX CONCURRENTLY", "%s: these indexes are missing or invalid: %s", server.Version, strings.Join(missing, ", "))
 		return nil
 	}
-	d.ok("%s, its schema and indices are this version's", server.Version)
+	d.ok("%s, with the schema and indexes of this version", server.Version)
 	return nil
 }
 
-// maxSkew is how far clocks may be apart: leases are written and judged with the clock of
-// each process, with seconds to spare.
+// maxSkew is the tolerated difference between clocks. Each process uses its own clock for
+// leases, which have some seconds of margin.
 const maxSkew = 2 * time.Second
 
 func (d *doctor) clocks(ctx context.Context) error {
@@ -61,30 +61,31 @@ func (d *doctor) clocks(ctx context.Context) error {
 	for who, skew := range skews {
 		if skew.Abs() > maxSkew {
 			wrong = true
-			d.bad("let NTP set the clock of every machine", "the clock of %s is %s off from that of this machine", who, skew.Round(time.Millisecond))
+			d.bad("synchronize the clocks of all machines with NTP", "the clock of %s differs from this machine's by %s", who, skew.Round(time.Millisecond))
 		}
 	}
 	if !wrong {
-		d.ok("this machine, the database and Redis agree within %s", maxSkew)
+		d.ok("the clocks of this machine, the database and Redis agree within %s", maxSkew)
 	}
 	return nil
 }
 
 const (
-	// leastRedis has what Asynq's scripts and ours use.
+	// leastRedisMajor and leastRedisMinor are the oldest version that has all commands of
+	// Asynq's scripts and ours.
 	leastRedisMajor, leastRedisMinor = 6, 2
-	// memoryShare of maxmemory is where Redis should be given more.
+	// memoryShare is the share of maxmemory from which on Redis needs more memory.
 	memoryShare = 0.8
 )
 
-// pingTime bounds how long Redis may take for a sign of life.
+// pingTime is how long Redis may take to answer a PING.
 const pingTime = 10 * time.Second
 
 func (d *doctor) redis(ctx context.Context) error {
 	pingCtx, cancel := context.WithTimeout(ctx, pingTime)
 	defer cancel()
 	if err := d.Queue.Ping(pingCtx); err != nil {
-		d.unanswered(redis, err, "see to it that Redis runs, and that REDIS_URL is right; no post is lost meanwhile, and each gets its task again by itself")
+		d.unreachable(redis, err, "check that Redis runs and that REDIS_URL is right; no post is lost meanwhile, and the sweep enqueues their tasks again")
 		return nil
 	}
 	nodes, err := d.Queue.RedisNodes(ctx)
@@ -94,25 +95,25 @@ func (d *doctor) redis(ctx context.Context) error {
 	before := len(d.found)
 	for _, n := range nodes {
 		var major, minor int
-		_, _ = fmt.Sscanf(n.Version, "%d.%d", &major, &minor) // one that does not tell is taken as it is
+		_, _ = fmt.Sscanf(n.Version, "%d.%d", &major, &minor) // an unknown version passes
 		if major > 0 && (major < leastRedisMajor || (major == leastRedisMajor && minor < leastRedisMinor)) {
 			d.bad("use 7.0 or newer", "Redis %s is too old", n.Version)
 		}
 		if n.Policy != "" && n.Policy != "noeviction" {
-			d.bad("set maxmemory-policy noeviction: by CONFIG SET at once, and in its configuration for the next start", "Redis may throw tasks away when its memory is full: its maxmemory-policy is %s", n.Policy)
+			d.bad("set maxmemory-policy noeviction, now with CONFIG SET and for the next start in its configuration", "Redis may evict tasks when its memory is full: its maxmemory-policy is %s", n.Policy)
 		}
 		if n.Evicted > 0 {
-			d.warn("the sweep gives every post its task again; set maxmemory-policy noeviction and restart Redis, which sets the count back", "Redis threw %d keys away since it started", n.Evicted)
+			d.warn("set maxmemory-policy noeviction and restart Redis, which resets the count; the sweep enqueues the lost tasks again", "Redis evicted %d keys since it started", n.Evicted)
 		}
 		if n.Max > 0 && float64(n.Used) > memoryShare*float64(n.Max) {
-			d.warn("give it more memory", "Redis uses %d MB of the %d MB that it may", n.Used>>20, n.Max>>20)
+			d.warn("give it more memory", "Redis uses %d MB of its %d MB", n.Used>>20, n.Max>>20)
 		}
 		if n.Broken != "" {
-			d.bad("look at its disk and its log", "of Redis, %s failed", n.Broken)
+			d.bad("check its disk and read its log", "Redis: %s failed", n.Broken)
 		}
 	}
 	if len(d.found) == before {
-		d.ok("Redis %s (masters: %d) keeps what it is given", nodes[0].Version, len(nodes))
+		d.ok("Redis %s (masters: %d) evicts nothing and has no write errors", nodes[0].Version, len(nodes))
 	}
 	return nil
 }
@@ -124,9 +125,9 @@ func (d *doctor) workers(context.Context) error {
 	}
 	switch {
 	case n == 0:
-		d.bad("start a worker, and look at its log", "no worker is alive that serves every queue: posts wait in the database")
+		d.bad("start a worker, and read its log", "no worker is alive that serves every queue: posts wait in the database")
 	case n == 1 && d.Production:
-		d.warn("run two, on two machines", "one worker is alive; while it is replaced nothing is sent")
+		d.warn("run two, on two machines", "only one worker is alive: while it restarts, nothing is sent")
 	default:
 		d.ok("%d alive", n)
 	}
@@ -139,9 +140,9 @@ func (d *doctor) scheduler(ctx context.Context) error {
 		return err
 	}
 	if where == "" {
-		d.bad("start a scheduler, and look at its log", "none was heard of for a minute: posts whose time comes are not queued")
+		d.bad("start a scheduler, and read its log", "no scheduler was active in the last minute: posts that become due are not queued")
 		return nil
 	}
-	d.ok("alive, last heard of at %s", where)
+	d.ok("alive, last active at %s", where)
 	return nil
 }

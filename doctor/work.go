@@ -12,8 +12,8 @@ import (
 	"socialqueue/models"
 )
 
-// grace is how long something may stand still before it counts as stuck: the sweep comes
-// every second, and looks at a post again after fifteen.
+// grace is how long work may be overdue before it counts as stuck. The sweep runs every
+// second, and checks a post again after fifteen.
 const grace = time.Minute
 
 func (d *doctor) queues(ctx context.Context) error {
@@ -22,17 +22,17 @@ func (d *doctor) queues(ctx context.Context) error {
 		return err
 	}
 	if len(unnamed) > 0 {
-		d.mends(Warn, len(unnamed), "Redis lost the names of the queues %s: tools do not show them", strings.Join(unnamed, ", "))
+		d.fixable(Warn, len(unnamed), "Redis lost the names of the queues %s, so tools do not show them", strings.Join(unnamed, ", "))
 	}
 	paused, err := d.Queue.Paused()
 	if err != nil {
 		return err
 	}
 	if len(paused) > 0 {
-		d.warn("resume them when the reason is over: `socialqueue queue resume QUEUE`", "paused: %s", strings.Join(paused, ", "))
+		d.warn("resume them when they need no longer be paused: `socialqueue queue resume QUEUE`", "paused: %s", strings.Join(paused, ", "))
 	}
 	if len(unnamed) == 0 && len(paused) == 0 {
-		d.ok("all are there, none is paused")
+		d.ok("all queues exist, none is paused")
 	}
 	return nil
 }
@@ -43,7 +43,7 @@ func (d *doctor) orphans(ctx context.Context) error {
 		return err
 	}
 	if len(found) == 0 {
-		d.ok("Asynq's lists and tasks agree")
+		d.ok("Asynq's lists and tasks are consistent")
 		return nil
 	}
 	lost, unleased, untimed := 0, 0, 0
@@ -58,18 +58,18 @@ func (d *doctor) orphans(ctx context.Context) error {
 		}
 	}
 	if lost > 0 {
-		d.mends(Bad, lost, "%d ids in Asynq's lists have no task any more: Redis lost a part of its content", lost)
+		d.fixable(Bad, lost, "%d ids in Asynq's lists have no task: Redis lost a part of its data", lost)
 	}
 	if unleased > 0 {
-		d.mends(Bad, unleased, "%d tasks are active without a lease: nobody would take them back", unleased)
+		d.fixable(Bad, unleased, "%d tasks are active without a lease: Asynq never recovers them", unleased)
 	}
 	if untimed > 0 {
-		d.mends(Warn, untimed, "%d tasks that workers handed back do not say since when they wait: no alert sees how long", untimed)
+		d.fixable(Warn, untimed, "%d tasks that workers requeued lack the time since when they wait, so alerts do not cover them", untimed)
 	}
 	return nil
 }
 
-func (d *doctor) mendOrphans(ctx context.Context) error {
+func (d *doctor) fixOrphans(ctx context.Context) error {
 	_, err := d.Queue.Orphans(ctx, false, true)
 	return err
 }
@@ -80,10 +80,10 @@ func (d *doctor) archive(ctx context.Context) error {
 		return err
 	}
 	if n == 0 {
-		d.ok("no more archived tasks than Asynq can handle")
+		d.ok("Asynq can handle the number of archived tasks")
 		return nil
 	}
-	d.mends(Warn, n, "%d archived tasks are old or too many; Asynq fails once there are some 8,000 old ones. They are copies: the posts are in the database", n)
+	d.fixable(Warn, n, "%d archived tasks are old or too many; Asynq fails at about 8,000 old ones. Deleting them loses nothing: the posts are in the database", n)
 	return nil
 }
 
@@ -92,7 +92,7 @@ func (d *doctor) trimArchive(ctx context.Context) error {
 	return err
 }
 
-// posts looks for those that should have a task and have none.
+// posts checks that every due post has a task.
 func (d *doctor) posts(ctx context.Context) error {
 	lost, err := d.Queue.Lost(ctx)
 	if err != nil {
@@ -103,37 +103,37 @@ func (d *doctor) posts(ctx context.Context) error {
 		return err
 	}
 	if lost {
-		d.mends(Bad, 1, "Redis lost its content, or is new, and no scheduler has put the tasks of all posts into it")
+		d.fixable(Bad, 1, "Redis lost its data, or is new, and no scheduler has enqueued the tasks of all posts again")
 	}
 	if n > 0 {
-		d.mends(Bad, n, "%d posts are due and nobody works on them, such as %s: is a scheduler alive, and a worker?", n, example)
+		d.fixable(Bad, n, "%d posts are due and no worker processes them, such as %s: is a scheduler alive, and a worker?", n, example)
 	}
 	if !lost && n == 0 {
-		d.ok("every post that is due has its task")
+		d.ok("every due post has a task")
 	}
 	return nil
 }
 
-// tasks looks for those whose post is not there, or went on without them.
+// tasks checks for outdated tasks: their post was deleted or has a newer fence.
 func (d *doctor) tasks(ctx context.Context) error {
 	s, err := d.stale(ctx)
 	if err != nil {
 		return err
 	}
 	if s.next > 0 {
-		d.ok("%d of %d tasks are next and for posts that are gone or went on without them: a worker ends them", s.next, s.all)
+		d.ok("%d of %d tasks are pending and outdated: workers will drop them", s.next, s.all)
 	}
 	if len(s.others) > 0 {
-		d.mends(OK, len(s.others), "%d of %d tasks are for posts that are gone or went on without them; they find nothing to do", len(s.others), s.all)
+		d.fixable(OK, len(s.others), "%d of %d tasks are outdated; they do no harm", len(s.others), s.all)
 	}
 	if s.next == 0 && len(s.others) == 0 {
-		d.ok("%d wait, each for a post", s.all)
+		d.ok("%d tasks, none outdated", s.all)
 	}
 	return nil
 }
 
-// staleTasks are those that find nothing to do. The pending ones are left to workers:
-// taking many out of a long list holds Redis up.
+// staleTasks are the outdated tasks. next counts the pending ones, which are left to workers:
+// to delete many entries from a long list would block Redis.
 type staleTasks struct {
 	all, next int
 	others    []jobs.PostTask
@@ -151,9 +151,9 @@ func (d *doctor) stale(ctx context.Context) (staleTasks, error) {
 			return s, err
 		}
 		for _, t := range batch {
-			fence, there := fences[t.PostID]
+			fence, exists := fences[t.PostID]
 			switch {
-			case there && fence == t.Fence:
+			case exists && fence == t.Fence:
 			case t.State == "pending":
 				s.next++
 			default:
@@ -192,19 +192,19 @@ func (d *doctor) stuck(ctx context.Context) error {
 	}
 	before := len(d.found)
 	if s.Leases > 0 {
-		d.bad("start a worker and a scheduler; the posts go on by themselves", "%d posts are held by workers that were not heard of for a minute, and nobody took them over", s.Leases)
+		d.bad("start a worker and a scheduler; the posts then continue", "the leases of %d posts expired more than a minute ago, and no worker took the posts over", s.Leases)
 	}
 	if s.Waiting > 0 {
-		d.bad("start a scheduler", "%d posts are due since a minute and were not moved into Asynq", s.Waiting)
+		d.bad("start a scheduler", "%d posts have been due for more than a minute and are not in Asynq", s.Waiting)
 	}
 	if s.Events > 0 {
-		d.bad("start a worker and a scheduler", "%d events of platforms are due since a minute", s.Events)
+		d.bad("start a worker and a scheduler", "%d platform events have been due for more than a minute", s.Events)
 	}
 	if s.Endpoints > 0 {
-		d.warn("see whether the queue notify is paused, or full", "%d endpoints of apps have something due since a minute", s.Endpoints)
+		d.warn("check whether the queue notify is paused or has a backlog", "%d webhook endpoints of apps have deliveries that have been due for more than a minute", s.Endpoints)
 	}
 	if len(d.found) == before {
-		d.ok("nothing stands still")
+		d.ok("no work is overdue")
 	}
 	return nil
 }
@@ -216,10 +216,10 @@ func (d *doctor) uncertain(ctx context.Context) error {
 	}
 	old := slices.DeleteFunc(posts, func(p models.Post) bool { return p.WaitingSince != nil && d.Now().Sub(*p.WaitingSince) < time.Hour })
 	if len(old) == 0 {
-		d.ok("no post is uncertain since more than an hour")
+		d.ok("no post has been uncertain for more than an hour")
 		return nil
 	}
-	d.warn("look at the accounts and settle them, at /console or with `socialqueue post resolve`", "%d posts are uncertain since more than an hour, such as %s", len(old), old[0].ID)
+	d.warn("check the accounts, then settle the posts at /console or with `socialqueue post resolve`", "%d posts have been uncertain for more than an hour, such as %s", len(old), old[0].ID)
 	return nil
 }
 
@@ -247,7 +247,7 @@ func (d *doctor) accounts(ctx context.Context) error {
 
 func (d *doctor) secrets(ctx context.Context) error {
 	if d.Config.Keyring == nil {
-		d.warn("run this where api or worker run, with their settings", "TOKEN_ENCRYPTION_KEY is not set here: whether the tokens can be read is not known")
+		d.warn("run the doctor with the settings of the api or a worker", "TOKEN_ENCRYPTION_KEY is not set, so it was not checked whether the stored secrets can be decrypted")
 		return nil
 	}
 	s, err := d.Tokens.CheckSecrets(ctx)
@@ -255,23 +255,23 @@ func (d *doctor) secrets(ctx context.Context) error {
 		return err
 	}
 	for _, why := range slices.Sorted(maps.Keys(s.Unreadable)) {
-		d.bad("add the key that is named to TOKEN_ENCRYPTION_KEY, behind the first; no account is lost meanwhile", "%d of %d stored secrets cannot be read: %s", s.Unreadable[why], s.All, why)
+		d.bad("add the named key to TOKEN_ENCRYPTION_KEY, after the first; no account is lost meanwhile", "%d of %d stored secrets cannot be decrypted: %s", s.Unreadable[why], s.All, why)
 	}
 	if s.Old > 0 {
-		d.warn("run `socialqueue secrets rotate`", "%d of %d stored secrets are not under the first key", s.Old, s.All)
+		d.warn("run `socialqueue secrets rotate`", "%d of %d stored secrets are not encrypted with the first key", s.Old, s.All)
 	}
 	if len(s.Unreadable) == 0 && s.Old == 0 {
-		d.ok("all %d stored secrets can be read", s.All)
+		d.ok("all %d stored secrets can be decrypted", s.All)
 	}
 	return nil
 }
 
 func (d *doctor) media(ctx context.Context) error {
 	if err := d.Store.Try(ctx); err != nil {
-		d.bad("see to it that this machine may write to MEDIA_BUCKET_URL", "files cannot be stored: %v", err)
+		d.bad("allow this machine to write to MEDIA_BUCKET_URL", "files cannot be stored: %v", err)
 		return nil
 	}
-	d.ok("a file could be written, read and deleted")
+	d.ok("a test file was written, read and deleted")
 	return nil
 }
 
@@ -281,10 +281,10 @@ func (d *doctor) endpoints(ctx context.Context) error {
 		return err
 	}
 	if b.DisabledEndpoints > 0 {
-		d.warn("tell the apps they belong to; they enable them again by the API", "%d endpoints of apps are told nothing", b.DisabledEndpoints)
+		d.warn("notify the apps' developers, who can enable them again over the API", "%d webhook endpoints of apps are disabled after failures", b.DisabledEndpoints)
 		return nil
 	}
-	d.ok("none of apps is disabled, %d webhooks are still to be delivered", b.Deliveries)
+	d.ok("no webhook endpoint is disabled after failures, %d deliveries are pending", b.Deliveries)
 	return nil
 }
 
@@ -294,7 +294,7 @@ func (d *doctor) pauses(ctx context.Context) error {
 		return err
 	}
 	for _, p := range all {
-		d.warn("resume it when the reason is over: `socialqueue queue resume --platform P` or `--account P:ID`, or at /console", "since %s %s", p.CreatedAt.Format(time.RFC3339), p)
+		d.warn("resume it when it need no longer be paused, with `socialqueue queue resume --platform P` or `--account P:ID`, or at /console", "%s (since %s)", p, p.CreatedAt.Format(time.RFC3339))
 	}
 	if len(all) == 0 {
 		d.ok("no platform or account is paused")

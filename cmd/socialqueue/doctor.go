@@ -20,15 +20,15 @@ func doctorCmd() *cobra.Command {
 	var how doctor.Options
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "doctor", Short: "Look at the installation and say what is wrong with it", Args: cobra.NoArgs,
-		Long: `Look at the installation and say what is wrong with it, and what to do.
+		Use: "doctor", Short: "Check the installation and report what is wrong with it", Args: cobra.NoArgs,
+		Long: `Check the installation and report what is wrong with it, and what to do.
 
-Run it with the settings of the api or a worker. With --fix it mends what loses and
-doubles no post: tasks that Redis lost, ids that it left behind, old archived tasks; then
-it looks again and tells what is there. With --production it also looks at what only
-matters where people rely on it.
+Run it with the settings of the api or a worker. With --fix it makes the repairs that can
+neither lose nor duplicate a post: it enqueues tasks that Redis lost, removes ids without a
+task, and deletes old archived tasks. Then it checks again and reports the result. With
+--production it also checks what matters only in production.
 
-It exits with 1 if something is still bad, or could not be looked at.`,
+It exits with 1 if something is still bad, or could not be checked.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := config.LoadDotEnv("."); err != nil {
 				return err
@@ -38,7 +38,7 @@ It exits with 1 if something is still bad, or could not be looked at.`,
 				return err
 			}
 			log := observe.NewLogger("doctor", "error", cfg.LogFormat, cmd.ErrOrStderr())
-			jobs.LogRedis(log) // what it would write in between is among what is found
+			jobs.LogRedis(log) // the findings report the same errors
 			found, err := app.Examine(cmd.Context(), cfg, app.Options{Log: log}, how)
 			if err != nil {
 				return err
@@ -46,22 +46,22 @@ It exits with 1 if something is still bad, or could not be looked at.`,
 			if asJSON {
 				err = printJSON(cmd.OutOrStdout(), found)
 			} else {
-				tellFindings(cmd.OutOrStdout(), found)
+				printFindings(cmd.OutOrStdout(), found)
 			}
-			if err == nil && doctor.Sick(found) {
-				err = errors.New("something is bad: see above")
+			if err == nil && doctor.Unhealthy(found) {
+				err = errors.New("the installation is not healthy: see above")
 			}
 			return err
 		},
 	}
-	cmd.Flags().BoolVar(&how.Fix, "fix", false, "mend what is safe to mend")
-	cmd.Flags().BoolVar(&how.Production, "production", false, "look at what matters in production, too")
+	cmd.Flags().BoolVar(&how.Fix, "fix", false, "make the repairs that are safe")
+	cmd.Flags().BoolVar(&how.Production, "production", false, "also check what matters only in production")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON array, for scripts")
 	return cmd
 }
 
-// tellFindings prints one line for each, and what to do below those that need it.
-func tellFindings(out io.Writer, found []doctor.Finding) {
+// printFindings prints one line per finding, and below it what to do.
+func printFindings(out io.Writer, found []doctor.Finding) {
 	const margin = 20
 	for _, f := range found {
 		level := string(f.Level)
@@ -70,7 +70,7 @@ func tellFindings(out io.Writer, found []doctor.Finding) {
 			level = "fixed"
 		case f.Level == doctor.Bad:
 			level = "BAD"
-		case f.Level == doctor.Unseen:
+		case f.Level == doctor.Unchecked:
 			level = "?"
 		}
 		fmt.Fprintf(out, "%-6s%-14s%s\n", level, f.Check, printable(f.What))

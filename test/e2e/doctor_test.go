@@ -65,11 +65,11 @@ func TestDoctor(t *testing.T) {
 	w.untilStatus(testkit.Patience, p.ID, "published")
 	w.untilIdle(testkit.Patience)
 	found := w.examine(doctor.Options{}, nil)
-	if doctor.Sick(found) {
-		t.Errorf("a healthy system is called sick: %s", tell(found))
+	if doctor.Unhealthy(found) {
+		t.Errorf("a healthy system is reported as unhealthy: %s", tell(found))
 	}
 	wantFound(t, found, doctor.OK, "workers", "1 alive")
-	wantFound(t, found, doctor.OK, "secrets", "stored secrets can be read")
+	wantFound(t, found, doctor.OK, "secrets", "stored secrets can be decrypted")
 
 	stopWorker()
 	stopScheduler()
@@ -82,16 +82,16 @@ func TestDoctor(t *testing.T) {
 	w.exec("UPDATE posts SET status = 'uncertain', waiting_since = NOW() - INTERVAL '2 hours'")
 	found = w.examine(doctor.Options{}, map[string]string{"TOKEN_ENCRYPTION_KEY": secrets.NewRandomKey()})
 	wantFound(t, found, doctor.Bad, "workers", "no worker is alive")
-	wantFound(t, found, doctor.Bad, "scheduler", "none was heard of")
+	wantFound(t, found, doctor.Bad, "scheduler", "no scheduler was active")
 	wantFound(t, found, doctor.Bad, "database", "posts_lane")
-	wantFound(t, found, doctor.Bad, "secrets", "cannot be read")
+	wantFound(t, found, doctor.Bad, "secrets", "cannot be decrypted")
 	wantFound(t, found, doctor.Warn, "accounts", "1 have to be connected again")
 	wantFound(t, found, doctor.Warn, "pauses", "tiktok is paused by anna")
 	wantFound(t, found, doctor.Warn, "queues", "paused: sync")
-	wantFound(t, found, doctor.Warn, "queues", "tokens: tools do not show them")
+	wantFound(t, found, doctor.Warn, "queues", "tokens, so tools do not show them")
 	wantFound(t, found, doctor.Warn, "uncertain", p.ID)
-	if !doctor.Sick(found) {
-		t.Error("it is not called sick")
+	if !doctor.Unhealthy(found) {
+		t.Error("it is not reported as unhealthy")
 	}
 }
 
@@ -128,7 +128,7 @@ func TestDoctorFixes(t *testing.T) {
 		}
 		wantFound(t, found, doctor.Bad, "orphans", "1 tasks are active without a lease")
 		wantFound(t, found, doctor.Warn, "archive", "1 archived tasks")
-		wantFound(t, found, doctor.Bad, "posts", "3 posts are due and nobody works on them")
+		wantFound(t, found, doctor.Bad, "posts", "3 posts are due and no worker processes them")
 		wantFound(t, found, doctor.OK, "tasks", "1 of ")
 	}
 	found := w.examine(doctor.Options{Fix: true}, nil)
@@ -138,7 +138,7 @@ func TestDoctorFixes(t *testing.T) {
 		wantFound(t, found, doctor.OK, "tasks", "1 of"),
 	} {
 		if !f.Fixed {
-			t.Errorf("not mended: %+v", f)
+			t.Errorf("not fixed: %+v", f)
 		}
 	}
 	// Nothing else has run yet: this is what --fix did.
@@ -173,7 +173,7 @@ func TestDoctorFixes(t *testing.T) {
 	w.startWorker()
 	testkit.Await(w.t, testkit.Patience, "nothing is left", func() (bool, string) {
 		again := w.examine(doctor.Options{}, nil)
-		return !doctor.Sick(again), tell(again)
+		return !doctor.Unhealthy(again), tell(again)
 	})
 	w.untilAllLive(90*time.Second, 3)
 }
@@ -188,16 +188,16 @@ func TestDoctorRefills(t *testing.T) {
 	p := w.accept(tt, video(tt, w.upload("video/mp4", sample.Video), "lost with Redis"))
 	w.must(w.redis.FlushDB(ctx).Err())
 	found := w.examine(doctor.Options{Fix: true}, nil)
-	if f := wantFound(t, found, doctor.Bad, "posts", "Redis lost its content"); !f.Fixed {
-		t.Errorf("not mended: %+v", f)
+	if f := wantFound(t, found, doctor.Bad, "posts", "Redis lost its data"); !f.Fixed {
+		t.Errorf("not fixed: %+v", f)
 	}
 	if f := wantFound(t, found, doctor.Warn, "queues", "lost the names"); !f.Fixed {
-		t.Errorf("not mended: %+v", f)
+		t.Errorf("not fixed: %+v", f)
 	}
 	if pending, err := w.redis.LRange(ctx, "asynq:{upload}:pending", 0, -1).Result(); err != nil || !slices.Equal(pending, []string{p.ID + ":0"}) {
 		t.Errorf("pending are %q: %v", pending, err)
 	}
-	wantFound(t, w.examine(doctor.Options{}, nil), doctor.OK, "posts", "every post that is due has its task")
+	wantFound(t, w.examine(doctor.Options{}, nil), doctor.OK, "posts", "every due post has a task")
 }
 
 // The scheduler mends by itself what it can.
@@ -229,7 +229,7 @@ func TestDoctorOfAnOldSchema(t *testing.T) {
 		t.Errorf("it says to do %q", f.Do)
 	}
 	for _, f := range found {
-		if f.Check == "posts" || strings.Contains(f.What, "cannot be looked at") {
+		if f.Check == "posts" || strings.Contains(f.What, "the check failed") {
 			t.Errorf("%+v", f)
 		}
 	}
@@ -262,7 +262,7 @@ func TestDoctorWithoutServers(t *testing.T) {
 						t.Errorf("it does not say where, or not to look at %s: %+v", setting, f)
 					}
 				}
-				if f.Level == doctor.Unseen {
+				if f.Level == doctor.Unchecked {
 					unseen = append(unseen, f.Check)
 				}
 				if strings.Contains(f.What, "unsaid") {
@@ -270,10 +270,10 @@ func TestDoctorWithoutServers(t *testing.T) {
 				}
 			}
 			slices.Sort(tc.unseen)
-			if slices.Sort(unseen); !slices.Equal(down, tc.down) || !slices.Equal(unseen, tc.unseen) || !doctor.Sick(found) {
+			if slices.Sort(unseen); !slices.Equal(down, tc.down) || !slices.Equal(unseen, tc.unseen) || !doctor.Unhealthy(found) {
 				t.Errorf("down are %q, not looked at %q: %s", down, unseen, tell(found))
 			}
-			wantFound(t, found, doctor.OK, "media", "a file could be written")
+			wantFound(t, found, doctor.OK, "media", "a test file was written")
 			wantFound(t, found, doctor.Bad, "settings", "PUBLIC_URL")
 		})
 	}
@@ -288,9 +288,9 @@ func TestDoctorOfProduction(t *testing.T) {
 	for level, texts := range map[doctor.Level][]string{
 		doctor.Bad: {
 			"PUBLIC_URL is http://127.0.0.1", "OPERATOR_PASSWORD is short", "OPERATOR_READONLY_PASSWORD is short", "MEDIA_ALLOW_PRIVATE_HOSTS lets", "WEBHOOK_ALLOW_PRIVATE_HOSTS lets",
-			"TIKTOK_API_URL does not lead", "FACEBOOK_GRAPH_URL does not lead",
+			"TIKTOK_API_URL does not point", "FACEBOOK_GRAPH_URL does not point",
 		},
-		doctor.Warn: {"TIKTOK_WEBHOOK_PLAIN_SIGNATURE takes", "LOG_LEVEL is debug", "files are kept in a folder", "verify token"},
+		doctor.Warn: {"TIKTOK_WEBHOOK_PLAIN_SIGNATURE accepts", "LOG_LEVEL is debug", "files are stored in a folder", "verify token"},
 	} {
 		for _, text := range texts {
 			wantFound(t, found, level, "settings", text)
