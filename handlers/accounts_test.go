@@ -96,7 +96,7 @@ func TestStatusOfAccounts(t *testing.T) {
 		id := w.connect(models.TikTok)
 		w.sim.InvalidateTikTok(creator)
 		w.clock.Advance(2 * time.Hour)
-		w.must(w.accounts.Upkeep(t.Context(), id))
+		w.must(w.accounts.Maintain(t.Context(), id))
 		a := w.account(models.TikTok, fmt.Sprint(id))
 		if reason, _ := a["status_reason"].(string); a["status"] != "reauth_required" || reason == "" {
 			t.Errorf("account %v", a)
@@ -119,7 +119,7 @@ func TestWarningOfAnAccount(t *testing.T) {
 		ig, err := w.db.Accounts.InstagramAccount(t.Context(), id)
 		w.must(err)
 		w.clock.Advance(70 * 24 * time.Hour)
-		w.must(w.accounts.Upkeep(t.Context(), ig.OAuthAccountID))
+		w.must(w.accounts.Maintain(t.Context(), ig.OAuthAccountID))
 		a := w.account(models.Instagram, fmt.Sprint(id))
 		if reason, _ := a["status_reason"].(string); a["status"] != "active" || !strings.Contains(reason, "the Facebook login has ended") {
 			t.Errorf("account %v", a)

@@ -36,8 +36,8 @@ func TestConnectRefusals(t *testing.T) {
 			says     string
 			nowhere  bool // nothing tells whose connect it was, so there is a page only
 		}{
-			"denied at TikTok":   {platform: models.TikTok, choose: deny, code: "ACCESS_DENIED", status: 400, says: "go back to the app and allow the access"},
-			"denied at Facebook": {platform: models.Instagram, choose: deny, code: "ACCESS_DENIED", status: 400, says: "go back to the app and allow the access"},
+			"denied at TikTok":   {platform: models.TikTok, choose: deny, code: "ACCESS_DENIED", status: 400, says: "go back to the app and allow access"},
+			"denied at Facebook": {platform: models.Instagram, choose: deny, code: "ACCESS_DENIED", status: 400, says: "go back to the app and allow access"},
 			"Facebook's other form of an error": {
 				platform: models.Instagram, change: func(q url.Values) { q.Del("code"); q.Set("error_code", "1349048"); q.Set("error_message", "x") },
 				code: "ACCESS_DENIED", status: 400, says: "nothing was connected",
@@ -49,11 +49,11 @@ func TestConnectRefusals(t *testing.T) {
 				platform: models.TikTok, change: func(q url.Values) { q.Del("code") }, code: "ACCESS_DENIED", status: 400, says: "nothing was connected",
 			},
 			"TikTok scope unticked": {
-				platform: models.TikTok, choose: only("user.info.basic", "video.upload"), code: "SCOPES_MISSING", status: 400, says: "not given: video.publish. Go back",
+				platform: models.TikTok, choose: only("user.info.basic", "video.upload"), code: "SCOPES_MISSING", status: 400, says: "not allowed: video.publish. Go back",
 			},
 			"Facebook scope unticked": {
 				platform: models.Instagram, choose: only("pages_show_list", "pages_read_engagement", "instagram_basic"),
-				code: "SCOPES_MISSING", status: 400, says: "not given: instagram_content_publish. Go back",
+				code: "SCOPES_MISSING", status: 400, says: "not allowed: instagram_content_publish. Go back",
 			},
 			"no Page": {
 				platform: models.Instagram, pages: []sandbox.FacebookPage{}, code: "NO_ACCOUNTS", status: 400, says: "linked to a Page",

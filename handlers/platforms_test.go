@@ -395,12 +395,12 @@ func TestDataDeletion(t *testing.T) {
 		if again := w.metaSays(deletePath, baker).want(200); string(again.Body) != string(asked.Body) {
 			t.Errorf("asked again: %s, first %s", again.Body, asked.Body)
 		}
-		if a := w.account(models.Instagram, fmt.Sprint(id)); a["status"] != "disconnected" || a["status_reason"] != "the person asked for their data to be deleted" {
+		if a := w.account(models.Instagram, fmt.Sprint(id)); a["status"] != "disconnected" || a["status_reason"] != "the person asked for the deletion of their data" {
 			t.Errorf("account %v", a)
 		}
 		w.tryPost(models.Instagram, id).WantProblem(409, "CONFLICT", "")
 		w.browse(page).wantPage(200, "Your data is being deleted", "Reload this page", code)
-		w.browse(w.consent(models.Instagram, w.begin(models.Instagram, ""))).wantPage(503, "DELETION_UNDER_WAY", "is being deleted, as was asked for. Wait a minute")
+		w.browse(w.consent(models.Instagram, w.begin(models.Instagram, ""))).wantPage(503, "DELETION_UNDER_WAY", "is being deleted, as requested. Wait a minute")
 
 		w.clock.Advance(26 * time.Hour)
 		w.must(w.accounts.Erase(t.Context()))

@@ -14,7 +14,7 @@ import (
 
 // AccountRefresher refreshes and checks the tokens of accounts.
 type AccountRefresher interface {
-	Upkeep(ctx context.Context, accountID int64) error
+	Maintain(ctx context.Context, accountID int64) error
 }
 
 // accountArgs is what a task says that refreshes an account's tokens.
@@ -33,7 +33,7 @@ var tokenRefresh = kind[accountArgs]{
 	id:      func(a accountArgs) string { return fmt.Sprintf("account-%d:%d", a.AccountID, a.Fence) },
 	check:   accountArgs.check,
 	run: func(ctx context.Context, w Work, a accountArgs, _ <-chan struct{}) error {
-		return w.Accounts.Upkeep(ctx, a.AccountID)
+		return w.Accounts.Maintain(ctx, a.AccountID)
 	},
 }
 
@@ -44,8 +44,8 @@ func (a accountArgs) check() error {
 	return nil
 }
 
-// EnqueueUpkeep puts in a task that refreshes or checks the tokens of an account.
-func (q *Queue) EnqueueUpkeep(ctx context.Context, accountID, fence int64) error {
+// EnqueueMaintenance puts in a task that refreshes or checks the tokens of an account.
+func (q *Queue) EnqueueMaintenance(ctx context.Context, accountID, fence int64) error {
 	args := accountArgs{AccountID: accountID, Fence: fence}
 	if err := q.deleteArchived(tokenRefresh.queue, tokenRefresh.id(args)); err != nil {
 		return err

@@ -145,15 +145,15 @@ func TestSecondEnqueueIsSuccess(t *testing.T) {
 
 type refresherFunc func(ctx context.Context, accountID int64) error
 
-func (f refresherFunc) Upkeep(ctx context.Context, accountID int64) error { return f(ctx, accountID) }
+func (f refresherFunc) Maintain(ctx context.Context, accountID int64) error { return f(ctx, accountID) }
 
-// TestUpkeep: an account is seen to once for each fence of its tokens, however often
+// TestMaintenance: an account is seen to once for each fence of its tokens, however often
 // that is asked for; and again when it is asked for after that.
-func TestUpkeep(t *testing.T) {
+func TestMaintenance(t *testing.T) {
 	client := newClient(t)
 	q := NewQueue(client, testKinds())
 	for range 3 {
-		if err := q.EnqueueUpkeep(t.Context(), 7, 1); err != nil {
+		if err := q.EnqueueMaintenance(t.Context(), 7, 1); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -185,23 +185,23 @@ func TestUpkeep(t *testing.T) {
 			info, err := q.inspector.GetQueueInfo(QueueTokens)
 			return err == nil && info.Size == 0
 		})
-		if err := q.EnqueueUpkeep(t.Context(), 7, 1); err != nil {
+		if err := q.EnqueueMaintenance(t.Context(), 7, 1); err != nil {
 			t.Fatal(err)
 		}
 	}
 }
 
-// TestArchivedUpkeepIsReplaced: a task that somebody archived by hand does not hold
+// TestArchivedMaintenanceIsReplaced: a task that somebody archived by hand does not hold
 // its account up.
-func TestArchivedUpkeepIsReplaced(t *testing.T) {
+func TestArchivedMaintenanceIsReplaced(t *testing.T) {
 	q := NewQueue(newClient(t), testKinds())
-	if err := q.EnqueueUpkeep(t.Context(), 7, 3); err != nil {
+	if err := q.EnqueueMaintenance(t.Context(), 7, 3); err != nil {
 		t.Fatal(err)
 	}
 	if err := q.inspector.ArchiveTask(QueueTokens, "account-7:3"); err != nil {
 		t.Fatal(err)
 	}
-	if err := q.EnqueueUpkeep(t.Context(), 7, 3); err != nil {
+	if err := q.EnqueueMaintenance(t.Context(), 7, 3); err != nil {
 		t.Fatal(err)
 	}
 	if info, err := q.inspector.GetQueueInfo(QueueTokens); err != nil || info.Pending != 1 || info.Archived != 0 {

@@ -34,7 +34,7 @@ func TestRedisDropsPackets(t *testing.T) {
 	for name, ask := range map[string]func(*Queue) error{
 		"paused queues": func(q *Queue) error { _, err := q.Paused(); return err },
 		"workers":       func(q *Queue) error { _, err := q.Workers(); return err },
-		"upkeep":        func(q *Queue) error { return q.EnqueueUpkeep(t.Context(), 1, 1) },
+		"maintenance":   func(q *Queue) error { return q.EnqueueMaintenance(t.Context(), 1, 1) },
 		"pipeline":      func(q *Queue) error { _, err := q.redis.Pipelined(t.Context(), onePing); return err },
 	} {
 		t.Run(name, func(t *testing.T) {

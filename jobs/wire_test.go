@@ -49,7 +49,7 @@ func TestWire(t *testing.T) {
 			payload: `{"v":1,"post_id":"instagram-publish","fence":3,"platform":"instagram","account_id":7}`, knownCorrelation: "req-1",
 		},
 		{
-			enqueue: func(ctx context.Context) error { return q.EnqueueUpkeep(ctx, 7, 4) }, queue: "tokens", id: "account-7:4", name: "token:refresh", timeout: 5 * time.Minute,
+			enqueue: func(ctx context.Context) error { return q.EnqueueMaintenance(ctx, 7, 4) }, queue: "tokens", id: "account-7:4", name: "token:refresh", timeout: 5 * time.Minute,
 			payload: `{"v":1,"account_id":7}`,
 		},
 		{

@@ -17,16 +17,16 @@ import (
 	"socialqueue/secrets"
 )
 
-// Callback is what a platform's redirect brought.
+// Callback holds the parameters of a platform's redirect.
 type Callback struct {
 	Platform models.Platform
 	State    string
 	Code     secrets.Secret
-	// Error is set instead of Code if the user, or the platform, said no.
+	// Error is set instead of Code if the user or the platform refused.
 	Error string
 }
 
-// The codes of a connect that failed, as return_url and the page show them.
+// Codes of a failed connect, as shown in return_url and on our page.
 const (
 	CodeStateInvalid  = "STATE_INVALID"
 	CodeStateExpired  = "STATE_EXPIRED"
@@ -39,20 +39,20 @@ const (
 	CodeErasing       = "DELETION_UNDER_WAY"
 )
 
-// Outcome is how a connect ended.
+// Outcome is the result of a connect.
 type Outcome struct {
 	Platform  models.Platform
 	UserID    int64
 	ReturnURL string
-	// Code is empty if the account is connected; then Accounts has at least one.
+	// Code is empty if the account is connected; Accounts then has at least one entry.
 	Code string
-	// Detail says in words what happened and what to do.
+	// Detail tells the user what happened and what to do next.
 	Detail   string
 	Accounts []ConnectedAccount
-	// Unusable are Pages that cannot be posted to, with the reason.
+	// Unusable lists the Pages that cannot be posted to, with the reason.
 	Unusable []UnusablePage
 
-	// fragment is that of the platform's Traits.
+	// fragment is Traits.Fragment of the platform.
 	fragment bool
 }
 
@@ -62,13 +62,13 @@ type ConnectedAccount struct {
 	Name string
 }
 
-// UnusablePage is a Page that a consent showed and that cannot be posted to.
+// UnusablePage is a Page of the login that cannot be posted to.
 type UnusablePage struct {
 	Name, Reason string
 }
 
-// Redirect is where the browser goes: the app's own return_url with the outcome
-// in its query. It is empty where the app named none.
+// Redirect returns the app's return_url with the outcome in its query. It is empty if the
+// app gave no return_url.
 func (o Outcome) Redirect() string {
 	u, err := url.Parse(o.ReturnURL)
 	if err != nil || o.ReturnURL == "" {
@@ -87,16 +87,16 @@ func (o Outcome) Redirect() string {
 	}
 	u.RawQuery = strings.Join(append(foreignPairs(u.RawQuery), q.Encode()), "&")
 	if o.fragment {
-		return u.String() + "#" // or the browser would keep the fragment that the platform sent it along with
+		return u.String() + "#" // without this, browsers keep the fragment that the platform appended
 	}
 	return u.String()
 }
 
-// outcomeNames are what Redirect may add to a return_url.
+// outcomeNames are the parameters that Redirect may add to a return_url.
 var outcomeNames = []string{"status", "code", "platform", "user_id", "account_id", "account_ids", "unusable_pages", "reasons"}
 
-// foreignPairs gives the pairs of an app's own query as they stand, without those
-// that could be taken for the outcome.
+// foreignPairs returns the parameters of the app's own query unchanged, without those that
+// could be mistaken for the outcome.
 func foreignPairs(query string) []string {
 	return slices.DeleteFunc(strings.Split(query, "&"), func(pair string) bool {
 		name, _, _ := strings.Cut(pair, "=")
@@ -115,7 +115,7 @@ func (o Outcome) addAccounts(q url.Values) {
 	q.Set("account_ids", strings.Join(ids, ","))
 }
 
-// reasons are the different ones why Pages cannot be posted to.
+// reasons lists, without duplicates, why Pages cannot be posted to.
 func (o Outcome) reasons() []string {
 	var reasons []string
 	for _, p := range o.Unusable {
@@ -126,12 +126,12 @@ func (o Outcome) reasons() []string {
 	return reasons
 }
 
-// finishTime bounds the calls of a connect: a login may show hundreds of Pages.
+// finishTime limits the calls of a connect. A login may have hundreds of Pages.
 const finishTime = 45 * time.Second
 
-// Finish takes a platform's callback. A browser may make it twice: the first one
-// exchanges the code, and every one gets the same answer. An error is an internal
-// one that leaves the connect as it was, so that the callback may be made again.
+// Finish handles a platform's callback. A browser may send it twice: the first request
+// exchanges the code, and every request gets the same outcome. An error is an internal
+// error that left the connect unchanged, so the callback may be repeated.
 func (s *Service) Finish(ctx context.Context, cb Callback) (Outcome, error) {
 	o, err := s.finishOnce(ctx, cb)
 	o.fragment = s.traits(cb.Platform).Fragment
@@ -139,7 +139,7 @@ func (s *Service) Finish(ctx context.Context, cb Callback) (Outcome, error) {
 }
 
 func (s *Service) finishOnce(ctx context.Context, cb Callback) (Outcome, error) {
-	ctx = context.WithoutCancel(ctx) // a code works once: a browser that left must not stop it
+	ctx = context.WithoutCancel(ctx) // a code works once, so a closed browser must not interrupt the exchange
 	c, err := s.connects.read(ctx, cb.State)
 	if errors.Is(err, errUnknownState) || err == nil && c.Platform != cb.Platform {
 		return stateInvalid(cb.Platform), nil
@@ -152,18 +152,18 @@ func (s *Service) finishOnce(ctx context.Context, cb Callback) (Outcome, error) 
 		return Outcome{}, err
 	}
 	if !first {
-		return s.answerAgain(ctx, c, cb)
+		return s.repeatAnswer(ctx, c, cb)
 	}
 	o := s.finish(ctx, c, cb)
-	s.Metrics.Connected(string(o.Platform), o.told())
+	s.Metrics.Connected(string(o.Platform), o.result())
 	if err := s.connects.keep(ctx, cb.State, o); err != nil {
-		observe.In(ctx, s.Log).WithError(err).Warn("a connect is done, but a second callback will not get its answer")
+		observe.In(ctx, s.Log).WithError(err).Warn("cannot store the outcome of a connect; a repeated callback will not get it")
 	}
 	return o, nil
 }
 
-// told is what came of a connect, for those who count.
-func (o Outcome) told() string {
+// result is the outcome as a metric label.
+func (o Outcome) result() string {
 	if o.Code == "" {
 		return "connected"
 	}
@@ -173,11 +173,11 @@ func (o Outcome) told() string {
 func stateInvalid(p models.Platform) Outcome {
 	return Outcome{
 		Platform: p, Code: CodeStateInvalid,
-		Detail: "This link belongs to no connection that was begun here. Go back to the app and connect the account from there.",
+		Detail: "This link was not created here, or it is too old. Go back to the app and connect the account from there.",
 	}
 }
 
-func (s *Service) answerAgain(ctx context.Context, c connect, cb Callback) (Outcome, error) {
+func (s *Service) repeatAnswer(ctx context.Context, c connect, cb Callback) (Outcome, error) {
 	o, err := s.connects.answer(ctx, cb.State)
 	if errors.Is(err, errInterrupted) {
 		return c.failed(CodeInterrupted, "The connection was interrupted. Go back to the app and connect the account again."), nil
@@ -189,30 +189,30 @@ func (c *connect) failed(code, detail string) Outcome {
 	return Outcome{Platform: c.Platform, UserID: c.UserID, ReturnURL: c.ReturnURL, Code: code, Detail: detail}
 }
 
-// finish does what a callback asks for, the one time.
+// finish handles the first callback of a connect.
 func (s *Service) finish(ctx context.Context, c connect, cb Callback) Outcome {
 	switch {
 	case c.expired(s.Now()):
-		return c.failed(CodeStateExpired, fmt.Sprintf("The consent took longer than %d minutes. Go back to the app and connect the account again.", int(connectLife.Minutes())))
+		return c.failed(CodeStateExpired, fmt.Sprintf("The sign-in took longer than %d minutes. Go back to the app and connect the account again.", int(connectLife.Minutes())))
 	case cb.Error != "" || cb.Code.Empty():
-		return c.failed(CodeDenied, "The consent was not given, so nothing was connected. To connect the account, go back to the app and allow the access.")
+		return c.failed(CodeDenied, "Access was not allowed, so nothing was connected. To connect the account, go back to the app and allow access.")
 	}
 	ctx, cancel := context.WithTimeout(ctx, finishTime)
 	defer cancel()
-	account := &models.OAuthAccount{Provider: c.Platform, UserID: c.UserID} // it has no row yet
+	account := &models.OAuthAccount{Provider: c.Platform, UserID: c.UserID} // for the log; it has no row yet
 	log := observe.OfAccount(ctx, s.Log, account).WithField(observe.FieldAction, "connect")
 	ctx = platform.WithRecorder(ctx, s.recordOf(ctx, account))
 	o, err := s.exchange(ctx, c, cb.Code)
 	if err != nil {
-		log.WithError(err).Warn("an account could not be connected")
+		log.WithError(err).Warn("cannot connect an account")
 		return o
 	}
-	log.WithFields(map[string]any{"code": o.Code, "accounts": len(o.Accounts)}).Info("a connect has ended")
+	log.WithFields(map[string]any{"code": o.Code, "accounts": len(o.Accounts)}).Info("connect finished")
 	return o
 }
 
-// exchange turns a code into connected accounts. With an error, which is for the
-// log, comes the outcome that the user is shown.
+// exchange turns a code into connected accounts. It always returns the outcome to show; an
+// error is for the log.
 func (s *Service) exchange(ctx context.Context, c connect, code secrets.Secret) (Outcome, error) {
 	connector, err := s.connector(c.Platform)
 	if err != nil {
@@ -223,7 +223,7 @@ func (s *Service) exchange(ctx context.Context, c connect, code secrets.Secret) 
 		return c.refused(err)
 	}
 	now := s.Now()
-	if missing := lacking(connector.Traits().Needed, grant.Scopes); len(missing) > 0 {
+	if missing := missingScopes(connector.Traits().Needed, grant.Scopes); len(missing) > 0 {
 		return c.scopesMissing(missing), nil
 	}
 	reach, err := connector.Accounts(ctx, grant)
@@ -235,13 +235,13 @@ func (s *Service) exchange(ctx context.Context, c connect, code secrets.Secret) 
 		return c.unstored(err)
 	}
 	if reach.Unread != nil {
-		observe.OfAccount(ctx, s.Log, connection.Account).WithError(reach.Unread).Info("a part of the profile could not be read; the account is connected without it")
+		observe.OfAccount(ctx, s.Log, connection.Account).WithError(reach.Unread).Info("cannot read the whole profile; the account is connected without it")
 	}
 	return s.storeConsent(ctx, c, connection)
 }
 
-// storeConsent stores what a consent reaches. A login without any account that can
-// be posted to is not stored: what was there before stays as it is.
+// storeConsent stores a consent with its accounts. A login without any usable account is
+// not stored; what was stored before stays.
 func (s *Service) storeConsent(ctx context.Context, c connect, connection *db.Connection) (Outcome, error) {
 	err := s.store(ctx, connection)
 	if errors.Is(err, db.ErrNoAccounts) {
@@ -254,53 +254,52 @@ func (s *Service) storeConsent(ctx context.Context, c connect, connection *db.Co
 	}
 	accounts := connectedAccounts(connection)
 	observe.OfAccount(ctx, s.Log, connection.Account).WithFields(map[string]any{"accounts": len(accounts), "pages": len(connection.Pages)}).
-		Info("a consent was stored")
+		Info("consent stored")
 	return c.connected(accounts, unusablePages(connection)), nil
 }
 
-// store stores what a consent or an import brought, and lets the posts go on that
-// waited for it.
+// store stores a consent or an import, and resumes the posts that waited for the account.
 func (s *Service) store(ctx context.Context, c *db.Connection) error {
 	now := c.Account.ConnectedAt
-	c.LeftReason = "its accounts are reached by another login"
+	c.LeftReason = "its accounts are now reached through another login"
 	err := db.Persist(ctx, persistFor, func(ctx context.Context) error { return s.DB.Connections.Connect(ctx, c, now) }, nil)
 	if err != nil {
 		return err
 	}
 	err = db.Persist(ctx, persistFor, func(ctx context.Context) error { return s.DB.Connections.WakeConnected(ctx, c, now) }, nil)
 	if err != nil {
-		observe.OfAccount(ctx, s.Log, c.Account).WithError(err).Warn("posts of an account that is connected still wait; they look again by themselves")
+		observe.OfAccount(ctx, s.Log, c.Account).WithError(err).Warn("cannot resume the posts of a connected account; they check again on their own schedule")
 	}
 	return nil
 }
 
-// refused is the outcome of a platform that gave no token, or not what a token
-// should give.
+// refused is the outcome if the platform gave no token, or did not let us read what the
+// token gives access to.
 func (c *connect) refused(err error) (Outcome, error) {
 	switch platform.KindOf(err) {
 	case platform.Rejected, platform.AuthExpired:
 		return c.failed(CodeRefused, "The platform did not accept the sign-in. Go back to the app and connect the account again."), err
 	default:
-		return c.failed(CodePlatform, "The platform did not answer as it should. Wait a minute, then go back to the app and connect the account again."), err
+		return c.failed(CodePlatform, "The platform did not answer correctly. Wait a minute, then go back to the app and connect the account again."), err
 	}
 }
 
-// unstored is the outcome of an internal error.
+// unstored is the outcome if the accounts could not be stored.
 func (c *connect) unstored(err error) (Outcome, error) {
 	if errors.Is(err, db.ErrErasing) {
-		return c.failed(CodeErasing, "The data of this login is being deleted, as was asked for. Wait a minute, then connect it again."), err
+		return c.failed(CodeErasing, "The data of this account is being deleted, as requested. Wait a minute, then connect it again."), err
 	}
-	return c.failed(CodeInterrupted, "The connection was interrupted on our side. Go back to the app and connect the account again."), err
+	return c.failed(CodeInterrupted, "The account could not be stored because of an internal error. Go back to the app and connect the account again."), err
 }
 
 func (c *connect) scopesMissing(missing []string) Outcome {
 	return c.failed(CodeScopesMissing, fmt.Sprintf(
-		"Posting needs the following permissions, which were not given: %s. Go back to the app, connect the account again and leave them ticked.",
+		"Posting needs these permissions, which were not allowed: %s. Go back to the app, connect the account again and leave them ticked.",
 		strings.Join(missing, ", ")))
 }
 
-// lacking lists what is needed and was not granted.
-func lacking(needed, granted []string) []string {
+// missingScopes lists the needed scopes that were not granted.
+func missingScopes(needed, granted []string) []string {
 	var missing []string
 	for _, scope := range needed {
 		if !slices.Contains(granted, scope) {

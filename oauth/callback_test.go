@@ -6,8 +6,8 @@ import (
 	"socialqueue/models"
 )
 
-// An app's own query comes back as the app wrote it; nothing in it can be taken
-// for the outcome.
+// The app's own query is kept unchanged, except parameters that could be mistaken for the
+// outcome.
 func TestRedirect(t *testing.T) {
 	const failed = "code=ACCESS_DENIED&platform=tiktok&status=error&user_id=2"
 	for returnURL, want := range map[string]string{

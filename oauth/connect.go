@@ -15,23 +15,23 @@ import (
 	"socialqueue/secrets"
 )
 
-// Start asks for a user to connect an account.
+// Start describes a connect to begin.
 type Start struct {
 	AppID, UserID int64
 	Platform      models.Platform
-	// ReturnURL is where the browser goes afterwards; empty shows a page of ours.
+	// ReturnURL is where the browser goes afterwards. If it is empty, our own page is shown.
 	ReturnURL string
 }
 
 // maxReturnURL is the longest return_url, in bytes.
 const maxReturnURL = 2000
 
-// Begin makes the address of the consent page to send the user's browser to. Bad
-// input is models.FieldErrors, a user that the app does not have db.ErrNotFound,
-// and a platform whose credentials are missing ErrNotConfigured.
+// Begin returns the address of the consent page for the user's browser. Its errors are
+// models.FieldErrors for bad input, db.ErrNotFound for a user that the app does not have,
+// and ErrNotConfigured if the platform's credentials are missing.
 //
-// The address is made for that one user: whoever consents there connects their
-// account to that user. So an app hands it to nobody else.
+// The address is valid for that user only. Anyone who consents there connects their account
+// to that user, so apps must not pass it to others.
 func (s *Service) Begin(ctx context.Context, start Start) (address string, err error) {
 	connector, err := s.connector(start.Platform)
 	if err != nil {
@@ -57,7 +57,7 @@ func (s *Service) Begin(ctx context.Context, start Start) (address string, err e
 	return connector.AuthorizeURL(Authorization{RedirectURI: s.redirectURI(c.Platform), State: state, Verifier: c.verifier()}), nil
 }
 
-// checkReturn lets a browser be sent back only to where the app said beforehand.
+// checkReturn accepts only a return_url whose host the app has registered.
 func (s *Service) checkReturn(ctx context.Context, start Start) error {
 	if start.ReturnURL == "" {
 		return nil
@@ -73,16 +73,16 @@ func (s *Service) checkReturn(ctx context.Context, start Start) error {
 		return err
 	}
 	if !allowed {
-		errs.Add("return_url", "leads to %s, which is not registered: run `socialqueue app allow-return --app %d %s`", host, start.AppID, host)
+		errs.Add("return_url", "has the host %s, which is not registered: run `socialqueue app allow-return --app %d %s`", host, start.AppID, host)
 	}
 	return errs.Err()
 }
 
-// returnHost gives the host, with its port if one is named, of a return_url, or
-// says what is wrong with that. Browsers and net/url read some addresses
-// differently, so all that either could misread is refused.
+// returnHost returns the host of a return_url, with its port if there is one, or says what
+// is wrong with the URL. Browsers and net/url parse some addresses differently, so it
+// refuses everything ambiguous.
 func returnHost(raw string) (host, problem string) {
-	const form = "must be an absolute https:// address, without user and fragment"
+	const form = "must be an absolute https:// URL without user info and fragment"
 	if len(raw) > maxReturnURL || strings.ContainsFunc(raw, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '\\' }) {
 		return "", fmt.Sprintf("%s, of at most %d visible ASCII characters", form, maxReturnURL)
 	}
@@ -91,7 +91,7 @@ func returnHost(raw string) (host, problem string) {
 		return "", form
 	}
 	if u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())) {
-		return "", form + "; http:// is for this machine only"
+		return "", form + "; http:// is allowed for localhost only"
 	}
 	return strings.ToLower(u.Host), ""
 }
@@ -101,8 +101,8 @@ func isLoopback(host string) bool {
 	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
 }
 
-// AllowReturn registers a host, with its port if it has one, that an app's users
-// may be sent back to.
+// AllowReturn registers a host, with its port if it has one, as a return address for an
+// app's users.
 func (s *Service) AllowReturn(ctx context.Context, appID int64, host string) error {
 	var errs models.FieldErrors
 	clean, problem := returnHost("https://" + host)
@@ -113,28 +113,29 @@ func (s *Service) AllowReturn(ctx context.Context, appID int64, host string) err
 	return s.DB.Connections.AllowReturn(ctx, models.ReturnHost{AppID: appID, Host: clean, CreatedAt: s.Now()})
 }
 
-// redirectURI is where a platform sends the browser back to. It has to be
-// registered there, to the letter.
+// redirectURI is where a platform sends the browser back to. The same string must be
+// registered at the platform.
 func (s *Service) redirectURI(p models.Platform) string {
 	return s.PublicURL + "/api/auth/" + string(p) + "/callback"
 }
 
-// connect is a consent that is asked for.
+// connect is a pending connect.
 type connect struct {
 	UserID    int64
 	Platform  models.Platform
 	ReturnURL string
-	// Verifier is PKCE's. It is a secret, as the whole record is sealed.
+	// Verifier is the PKCE code verifier. It is secret; the whole record is stored
+	// encrypted.
 	Verifier string
 	At       time.Time
 }
 
 func (c *connect) verifier() secrets.Secret { return secrets.Secret(c.Verifier) }
 
-// connectLife is how long a user has for the consent page.
+// connectLife is how long a user may take on the consent page.
 const connectLife = 15 * time.Minute
 
 func (c *connect) expired(now time.Time) bool { return now.Sub(c.At) > connectLife }
 
-// joinScopes writes scopes as the row keeps them.
+// joinScopes formats scopes for the database.
 func joinScopes(scopes []string) string { return strings.Join(scopes, ",") }

@@ -36,7 +36,8 @@ func TestConnectInstagram(t *testing.T) {
 		if got := login.ReconnectBy.Sub(testkit.Epoch); got < 89*day || got > 91*day {
 			w.t.Errorf("the access to data lasts %s", got)
 		}
-		// A Page token of a long-lived user token has no end, also when that one ends.
+		// A Page token of a long-lived user token does not expire, even when the user token
+		// does.
 		w.clock.Advance(61 * day)
 		token := w.token(w.post(models.Instagram, ig.ID, nil))
 		if _, err := w.meta.Quota(w.ctx, token.Access, token.ProviderAccountID); err != nil {
@@ -45,8 +46,8 @@ func TestConnectInstagram(t *testing.T) {
 	})
 }
 
-// Pages come in every odd kind. What can be posted to is connected, the rest is told
-// with its reason.
+// Pages that can be posted to are connected; each of the others is reported with its
+// reason.
 func TestOddPages(t *testing.T) {
 	each(t, func(w *fixture) {
 		other := w.newUser(w.app, "colleague")
@@ -57,7 +58,7 @@ func TestOddPages(t *testing.T) {
 		w.sim.AddFacebookUser(sandbox.FacebookUser{ID: "9001", Name: "Baker", Pages: []sandbox.FacebookPage{
 			{ID: "1001", Name: "Good", InstagramID: "17841400000000001"},
 			{ID: "1002", Name: "No Instagram"},
-			{ID: "1003", Name: "Only looking", InstagramID: "17841400000000003", Tasks: []string{"ANALYZE", "ADVERTISE"}},
+			{ID: "1003", Name: "View only", InstagramID: "17841400000000003", Tasks: []string{"ANALYZE", "ADVERTISE"}},
 			{ID: "1004", Name: "Portfolio", InstagramID: "17841400000000004", Business: "5001"},
 			{ID: "1005", Name: "Client's", InstagramID: "17841400000000005", Business: "5001", Client: true},
 			{ID: "1006", Name: "Without token", InstagramID: "17841400000000006", Business: "5002", NoToken: true},
@@ -81,7 +82,7 @@ func TestOddPages(t *testing.T) {
 			}
 		}
 		want := map[string]string{
-			"Good": "", "Portfolio": "", "Client's": "", "No Instagram": models.PageNoInstagram, "Only looking": models.PageNoPermission,
+			"Good": "", "Portfolio": "", "Client's": "", "No Instagram": models.PageNoInstagram, "View only": models.PageNoPermission,
 			"Without token": models.PageNoToken, "Theirs": models.PageElsewhere,
 		}
 		if fmt.Sprint(got) != fmt.Sprint(want) {
@@ -160,8 +161,8 @@ func TestConnectInstagramRefusals(t *testing.T) {
 	}
 }
 
-// A second login keeps the accounts' ids, their posts and history; one that shows
-// nothing leaves all as it was.
+// A second login keeps the accounts' ids, posts and history. One without any Page changes
+// nothing.
 func TestReconnectInstagram(t *testing.T) {
 	each(t, func(w *fixture) {
 		ig := w.connectFacebook("9001", "17841400000000001", "17841400000000002")
@@ -191,8 +192,8 @@ func TestReconnectInstagram(t *testing.T) {
 	})
 }
 
-// Two that hold one account cannot both have it; one who let go of it can be
-// followed.
+// An account cannot belong to two users at once. After the first user disconnects it, the
+// second may connect it.
 func TestAccountChangesHands(t *testing.T) {
 	each(t, func(w *fixture) {
 		first := w.connectFacebook("9001", "17841400000000001")[0]
@@ -224,8 +225,8 @@ func TestAccountChangesHands(t *testing.T) {
 	})
 }
 
-// A login whose accounts are all reached by another one by now ends: nobody could
-// see it, or let it go.
+// A login is disconnected when all its accounts are reached through another login, because
+// no user could see or disconnect it.
 func TestLoginLeftEmpty(t *testing.T) {
 	each(t, func(w *fixture) {
 		ig := w.connectFacebook("9001", "17841400000000001")[0]
@@ -246,8 +247,8 @@ func TestLoginLeftEmpty(t *testing.T) {
 	})
 }
 
-// An import over an account that its owner connected leaves the owner's consent,
-// from which the imported token may come.
+// Importing an account that its owner connected does not revoke the owner's consent,
+// because the imported token may come from it.
 func TestImportOverAConsent(t *testing.T) {
 	each(t, func(w *fixture) {
 		ig := w.connectFacebook("9001", "17841400000000001")[0]

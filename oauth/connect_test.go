@@ -42,7 +42,8 @@ func TestConnectTikTok(t *testing.T) {
 	})
 }
 
-// A name that no column holds is cut: it must not cost the account.
+// A name that is too long for the column is truncated; the account is connected all the
+// same.
 func TestLongName(t *testing.T) {
 	each(t, func(w *fixture) {
 		w.sim.AddTikTokAccount(sandbox.TikTokAccount{OpenID: "-000long", Username: "long", Nickname: strings.Repeat("ä", 300)})
@@ -56,7 +57,7 @@ func TestLongName(t *testing.T) {
 	})
 }
 
-// A second consent keeps what there is of an account, and lets its posts go on.
+// A second consent keeps the account's data and resumes its posts.
 func TestReconnect(t *testing.T) {
 	each(t, func(w *fixture) {
 		a := w.connectTikTok("-000one")
@@ -75,7 +76,7 @@ func TestReconnect(t *testing.T) {
 		other.RunAt, other.DeferredUntil, other.DeferredReason = &at, &at, models.DeferredToken
 		w.must(w.db.Posts.ChangeUnsent(w.ctx, other, models.PostEvent{PostID: other.ID, At: w.clock.Now(), Type: models.EventNote, Message: "no token now"}))
 
-		// What TikTok does not tell this time must not wipe what is known.
+		// Fields that TikTok does not return this time must keep their values.
 		w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokUserInfo, Mode: sandbox.ModeReset}, sandbox.Fault{Op: sandbox.OpTikTokCreatorInfo, Mode: sandbox.ModeReset})
 		o := w.finish(w.allow(models.TikTok, w.begin(models.TikTok), "-000one"))
 		if o.Code != "" || o.Accounts[0].ID != a.ID || o.Accounts[0].Name != "Nick -000one" {
@@ -191,8 +192,8 @@ func TestConnectRefusals(t *testing.T) {
 	}
 }
 
-// A browser, or a proxy, may call the callback twice, at once or later: the code is
-// exchanged once and both get the same answer.
+// A browser or a proxy may send the callback twice, at once or later: the code is exchanged
+// once and both get the same outcome.
 func TestCallbackTwice(t *testing.T) {
 	each(t, func(w *fixture) {
 		w.person("-000one")
@@ -222,7 +223,7 @@ func TestCallbackTwice(t *testing.T) {
 	})
 }
 
-// The account lands at the user for whom the connect was begun, whoever comes back.
+// The account belongs to the user for whom the connect was begun, whoever completes it.
 func TestStateIsBoundToItsUser(t *testing.T) {
 	each(t, func(w *fixture) {
 		otherApp, otherUser := w.tenant("other")
@@ -248,7 +249,7 @@ func TestStateIsBoundToItsUser(t *testing.T) {
 	})
 }
 
-// A browser is sent back only to where the app said beforehand.
+// A browser is sent back only to registered hosts.
 func TestReturnURL(t *testing.T) {
 	w := newFixture(t, dbtest.SQLite(t), sandbox.Options{})
 	other, _ := w.tenant("other")
@@ -306,7 +307,7 @@ func TestReturnURL(t *testing.T) {
 	}
 }
 
-// What Redis holds of a connect opens nothing.
+// The data in Redis is not enough to finish a connect.
 func TestConnectsAreSealed(t *testing.T) {
 	w := newFixture(t, dbtest.SQLite(t), sandbox.Options{})
 	address, err := url.Parse(w.begin(models.TikTok))

@@ -10,133 +10,136 @@ import (
 	"socialqueue/secrets"
 )
 
-// Connector makes the calls that the consents and tokens of one platform need. It
-// stores nothing and reaches neither the database nor Redis: tokens come in as
-// arguments, and the Service stores what comes back. It is safe for concurrent use.
+// Connector makes the OAuth calls of one platform. It stores nothing and uses neither the
+// database nor Redis: it takes tokens as arguments, and the Service stores what it returns.
+// It is safe for concurrent use.
 //
-// Errors of its calls are those of the platform's client. The Service reads their
-// platform.Kind, and asks IsDead what they say of a token.
+// Its errors come from the platform's client. The Service reads their platform.Kind, and
+// asks IsDead whether the token is dead.
 //
-// The Connector of a platform whose accounts are reached through a login
-// (models.Platform.BehindLogin) is a LoginConnector as well.
+// If accounts of the platform are reached through a login (models.Platform.BehindLogin),
+// its Connector also implements LoginConnector.
 type Connector interface {
 	Platform() models.Platform
 	Traits() Traits
-	// Configured returns nil if consents can be asked for, else an error that wraps
-	// ErrNotConfigured and names the missing settings.
+	// Configured returns nil if users can connect accounts. Otherwise it returns an error
+	// that wraps ErrNotConfigured and names the missing settings.
 	Configured() error
-	// AuthorizeURL is the consent page to send a user's browser to.
+	// AuthorizeURL returns the address of the consent page for the user's browser.
 	AuthorizeURL(Authorization) string
-	// Exchange turns the code of a callback into tokens, and says whose they are. A
-	// code works once. verifier and redirectURI are those of the Authorization.
+	// Exchange turns the code of a callback into tokens and identifies the account. A code
+	// works once. verifier and redirectURI are those of the Authorization.
 	Exchange(ctx context.Context, code, verifier secrets.Secret, redirectURI string) (Grant, error)
-	// Accounts reads what a new grant reaches. It fails only if the accounts cannot be
-	// connected without what is missing.
+	// Accounts reads the accounts that a new grant gives access to. It fails only if they
+	// cannot be connected without the missing data.
 	Accounts(ctx context.Context, grant Grant) (Reach, error)
-	// Refresh gets new tokens. It takes the refresh token, or the access token if
-	// Traits.Prolongs.
+	// Refresh returns new tokens. It takes the refresh token, or the access token if
+	// Traits.Prolongs is set.
 	Refresh(ctx context.Context, token secrets.Secret) (Grant, error)
 	// Check asks the platform whether an access token works. dead is true only if the
-	// platform says so with one of its codes for a dead token; with an error nothing is
-	// known.
+	// platform answers with one of its codes for a dead token. An error says nothing about
+	// the token.
 	Check(ctx context.Context, access secrets.Secret) (dead bool, err error)
-	// Revoke withdraws the consent of the account with that id at the platform. It can
-	// be repeated.
+	// Revoke withdraws the consent of the account with that id at the platform. It may be
+	// repeated.
 	Revoke(ctx context.Context, access secrets.Secret, providerAccountID string) error
-	// IsDead reports whether a failed call says, with one of the platform's codes for
-	// that, that its token will never work again. Only such an error ends an account.
+	// IsDead reports whether an error carries one of the platform's codes for a token that
+	// will never work again. Only such an error makes an account reauth_required.
 	IsDead(err error) bool
 }
 
-// LoginConnector is the Connector of a platform whose accounts are reached through
-// a login: each account has a token of its own, which is read with that of the login.
+// LoginConnector is the Connector of a platform whose accounts are reached through a login.
+// Each account has its own token, which is read with the login's token.
 type LoginConnector interface {
 	Connector
-	// PageToken reads the token of a Page. It is empty if the login has none for it.
+	// PageToken reads the token of a Page. It returns an empty token if the login has none
+	// for the Page.
 	PageToken(ctx context.Context, login secrets.Secret, pageID string) (secrets.Secret, error)
-	// RenewPageToken reads the token of a Page again after the platform refused it. lost
-	// is set instead if there will be no other token, and says why. An error means that
-	// neither is known; a *LaterError also says when to ask again.
+	// RenewPageToken reads a Page's token again after the platform refused it. If there will
+	// be no other token, it returns the reason as lost instead. After an error neither is
+	// known; a *LaterError also says when to try again.
 	RenewPageToken(ctx context.Context, login secrets.Secret, pageID string, refused secrets.Secret) (token secrets.Secret, lost string, err error)
 }
 
-// Verifier is a Connector whose platform reports in signed requests of its own that
-// a person withdrew a consent, or wants their data to be deleted.
+// Verifier is a Connector whose platform sends signed requests when a person withdraws
+// their consent or asks for their data to be deleted.
 type Verifier interface {
-	// Verify reads such a request. Any error means that the platform did not sign it.
+	// Verify parses such a request. Any error means that the platform did not sign it.
 	Verify(signed string) (Withdrawal, error)
 }
 
-// Withdrawal says that a person withdrew a consent.
+// Withdrawal reports that a person withdrew their consent.
 type Withdrawal struct {
 	ProviderAccountID string
-	// Reason is told in the account and in the timelines of its posts.
+	// Reason is shown in the account and in the timelines of its posts.
 	Reason string
 	// At is zero if the platform did not say.
 	At time.Time
 }
 
-// Traits are the constant facts of a platform. The zero value is the careful one.
+// Traits are the constant properties of a platform. The zero value is the safe choice.
 type Traits struct {
-	// Name is the platform as people know it.
+	// Name is the platform's display name.
 	Name string
-	// Needed are the scopes without which nothing is connected.
+	// Needed lists the scopes that an account must have to be connected.
 	Needed []string
-	// Prolongs: a refresh takes a live access token and returns one that lives longer.
-	// The old one stays as it is, so that the call can be repeated. Otherwise a refresh
-	// uses the refresh token up.
+	// Prolongs is true if a refresh takes a live access token and returns one that lives
+	// longer. The old token stays valid, so the call may be repeated. Otherwise a refresh
+	// consumes the refresh token.
 	Prolongs bool
-	// Fragment: the platform appends a fragment to the redirect that ends a consent,
-	// which must not reach the app's return_url.
+	// Fragment is true if the platform appends a fragment to the redirect after a consent.
+	// It must not reach the app's return_url.
 	Fragment bool
-	// NoAccounts tells a person what to do whose login shows no account that can be
+	// NoAccounts tells a user what to do if their login has no account that can be
 	// connected. Only logins need it.
 	NoAccounts string
-	// LoginEnded is the reason in a login whose token has ended while the accounts
-	// behind it work on. Only logins need it.
+	// LoginEnded is the reason shown on a login whose token has ended while the accounts
+	// behind it still work. Only logins need it.
 	LoginEnded string
 }
 
-// Authorization is a consent to ask for.
+// Authorization holds the parameters of a consent page.
 type Authorization struct {
-	// RedirectURI is where the platform sends the browser back to, to the letter.
+	// RedirectURI is where the platform sends the browser back to. It must match the
+	// registered one exactly.
 	RedirectURI string
-	// State comes back unchanged.
+	// State is returned unchanged in the callback.
 	State string
-	// Verifier is that of PKCE.
+	// Verifier is the PKCE code verifier.
 	Verifier secrets.Secret
 }
 
-// Grant is what a platform gave for a code or in a refresh. What a refresh does not
-// return stays as it is.
+// Grant is what a platform returned for a code or a refresh. Values that a refresh does not
+// return stay as they are.
 type Grant struct {
 	Access secrets.Secret
-	// Refresh is empty if there is none, or if the one before is kept.
+	// Refresh is empty if there is none, or if the previous one stays valid.
 	Refresh secrets.Secret
-	// ProviderAccountID is the platform's id of who consented. Only Exchange sets it.
+	// ProviderAccountID is the platform's id of the person who consented. Only Exchange sets
+	// it.
 	ProviderAccountID string
-	// Name is of who consented, as people know them; it may be empty.
+	// Name is the display name of the person who consented; it may be empty.
 	Name string
-	// Scopes are those that were granted.
+	// Scopes lists the granted scopes.
 	Scopes []string
-	// ExpiresAt is when the access token ends, and ReconnectBy when no refresh helps any
-	// more; zero if the platform did not say.
+	// ExpiresAt is when the access token expires. ReconnectBy is when refreshing stops
+	// working and the user must connect again. Both are zero if the platform did not say.
 	ExpiresAt, ReconnectBy time.Time
 }
 
-// Reach is what a grant reaches.
+// Reach describes the accounts that a grant gives access to.
 type Reach struct {
-	// Profile describes who consented.
+	// Profile describes the person who consented.
 	Profile Profile
-	// Pages are what a login showed. It is empty for any other platform.
+	// Pages lists the Pages of a login. Other platforms leave it empty.
 	Pages []Page
-	// PagesEnd is when the tokens of the Pages end, if the platform said so.
+	// PagesEnd is when the tokens of the Pages expire, if the platform said so.
 	PagesEnd time.Time
-	// Unread is why a part of the profile is missing. The account works without it.
+	// Unread says why a part of the profile is missing. The account works without it.
 	Unread error
 }
 
-// Profile is how an account looks. Whatever is not known is empty.
+// Profile is the public profile of an account. Unknown fields are empty.
 type Profile struct {
 	Username, Name, PictureURL string
 }
@@ -144,11 +147,11 @@ type Profile struct {
 // Page is one entry of a login, with the account behind it.
 type Page struct {
 	ID, Name string
-	// Reason says why nothing can be posted through it (models.PageNoInstagram and the
-	// others); empty if it can. The fields below are set only if it is empty.
+	// Reason says why the Page cannot be posted to (models.PageNoInstagram and the others).
+	// It is empty if it can; only then the fields below are set.
 	Reason string
 	Token  secrets.Secret
-	// AccountID is the platform's id of the account, and Account how it looks.
+	// AccountID is the platform's id of the account, and Account its profile.
 	AccountID        string
 	Account          Profile
 	Followers, Media int
@@ -156,8 +159,8 @@ type Page struct {
 	Type string
 }
 
-// Unconfigured is the Connector of a platform for which this installation has no
-// credentials. Every call fails with ErrNotConfigured, naming the settings.
+// Unconfigured returns a Connector for a platform without credentials in this installation.
+// Every call fails with ErrNotConfigured and names the settings.
 func Unconfigured(p models.Platform, settings string) Connector {
 	return unconfigured{p, fmt.Errorf("%s: %w", settings, ErrNotConfigured)}
 }
@@ -187,8 +190,8 @@ func (u unconfigured) Check(context.Context, secrets.Secret) (bool, error) { ret
 
 func (u unconfigured) Revoke(context.Context, secrets.Secret, string) error { return u.err }
 
-// Verify names the settings too, but as a matter of the request: whoever sent it is
-// not to learn what this installation lacks.
+// Verify does not wrap ErrNotConfigured, so that the unauthenticated sender gets the same
+// answer as for a wrong signature.
 func (u unconfigured) Verify(string) (Withdrawal, error) {
 	return Withdrawal{}, errors.New(u.err.Error())
 }

@@ -16,24 +16,24 @@ import (
 )
 
 const (
-	// connectKept is how long a connect is remembered: long after its state has
-	// expired, so that a late callback still finds its way back to the app.
+	// connectKept is how long a connect is stored. That is long after its state has expired,
+	// so that a late callback can still return to the app.
 	connectKept = 24 * time.Hour
-	// answerWait is how long a second callback waits for the answer of the first: as
-	// long as that one may take.
+	// answerWait is how long a second callback waits for the outcome of the first. The first
+	// may take that long.
 	answerWait = finishTime + 2*persistFor
 	answerPoll = 100 * time.Millisecond
 )
 
 var (
-	// errUnknownState: we never gave out this state, or long ago.
-	errUnknownState = errors.New("the state is not known")
-	// errInterrupted: the first callback ended without an answer.
-	errInterrupted = errors.New("the first callback ended without an answer")
+	// errUnknownState means that the state was never issued here, or is too old.
+	errUnknownState = errors.New("unknown state")
+	// errInterrupted means that the first callback ended without storing an outcome.
+	errInterrupted = errors.New("the first callback stored no outcome")
 )
 
-// connects keeps the consents that are under way, in Redis: under a hash of the
-// state, sealed, so that nobody who reads Redis can finish one.
+// connects stores pending connects in Redis. Keys are hashes of the state and values are
+// encrypted, so that read access to Redis is not enough to finish a connect.
 type connects struct {
 	redis redis.UniversalClient
 	keys  *secrets.Keyring
@@ -50,12 +50,12 @@ const (
 	kindAnswer = "answer"
 )
 
-// open remembers a consent that is asked for.
+// open stores a new connect.
 func (c connects) open(ctx context.Context, state string, record connect) error {
 	return c.put(ctx, c.key(kindRecord, state), record)
 }
 
-// read finds a consent that was asked for; errUnknownState if there is none.
+// read returns a connect, or errUnknownState if there is none.
 func (c connects) read(ctx context.Context, state string) (connect, error) {
 	var record connect
 	found, err := c.get(ctx, c.key(kindRecord, state), &record)
@@ -65,12 +65,13 @@ func (c connects) read(ctx context.Context, state string) (connect, error) {
 	return record, err
 }
 
-// claim reports whether the caller is the first, and so the only one, to finish.
+// claim reports whether the caller is the first to handle the callback. Only the first may
+// finish the connect.
 func (c connects) claim(ctx context.Context, state string) (bool, error) {
 	key, owner := c.key(kindClaim, state), rand.Text()
 	first, err := c.redis.SetNX(ctx, key, owner, connectKept).Result()
 	if err == nil && !first {
-		// It may be ours: an answer that is lost on its way makes the client ask twice.
+		// The claim may be ours: the client repeats a command whose answer was lost.
 		var holder string
 		holder, err = c.redis.Get(ctx, key).Result()
 		first = holder == owner
@@ -81,12 +82,12 @@ func (c connects) claim(ctx context.Context, state string) (bool, error) {
 	return first, nil
 }
 
-// keep remembers how a consent ended, for whoever asks again.
+// keep stores the outcome for repeated callbacks.
 func (c connects) keep(ctx context.Context, state string, o Outcome) error {
 	return c.put(ctx, c.key(kindAnswer, state), o)
 }
 
-// answer waits for how the first callback ended.
+// answer waits for the outcome of the first callback.
 func (c connects) answer(ctx context.Context, state string) (Outcome, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWait)
 	defer cancel()

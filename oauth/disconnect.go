@@ -15,17 +15,17 @@ import (
 	"socialqueue/platform"
 )
 
-// finishNow bounds how long the end of an account waits for the platform, and for
-// posts that are very many; after that the upkeep goes on with it.
+// finishNow limits how long a disconnect waits for the platform and for the posts to be
+// canceled. Token maintenance does the rest.
 const finishNow = 5 * time.Second
 
-// endingFor is how long the end of an account is tried again that the database did
-// not take, as when it met another change of the same rows. Nobody tells of it twice.
+// endingFor is how long a disconnect is retried if the database refuses it, for example
+// because of a conflict with another change. The platform may not report it again.
 const endingFor = 5 * time.Second
 
-// Disconnect ends an account of an app: posts whose sending has not begun are
-// canceled, and the consent is revoked at the platform. Doing it twice is no
-// error. What is on its way already goes on, as far as it needs no token.
+// Disconnect disconnects an account of an app. Posts whose sending has not begun are
+// canceled, and the consent is revoked at the platform. Repeating it is no error. Posts
+// that are being sent go on as far as they need no token.
 func (s *Service) Disconnect(ctx context.Context, appID int64, p models.Platform, id int64) (*db.Account, error) {
 	if _, err := s.DB.Accounts.Get(ctx, appID, p, id); err != nil {
 		return nil, err
@@ -41,18 +41,17 @@ func (s *Service) Disconnect(ctx context.Context, appID int64, p models.Platform
 		return nil, err
 	}
 	if err := s.finishEnding(ctx, login); err != nil {
-		observe.In(ctx, s.Log).WithFields(logrus.Fields{observe.FieldProvider: p, observe.FieldAccountID: id}).WithError(err).Warn("a disconnected account has posts or a consent left; its upkeep goes on with it")
+		observe.In(ctx, s.Log).WithFields(logrus.Fields{observe.FieldProvider: p, observe.FieldAccountID: id}).WithError(err).Warn("a disconnected account still has posts to cancel or a consent to revoke; token maintenance does it later")
 	}
 	return s.DB.Accounts.Get(ctx, appID, p, id)
 }
 
-// canceledNote is the message in the timeline of a post that is canceled because its
-// account ended.
+// canceledNote is the timeline message of a post that is canceled because its account was
+// disconnected.
 func canceledNote(reason string) string { return "canceled: " + reason }
 
-// finishEnding does at once what the upkeep of a login would do for its accounts
-// that ended, so that whoever ended one finds its posts canceled, and the consent
-// gone at the platform too.
+// finishEnding cancels the posts of disconnected accounts and revokes their consent now, so
+// that the caller need not wait for token maintenance.
 func (s *Service) finishEnding(ctx context.Context, login int64) error {
 	ctx, cancel := context.WithTimeout(ctx, finishNow)
 	defer cancel()
@@ -61,13 +60,13 @@ func (s *Service) finishEnding(ctx context.Context, login int64) error {
 		return err
 	}
 	if a.Status == models.AccountDisconnected {
-		return s.Upkeep(ctx, login)
+		return s.Maintain(ctx, login)
 	}
 	return s.DB.Connections.FinishDisconnect(ctx, a, canceledNote, s.Now())
 }
 
-// revoke takes a disconnected account's consent back at the platform and forgets
-// its tokens. What the platform does not take for a day is forgotten all the same.
+// revoke withdraws a disconnected account's consent at the platform and deletes its tokens.
+// If the platform fails for a day, the tokens are deleted anyway.
 func (s *Service) revoke(ctx context.Context, a *models.OAuthAccount) error {
 	shared, err := s.consentShared(ctx, a)
 	if err != nil {
@@ -75,20 +74,19 @@ func (s *Service) revoke(ctx context.Context, a *models.OAuthAccount) error {
 	}
 	if a.AccessToken != "" && !shared {
 		err := s.callRevoke(ctx, a)
-		if err != nil && passing(err) && s.Now().Sub(a.UpdatedAt) < revokeFor {
-			observe.OfAccount(ctx, s.Log, a).WithError(err).Warn("a disconnected account could not be revoked yet")
-			return s.upkeepIn(context.WithoutCancel(ctx), a, refreshWaits[0])
+		if err != nil && temporary(err) && s.Now().Sub(a.UpdatedAt) < revokeFor {
+			observe.OfAccount(ctx, s.Log, a).WithError(err).Warn("cannot revoke a disconnected account now; it is tried again")
+			return s.maintainIn(context.WithoutCancel(ctx), a, refreshWaits[0])
 		}
 		if err != nil {
-			observe.OfAccount(ctx, s.Log, a).WithError(err).Warn("a disconnected account was not revoked at the platform; its tokens are forgotten")
+			observe.OfAccount(ctx, s.Log, a).WithError(err).Warn("cannot revoke a disconnected account at the platform; its tokens are deleted")
 		}
 	}
 	return s.DB.Connections.ForgetTokens(context.WithoutCancel(ctx), a)
 }
 
-// consentShared reports whether somebody else has the same person's account
-// connected: platforms know one consent per person, and revoking it would
-// disconnect them too.
+// consentShared reports whether another user has the same person's account connected.
+// Platforms know one consent per person, and revoking it would disconnect that user too.
 func (s *Service) consentShared(ctx context.Context, a *models.OAuthAccount) (bool, error) {
 	same, err := s.DB.Accounts.OAuthAccountsOf(ctx, a.Provider, a.ProviderAccountID)
 	if err != nil {
@@ -114,8 +112,8 @@ func (s *Service) callRevoke(ctx context.Context, a *models.OAuthAccount) error 
 	return c.Revoke(ctx, access, a.ProviderAccountID)
 }
 
-// passing reports whether another try may have another end.
-func passing(err error) bool {
+// temporary reports whether another attempt may succeed.
+func temporary(err error) bool {
 	switch platform.KindOf(err) {
 	case platform.AuthExpired, platform.Rejected:
 		return false
@@ -123,13 +121,13 @@ func passing(err error) bool {
 	return !errors.Is(err, ErrNotConfigured)
 }
 
-// ErrNotAuthentic: a message does not come from the platform that it names.
+// ErrNotAuthentic means that a message was not signed by the platform.
 var ErrNotAuthentic = errors.New("the message is not signed by the platform")
 
-// Removed ends the accounts of a person who withdrew the consent at that time, as
-// the platform says. reason is told in the accounts and in their posts' timelines. An
-// account that was connected after that stays: events come late, and more than once.
-// It reports whether the person has an account here.
+// Removed disconnects the accounts of a person who withdrew the consent at the platform at
+// that time. reason is shown in the accounts and in their posts' timelines. An account that
+// was connected later stays, because notifications arrive late and more than once. Removed
+// reports whether the person has an account here.
 func (s *Service) Removed(ctx context.Context, p models.Platform, providerAccountID, reason string, at time.Time) (known bool, err error) {
 	accounts, err := s.DB.Accounts.OAuthAccountsOf(ctx, p, providerAccountID)
 	if err != nil {
@@ -138,7 +136,7 @@ func (s *Service) Removed(ctx context.Context, p models.Platform, providerAccoun
 	return len(accounts) > 0, s.deauthorize(ctx, accounts, reason, at)
 }
 
-// deauthorize ends accounts whose owner withdrew the consent at that time.
+// deauthorize disconnects accounts whose owner withdrew the consent at that time.
 func (s *Service) deauthorize(ctx context.Context, accounts []models.OAuthAccount, reason string, at time.Time) error {
 	for i := range accounts {
 		a := &accounts[i]
@@ -165,13 +163,14 @@ func (s *Service) deauthorizeOne(ctx context.Context, a *models.OAuthAccount, re
 	log := observe.OfAccount(ctx, s.Log, a)
 	log.WithField(observe.FieldReason, reason).Warn("the account was disconnected at the platform")
 	if err := s.finishEnding(ctx, a.ID); err != nil {
-		log.WithError(err).Warn("a disconnected account has posts left; its upkeep goes on with them")
+		log.WithError(err).Warn("a disconnected account still has posts to cancel; token maintenance does it later")
 	}
 	return nil
 }
 
-// Withdrawn is Removed for a request that the platform signed: all that was connected
-// through that consent ends. ErrNotAuthentic: the platform did not sign it.
+// Withdrawn is Removed for a request that the platform signed: every account connected
+// through that consent is disconnected. It returns ErrNotAuthentic if the platform did not
+// sign the request.
 func (s *Service) Withdrawn(ctx context.Context, p models.Platform, signed string) error {
 	w, err := s.verify(p, signed)
 	if err != nil {
@@ -184,7 +183,7 @@ func (s *Service) Withdrawn(ctx context.Context, p models.Platform, signed strin
 func (s *Service) verify(p models.Platform, signed string) (Withdrawal, error) {
 	v, ok := s.connectors[p].(Verifier)
 	if !ok {
-		return Withdrawal{}, fmt.Errorf("%w: no requests of %s can be verified here", ErrNotAuthentic, p)
+		return Withdrawal{}, fmt.Errorf("%w: requests of %s cannot be verified", ErrNotAuthentic, p)
 	}
 	w, err := v.Verify(signed)
 	if err != nil {
@@ -193,10 +192,10 @@ func (s *Service) verify(p models.Platform, signed string) (Withdrawal, error) {
 	return w, nil
 }
 
-// RequestDeletion takes a person's request, signed by the platform, to delete what we
-// have of them. The accounts end at once, the data goes with the next ticks. It
-// returns the code by which the person can follow it. ErrNotAuthentic: the platform
-// did not sign it.
+// RequestDeletion handles a person's request, signed by the platform, to delete their data.
+// The accounts are disconnected at once; the data is deleted by the next ticks of Erase. It
+// returns the code for the status page, or ErrNotAuthentic if the platform did not sign the
+// request.
 func (s *Service) RequestDeletion(ctx context.Context, p models.Platform, signed string) (code string, err error) {
 	w, err := s.verify(p, signed)
 	if err != nil {
@@ -204,7 +203,7 @@ func (s *Service) RequestDeletion(ctx context.Context, p models.Platform, signed
 	}
 	deletion := db.Deletion{
 		Provider: p, ProviderAccountID: w.ProviderAccountID, RequestedAt: w.At, Code: rand.Text(),
-		Reason: "the person asked for their data to be deleted",
+		Reason: "the person asked for the deletion of their data",
 	}
 	now := s.Now()
 	err = db.Persist(ctx, endingFor, func(ctx context.Context) (err error) {
@@ -214,19 +213,19 @@ func (s *Service) RequestDeletion(ctx context.Context, p models.Platform, signed
 	if err != nil {
 		return "", err
 	}
-	observe.In(ctx, s.Log).WithField("code", code).Warn("a person asked for their data to be deleted")
+	observe.In(ctx, s.Log).WithField("code", code).Warn("a person asked for the deletion of their data")
 	return code, nil
 }
 
 // erasePosts is how many posts one transaction deletes, and eraseRounds how many
-// transactions one tick makes. Each looks through all idempotency keys: an index
-// on them would cost every post that is accepted, for what people rarely ask.
+// transactions one tick makes. Each scans all idempotency keys: an index on them would slow
+// down every accepted post for a rare request.
 const (
 	erasePosts  = 2000
 	eraseRounds = 10
 )
 
-// Erase deletes what people asked to be deleted. It is one tick of the scheduler.
+// Erase deletes the data of pending deletion requests. It is one tick of the scheduler.
 func (s *Service) Erase(ctx context.Context) error {
 	for range eraseRounds {
 		more, err := s.DB.Connections.Erase(ctx, erasePosts, s.Now())
@@ -237,7 +236,7 @@ func (s *Service) Erase(ctx context.Context) error {
 	return nil
 }
 
-// DeletionURL is where a person sees how far the deletion of their data is.
+// DeletionURL returns the address of the page with the status of a deletion.
 func (s *Service) DeletionURL(p models.Platform, code string) string {
 	return s.PublicURL + "/api/auth/" + string(p) + "/deletions/" + code
 }

@@ -63,7 +63,7 @@ func TestDisconnectTikTok(t *testing.T) {
 		w.live(48*time.Hour, time.Hour)
 		w.wantStatus(a.ID, models.AccountDisconnected)
 		if _, err := w.For(w.ctx, processing); !errors.Is(err, oauth.ErrDisconnected) {
-			w.t.Errorf("a post is told %v", err)
+			w.t.Errorf("For returned %v", err)
 		}
 		if again := w.connectTikTok("-000one"); again.ID != a.ID || again.Status != models.AccountActive {
 			w.t.Errorf("connected again: %+v", again)
@@ -71,8 +71,8 @@ func TestDisconnectTikTok(t *testing.T) {
 	})
 }
 
-// A platform that is down does not keep an account connected: it is revoked later,
-// and forgotten after a day at the latest.
+// A platform that is down does not keep an account connected: revoking is retried, and
+// after a day the tokens are deleted anyway.
 func TestRevokeIsTriedAgain(t *testing.T) {
 	for name, tc := range map[string]struct {
 		times, calls int
@@ -97,8 +97,8 @@ func TestRevokeIsTriedAgain(t *testing.T) {
 	}
 }
 
-// A platform knows one consent of a person. Who takes theirs back must not take
-// that of somebody else with it.
+// A platform knows one consent per person. A user who disconnects must not disconnect
+// another user with it.
 func TestSharedConsentIsNotRevoked(t *testing.T) {
 	each(t, func(w *fixture) {
 		a := w.connectTikTok("-000one")
@@ -154,7 +154,7 @@ func TestRemoved(t *testing.T) {
 			}
 		}
 		removed("-000nobody", w.clock.Now(), false)
-		removed("-000one", testkit.Epoch.Add(-time.Minute), true) // old news: the account was connected since
+		removed("-000one", testkit.Epoch.Add(-time.Minute), true) // an old event: the account was connected since
 		w.wantStatus(a.ID, models.AccountActive)
 		for range 2 { // TikTok sends twice
 			removed("-000one", w.clock.Now(), true)
@@ -192,7 +192,7 @@ func TestWithdrawn(t *testing.T) {
 				w.t.Errorf("%q: %v", bad, err)
 			}
 		}
-		w.must(w.Withdrawn(w.ctx, models.Instagram, w.signedRequest("9001", testkit.Epoch.Add(-time.Minute)))) // old news
+		w.must(w.Withdrawn(w.ctx, models.Instagram, w.signedRequest("9001", testkit.Epoch.Add(-time.Minute)))) // an old event
 		w.wantStatus(ig[0].OAuthAccountID, models.AccountActive)
 		w.must(w.Withdrawn(w.ctx, models.Instagram, good))
 		w.must(w.Withdrawn(w.ctx, models.Instagram, good))
@@ -214,8 +214,7 @@ func TestWithdrawn(t *testing.T) {
 	})
 }
 
-// A deletion takes everything of the person's with it, and nothing of anybody
-// else's.
+// A deletion removes all data of the person, and nothing of anyone else.
 func TestDataIsDeleted(t *testing.T) {
 	each(t, func(w *fixture) {
 		ig, bystander := w.connectFacebook("9001", "17841400000000001", "17841400000000002"), w.connectFacebook("9002", "17841400000000009")
@@ -274,7 +273,7 @@ func TestDataIsDeleted(t *testing.T) {
 	})
 }
 
-// claim takes a post as a worker does.
+// claim claims a post as a worker does.
 func (w *fixture) claim(p *models.Post) *models.Post {
 	w.t.Helper()
 	now := w.clock.Now()
@@ -288,7 +287,8 @@ func (w *fixture) claim(p *models.Post) *models.Post {
 	return claimed
 }
 
-// Two that disconnect the last accounts of a login at once end the login too.
+// Two requests that disconnect the last accounts of a login at the same time also
+// disconnect the login.
 func TestLastAccountsDisconnectedAtOnce(t *testing.T) {
 	w := newFixture(t, dbtest.Postgres(t), sandbox.Options{})
 	for i := range 10 {
@@ -306,7 +306,7 @@ func TestLastAccountsDisconnectedAtOnce(t *testing.T) {
 	}
 }
 
-// What happens to an account happens to all of its posts, however many there are.
+// A change of an account reaches all of its posts, however many there are.
 func TestBacklogs(t *testing.T) {
 	each(t, func(w *fixture) {
 		const backlog = 1100 // more than two transactions take
@@ -341,8 +341,8 @@ func TestBacklogs(t *testing.T) {
 	})
 }
 
-// A disconnect that was cut off before it reached every post is finished by the
-// account's upkeep.
+// A disconnect that was interrupted before it reached every post is completed by token
+// maintenance.
 func TestDisconnectCutOff(t *testing.T) {
 	each(t, func(w *fixture) {
 		a, ig := w.connectTikTok("-000one"), w.connectFacebook("9001", "17841400000000001", "17841400000000002")
@@ -360,7 +360,7 @@ func TestDisconnectCutOff(t *testing.T) {
 	})
 }
 
-// A second request to delete takes along what the person connected since the first.
+// A second deletion request also deletes what the person connected since the first.
 func TestSecondDeletionTakesAll(t *testing.T) {
 	each(t, func(w *fixture) {
 		w.connectFacebook("9001", "17841400000000001")
@@ -389,9 +389,9 @@ func TestSecondDeletionTakesAll(t *testing.T) {
 	})
 }
 
-// The end of an account that is still being finished takes nothing that was posted
-// after it was connected again.
-func TestEndMeetsNewPosts(t *testing.T) {
+// A disconnect that is still being completed does not cancel posts made after the account
+// was connected again.
+func TestDisconnectSparesNewPosts(t *testing.T) {
 	each(t, func(w *fixture) {
 		a, ig := w.connectTikTok("-000one"), w.connectFacebook("9001", "17841400000000001")[0]
 		w.disconnect(models.TikTok, a.ID)
@@ -410,7 +410,7 @@ func TestEndMeetsNewPosts(t *testing.T) {
 		}
 		for _, p := range posts {
 			if got := w.reload(p); got.Status != p.Status || got.DeferredReason != "" {
-				w.t.Errorf("the %s post is %s, put off for %q: %s", got.Platform, got.Status, got.DeferredReason, w.timeline(p))
+				w.t.Errorf("the %s post is %s, deferred for %q: %s", got.Platform, got.Status, got.DeferredReason, w.timeline(p))
 			}
 		}
 	})

@@ -5,17 +5,17 @@ import (
 	"time"
 )
 
-// The durations that have to fit each other do.
+// The time limits are consistent with each other.
 func TestDurationsFit(t *testing.T) {
 	if refreshCall+keepPairFor+10*time.Second >= refreshLease {
 		t.Error("another refresh could begin while a pair is still to be stored")
 	}
 	if answerWait < finishTime+2*persistFor {
-		t.Error("a second callback gives up before the first one has ended")
+		t.Error("a second callback gives up before the first has finished")
 	}
 }
 
-// When tokens of every life are refreshed.
+// Tokens of every lifetime are refreshed at the right time.
 func TestRefreshTime(t *testing.T) {
 	issued := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
 	for life, want := range map[time.Duration]time.Duration{

@@ -32,18 +32,18 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const publicURL = "http://localhost:3000"
 
-// late keeps back the answer to the next request to a path, which has its effect. It
-// runs call beside the test and, once the answer has come, meanwhile; then it lets the
-// answer go, and returns what became of the call.
+// late delays the answer to the next request to a path; the request itself takes effect. It
+// runs call in the background and, once the answer has arrived, meanwhile. Then it delivers
+// the answer and returns the result of call.
 func (w *fixture) late(path string, call func() error, meanwhile func()) error {
 	w.t.Helper()
-	arrived, letGo := w.wire.HoldAnswer(path)
-	w.t.Cleanup(letGo)
+	arrived, deliver := w.wire.HoldAnswer(path)
+	w.t.Cleanup(deliver)
 	done := make(chan error, 1)
 	go func() { done <- call() }()
 	testkit.Receive(w.t, "the answer of "+path+" arrives", arrived)
 	meanwhile()
-	letGo()
+	deliver()
 	return <-done
 }
 
@@ -133,8 +133,8 @@ func (w *fixture) beginFor(user models.User, p models.Platform, returnURL string
 	return address
 }
 
-// allow goes through the consent page, as changed by choose, and gives what the
-// platform's redirect brings back.
+// allow submits the consent page, as changed by choose, and returns the platform's
+// callback.
 func (w *fixture) allow(p models.Platform, address, person string, choose ...func(url.Values)) oauth.Callback {
 	w.t.Helper()
 	form := url.Values{"decision": {"allow"}, "account": {person}}
@@ -159,7 +159,7 @@ func (w *fixture) allow(p models.Platform, address, person string, choose ...fun
 	return oauth.Callback{Platform: p, State: q.Get("state"), Code: secrets.Secret(q.Get("code")), Error: q.Get("error")}
 }
 
-// only ticks nothing but these scopes.
+// only grants these scopes and no others.
 func only(scopes ...string) func(url.Values) {
 	return func(form url.Values) { form["form"], form["scope"] = []string{"1"}, scopes }
 }
@@ -266,7 +266,7 @@ func (w *fixture) timeline(p *models.Post) string {
 	return b.String()
 }
 
-// token is what a post of the account would use.
+// token returns the token that a run of the post would use.
 func (w *fixture) token(p *models.Post) oauth.Token {
 	w.t.Helper()
 	token, err := w.For(w.ctx, p)
@@ -274,8 +274,8 @@ func (w *fixture) token(p *models.Post) oauth.Token {
 	return token
 }
 
-// refused makes a call with a post's token, which the platform refuses, and has the
-// token renewed as a run does.
+// refused makes a call with a post's token, which the platform must refuse, and renews the
+// token as a run does.
 func (w *fixture) refused(p *models.Post) error {
 	w.t.Helper()
 	token := w.token(p)
@@ -286,7 +286,7 @@ func (w *fixture) refused(p *models.Post) error {
 		_, refusal = w.meta.Quota(w.ctx, token.Access, token.ProviderAccountID)
 	}
 	if refusal == nil {
-		w.t.Fatal("the platform took the token")
+		w.t.Fatal("the platform accepted the token")
 	}
 	return w.Renew(w.ctx, token, refusal)
 }
@@ -296,7 +296,7 @@ func (w *fixture) tick() {
 	w.t.Helper()
 	w.must(w.EnqueueDue(w.ctx))
 	for _, id := range w.queue.Accounts.TakeAll() {
-		w.must(w.Upkeep(w.ctx, id))
+		w.must(w.Maintain(w.ctx, id))
 	}
 }
 

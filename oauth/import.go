@@ -11,7 +11,7 @@ import (
 	"socialqueue/secrets"
 )
 
-// Import is an account whose tokens were got elsewhere.
+// Import is an account whose tokens were obtained elsewhere.
 type Import struct {
 	AppID    int64
 	UserID   int64
@@ -26,9 +26,8 @@ type Import struct {
 	Scope     string
 }
 
-// Import stores an account with its tokens and returns its id as the API names
-// it. An account that exists keeps its id, and its posts that waited for a
-// token go on.
+// Import stores an account with its tokens and returns its id in the API. An existing
+// account keeps its id, and its posts that waited for a token go on.
 func (s *Service) Import(ctx context.Context, in Import) (int64, error) {
 	if err := in.check(); err != nil {
 		return 0, err
@@ -67,8 +66,8 @@ func (in Import) check() error {
 	return errs.Err()
 }
 
-// imported makes the rows of an import. An account behind a login gets a login of its
-// own, which has the same token.
+// imported builds the rows of an import. An account behind a login gets its own login row
+// with the same token.
 func (s *Service) imported(in Import, now time.Time) (*db.Connection, error) {
 	a := &models.OAuthAccount{
 		UserID: in.UserID, Provider: in.Platform, ProviderAccountID: in.ProviderAccountID, Username: in.Username,

@@ -16,8 +16,8 @@ import (
 
 const day = 24 * time.Hour
 
-// A login is prolonged while it lives, by what Meta says of its life, and the Page
-// tokens are read anew with it.
+// A login is prolonged before it expires, as Meta reports its lifetime, and its Page tokens
+// are read again.
 func TestLoginIsProlonged(t *testing.T) {
 	w := newFixture(t, dbtest.SQLite(t), sandbox.Options{})
 	ig := w.connectFacebook("9001", "17841400000000001")[0]
@@ -33,7 +33,7 @@ func TestLoginIsProlonged(t *testing.T) {
 		t.Errorf("the login ended at %v", login.ExpiresAt)
 	}
 	if !w.warned("connected again soon") {
-		t.Error("the end of the access to data was not told")
+		t.Error("the end of data access was not logged")
 	}
 	token := w.token(w.post(models.Instagram, ig.ID, nil))
 	if _, err := w.meta.Quota(w.ctx, token.Access, token.ProviderAccountID); err != nil {
@@ -41,9 +41,9 @@ func TestLoginIsProlonged(t *testing.T) {
 	}
 }
 
-// Meta's trouble, and ours, leave a login connected; a lost answer is as good as
-// none, since nothing is used up.
-func TestProlongTroubles(t *testing.T) {
+// Errors of Meta, and internal errors, leave a login connected. A lost answer counts as no
+// answer, since a refresh consumes nothing.
+func TestProlongErrors(t *testing.T) {
 	for name, f := range map[string]sandbox.Fault{
 		"lost there":     {Mode: sandbox.ModeReset},
 		"lost back":      {Mode: sandbox.ModeReset, After: true},
@@ -72,8 +72,8 @@ func TestProlongTroubles(t *testing.T) {
 	}
 }
 
-// A login that ran out while nobody was there takes nothing with it: its Page
-// tokens have no end.
+// A login that expired while the service was down leaves its accounts connected: their Page
+// tokens do not expire.
 func TestLoginRunsOut(t *testing.T) {
 	each(t, func(w *fixture) {
 		ig := w.connectFacebook("9001", "17841400000000001")[0]
@@ -83,15 +83,15 @@ func TestLoginRunsOut(t *testing.T) {
 		if got := w.instagram(ig.ID); got.Status != models.AccountActive {
 			w.t.Errorf("the account is %s: %s", got.Status, got.StatusReason)
 		}
-		if !w.warned("a login has ended") {
+		if !w.warned("the token of a login is dead") {
 			w.t.Error("nothing was logged")
 		}
 		w.token(w.post(models.Instagram, ig.ID, nil))
 	})
 }
 
-// A changed password ends everything at once; it is found out before the posts are
-// due, and for all accounts of the login.
+// A changed password makes every token of the login invalid. This is found before the posts
+// are due, for all accounts of the login.
 func TestPasswordChanged(t *testing.T) {
 	each(t, func(w *fixture) {
 		ig := w.connectFacebook("9001", "17841400000000001", "17841400000000002")
@@ -109,7 +109,7 @@ func TestPasswordChanged(t *testing.T) {
 	})
 }
 
-// Whoever loses one Page loses that account, and no other.
+// A person who loses their role on one Page loses that account only.
 func TestPageRoleLost(t *testing.T) {
 	each(t, func(w *fixture) {
 		ig := w.connectFacebook("9001", "17841400000000001", "17841400000000002")
@@ -126,7 +126,7 @@ func TestPageRoleLost(t *testing.T) {
 	})
 }
 
-// Fifty workers meet a dead Page token at once: it is read anew once.
+// Fifty workers get a dead Page token refused at once: it is read again once.
 func TestFiftyWorkersReadOnePage(t *testing.T) {
 	each(t, func(w *fixture) {
 		ig := w.connectFacebook("9001", "17841400000000001")[0]
@@ -149,18 +149,18 @@ func TestFiftyWorkersReadOnePage(t *testing.T) {
 				w.t.Errorf("renew: %v", err)
 			}
 		}
-		if waiting != 50 { // the one who asks is told that Meta contradicts itself
+		if waiting != 50 { // also the one that asked: Meta contradicts itself
 			w.t.Errorf("%d wait, want all 50", waiting)
 		}
 	})
 }
 
-// Meta has to say by one of its codes that a token is dead. That it is not valid, or
-// that there is none this time, ends no account.
-func TestVagueAnswersEndNobody(t *testing.T) {
+// Only one of Meta's codes for a dead token makes an account reauth_required, not an answer
+// without a code or without a token.
+func TestUnclearAnswersKeepAccounts(t *testing.T) {
 	for name, faults := range map[string][]sandbox.Fault{
 		"not valid, for no reason": {{Op: sandbox.OpInstagramDebugToken, Body: `{"data":{"is_valid":false}}`}},
-		"not valid, by a code that nobody knows": {
+		"not valid, by an unknown code": {
 			{Op: sandbox.OpInstagramDebugToken, Body: `{"data":{"is_valid":false,"error":{"code":77777,"message":"new"}}}`},
 		},
 		"no token given": {
@@ -188,8 +188,7 @@ func TestVagueAnswersEndNobody(t *testing.T) {
 	}
 }
 
-// Pages that cannot be read now are asked for in their own time, also when a post is
-// near.
+// Pages that cannot be read now are retried at their own pace, even if a post is due soon.
 func TestPostsDoNotHurryPages(t *testing.T) {
 	each(t, func(w *fixture) {
 		ig := w.connectFacebook("9001", "17841400000000001")[0]
@@ -202,27 +201,26 @@ func TestPostsDoNotHurryPages(t *testing.T) {
 		w.sim.Script(sandbox.Fault{Op: sandbox.OpInstagramPage, Mode: sandbox.ModeError, Code: "4", Times: -1})
 		w.live(10*time.Minute, 5*time.Second)
 		if n := w.sim.CountCalls(sandbox.OpInstagramPage); n == 0 || n > 11 {
-			w.t.Errorf("%d questions in ten minutes", n)
+			w.t.Errorf("%d calls in ten minutes", n)
 		}
 	})
 }
 
-// The end of a consent is told two weeks ahead.
-func TestEndOfDataAccessIsTold(t *testing.T) {
+// The end of a consent is logged two weeks ahead.
+func TestEndOfDataAccessIsLogged(t *testing.T) {
 	w := newFixture(t, dbtest.SQLite(t), sandbox.Options{})
 	w.connectFacebook("9001", "17841400000000001")
 	w.live(75*day, 6*time.Hour)
 	if w.warned("connected again soon") {
-		t.Error("told too early")
+		t.Error("logged too early")
 	}
 	w.live(2*day, 6*time.Hour)
 	if !w.warned("connected again soon") {
-		t.Error("not told")
+		t.Error("not logged")
 	}
 }
 
-// A login that has ended shows in its accounts, which live on, and are asked for
-// before their posts all the same.
+// The accounts of an ended login stay active, and are still checked before their posts.
 func TestAccountsOfAnEndedLogin(t *testing.T) {
 	each(t, func(w *fixture) {
 		ig := w.connectFacebook("9001", "17841400000000001")[0]
@@ -239,8 +237,8 @@ func TestAccountsOfAnEndedLogin(t *testing.T) {
 	})
 }
 
-// A worker that dies while it reads a Page's token anew uses nothing up: the login
-// is prolonged in its time.
+// A worker that dies while it reads a Page's token consumes nothing: the login is prolonged
+// when it is due.
 func TestDeathInsideARereading(t *testing.T) {
 	each(t, func(w *fixture) {
 		ig := w.connectFacebook("9001", "17841400000000001")[0]
@@ -256,7 +254,7 @@ func TestDeathInsideARereading(t *testing.T) {
 	})
 }
 
-// A Page that can be read again after its account was given up wakes the posts.
+// A Page whose token can be read again after its account was given up resumes the posts.
 func TestRereadPageWakesPosts(t *testing.T) {
 	each(t, func(w *fixture) {
 		ig := w.connectFacebook("9001", "17841400000000001")[0]

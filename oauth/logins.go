@@ -10,8 +10,8 @@ import (
 	"socialqueue/secrets"
 )
 
-// claimLogin makes the caller the only one who reads tokens of accounts with that of
-// their login.
+// claimLogin gives the caller the exclusive right to read tokens of accounts with their
+// login's token.
 func (s *Service) claimLogin(ctx context.Context, id int64) (*models.OAuthAccount, secrets.Secret, error) {
 	return s.claim(ctx, id, func(a *models.OAuthAccount) (secrets.Secret, error) {
 		if a.Status == models.AccountDisconnected {
@@ -21,8 +21,8 @@ func (s *Service) claimLogin(ctx context.Context, id int64) (*models.OAuthAccoun
 	})
 }
 
-// releaseLogin gives a claim up and leaves the login as it was. That it was connected
-// again meanwhile, or disconnected, is no error, and counts.
+// releaseLogin releases a claim and leaves the login unchanged. If the login was connected
+// again or disconnected meanwhile, that change stays and is no error.
 func (s *Service) releaseLogin(ctx context.Context, login *models.OAuthAccount) error {
 	err := db.Persist(ctx, persistFor, func(ctx context.Context) error { return s.DB.Tokens.ReleaseRefresh(ctx, login.ID, login.RefreshFence) }, nil)
 	if errors.Is(err, db.ErrStale) {
@@ -31,8 +31,8 @@ func (s *Service) releaseLogin(ctx context.Context, login *models.OAuthAccount) 
 	return err
 }
 
-// loginEnded is for a login whose token is dead. The tokens of the accounts behind it
-// may well live on, as they do when it only ran out; each of them is checked.
+// loginEnded handles a login whose token is dead. The tokens of the accounts behind it may
+// still work, as after a mere expiry, so each of them is checked.
 func (s *Service) loginEnded(ctx context.Context, login *models.OAuthAccount, reason string) error {
 	c, err := s.loginConnector(login.Provider)
 	if err != nil {
@@ -49,7 +49,7 @@ func (s *Service) loginEnded(ctx context.Context, login *models.OAuthAccount, re
 		return err
 	}
 	s.Metrics.Refreshed(string(login.Provider), observe.RefreshLoginEnded)
-	observe.OfAccount(ctx, s.Log, login).WithField(observe.FieldReason, reason).Warn("a login has ended")
+	observe.OfAccount(ctx, s.Log, login).WithField(observe.FieldReason, reason).Warn("the token of a login is dead; its accounts are checked")
 	accounts, err := s.DB.Accounts.InstagramAccountsOf(ctx, login.ID)
 	if err != nil {
 		return err

@@ -1,40 +1,37 @@
-// Package oauth owns the accounts' tokens: how they come (connect), how they are
-// kept alive (refresh, checks), and how they go (disconnect, deletion). It is the
-// only place that reads them in clear and the only one that writes them.
+// Package oauth owns the tokens of accounts: how they are obtained (connect), kept valid
+// (refresh, checks) and given up (disconnect, deletion). No other package decrypts or
+// writes them.
 //
-// The Service knows no platform. A Connector per platform makes the calls
-// (oauth/tiktok, oauth/instagram), and its Traits say what a refresh costs. Whether a
-// platform's account is the consent itself or is reached through a login says
-// models.Platform.BehindLogin.
+// The Service is independent of platforms. Each platform has a Connector that makes the
+// calls (oauth/tiktok, oauth/instagram); its Traits describe how a refresh works.
+// models.Platform.BehindLogin says whether an account is the consent itself or is reached
+// through a login.
 //
 // # The life of a token
 //
-// Begin sends a user to the platform's consent page, under a state that only
-// Finish knows; Finish exchanges the code and stores the consent. From then on
-// the account's row says when its tokens need maintenance (upkeep_at). The scheduler
-// turns that into a task, and Upkeep refreshes or checks; a job whose token is
-// refused in the middle asks Renew for the same.
+// Begin sends a user to the platform's consent page with a random state. Finish accepts
+// that state once, exchanges the code and stores the consent. From then on the account's
+// row says when its tokens need maintenance (upkeep_at). The scheduler enqueues a task for
+// it, and Maintain refreshes or checks the tokens. A job whose token is refused while it
+// runs calls Renew.
 //
-// A refresh may use the refresh token up. So it is claimed in the row first: the
-// claim locks the row, checks again whether the refresh is needed, and writes that
-// one is under way before the call is made. Whoever comes second waits. The new pair
-// is stored in one statement that names the claim's fence, and nobody uses it before.
-// What a crash leaves behind:
+// A refresh may consume the refresh token, so it is claimed in the row first. The claim
+// locks the row, checks again whether the refresh is needed, and records that a refresh is
+// under way before the call is made. Other callers wait. The new pair is stored in one
+// statement that checks the claim's fence, and is not used before. After a crash:
 //
 //   - before the claim is committed: nothing happened;
-//   - before the answer is stored: the row says that a refresh was sent and its
-//     answer is not known (RefreshUnsettled). The old access token is used as long
-//     as it lives; only then, with nothing to lose, the old refresh token is tried
-//     once more;
-//   - after: the new pair is there for everybody.
+//   - before the answer is stored: the row says that a refresh was sent and its result
+//     is unknown (RefreshUnsettled). The old access token is used until it expires.
+//     Then the old refresh token is tried once more;
+//   - after that: every process reads the new pair.
 //
-// A refresh that only prolongs the access token (Traits.Prolongs) uses nothing up,
-// and is repeated after a lost answer.
+// A refresh that only prolongs the access token (Traits.Prolongs) consumes nothing, and is
+// repeated after a lost answer.
 //
-// A refresh has three results: new tokens; "later", after which the account stays
-// active whatever the number of failures; or "dead", for which there is a list of the
-// platforms' own codes in their clients and nothing else. A dead account waits for its
-// owner, and its posts with it.
+// A refresh has three results. New tokens; "later", after which the account stays active
+// however often it failed; or "dead", which only the platform's own codes listed in its
+// client can cause. A dead account and its posts wait until the owner connects it again.
 package oauth
 
 import (
@@ -53,66 +50,66 @@ import (
 )
 
 var (
-	// ErrReauthorize: the platform refused the token for good. The account's
-	// owner has to connect it again.
+	// ErrReauthorize means that the platform refused the token for good. The account's owner
+	// has to connect it again.
 	ErrReauthorize = errors.New("the account needs to be connected again")
-	// ErrDisconnected: the account was disconnected.
+	// ErrDisconnected means that the account was disconnected.
 	ErrDisconnected = errors.New("the account is disconnected")
-	// ErrNotConfigured: this installation lacks the platform's credentials.
+	// ErrNotConfigured means that this installation lacks the platform's credentials.
 	ErrNotConfigured = errors.New("not configured")
 )
 
-// LaterError: there is no usable token at the moment. The account stays as it is.
+// LaterError means that there is no usable token at the moment. The account stays as it is.
 type LaterError struct {
-	// In is when it is worth asking again.
+	// In is the wait before the next attempt.
 	In  time.Duration
 	Err error
 }
 
-// Error tells the wait and its cause.
+// Error returns the wait and its cause.
 func (e *LaterError) Error() string {
-	return fmt.Sprintf("no usable token for another %s: %v", e.In.Round(time.Second), e.Err)
+	return fmt.Sprintf("no usable token for the next %s: %v", e.In.Round(time.Second), e.Err)
 }
 
-// Unwrap gives the cause.
+// Unwrap returns the cause.
 func (e *LaterError) Unwrap() error { return e.Err }
 
-// Queue takes the tasks of upkeep.
+// Queue enqueues token maintenance.
 type Queue interface {
-	// EnqueueUpkeep asks for one Upkeep of an account. That the same is asked
-	// already, for the same fence, is success.
-	EnqueueUpkeep(ctx context.Context, accountID, fence int64) error
+	// EnqueueMaintenance enqueues one Maintain of an account. If a task for the same fence
+	// exists already, it returns nil.
+	EnqueueMaintenance(ctx context.Context, accountID, fence int64) error
 }
 
-// Deps is what the service works with.
+// Deps holds the dependencies of a Service.
 type Deps struct {
 	DB *db.DB
 	// Keys may be nil in a process that only schedules.
 	Keys *secrets.Keyring
-	// Redis holds the connects that are under way. It may be nil where none begin.
+	// Redis stores pending connects. It may be nil in a process that begins none.
 	Redis redis.UniversalClient
 	// Queue may be nil in a process that does not schedule.
 	Queue Queue
-	// Connectors are one for each platform. They may be missing in a process that only
-	// imports, reads or reseals tokens.
+	// Connectors holds one for each platform. It may be empty in a process that only
+	// imports, reads or re-encrypts tokens.
 	Connectors []Connector
-	// PublicURL is how browsers and platforms reach the api.
+	// PublicURL is the address under which browsers and platforms reach the api.
 	PublicURL string
-	// Metrics may be nil, where nobody looks at them.
+	// Metrics may be nil if none are exported.
 	Metrics *observe.Metrics
-	// Log may be nil, for tools whose user reads their output.
+	// Log may be nil, for command line tools.
 	Log logrus.FieldLogger
 	Now func() time.Time
 }
 
-// Service carries out the use cases of accounts. It is safe for concurrent use.
+// Service implements the use cases of accounts. It is safe for concurrent use.
 type Service struct {
 	Deps
 	connects   connects
 	connectors map[models.Platform]Connector
 }
 
-// New makes a Service.
+// New returns a Service.
 func New(deps Deps) *Service {
 	now := deps.Now
 	deps.Now = func() time.Time { return models.Time(now()) }
@@ -131,7 +128,7 @@ func New(deps Deps) *Service {
 	return &Service{Deps: deps, connects: connects{redis: deps.Redis, keys: deps.Keys}, connectors: connectors}
 }
 
-// connector finds that of a platform. A platform without one is not configured.
+// connector returns a platform's connector, or ErrNotConfigured.
 func (s *Service) connector(p models.Platform) (Connector, error) {
 	if c, ok := s.connectors[p]; ok {
 		return c, nil
@@ -146,7 +143,7 @@ func (s *Service) loginConnector(p models.Platform) (LoginConnector, error) {
 	return nil, fmt.Errorf("%s: %w", p, ErrNotConfigured)
 }
 
-// traits are those of a platform; the careful ones if it has no connector here.
+// traits returns a platform's Traits, or the safe zero value if it has no connector here.
 func (s *Service) traits(p models.Platform) Traits {
 	if c, ok := s.connectors[p]; ok {
 		return c.Traits()
@@ -154,12 +151,11 @@ func (s *Service) traits(p models.Platform) Traits {
 	return Traits{Name: string(p)}
 }
 
-// How long writes are tried that must not be lost (db.Persist).
+// How long writes that must not be lost are retried (db.Persist).
 const (
-	// keepPairFor is how long the storing of a new pair of tokens is tried, of which
-	// the platform has already forgotten the older one: longer than a database takes
-	// to fail over.
+	// keepPairFor is for a new pair of tokens whose older one the platform already dropped.
+	// It is longer than a database failover.
 	keepPairFor = 3 * time.Minute
-	// persistFor is the same for what somebody waits for, or can be found out again.
+	// persistFor is for writes that a caller waits for, or that can be repeated later.
 	persistFor = 20 * time.Second
 )

@@ -15,19 +15,19 @@ import (
 )
 
 const (
-	// contradictedWait is how long a Page's token is used on that the platform refused
-	// and did not call dead, although it gives no other.
+	// contradictedWait is how long a Page's token stays in use if the platform refused it
+	// and gives no other, but did not report it dead.
 	contradictedWait = 10 * time.Minute
-	// pagesAtOnce bounds the calls for the Pages of one login.
+	// pagesAtOnce limits the concurrent calls for the Pages of one login.
 	pagesAtOnce = 8
 )
 
-// checkPages asks the platform whether the tokens of accounts behind a login still
-// work, and has those renewed that do not, one after the other: each takes the claim
-// of their login. What cannot be checked now stays as it is.
+// checkPages asks the platform whether the tokens of accounts behind a login still work,
+// and renews the dead ones. It renews one at a time because each renewal claims the login.
+// A token that cannot be checked now stays as it is.
 func (s *Service) checkPages(ctx context.Context, c LoginConnector, accounts []models.InstagramAccount) error {
 	refused := make([]*Token, len(accounts))
-	err := atOnce(len(accounts), func(i int) (err error) {
+	err := parallel(len(accounts), func(i int) (err error) {
 		refused[i], err = s.refusedPage(ctx, c, &accounts[i])
 		return err
 	})
@@ -43,7 +43,7 @@ func (s *Service) checkPages(ctx context.Context, c LoginConnector, accounts []m
 	return errors.Join(errs...)
 }
 
-// refusedPage gives the token of an account if the platform calls it dead.
+// refusedPage returns an account's token if the platform reports it dead, else nil.
 func (s *Service) refusedPage(ctx context.Context, c LoginConnector, ig *models.InstagramAccount) (*Token, error) {
 	if ig.Status != models.AccountActive {
 		return nil, nil
@@ -54,7 +54,7 @@ func (s *Service) refusedPage(ctx context.Context, c LoginConnector, ig *models.
 	}
 	dead, err := c.Check(ctx, token.Access)
 	if err != nil {
-		observe.OfInstagram(ctx, s.Log, ig).WithError(err).Info("a Page's token could not be checked; it stays in use")
+		observe.OfInstagram(ctx, s.Log, ig).WithError(err).Info("cannot check a Page's token; it stays in use")
 		return nil, nil
 	}
 	if !dead {
@@ -63,8 +63,8 @@ func (s *Service) refusedPage(ctx context.Context, c LoginConnector, ig *models.
 	return &token, nil
 }
 
-// rereadPages reads the Page tokens of a login again. One that cannot be read stays
-// as it is: it has no end of its own.
+// rereadPages reads the Page tokens of a login again. A token that cannot be read stays in
+// use, because Page tokens have no expiry of their own.
 func (s *Service) rereadPages(ctx context.Context, p models.Platform, loginID int64, login secrets.Secret) error {
 	c, err := s.loginConnector(p)
 	if err != nil {
@@ -74,14 +74,14 @@ func (s *Service) rereadPages(ctx context.Context, p models.Platform, loginID in
 	if err != nil {
 		return err
 	}
-	return atOnce(len(accounts), func(i int) error {
+	return parallel(len(accounts), func(i int) error {
 		ig := &accounts[i]
 		if ig.PageID == "" {
 			return nil
 		}
 		token, err := c.PageToken(ctx, login, ig.PageID)
 		if err != nil || token.Empty() {
-			observe.OfInstagram(ctx, s.Log, ig).WithError(err).Info("a Page's token could not be read again; the old one stays in use")
+			observe.OfInstagram(ctx, s.Log, ig).WithError(err).Info("cannot read a Page's token again; the old one stays in use")
 			return nil
 		}
 		return s.storePageToken(ctx, ig, token)
@@ -98,7 +98,7 @@ func (s *Service) storePageToken(ctx context.Context, ig *models.InstagramAccoun
 		return s.DB.Tokens.ReplacePageToken(ctx, ig.ID, ig.AccessToken, sealed, now)
 	}, nil)
 	if errors.Is(err, db.ErrStale) {
-		return nil // it got another one meanwhile
+		return nil // another process replaced the token meanwhile
 	}
 	if err != nil || ig.Status == models.AccountActive {
 		return err
@@ -106,9 +106,9 @@ func (s *Service) storePageToken(ctx context.Context, ig *models.InstagramAccoun
 	return s.DB.Admission.WakeLane(ctx, ig.Lane(), now)
 }
 
-// renewPageToken reads the token of a Page again that the platform refused. dead is
-// set if it did so by one of its codes for a dead token: only then can the account be
-// given up.
+// renewPageToken reads the token of a Page again after the platform refused it. dead is set
+// if the refusal carried one of the platform's codes for a dead token. Only then may the
+// account become reauth_required.
 func (s *Service) renewPageToken(ctx context.Context, refused Token, dead bool) error {
 	ig, err := s.DB.Accounts.InstagramAccount(ctx, refused.accountID)
 	if err != nil {
@@ -126,13 +126,13 @@ func (s *Service) renewPageToken(ctx context.Context, refused Token, dead bool) 
 	return errors.Join(err, s.releaseLogin(ctx, login))
 }
 
-// renewed reports whether an account has another token than the one refused.
+// renewed reports whether an account has another token than the refused one.
 func (s *Service) renewed(ig *models.InstagramAccount, refused Token) (bool, error) {
 	current, err := s.pageToken(ig)
 	return err == nil && current.Access != refused.Access, err
 }
 
-// renewClaimed checks again, now that nobody else can be at it, and asks once.
+// renewClaimed checks again, now under the claim, and asks the platform once.
 func (s *Service) renewClaimed(ctx context.Context, login *models.OAuthAccount, token secrets.Secret, refused Token, dead bool) error {
 	ig, err := s.DB.Accounts.InstagramAccount(ctx, refused.accountID)
 	if err != nil {
@@ -141,21 +141,21 @@ func (s *Service) renewClaimed(ctx context.Context, login *models.OAuthAccount, 
 	if done, err := s.renewed(ig, refused); done || err != nil {
 		return err
 	}
-	renewed, lost, err := s.readAgain(ctx, ig, token, refused)
+	renewed, lost, err := s.rereadPageToken(ctx, ig, token, refused)
 	switch {
 	case err != nil:
 		return err
 	case lost == "":
 		return s.storePageToken(ctx, ig, renewed)
 	case !dead:
-		return &LaterError{In: contradictedWait, Err: fmt.Errorf("%s, but the platform has not said that the token is dead", lost)}
+		return &LaterError{In: contradictedWait, Err: fmt.Errorf("%s, but the platform has not reported the token dead", lost)}
 	}
 	return s.pageLost(ctx, login, ig, lost)
 }
 
-// readAgain asks for the token of a Page once more. It gives the new one, or the
-// reason why there is none any more; an error is neither.
-func (s *Service) readAgain(ctx context.Context, ig *models.InstagramAccount, login secrets.Secret, refused Token) (token secrets.Secret, lost string, err error) {
+// rereadPageToken asks for the token of a Page once more. It returns the new token, or in
+// lost the reason why there is none any more. After an error neither is known.
+func (s *Service) rereadPageToken(ctx context.Context, ig *models.InstagramAccount, login secrets.Secret, refused Token) (token secrets.Secret, lost string, err error) {
 	if ig.PageID == "" || login.Empty() {
 		return "", "the token was imported and cannot be read again", nil
 	}
@@ -179,9 +179,8 @@ func (s *Service) pageLost(ctx context.Context, login *models.OAuthAccount, ig *
 	return s.reauthorize(ctx, login, db.Deactivation{Platform: ig.Platform(), AccountID: ig.ID, Reason: reason}, db.Refused{Sealed: ig.AccessToken})
 }
 
-// atOnce calls fn for 0 to n-1, a few at a time. An error of one does not stop the
-// others.
-func atOnce(n int, fn func(i int) error) error {
+// parallel calls fn for 0 to n-1, a few at a time. An error does not stop the other calls.
+func parallel(n int, fn func(i int) error) error {
 	var group errgroup.Group
 	group.SetLimit(pagesAtOnce)
 	errs := make([]error, n)
@@ -191,6 +190,6 @@ func atOnce(n int, fn func(i int) error) error {
 			return nil
 		})
 	}
-	_ = group.Wait() // its functions keep their errors
+	_ = group.Wait() // the functions store their errors in errs
 	return errors.Join(errs...)
 }

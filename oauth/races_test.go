@@ -17,7 +17,7 @@ import (
 	"socialqueue/test/testkit"
 )
 
-// onPostgres is the fixture on Postgres with a connection beside it.
+// onPostgres returns the fixture on Postgres and a second connection.
 func onPostgres(t *testing.T) (*fixture, *sql.DB) {
 	t.Helper()
 	url := dbtest.PostgresURL(t)
@@ -55,9 +55,9 @@ func (w *fixture) untilBlocked(beside *sql.DB, n int) {
 	})
 }
 
-// News of the old consent that comes while a new one is being stored does not end
-// the new one.
-func TestOldNewsMeetsNewConsent(t *testing.T) {
+// An event about the old consent that arrives while a new one is being stored does not
+// disconnect the account.
+func TestOldEventMeetsNewConsent(t *testing.T) {
 	w, beside := onPostgres(t)
 	a := w.connectTikTok("-000one")
 	p := w.post(models.TikTok, a.ID, nil)
@@ -73,7 +73,7 @@ func TestOldNewsMeetsNewConsent(t *testing.T) {
 	cb := w.allow(models.TikTok, w.begin(models.TikTok), "-000one")
 
 	release := w.hold(beside, "SELECT 1 FROM posts WHERE id = $1 FOR UPDATE", p.ID) // so that the connect waits with its row locked
-	connected, told := make(chan oauth.Outcome, 1), make(chan error, 1)
+	connected, removed := make(chan oauth.Outcome, 1), make(chan error, 1)
 	go func() {
 		o, err := w.Finish(w.ctx, cb)
 		if err != nil {
@@ -84,14 +84,14 @@ func TestOldNewsMeetsNewConsent(t *testing.T) {
 	w.untilBlocked(beside, 1)
 	go func() {
 		_, err := w.Removed(w.ctx, models.TikTok, "-000one", "removed", removedAt)
-		told <- err
+		removed <- err
 	}()
 	w.untilBlocked(beside, 2)
 	release()
 	if o := <-connected; o.Code != "" {
 		t.Fatalf("outcome %+v", o)
 	}
-	w.must(<-told)
+	w.must(<-removed)
 	if b := w.account(a.ID); b.Status != models.AccountActive || b.AccessToken == "" {
 		t.Errorf("account %+v", b)
 	}
@@ -100,9 +100,9 @@ func TestOldNewsMeetsNewConsent(t *testing.T) {
 	}
 }
 
-// An upkeep that read the account before it was connected anew does not take it off
-// the list.
-func TestLateUpkeepMeetsNewConsent(t *testing.T) {
+// Maintenance that read the account before it was connected again does not clear the time
+// of its next maintenance.
+func TestLateMaintenanceMeetsNewConsent(t *testing.T) {
 	w, beside := onPostgres(t)
 	a := w.connectTikTok("-000one")
 	w.clock.Advance(91 * time.Minute)
@@ -114,23 +114,22 @@ func TestLateUpkeepMeetsNewConsent(t *testing.T) {
 	_, err := beside.ExecContext(w.ctx, "UPDATE posts SET deferred_reason = $1 WHERE id = $2", models.DeferredReauthorize, p.ID)
 	w.must(err)
 	release := w.hold(beside, "SELECT 1 FROM posts WHERE id = $1 FOR UPDATE", p.ID)
-	connected, upkept := make(chan error, 1), make(chan error, 1)
+	connected, maintained := make(chan error, 1), make(chan error, 1)
 	go func() {
 		_, err := w.Finish(w.ctx, cb)
 		connected <- err
 	}()
 	w.untilBlocked(beside, 1)
-	go func() { upkept <- w.Upkeep(w.ctx, a.ID) }()
+	go func() { maintained <- w.Maintain(w.ctx, a.ID) }()
 	w.untilBlocked(beside, 2)
 	release()
-	w.must(errors.Join(<-connected, <-upkept))
+	w.must(errors.Join(<-connected, <-maintained))
 	if b := w.account(a.ID); b.Status != models.AccountActive || b.MaintenanceAt == nil {
-		t.Errorf("account %s, upkeep %v", b.Status, b.MaintenanceAt)
+		t.Errorf("account %s, next maintenance %v", b.Status, b.MaintenanceAt)
 	}
 }
 
-// A check that is under way writes nothing over what a disconnect, or a new consent,
-// made of the account meanwhile.
+// A check that is under way does not overwrite a disconnect or a new consent.
 func TestCheckOvertaken(t *testing.T) {
 	imported := func(w *fixture, openID string) int64 { // one without a refresh token is only ever checked
 		w.t.Helper()
@@ -143,7 +142,7 @@ func TestCheckOvertaken(t *testing.T) {
 	}
 	during := func(w *fixture, id int64, overtake func()) {
 		w.t.Helper()
-		w.must(w.late("/v2/user/info/", func() error { return w.Upkeep(w.ctx, id) }, overtake))
+		w.must(w.late("/v2/user/info/", func() error { return w.Maintain(w.ctx, id) }, overtake))
 	}
 	each(t, func(w *fixture) {
 		id := imported(w, "-000one")
@@ -161,20 +160,20 @@ func TestCheckOvertaken(t *testing.T) {
 		cb := w.allow(models.TikTok, w.begin(models.TikTok), "-000two")
 		during(w, id, func() { w.finish(cb) })
 		if b := w.account(id); b.MaintenanceAt == nil {
-			w.t.Error("the new consent is off the list")
+			w.t.Error("the new consent has no next maintenance")
 		}
 	})
 }
 
-// A pair that comes too late for its account is revoked, but not if somebody else
-// has the same person's account connected.
+// A pair that arrives too late for its account is revoked, unless another user has the same
+// person's account connected.
 func TestLatePairOfASharedConsent(t *testing.T) {
 	each(t, func(w *fixture) {
 		a := w.connectTikTok("-000one")
 		colleague := w.newUser(w.app, "colleague")
 		w.clock.Advance(91 * time.Minute)
 		cb := w.allow(models.TikTok, w.beginFor(colleague, models.TikTok, ""), "-000one")
-		w.must(w.late("/v2/oauth/token/", func() error { return w.Upkeep(w.ctx, a.ID) }, func() {
+		w.must(w.late("/v2/oauth/token/", func() error { return w.Maintain(w.ctx, a.ID) }, func() {
 			w.finish(cb)
 			w.disconnect(models.TikTok, a.ID)
 		}))

@@ -8,13 +8,13 @@ import (
 )
 
 type (
-	// Account is an account as the API names it.
+	// Account is an account as the API shows it.
 	Account = db.Account
-	// Filter narrows a list of accounts. Zero values do not narrow.
+	// Filter selects accounts for a list. Zero fields select all.
 	Filter = db.AccountFilter
 )
 
-// maxPages bounds the list of Pages: nobody has a role on more.
+// maxPages limits the list of Pages. No person manages more.
 const maxPages = 5000
 
 // List returns the accounts of the app f.AppID.
@@ -22,8 +22,8 @@ func (s *Service) List(ctx context.Context, f Filter) ([]Account, error) {
 	return s.DB.Accounts.List(ctx, f)
 }
 
-// Pages returns the Facebook Pages that the consent of an app's user shows. It returns
-// models.ErrNotFound if the app has no such user.
+// Pages returns the Facebook Pages of an app's user. It returns models.ErrNotFound if the
+// app has no such user.
 func (s *Service) Pages(ctx context.Context, appID, userID int64) ([]models.FacebookPage, error) {
 	if _, err := s.DB.Tenants.User(ctx, appID, userID); err != nil {
 		return nil, err
@@ -31,7 +31,7 @@ func (s *Service) Pages(ctx context.Context, appID, userID int64) ([]models.Face
 	return s.DB.Accounts.FacebookPages(ctx, appID, userID, maxPages)
 }
 
-// Deletion returns a person's request to delete their data, by its code.
+// Deletion returns a deletion request by its code.
 func (s *Service) Deletion(ctx context.Context, code string) (*models.DataDeletion, error) {
 	return s.DB.Connections.DataDeletion(ctx, code)
 }

@@ -16,51 +16,50 @@ import (
 )
 
 const (
-	// refreshCall bounds the call, and with keepPairFor stays below refreshLease, so
-	// that nobody else refreshes while a new pair is still to be stored. It is below
+	// refreshCall limits the call. Together with keepPairFor it stays below refreshLease, so
+	// that no other process refreshes while a new pair still has to be stored. It is below
 	// SHUTDOWN_TIMEOUT as well.
 	refreshCall  = 20 * time.Second
 	refreshLease = 5 * time.Minute
-	// A refresh by somebody else is waited for as long as it has been going on:
-	// most take a moment, and one whose worker died its whole lease.
+	// The wait for a refresh by another process equals the time it has been running. Most
+	// take a moment; a refresh whose worker died blocks for its whole lease.
 	leastBusyWait = time.Second
 	mostBusyWait  = 20 * time.Second
-	// refreshMargin is the least life that a token should have left when it is
-	// refreshed (Manage User Access Tokens, 2026-11-02: tokens of two hours).
+	// refreshMargin is the least remaining life of a token when it is refreshed (Manage User
+	// Access Tokens, 2026-11-02: tokens of two hours).
 	refreshMargin = 15 * time.Minute
-	// youngToken is the age from which on a refused token is renewed. It bounds how
-	// often tokens are asked for that nobody then takes.
+	// youngToken is the age that a token must have before a refusal makes us renew it. It
+	// limits how often we request tokens that the platform then refuses.
 	youngToken = time.Minute
 )
 
-// refreshWaits space the refreshes after failures; the last one repeats.
+// refreshWaits are the waits after consecutive failures; the last one repeats.
 var refreshWaits = []time.Duration{
 	time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute, 30 * time.Minute,
 }
 
 var (
-	// errNotNeeded: somebody else did it meanwhile.
-	errNotNeeded = errors.New("the refresh is not needed any more")
-	// errNoRefreshToken: the account came without one, by an import.
+	// errNotNeeded means that another process refreshed meanwhile.
+	errNotNeeded = errors.New("the refresh is no longer needed")
+	// errNoRefreshToken means that the account was imported without a refresh token.
 	errNoRefreshToken = errors.New("the account has no refresh token")
 )
 
-// refreshTime is when a token is refreshed that was given at issued: when a
-// quarter of its life is left, but never with less than refreshMargin, nor before
-// half of its life is over.
+// refreshTime returns when to refresh a token that was issued at issued: when a quarter of
+// its life is left, but at least refreshMargin, and not before half of its life is over.
 func refreshTime(issued, ends time.Time) time.Time {
 	life := ends.Sub(issued)
 	return ends.Add(-max(life/4, min(refreshMargin, life/2)))
 }
 
-// nextRefresh is when tokens that were given at issued are refreshed next. It is nil
-// where the platform told no time, or there is nothing to refresh with.
+// nextRefresh returns when to refresh tokens that were issued at issued. It is nil if the
+// platform gave no expiry, or if there is nothing to refresh with.
 func (t Traits) nextRefresh(issued time.Time, tokens db.NewTokens) *time.Time {
 	if t.Prolongs {
 		return nextProlonging(issued, tokens)
 	}
 	var next *time.Time
-	for _, ends := range []*time.Time{tokens.ExpiresAt, tokens.ReconnectBy} { // whichever has to be renewed first decides
+	for _, ends := range []*time.Time{tokens.ExpiresAt, tokens.ReconnectBy} { // the earlier one decides
 		if ends == nil || tokens.Refresh == nil {
 			continue
 		}
@@ -71,8 +70,8 @@ func (t Traits) nextRefresh(issued time.Time, tokens db.NewTokens) *time.Time {
 	return next
 }
 
-// nextProlonging is the same for a token that is prolonged: by its life, and once when
-// the end of the consent comes near, which is told then.
+// nextProlonging is nextRefresh for a token that is prolonged. It adds one refresh warnDays
+// before the end of the consent, at which warnAhead logs the warning.
 func nextProlonging(issued time.Time, tokens db.NewTokens) *time.Time {
 	if tokens.ExpiresAt == nil {
 		return nil
@@ -86,20 +85,20 @@ func nextProlonging(issued time.Time, tokens db.NewTokens) *time.Time {
 	return &at
 }
 
-// refreshable reports whether there is something to refresh an account with.
+// refreshable reports whether an account has a token to refresh with.
 func (s *Service) refreshable(a *models.OAuthAccount) bool {
 	return s.traits(a.Provider).Prolongs || a.RefreshToken != nil
 }
 
-// unsettledAlive reports whether a refresh is not settled and the old token still
-// lives: then the refresh token, which may be used up, is left alone. Prolonging a
-// token uses nothing up.
+// unsettledAlive reports whether the result of a refresh is unknown and the old access
+// token is still valid. The refresh token may be consumed then, and is not used. Prolonging
+// consumes nothing.
 func (s *Service) unsettledAlive(a *models.OAuthAccount, now time.Time) bool {
 	return a.RefreshUnsettled && a.ExpiresAt != nil && now.Before(*a.ExpiresAt) && !s.traits(a.Provider).Prolongs
 }
 
-// renewAccount refreshes an account whose token was refused. Where there is nothing
-// to refresh with, the account ends only if the platform calls the token dead.
+// renewAccount refreshes an account whose token was refused. Without a refresh token, the
+// account becomes reauth_required only if the platform reports the token dead.
 func (s *Service) renewAccount(ctx context.Context, refused Token, dead bool, refusal error) error {
 	var sealed string
 	err := s.refresh(ctx, refused.platform, refused.accountID, func(a *models.OAuthAccount) error {
@@ -121,13 +120,14 @@ func (s *Service) renewAccount(ctx context.Context, refused Token, dead bool, re
 	}, db.Refused{Sealed: sealed})
 }
 
-// notNow is for what no refresh mends by itself.
+// notNow defers for an error that a refresh cannot fix.
 func notNow(err error) error {
 	return &LaterError{In: refreshWaits[len(refreshWaits)-1], Err: err}
 }
 
-// stillRefused says whether a refused token is to be refreshed: not if the
-// account has another one by now, or got this one a moment ago, or has just tried.
+// stillRefused returns nil if a refused token has to be refreshed. It returns an error if
+// the account has another token by now, got this one a moment ago, or has just failed to
+// refresh.
 func (s *Service) stillRefused(a *models.OAuthAccount, refused secrets.Secret) error {
 	if err := usable(a.Status); err != nil {
 		return err
@@ -143,13 +143,13 @@ func (s *Service) stillRefused(a *models.OAuthAccount, refused secrets.Secret) e
 	case a.RefreshedAt != nil && now.Sub(*a.RefreshedAt) < youngToken:
 		return youngRefused(now.Sub(*a.RefreshedAt))
 	case s.unsettledAlive(a, now):
-		return nil // the old token is dead before its time: there is nothing to lose
+		return nil // the old token died early, so try the refresh token although the earlier result is unknown
 	}
 	return backingOff(a, now)
 }
 
-// backingOff says when an account is refreshed again whose last refresh failed,
-// however many posts ask for it meanwhile.
+// backingOff returns a *LaterError until the next refresh after a failure is due, however
+// many posts ask for a token meanwhile.
 func backingOff(a *models.OAuthAccount, now time.Time) error {
 	if a.RefreshFailures == 0 || a.MaintenanceAt == nil || !a.MaintenanceAt.After(now) {
 		return nil
@@ -157,21 +157,21 @@ func backingOff(a *models.OAuthAccount, now time.Time) error {
 	return &LaterError{In: a.MaintenanceAt.Sub(now), Err: errors.New("the last refresh failed")}
 }
 
-// busy is for a refresh that somebody else has the claim of.
+// busy returns the *LaterError for a refresh that another process has claimed.
 func (s *Service) busy(a *models.OAuthAccount, err error) error {
 	since := refreshLease - a.RefreshLeaseUntil.Sub(s.Now())
 	return &LaterError{In: min(max(since, leastBusyWait), mostBusyWait), Err: err}
 }
 
-// youngRefused is for a token that is refused although the platform gave it a
-// moment ago: another one would not help now.
+// youngRefused returns the *LaterError for a token that the platform refuses right after
+// issuing it. Another one would not help now.
 func youngRefused(age time.Duration) error {
-	return &LaterError{In: max(youngToken-age, time.Second), Err: errors.New("the platform refuses a token that it gave a moment ago")}
+	return &LaterError{In: max(youngToken-age, time.Second), Err: errors.New("the platform refuses a token that it issued a moment ago")}
 }
 
-// refresh refreshes an account's tokens if needed still says so under the row's lock,
-// and then reads the tokens of the accounts behind a login again. That somebody else
-// did it is nil.
+// refresh refreshes an account's tokens if needed, called under the row's lock, returns
+// nil. Then it reads the tokens of the accounts behind a login again. It returns nil if
+// another process refreshed meanwhile.
 func (s *Service) refresh(ctx context.Context, p models.Platform, id int64, needed func(*models.OAuthAccount) error) error {
 	c, err := s.connector(p)
 	if err != nil {
@@ -189,8 +189,8 @@ func (s *Service) refresh(ctx context.Context, p models.Platform, id int64, need
 	if err != nil {
 		return err
 	}
-	// The claim stands: from here on neither a stopping worker nor a caller that
-	// left ends the call, whose answer would be lost with it.
+	// From here on neither a shutdown nor a canceled caller may interrupt the call, or its
+	// answer would be lost.
 	ctx = context.WithoutCancel(ctx)
 	grant, err := callRefresh(ctx, c, token)
 	if err != nil {
@@ -202,9 +202,9 @@ func (s *Service) refresh(ctx context.Context, p models.Platform, id int64, need
 	return s.rereadPages(ctx, p, a.ID, grant.Access)
 }
 
-// claim makes the caller the only one who may get new tokens with those of a row,
-// if open, which sees the row under its lock, agrees. It returns the row and the token
-// that open gave.
+// claim gives the caller the exclusive right to get new tokens for a row, if open, called
+// under the row's lock, returns no error. It returns the row and the token that open
+// returned.
 func (s *Service) claim(ctx context.Context, id int64, open func(*models.OAuthAccount) (secrets.Secret, error)) (*models.OAuthAccount, secrets.Secret, error) {
 	var token secrets.Secret
 	a, err := s.DB.Tokens.ClaimRefresh(ctx, id, s.Now(), refreshLease, func(a *models.OAuthAccount) (err error) {
@@ -217,7 +217,7 @@ func (s *Service) claim(ctx context.Context, id int64, open func(*models.OAuthAc
 	return a, token, err
 }
 
-// openForRefresh opens the token that a refresh takes.
+// openForRefresh decrypts the token that a refresh takes.
 func (s *Service) openForRefresh(a *models.OAuthAccount) (secrets.Secret, error) {
 	if s.traits(a.Provider).Prolongs {
 		return s.openAccess(a)
@@ -246,8 +246,8 @@ func callRefresh(ctx context.Context, c Connector, token secrets.Secret) (Grant,
 	return c.Refresh(ctx, token)
 }
 
-// storeGrant stores what a refresh returned. If the account was connected again
-// meanwhile, those tokens count and these are dropped.
+// storeGrant stores the result of a refresh. If the account was connected again meanwhile,
+// the newer tokens stay and these are dropped.
 func (s *Service) storeGrant(ctx context.Context, c Connector, a *models.OAuthAccount, grant Grant) error {
 	now, traits := s.Now(), c.Traits()
 	tokens, err := s.seal(a, grant)
@@ -267,7 +267,7 @@ func (s *Service) storeGrant(ctx context.Context, c Connector, a *models.OAuthAc
 	case errors.Is(err, db.ErrStale):
 		return s.dropGrant(ctx, c, a, grant)
 	case err != nil:
-		observe.OfAccount(ctx, s.Log, a).WithError(err).Error("a refreshed token could not be stored; the account may have to be connected again when its old one ends")
+		observe.OfAccount(ctx, s.Log, a).WithError(err).Error("cannot store a refreshed token; the account may have to be connected again when the old token expires")
 		return err
 	}
 	s.Metrics.Refreshed(string(a.Provider), observe.RefreshDone)
@@ -276,9 +276,9 @@ func (s *Service) storeGrant(ctx context.Context, c Connector, a *models.OAuthAc
 	return nil
 }
 
-// dropGrant is for tokens that came too late to be stored. Those of an account that
-// was disconnected meanwhile are revoked, unless the token that they came from still
-// works and is revoked anyway.
+// dropGrant handles tokens that came too late to be stored. If the account was disconnected
+// meanwhile it revokes them, unless the token that they were made from still works and is
+// revoked anyway.
 func (s *Service) dropGrant(ctx context.Context, c Connector, a *models.OAuthAccount, grant Grant) error {
 	if c.Traits().Prolongs {
 		return nil
@@ -293,18 +293,18 @@ func (s *Service) dropGrant(ctx context.Context, c Connector, a *models.OAuthAcc
 		err = c.Revoke(ctx, grant.Access, a.ProviderAccountID)
 	}
 	if err != nil {
-		observe.OfAccount(ctx, s.Log, a).WithError(err).Warn("the last token of a disconnected account could not be revoked")
+		observe.OfAccount(ctx, s.Log, a).WithError(err).Warn("cannot revoke the last token of a disconnected account")
 	}
 	return ErrDisconnected
 }
 
-// seal makes a grant fit for the row.
+// seal encrypts a grant for the row.
 func (s *Service) seal(a *models.OAuthAccount, grant Grant) (*db.NewTokens, error) {
 	access, err := s.Keys.Seal(grant.Access, a.SealedIn(models.ColumnAccessToken))
 	if err != nil {
 		return nil, fmt.Errorf("seal the access token: %w", err)
 	}
-	t := &db.NewTokens{Access: access, ExpiresAt: told(grant.ExpiresAt), ReconnectBy: told(grant.ReconnectBy)}
+	t := &db.NewTokens{Access: access, ExpiresAt: nullTime(grant.ExpiresAt), ReconnectBy: nullTime(grant.ReconnectBy)}
 	if !grant.Refresh.Empty() {
 		refresh, err := s.Keys.Seal(grant.Refresh, a.SealedIn(models.ColumnRefreshToken))
 		if err != nil {
@@ -318,10 +318,10 @@ func (s *Service) seal(a *models.OAuthAccount, grant Grant) (*db.NewTokens, erro
 	return t, nil
 }
 
-// warnDays is how many days before the end of a consent its coming is told.
+// warnDays is how many days before the end of a consent the warning starts.
 const warnDays = 14
 
-// warnAhead tells once a day that an account's consent is about to end.
+// warnAhead logs once a day that an account's consent is about to end.
 func (s *Service) warnAhead(ctx context.Context, a *models.OAuthAccount, reconnectBy *time.Time, now time.Time) {
 	if reconnectBy == nil || a.RefreshedAt == nil {
 		return
@@ -332,8 +332,7 @@ func (s *Service) warnAhead(ctx context.Context, a *models.OAuthAccount, reconne
 	}
 }
 
-// refreshFailed writes down what an error of a refresh means and gives the claim
-// up.
+// refreshFailed stores the result of a failed refresh and releases the claim.
 func (s *Service) refreshFailed(ctx context.Context, c Connector, a *models.OAuthAccount, cause error) error {
 	traits := c.Traits()
 	switch dead := c.IsDead(cause); {
@@ -358,22 +357,22 @@ func (s *Service) refreshFailed(ctx context.Context, c Connector, a *models.OAut
 		return err
 	}
 	s.Metrics.Refreshed(string(a.Provider), observe.RefreshPutOff)
-	s.tellFailure(ctx, a, cause)
+	s.logFailure(ctx, a, cause)
 	return &LaterError{In: wait, Err: cause}
 }
 
-// refusedRefresh says why an account ended whose refresh the platform refused.
+// refusedRefresh is the reason of an account whose refresh the platform refused for good.
 func (t Traits) refusedRefresh(a *models.OAuthAccount) string {
 	switch {
 	case t.Prolongs:
-		return t.Name + " takes the access token no more"
+		return t.Name + " no longer accepts the access token"
 	case a.RefreshUnsettled:
-		return t.Name + " takes the refresh token no more; the answer to an earlier refresh was lost"
+		return t.Name + " no longer accepts the refresh token; the answer to an earlier refresh was lost"
 	}
-	return t.Name + " takes the refresh token no more"
+	return t.Name + " no longer accepts the refresh token"
 }
 
-// waitAfter is the wait after a failure, of which there were some before.
+// waitAfter returns the wait after a failure; before counts the earlier ones in a row.
 func waitAfter(before int, cause error) time.Duration {
 	wait := refreshWaits[min(before, len(refreshWaits)-1)]
 	if e, ok := errors.AsType[*platform.Error](cause); ok {
@@ -382,26 +381,25 @@ func waitAfter(before int, cause error) time.Duration {
 	return wait
 }
 
-// tellFailure logs a refresh that gave no token: what only an operator can mend
-// as an error.
-func (s *Service) tellFailure(ctx context.Context, a *models.OAuthAccount, cause error) {
+// logFailure logs a failed refresh. The level is error if only an operator can fix it.
+func (s *Service) logFailure(ctx context.Context, a *models.OAuthAccount, cause error) {
 	log := observe.OfAccount(ctx, s.Log, a).WithError(cause).WithField(observe.FieldAction, "token:refresh")
 	switch platform.KindOf(cause) {
 	case platform.Rejected:
 		log.Error("the platform refuses this installation; check its credentials in the settings. The account stays connected")
 	case platform.Unknown:
-		log.Warn("the answer to a refresh was lost; the old token is used while it lives")
+		log.Warn("the answer to a refresh was lost; the old token is used until it expires")
 	default:
-		log.Warn("a refresh is put off; the account stays connected")
+		log.Warn("a refresh failed and is tried again; the account stays connected")
 	}
 }
 
-// reauthorizeFor is how long the posts of a dead account wait before they look
-// by themselves; connecting it again wakes them at once.
+// reauthorizeFor is how often posts of a dead account check it again. Connecting the
+// account resumes them at once.
 const reauthorizeFor = 6 * time.Hour
 
-// reauthorize notes that a platform refused an account for good. It returns
-// ErrReauthorize, or nil if the account got another token meanwhile.
+// reauthorize marks an account as refused for good. It returns ErrReauthorize, or nil if
+// the account got another token meanwhile.
 func (s *Service) reauthorize(ctx context.Context, a *models.OAuthAccount, e db.Deactivation, refused db.Refused) error {
 	now := s.Now()
 	until := now.Add(reauthorizeFor)
@@ -418,7 +416,7 @@ func (s *Service) reauthorize(ctx context.Context, a *models.OAuthAccount, e db.
 	log.Warn("the account needs to be connected again; its posts wait")
 	err = db.Persist(ctx, persistFor, func(ctx context.Context) error { return s.DB.Connections.DeferPosts(ctx, e, until, now) }, nil)
 	if err != nil {
-		log.WithError(err).Warn("posts of the account could not be put off together; each finds out by itself")
+		log.WithError(err).Warn("cannot defer the posts of the account together; each is deferred when it runs")
 	}
 	return fmt.Errorf("%w: %s", ErrReauthorize, e.Reason)
 }

@@ -17,8 +17,8 @@ import (
 	"socialqueue/test/testkit"
 )
 
-// Fifty workers meet the same dead token at once, on a platform that kills both
-// tokens of the old pair when it gives a new one: one refresh, and all go on.
+// Fifty workers get the same dead token refused at once, on a platform that ends both old
+// tokens when it issues a new pair: one refresh, and all continue.
 func TestFiftyWorkersRefreshOnce(t *testing.T) {
 	each(t, func(w *fixture) {
 		a := w.connectTikTok("-000one")
@@ -44,13 +44,13 @@ func TestFiftyWorkersRefreshOnce(t *testing.T) {
 	})
 }
 
-// renewAndUse does what a worker does: whoever is told to wait waits.
+// renewAndUse renews and uses a token as a worker does, and waits while it has to.
 func (w *fixture) renewAndUse(p *models.Post, refused oauth.Token, refusal error) {
 	var renewed error
 	ended := testkit.Poll(w.ctx, testkit.Patience, "the refresh has ended", func() (bool, string) {
 		renewed = w.Renew(w.ctx, refused, refusal)
 		_, later := errors.AsType[*oauth.LaterError](renewed)
-		return !later, fmt.Sprint(renewed) // the next poll takes the place of the task that comes back
+		return !later, fmt.Sprint(renewed) // the next poll stands for the task that runs again
 	})
 	if err := errors.Join(ended, renewed); err != nil {
 		w.t.Errorf("renew: %v", err)
@@ -65,15 +65,15 @@ func (w *fixture) renewAndUse(p *models.Post, refused oauth.Token, refusal error
 	}
 }
 
-// What became of a refresh whose answer is missing decides what may be done next.
+// The result of a refresh decides what may be done next.
 func TestRefreshAnswers(t *testing.T) {
 	for name, tc := range map[string]struct {
-		trouble func(*fixture)
-		// unsettled: the refresh token may be used up, so it is left alone while the
-		// access token lives.
+		prepare func(*fixture)
+		// unsettled: the refresh token may be consumed, so it is not used while the access
+		// token lives.
 		unsettled bool
-		// after is what the account is once the access token has ended and the
-		// platform is well again.
+		// after is the account's status once the access token has expired and the platform
+		// works again.
 		after models.AccountStatus
 		calls int
 	}{
@@ -89,14 +89,14 @@ func TestRefreshAnswers(t *testing.T) {
 		"refused, unauthorized":      {fault(sandbox.Fault{Mode: sandbox.ModeError, Code: "unauthorized_client"}), false, models.AccountActive, 2},
 		"refused, malformed":         {fault(sandbox.Fault{Mode: sandbox.ModeError, Code: "invalid_request"}), false, models.AccountActive, 2},
 		"refused, access_denied":     {fault(sandbox.Fault{Mode: sandbox.ModeError, Code: "access_denied"}), false, models.AccountActive, 2},
-		"refused, a code not known":  {fault(sandbox.Fault{Mode: sandbox.ModeError, Code: "new_in_2027"}), true, models.AccountActive, 2},
+		"refused, an unknown code":   {fault(sandbox.Fault{Mode: sandbox.ModeError, Code: "new_in_2027"}), true, models.AccountActive, 2},
 		"refused for good":           {fault(sandbox.Fault{Mode: sandbox.ModeError, Code: "invalid_grant"}), false, models.AccountReauthorize, 1},
 		"refused for good, HTTP 400": {fault(sandbox.Fault{Mode: sandbox.ModeError, Code: "invalid_grant", Status: 400}), false, models.AccountReauthorize, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			each(t, func(w *fixture) {
 				a := w.connectTikTok("-000one")
-				tc.trouble(w)
+				tc.prepare(w)
 				w.clock.Advance(91 * time.Minute)
 				w.tick()
 				b := w.account(a.ID)
@@ -127,7 +127,7 @@ func fault(f sandbox.Fault) func(*fixture) {
 	return func(w *fixture) { w.sim.Script(f) }
 }
 
-// A worker that dies between the claim and the storing leaves a row that says so.
+// A worker that dies after the claim and before storing leaves a row that says so.
 func TestDeathInsideARefresh(t *testing.T) {
 	each(t, func(w *fixture) {
 		a := w.connectTikTok("-000one")
@@ -135,20 +135,20 @@ func TestDeathInsideARefresh(t *testing.T) {
 		_, err := w.db.Tokens.ClaimRefresh(w.ctx, a.ID, w.clock.Now(), time.Minute, func(*models.OAuthAccount) error { return nil })
 		w.must(err)
 		w.tick()
-		w.wantCalls(sandbox.OpTikTokRefreshToken, 0) // somebody has the claim
+		w.wantCalls(sandbox.OpTikTokRefreshToken, 0) // the dead worker has the claim
 		w.live(20*time.Minute, time.Minute)
-		w.wantCalls(sandbox.OpTikTokRefreshToken, 0) // the refresh token may be used up
+		w.wantCalls(sandbox.OpTikTokRefreshToken, 0) // the refresh token may be consumed
 		w.live(20*time.Minute, time.Minute)
-		w.wantCalls(sandbox.OpTikTokRefreshToken, 1) // nothing is left to lose
+		w.wantCalls(sandbox.OpTikTokRefreshToken, 1) // the access token has expired
 		if b := w.account(a.ID); b.RefreshUnsettled || b.Status != models.AccountActive || !b.ExpiresAt.After(w.clock.Now()) {
 			w.t.Errorf("account %+v", b)
 		}
 	})
 }
 
-// However often a refresh fails for a passing reason, and however long, the account
-// stays connected; and it goes on when the platform is back.
-func TestOutageOfDaysDisconnectsNobody(t *testing.T) {
+// However often and however long a refresh fails for a temporary reason, the account stays
+// connected, and is refreshed when the platform works again.
+func TestLongOutageKeepsAccounts(t *testing.T) {
 	each(t, func(w *fixture) {
 		a := w.connectTikTok("-000one")
 		w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokRefreshToken, Mode: sandbox.ModeError, Code: "server_error", Times: -1})
@@ -156,12 +156,12 @@ func TestOutageOfDaysDisconnectsNobody(t *testing.T) {
 		w.wantStatus(a.ID, models.AccountActive)
 		b := w.account(a.ID)
 		if b.RefreshFailures < 50 {
-			w.t.Errorf("%d failures, so little was tried", b.RefreshFailures)
+			w.t.Errorf("only %d attempts", b.RefreshFailures)
 		}
 		p := w.post(models.TikTok, a.ID, nil)
 		var later *oauth.LaterError
 		if _, err := w.For(w.ctx, p); !errors.As(err, &later) || later.In <= 0 || later.In > 31*time.Minute {
-			w.t.Errorf("a post is told %v", err)
+			w.t.Errorf("For returned %v", err)
 		}
 		w.sim.ClearFaults()
 		w.live(time.Hour, 10*time.Minute)
@@ -172,13 +172,13 @@ func TestOutageOfDaysDisconnectsNobody(t *testing.T) {
 	})
 }
 
-// Lifetimes are what the platform says they are.
+// Tokens are refreshed by the lifetimes that the platform reports.
 func TestLifetimes(t *testing.T) {
 	for _, tc := range []struct {
 		profile sandbox.TikTokProfile
 		life    time.Duration
 		step    time.Duration
-		// most is how many refreshes are not too many.
+		// least and most bound the number of refreshes.
 		least, most int
 	}{
 		{sandbox.ProfileCurrent, 24 * time.Hour, 5 * time.Minute, 12, 17},
@@ -201,25 +201,26 @@ func TestLifetimes(t *testing.T) {
 	}
 }
 
-// A consent of TikTok's ends after 180 days, whatever was refreshed in between. It
-// is told before, and then the account waits for its owner.
+// A TikTok consent ends after 180 days, whatever was refreshed in between. A warning is
+// logged before; then the account waits for its owner.
 func TestConsentEnds(t *testing.T) {
 	w := newFixture(t, dbtest.SQLite(t), sandbox.Options{})
 	a := w.connectTikTok("-000one")
 	w.live(165*24*time.Hour, 6*time.Hour)
 	if w.warned("connected again soon") {
-		t.Error("told too early")
+		t.Error("logged too early")
 	}
 	w.live(14*24*time.Hour, 6*time.Hour)
 	w.wantStatus(a.ID, models.AccountActive)
 	if !w.warned("connected again soon") {
-		t.Error("the end of the consent was not told")
+		t.Error("the end of the consent was not logged")
 	}
 	w.live(2*24*time.Hour, 6*time.Hour)
 	w.wantStatus(a.ID, models.AccountReauthorize)
 }
 
-// A token that ends while nobody runs is refreshed by the first post that needs it.
+// A token that expires while no scheduler runs is refreshed by the first post that needs
+// it.
 func TestRefreshOnDemand(t *testing.T) {
 	for _, sleep := range []time.Duration{2*time.Hour - 30*time.Second, 2 * time.Hour, 24 * time.Hour, 179 * 24 * time.Hour} {
 		t.Run(sleep.String(), func(t *testing.T) {
@@ -236,8 +237,8 @@ func TestRefreshOnDemand(t *testing.T) {
 	}
 }
 
-// The platform takes a consent back: its account's posts wait, each says why, and
-// go on when it is connected again.
+// The platform ends a consent: the account's posts wait, each says why, and they continue
+// when the account is connected again.
 func TestDeadAccount(t *testing.T) {
 	each(t, func(w *fixture) {
 		a := w.connectTikTok("-000one")
@@ -253,7 +254,7 @@ func TestDeadAccount(t *testing.T) {
 		if got := w.reload(due); got.DeferredReason != models.DeferredReauthorize || got.Status != models.Queued {
 			w.t.Errorf("the due post is %s, deferred for %q", got.Status, got.DeferredReason)
 		}
-		if got := w.timeline(due); got != "note > waits until the account is connected again: TikTok takes the refresh token no more\n" {
+		if got := w.timeline(due); got != "note > waits until the account is connected again: TikTok no longer accepts the refresh token\n" {
 			w.t.Errorf("timeline %q", got)
 		}
 		if got := w.reload(later); got.DeferredReason != "" || got.Status != models.Scheduled {
@@ -263,7 +264,7 @@ func TestDeadAccount(t *testing.T) {
 			w.t.Error("nothing was logged")
 		}
 		if _, err := w.For(w.ctx, due); !errors.Is(err, oauth.ErrReauthorize) {
-			w.t.Errorf("a post is told %v", err)
+			w.t.Errorf("For returned %v", err)
 		}
 		calls := w.sim.CountCalls(sandbox.OpTikTokRefreshToken)
 		w.live(48*time.Hour, time.Hour)
@@ -276,8 +277,8 @@ func TestDeadAccount(t *testing.T) {
 	})
 }
 
-// An account with a post due soon is asked for ahead, so that its owner has time.
-func TestAskedBeforePosts(t *testing.T) {
+// An account with a post due soon is checked ahead, so that its owner has time.
+func TestCheckedBeforePosts(t *testing.T) {
 	each(t, func(w *fixture) {
 		a := w.connectTikTok("-000one")
 		quiet := w.connectTikTok("-000two")
@@ -299,7 +300,7 @@ func TestAskedBeforePosts(t *testing.T) {
 		w.sim.InvalidateTikTok("-000one")
 		w.clock.Advance(20 * time.Minute)
 		w.tick()
-		w.wantStatus(a.ID, models.AccountActive) // nobody has asked since
+		w.wantStatus(a.ID, models.AccountActive) // it was not checked since
 		w.wantStatus(quiet.ID, models.AccountActive)
 		scheduled(50 * time.Minute)
 		w.clock.Advance(45 * time.Minute)
@@ -309,8 +310,7 @@ func TestAskedBeforePosts(t *testing.T) {
 	})
 }
 
-// Without the right key nothing can be done, and nothing is lost: the key is named,
-// and the account stays.
+// Without the right key the error names the key, and the account stays connected.
 func TestWrongKey(t *testing.T) {
 	each(t, func(w *fixture) {
 		a := w.connectTikTok("-000one")
@@ -319,7 +319,7 @@ func TestWrongKey(t *testing.T) {
 		w.build("another-key-another-key-another-")
 		p := w.post(models.TikTok, a.ID, nil)
 		if _, err := w.For(w.ctx, p); err == nil || !strings.Contains(err.Error(), "key id "+id) {
-			w.t.Errorf("a post is told %v, which names no key", err)
+			w.t.Errorf("For returned %v, which names no key", err)
 		}
 		w.live(70*24*time.Hour, 12*time.Hour)
 		w.wantStatus(a.ID, models.AccountActive)
@@ -328,7 +328,7 @@ func TestWrongKey(t *testing.T) {
 			w.t.Errorf("the Instagram account is %s", got.Status)
 		}
 		w.wantCalls(sandbox.OpTikTokRefreshToken, 0)
-		if !w.warned("cannot be read with TOKEN_ENCRYPTION_KEY") {
+		if !w.warned("cannot decrypt a token with TOKEN_ENCRYPTION_KEY") {
 			w.t.Error("nothing was logged")
 		}
 		w.build(testkit.Key)
@@ -338,8 +338,8 @@ func TestWrongKey(t *testing.T) {
 	})
 }
 
-// A token that is refused right after it was given does not set off refresh after
-// refresh.
+// A token that is refused right after it was issued does not cause one refresh after
+// another.
 func TestFreshTokenRefused(t *testing.T) {
 	each(t, func(w *fixture) {
 		a := w.connectTikTok("-000one")
@@ -352,8 +352,8 @@ func TestFreshTokenRefused(t *testing.T) {
 	})
 }
 
-// An account that is connected anew, or disconnected, while a refresh is on its way
-// keeps what that made of it.
+// An account that is connected again, or disconnected, during a refresh keeps the newer
+// state.
 func TestRefreshOvertaken(t *testing.T) {
 	each(t, func(w *fixture) {
 		for i, tc := range []struct {
@@ -371,7 +371,7 @@ func TestRefreshOvertaken(t *testing.T) {
 			w.clock.Advance(91 * time.Minute)
 			revoked := w.sim.CountCalls(sandbox.OpTikTokRevoke)
 			var sealed string
-			w.must(w.late("/v2/oauth/token/", func() error { return w.Upkeep(w.ctx, a.ID) }, func() {
+			w.must(w.late("/v2/oauth/token/", func() error { return w.Maintain(w.ctx, a.ID) }, func() {
 				tc.overtake(a)
 				sealed = w.account(a.ID).AccessToken
 			}))
@@ -383,8 +383,8 @@ func TestRefreshOvertaken(t *testing.T) {
 	})
 }
 
-// A refresh that fails is tried again in its own time, whatever posts are due and
-// however many ask for it.
+// A failed refresh is retried at its own pace, whatever posts are due and however many need
+// it.
 func TestPostsDoNotHurryARefresh(t *testing.T) {
 	each(t, func(w *fixture) {
 		a := w.connectTikTok("-000one")
@@ -403,16 +403,16 @@ func TestPostsDoNotHurryARefresh(t *testing.T) {
 		before := w.sim.CountCalls(sandbox.OpTikTokRefreshToken)
 		for range 100 {
 			if _, err := w.For(w.ctx, p); err == nil {
-				w.t.Fatal("a token that has ended was given out")
+				w.t.Fatal("For returned an expired token")
 			}
 		}
 		w.wantCalls(sandbox.OpTikTokRefreshToken, before+1)
 	})
 }
 
-// An answer that nobody knows ends no account, also where there is nothing to
-// refresh with.
-func TestUnknownRefusalEndsNobody(t *testing.T) {
+// An unknown error code does not make an account reauth_required, even if there is no
+// refresh token.
+func TestUnknownRefusalKeepsAccounts(t *testing.T) {
 	each(t, func(w *fixture) {
 		account := w.person("-000one")
 		id, err := w.Import(w.ctx, oauth.Import{
@@ -422,7 +422,7 @@ func TestUnknownRefusalEndsNobody(t *testing.T) {
 		p := w.post(models.TikTok, id, nil)
 		w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokCreatorInfo, Mode: sandbox.ModeStatus, Status: 401, Body: `{"error":{"code":"new_in_2027"}}`})
 		if _, later := errors.AsType[*oauth.LaterError](w.refused(p)); !later {
-			w.t.Error("the post is not put off")
+			w.t.Error("the post is not deferred")
 		}
 		w.wantStatus(id, models.AccountActive)
 		w.sim.ExpireTikTokAccess("-000one")
@@ -433,8 +433,8 @@ func TestUnknownRefusalEndsNobody(t *testing.T) {
 	})
 }
 
-// A refresh that fails for a moment is not put off until the next planned one by a
-// check that tells nothing.
+// After a failed refresh, a check without a result does not postpone the next attempt until
+// the planned refresh.
 func TestFailureIsFollowedUp(t *testing.T) {
 	each(t, func(w *fixture) {
 		a := w.connectTikTok("-000one")
@@ -443,7 +443,7 @@ func TestFailureIsFollowedUp(t *testing.T) {
 		w.sim.ExpireTikTokAccess("-000one")
 		w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokRefreshToken, Mode: sandbox.ModeError, Code: "temporarily_unavailable"})
 		if _, later := errors.AsType[*oauth.LaterError](w.refused(p)); !later {
-			w.t.Fatal("the refresh was not put off")
+			w.t.Fatal("the refresh was not deferred")
 		}
 		w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokUserInfo, Mode: sandbox.ModeStatus, Status: 503})
 		w.live(10*time.Minute, 30*time.Second)
@@ -459,7 +459,8 @@ func TestFailureIsFollowedUp(t *testing.T) {
 	})
 }
 
-// What is written of a dead account may have been written, and its answer lost.
+// The writes that mark an account dead can be repeated, since their answer may have been
+// lost.
 func TestEndsAreRepeatable(t *testing.T) {
 	each(t, func(w *fixture) {
 		a, ig := w.connectTikTok("-000one"), w.connectFacebook("9001", "17841400000000001")[0]

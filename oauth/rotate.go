@@ -9,7 +9,7 @@ import (
 	"socialqueue/secrets"
 )
 
-// isUnreadable reports whether a stored secret cannot be opened.
+// isUnreadable reports whether a stored secret cannot be decrypted.
 func isUnreadable(err error) bool {
 	return errors.Is(err, secrets.ErrUnknownKey) || errors.Is(err, secrets.ErrTampered)
 }
@@ -17,18 +17,18 @@ func isUnreadable(err error) bool {
 // rotateBatch is how many secrets are read at a time.
 const rotateBatch = 200
 
-// Rotation tells how far a rotation of keys came.
+// Rotation is the progress of a key rotation.
 type Rotation struct {
-	// Resealed counts the secrets that are now under the first key.
+	// Resealed counts the secrets that were encrypted with the first key.
 	Resealed int
-	// Unreadable counts those that no key opens, by what is wrong with them.
+	// Unreadable counts the secrets that no key decrypts, by error.
 	Unreadable map[string]int
 }
 
-// RotateKeys seals every stored secret with the first key that is not under it,
-// in batches, while the system runs: a secret that is replaced meanwhile is left
-// to the next round, until a round finds nothing to do. It may be cut off anywhere
-// and run again. progress is told after each batch.
+// RotateKeys encrypts every stored secret with the first key. It works in batches while the
+// system runs. A secret that is replaced meanwhile is left to the next round; it ends after
+// a round that changed nothing. It may be interrupted at any time and run again. It calls
+// progress after each batch.
 func (s *Service) RotateKeys(ctx context.Context, progress func(Rotation)) (Rotation, error) {
 	total := Rotation{Unreadable: map[string]int{}}
 	for {
@@ -45,15 +45,15 @@ func (s *Service) RotateKeys(ctx context.Context, progress func(Rotation)) (Rota
 	}
 }
 
-// Secrets tells how the stored secrets are that last.
+// Secrets is the state of the stored secrets that last.
 type Secrets struct {
-	// All counts them, Old those that are not under the first key.
+	// All counts the secrets, and Old those that are not encrypted with the first key.
 	All, Old int
-	// Unreadable counts those that no key opens, by what is wrong with them.
+	// Unreadable counts the secrets that no key decrypts, by error.
 	Unreadable map[string]int
 }
 
-// CheckSecrets opens every stored secret that lasts, and forgets it.
+// CheckSecrets decrypts every stored secret that lasts, to see which keys are needed.
 func (s *Service) CheckSecrets(ctx context.Context) (Secrets, error) {
 	found := Secrets{Unreadable: map[string]int{}}
 	for _, column := range db.SealedColumns {

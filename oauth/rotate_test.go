@@ -19,8 +19,8 @@ const newKey = "new-key-new-key-new-key-new-key-"
 
 func noProgress(oauth.Rotation) {}
 
-// Keys rotate while tokens are refreshed, given out and used: nobody is disturbed,
-// and in the end nothing needs the old key.
+// Keys rotate while tokens are refreshed and used: no call fails, and in the end the old
+// key is not needed.
 func TestRotationUnderLoad(t *testing.T) {
 	each(t, func(w *fixture) {
 		w.build(testkit.Key)
@@ -41,7 +41,7 @@ func TestRotationUnderLoad(t *testing.T) {
 		}
 		busy.Go(func() {
 			for _, p := range posts[:30] {
-				if err := w.Upkeep(w.ctx, p.OAuthAccountID); err != nil {
+				if err := w.Maintain(w.ctx, p.OAuthAccountID); err != nil {
 					w.t.Error(err)
 				}
 			}
@@ -78,8 +78,8 @@ func TestRotationUnderLoad(t *testing.T) {
 	})
 }
 
-// withSealedLinks gives a post the other secrets that are stored, and returns a
-// check that they still open.
+// withSealedLinks stores every other kind of secret with a post, and returns a check that
+// they can be decrypted.
 func (w *fixture) withSealedLinks(p *models.Post) func(*secrets.Keyring) {
 	w.t.Helper()
 	old, err := secrets.ParseKeyring(testkit.Key)
@@ -131,8 +131,7 @@ func (w *fixture) withSealedLinks(p *models.Post) func(*secrets.Keyring) {
 	}
 }
 
-// useTokens does what workers do until stop: nobody may meet a token that does not
-// open. One that dies in between, because it was refreshed, is asked for again.
+// useTokens reads tokens as workers do until stop. No token may fail to decrypt.
 func (w *fixture) useTokens(stop <-chan struct{}, posts []*models.Post) {
 	for {
 		for _, p := range posts {
@@ -149,7 +148,8 @@ func (w *fixture) useTokens(stop <-chan struct{}, posts []*models.Post) {
 	}
 }
 
-// What no key opens is named by its key and left as it is; the rest is done.
+// Secrets that no key decrypts are reported with their key id and left unchanged; the
+// others are rotated.
 func TestRotationNamesMissingKeys(t *testing.T) {
 	each(t, func(w *fixture) {
 		lost := w.connectTikTok("-000one")
@@ -173,7 +173,7 @@ func TestRotationNamesMissingKeys(t *testing.T) {
 	})
 }
 
-// A rotation that is cut off anywhere goes on from there.
+// An interrupted rotation continues where it stopped.
 func TestRotationCutOff(t *testing.T) {
 	each(t, func(w *fixture) {
 		a := w.connectTikTok("-000one")

@@ -10,16 +10,16 @@ import (
 	"socialqueue/secrets"
 )
 
-// rows makes the rows of a consent that was given at now.
+// rows builds the rows of a consent that was given at now.
 func (s *Service) rows(c connect, grant Grant, reach Reach, now time.Time) (*db.Connection, error) {
 	scope := joinScopes(grant.Scopes)
 	a := &models.OAuthAccount{
 		UserID: c.UserID, Provider: c.Platform, ProviderAccountID: grant.ProviderAccountID, Scope: &scope, TokenType: tokenType,
-		Username: cut(reach.Profile.Username), DisplayName: cut(reach.Profile.Name), PictureURL: reach.Profile.PictureURL,
-		Status: models.AccountActive, ExpiresAt: told(grant.ExpiresAt), ReconnectBy: told(grant.ReconnectBy),
+		Username: truncate(reach.Profile.Username), DisplayName: truncate(reach.Profile.Name), PictureURL: reach.Profile.PictureURL,
+		Status: models.AccountActive, ExpiresAt: nullTime(grant.ExpiresAt), ReconnectBy: nullTime(grant.ReconnectBy),
 		ConnectedAt: now, RefreshedAt: &now, CheckedAt: &now, CreatedAt: now, UpdatedAt: now,
 	}
-	if end := told(reach.PagesEnd); end != nil && (a.ExpiresAt == nil || end.Before(*a.ExpiresAt)) {
+	if end := nullTime(reach.PagesEnd); end != nil && (a.ExpiresAt == nil || end.Before(*a.ExpiresAt)) {
 		a.ExpiresAt = end // the Pages' tokens are read again when the login is refreshed
 	}
 	if err := s.sealInto(a, grant.Access, grant.Refresh); err != nil {
@@ -30,11 +30,11 @@ func (s *Service) rows(c connect, grant Grant, reach Reach, now time.Time) (*db.
 	return &db.Connection{Account: a, Pages: pages}, err
 }
 
-// pageRows makes the rows of Pages and of the accounts behind them.
+// pageRows builds the rows of Pages and of the accounts behind them.
 func (s *Service) pageRows(c connect, pages []Page, now time.Time) ([]db.PageConnection, error) {
 	rows := make([]db.PageConnection, len(pages))
 	for i, page := range pages {
-		rows[i].Page = models.FacebookPage{PageID: page.ID, Name: cut(page.Name), Reason: page.Reason}
+		rows[i].Page = models.FacebookPage{PageID: page.ID, Name: truncate(page.Name), Reason: page.Reason}
 		if page.Reason != "" {
 			continue
 		}
@@ -49,7 +49,7 @@ func (s *Service) pageRows(c connect, pages []Page, now time.Time) ([]db.PageCon
 }
 
 func accountRow(c connect, page Page, now time.Time) *models.InstagramAccount {
-	username, name, picture := cut(page.Account.Username), cut(page.Account.Name), page.Account.PictureURL
+	username, name, picture := truncate(page.Account.Username), truncate(page.Account.Name), page.Account.PictureURL
 	row := &models.InstagramAccount{
 		UserID: c.UserID, IGBusinessID: page.AccountID, Username: &username, Name: &name, ProfilePictureURL: &picture,
 		FollowersCount: page.Followers, MediaCount: page.Media, PageID: page.ID, Status: models.AccountActive, CreatedAt: now, UpdatedAt: now,
@@ -60,7 +60,7 @@ func accountRow(c connect, page Page, now time.Time) *models.InstagramAccount {
 	return row
 }
 
-// connectedAccounts names the accounts of a consent that is stored.
+// connectedAccounts lists the accounts of a stored consent.
 func connectedAccounts(connection *db.Connection) []ConnectedAccount {
 	a := connection.Account
 	if !a.Provider.BehindLogin() {
@@ -89,8 +89,8 @@ func unusablePages(connection *db.Connection) []UnusablePage {
 	return pages
 }
 
-// cut fits a platform's text into a column of 255 characters.
-func cut(s string) string {
+// truncate fits a platform's text into a column of 255 characters.
+func truncate(s string) string {
 	const most = 255
 	s = strings.ReplaceAll(strings.ToValidUTF8(s, ""), "\x00", "")
 	if runes := []rune(s); len(runes) > most {
@@ -99,8 +99,8 @@ func cut(s string) string {
 	return s
 }
 
-// told is a time as the row keeps it; nil if the platform did not say.
-func told(t time.Time) *time.Time {
+// nullTime converts a time for the row. It is nil if the platform gave none.
+func nullTime(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil
 	}
@@ -110,7 +110,7 @@ func told(t time.Time) *time.Time {
 
 const tokenType = "Bearer"
 
-// sealInto seals the tokens of an account into its row.
+// sealInto encrypts the tokens of an account into its row.
 func (s *Service) sealInto(a *models.OAuthAccount, access, refresh secrets.Secret) error {
 	var err error
 	if a.AccessToken, err = s.Keys.Seal(access, a.SealedIn(models.ColumnAccessToken)); err != nil {

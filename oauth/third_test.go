@@ -19,7 +19,7 @@ import (
 
 const third models.Platform = "third"
 
-// thirdPlatform is a platform that no code knows, with its Connector. It gives access
+// thirdPlatform is the Connector of a platform that no other code names. It gives access
 // tokens only, and prolongs them.
 type thirdPlatform struct {
 	mu      sync.Mutex
@@ -96,7 +96,7 @@ func (p *thirdPlatform) set(change func()) {
 	change()
 }
 
-// connectThird puts the third platform beside the others and connects an account.
+// connectThird adds the third platform to the connectors and connects an account.
 func (w *fixture) connectThird() (*thirdPlatform, int64) {
 	w.t.Helper()
 	p := &thirdPlatform{now: w.clock.Now}
@@ -111,8 +111,8 @@ func (w *fixture) connectThird() (*thirdPlatform, int64) {
 	return p, o.Accounts[0].ID
 }
 
-// A platform that is only a Connector is connected, kept alive, and disconnected: no
-// code takes it for another one.
+// Accounts of a platform that is only a Connector can be connected, refreshed and
+// disconnected.
 func TestThirdPlatform(t *testing.T) {
 	each(t, func(w *fixture) {
 		p, id := w.connectThird()
@@ -121,7 +121,7 @@ func TestThirdPlatform(t *testing.T) {
 		p.set(func() { p.down = true })
 		w.live(46*day, 12*time.Hour)
 		if a := w.account(id); a.RefreshFailures == 0 || a.RefreshUnsettled {
-			w.t.Errorf("after lost answers, that use nothing up: %+v", a)
+			w.t.Errorf("after lost answers, which consume nothing: %+v", a)
 		}
 		p.set(func() { p.down = false })
 		w.live(12*time.Hour, 5*time.Minute)
@@ -151,8 +151,8 @@ func TestThirdPlatform(t *testing.T) {
 	})
 }
 
-// A dead token of a third platform ends the account by that platform's word only, and
-// its posts wait.
+// Only the third platform's own code for a dead token makes its account reauth_required,
+// and its posts wait.
 func TestThirdPlatformRefuses(t *testing.T) {
 	each(t, func(w *fixture) {
 		p, id := w.connectThird()
@@ -168,13 +168,13 @@ func TestThirdPlatformRefuses(t *testing.T) {
 		if got := w.reload(due); got.DeferredReason != models.DeferredReauthorize {
 			w.t.Errorf("the post waits for %q", got.DeferredReason)
 		}
-		if got := w.account(id).StatusReason; got != "Third takes the access token no more" {
+		if got := w.account(id).StatusReason; got != "Third no longer accepts the access token" {
 			w.t.Errorf("reason %q", got)
 		}
 	})
 }
 
-// A row of a platform without a Connector stays as it is, and is looked at again.
+// An account of a platform without a Connector stays as it is, and is checked again.
 func TestNoConnector(t *testing.T) {
 	each(t, func(w *fixture) {
 		_, id := w.connectThird()

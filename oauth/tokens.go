@@ -10,7 +10,7 @@ import (
 	"socialqueue/secrets"
 )
 
-// Token is an access token with what is needed to use it.
+// Token is an access token with the data needed to use it.
 type Token struct {
 	Access secrets.Secret
 	// ProviderAccountID is the platform's id of the account.
@@ -18,17 +18,17 @@ type Token struct {
 	Username          string
 
 	platform models.Platform
-	// accountID is the account as the API names it.
+	// accountID is the account's id in the API.
 	accountID int64
 }
 
-// lastMinute is how much life a token needs to be given out: a call takes a part
-// of it.
+// lastMinute is the least remaining life of a token that For returns, since a call takes
+// some of it.
 const lastMinute = time.Minute
 
-// For gives the token that a post's account uses, refreshed if it is about to
-// end. Its errors are *LaterError, ErrReauthorize, ErrDisconnected, or of the
-// database or the keyring; none of them means that the account is lost.
+// For returns the token of a post's account, refreshed if it is about to expire. Its errors
+// are *LaterError, ErrReauthorize, ErrDisconnected, or errors of the database or the
+// keyring. None of them means that the account is lost.
 func (s *Service) For(ctx context.Context, p *models.Post) (Token, error) {
 	if p.InstagramAccountID != nil {
 		return s.pageTokenOf(ctx, *p.InstagramAccountID)
@@ -49,7 +49,7 @@ func (s *Service) For(ctx context.Context, p *models.Post) (Token, error) {
 	return s.accountToken(a)
 }
 
-// ending reports whether a token that can be refreshed ends within a minute.
+// ending reports whether a token that can be refreshed expires within a minute.
 func (s *Service) ending(a *models.OAuthAccount, now time.Time) bool {
 	return a.ExpiresAt != nil && s.refreshable(a) && !now.Before(a.ExpiresAt.Add(-lastMinute)) && !s.unsettledAlive(a, now)
 }
@@ -64,13 +64,13 @@ func (s *Service) stillEnding(a *models.OAuthAccount) error {
 	return backingOff(a, s.Now())
 }
 
-// usableYet reports whether a token may be used although its refresh was put off.
+// usableYet reports whether a token may be used although its refresh was deferred.
 func (s *Service) usableYet(a *models.OAuthAccount, err error) bool {
 	_, later := errors.AsType[*LaterError](err)
 	return later && s.Now().Before(*a.ExpiresAt)
 }
 
-// accountToken opens the token of an account that is the consent itself.
+// accountToken decrypts the token of an account that is the consent itself.
 func (s *Service) accountToken(a *models.OAuthAccount) (Token, error) {
 	token := Token{ProviderAccountID: a.ProviderAccountID, Username: a.Username, platform: a.Provider, accountID: a.ID}
 	return s.open(token, a.Status, a.AccessToken, a.SealedIn(models.ColumnAccessToken))
@@ -84,7 +84,7 @@ func (s *Service) pageTokenOf(ctx context.Context, id int64) (Token, error) {
 	return s.pageToken(ig)
 }
 
-// pageToken opens the token of an account behind a login.
+// pageToken decrypts the token of an account behind a login.
 func (s *Service) pageToken(ig *models.InstagramAccount) (Token, error) {
 	token := Token{ProviderAccountID: ig.IGBusinessID, platform: ig.Platform(), accountID: ig.ID}
 	if ig.Username != nil {
@@ -115,8 +115,8 @@ func usable(status models.AccountStatus) error {
 	return nil
 }
 
-// Renew is for a token that the platform refused, with that refusal. On nil the
-// account has another one: ask For. The other answers are those of For.
+// Renew replaces a token that the platform refused with that error. After nil the account
+// has another token; For returns it. The errors are those of For.
 func (s *Service) Renew(ctx context.Context, refused Token, refusal error) error {
 	c, err := s.connector(refused.platform)
 	if err != nil {
@@ -128,9 +128,9 @@ func (s *Service) Renew(ctx context.Context, refused Token, refusal error) error
 	return s.renewAccount(ctx, refused, c.IsDead(refusal), refusal)
 }
 
-// WakeIfConnected lets the posts of p's lane go on if its account is active: for
-// a run that put its post off until the account is connected again, in the very
-// moment in which that was done.
+// WakeIfConnected resumes the posts of p's lane if its account is active. It is for a run
+// that deferred its post until the account is connected again, while the account was being
+// connected.
 func (s *Service) WakeIfConnected(ctx context.Context, p *models.Post) error {
 	a, err := s.DB.Accounts.Get(ctx, p.AppID, p.Platform, p.AccountID())
 	if err != nil {

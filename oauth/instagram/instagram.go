@@ -1,5 +1,5 @@
-// Package instagram connects Instagram accounts, which are reached through a
-// Facebook login and its Pages: it makes the calls of oauth.LoginConnector.
+// Package instagram connects Instagram accounts, which are reached through a Facebook login
+// and its Pages. It implements oauth.LoginConnector.
 package instagram
 
 import (
@@ -13,8 +13,8 @@ import (
 	"socialqueue/secrets"
 )
 
-// businessScope lets a login show the Pages of its businesses. It is asked for, but
-// not needed.
+// businessScope lets a login list the Pages of its businesses. It is requested, but not
+// needed.
 const businessScope = "business_management"
 
 var (
@@ -22,11 +22,11 @@ var (
 	scopes = append([]string{businessScope}, needed...)
 )
 
-// userTokenLife is taken for a long-lived user token whose answer tells none: about
+// userTokenLife is assumed for a long-lived user token if the answer has no lifetime: about
 // 60 days (Facebook Login, manual flow), less one.
 const userTokenLife = 59 * 24 * time.Hour
 
-// Settings are the names of what New's client needs.
+// Settings names the settings that the client of New needs.
 const Settings = "FACEBOOK_APP_ID and FACEBOOK_APP_SECRET"
 
 // Connector is Instagram's oauth.LoginConnector, and verifies Meta's signed requests.
@@ -36,36 +36,39 @@ type Connector struct {
 	now       func() time.Time
 }
 
-// New makes a Connector. appSecret is the client's; it verifies signed requests.
+// New returns a Connector. appSecret is the client's app secret; it verifies signed
+// requests.
 func New(c *client.Client, appSecret secrets.Secret, now func() time.Time) *Connector {
 	return &Connector{client: c, appSecret: appSecret, now: now}
 }
 
-// Platform is Instagram.
+// Platform returns models.Instagram.
 func (c *Connector) Platform() models.Platform { return models.Instagram }
 
-// Traits says that a refresh prolongs the login's own token.
+// Traits returns the properties of Facebook Login: a refresh prolongs the login's own
+// token.
 func (c *Connector) Traits() oauth.Traits {
 	return oauth.Traits{
 		Name: "Instagram", Needed: needed, Prolongs: true,
 		Fragment: true, // Facebook appends #_=_
-		NoAccounts: "None of the Facebook Pages that were allowed leads to an Instagram account that can be posted to. " +
-			"Use a professional Instagram account that is linked to a Page, tick that Page in the consent, and make sure that you may create content on it.",
-		LoginEnded: "the Facebook login has ended; connect it again before its Pages' tokens end too",
+		NoAccounts: "None of the allowed Facebook Pages has an Instagram account that can be posted to. " +
+			"Use a professional Instagram account that is linked to a Page, tick that Page when you allow access, and make sure that you may create content on it.",
+		LoginEnded: "the Facebook login has ended; connect it again before the tokens of its Pages end too",
 	}
 }
 
-// Configured is nil: there is a client.
+// Configured returns nil: a Connector with a client is configured.
 func (c *Connector) Configured() error { return nil }
 
-// AuthorizeURL is the dialog of Facebook Login.
+// AuthorizeURL returns the address of the Facebook Login dialog.
 func (c *Connector) AuthorizeURL(a oauth.Authorization) string {
 	return c.client.AuthorizationURL(client.Authorization{RedirectURI: a.RedirectURI, State: a.State, Scopes: scopes})
 }
 
-// Exchange turns the code into a short token, and that into a long-lived one before
-// anything else: the Page tokens that a short one gives die with it within hours.
-// Then it asks who consented, and to what: a callback proves neither.
+// Exchange turns the code into a short-lived token and then into a long-lived one. That
+// comes first, because Page tokens read with a short-lived token expire with it within
+// hours. Then it reads who consented and to which scopes: the callback does not prove
+// either.
 func (c *Connector) Exchange(ctx context.Context, code, _ secrets.Secret, redirectURI string) (oauth.Grant, error) {
 	short, err := c.client.ExchangeCode(ctx, code, redirectURI)
 	if err != nil {
@@ -82,12 +85,11 @@ func (c *Connector) Exchange(ctx context.Context, code, _ secrets.Secret, redire
 		return oauth.Grant{}, err
 	}
 	info, err := c.client.InspectToken(ctx, grant.Access)
-	grant.ReconnectBy = info.DataAccessExpiresAt // a clock of its own, which only a new consent winds up
+	grant.ReconnectBy = info.DataAccessExpiresAt // data access ends independently of the token; only a new consent extends it
 	return grant, err
 }
 
-// Refresh exchanges a live user token for one that lives longer. Nothing is used up
-// by it.
+// Refresh exchanges a live user token for one that lives longer. The old token stays valid.
 func (c *Connector) Refresh(ctx context.Context, access secrets.Secret) (oauth.Grant, error) {
 	token, err := c.client.ProlongToken(ctx, access)
 	if err != nil {
@@ -100,22 +102,22 @@ func (c *Connector) Refresh(ctx context.Context, access secrets.Secret) (oauth.G
 	return oauth.Grant{Access: token.Access, ExpiresAt: c.now().Add(life)}, nil
 }
 
-// Check asks debug_token what a user's or a Page's token is worth.
+// Check asks debug_token whether a user's or a Page's token is dead.
 func (c *Connector) Check(ctx context.Context, access secrets.Secret) (dead bool, err error) {
 	info, err := c.client.InspectToken(ctx, access)
 	return err == nil && info.Dead(), err
 }
 
-// Revoke takes the app out of the person's Facebook account.
+// Revoke removes the app from the person's Facebook account.
 func (c *Connector) Revoke(ctx context.Context, access secrets.Secret, userID string) error {
 	return c.client.RevokeAll(ctx, access, userID)
 }
 
-// IsDead reports whether Meta refused with one of its codes for a dead token.
+// IsDead reports whether err carries one of Meta's codes for a dead token.
 func (c *Connector) IsDead(err error) bool { return client.IsDeadToken(err) }
 
-// Verify reads a signed_request, in which Meta says that a person removed the app or
-// wants their data to be deleted.
+// Verify parses a signed_request. Meta sends one if a person removed the app or asks for
+// the deletion of their data.
 func (c *Connector) Verify(signed string) (oauth.Withdrawal, error) {
 	request, err := client.ParseSignedRequest(signed, c.appSecret)
 	if err != nil {
@@ -126,8 +128,7 @@ func (c *Connector) Verify(signed string) (oauth.Withdrawal, error) {
 	}, nil
 }
 
-// pagesOf lists the Pages of a login, and those of its businesses if the person let
-// us see them.
+// pagesOf lists the Pages of a login, and those of its businesses if that was granted.
 func (c *Connector) pagesOf(ctx context.Context, grant oauth.Grant) ([]client.Page, error) {
 	own, err := c.client.Pages(ctx, grant.Access)
 	if err != nil || !slices.Contains(grant.Scopes, businessScope) {

@@ -16,12 +16,12 @@ import (
 )
 
 const (
-	// profileTime bounds the calls that only describe accounts, and profilesAtOnce how
-	// many are made at a time.
+	// profileTime limits the calls that only describe accounts, and profilesAtOnce how many
+	// run at the same time.
 	profileTime    = 10 * time.Second
 	profilesAtOnce = 8
-	// contradictedWait is how long to wait when Meta refuses a Page's token and does not
-	// call it dead.
+	// contradictedWait is how long to wait if Meta refuses a Page's token but debug_token
+	// does not report it dead.
 	contradictedWait = 10 * time.Minute
 )
 
@@ -64,8 +64,8 @@ func unusableReason(p client.Page) string {
 	return ""
 }
 
-// pagesEnd is when the Page tokens of a login end: from a long-lived user token
-// never, which one of them is asked for; zero is never, or not told.
+// pagesEnd returns when the Page tokens of a login expire, or zero if never or unknown. One
+// token is inspected for all: with a long-lived user token they have no end.
 func (c *Connector) pagesEnd(ctx context.Context, pages []client.Page) time.Time {
 	i := slices.IndexFunc(pages, func(p client.Page) bool { return !p.Token.Empty() })
 	if i < 0 {
@@ -78,7 +78,7 @@ func (c *Connector) pagesEnd(ctx context.Context, pages []client.Page) time.Time
 	return info.ExpiresAt
 }
 
-// readTypes asks what kind the accounts are. Not every login tells; then the type
+// readTypes reads the types of the accounts. Some logins may not read them; the type then
 // stays empty.
 func (c *Connector) readTypes(ctx context.Context, pages []oauth.Page) {
 	ctx, cancel := context.WithTimeout(ctx, profileTime)
@@ -108,31 +108,31 @@ func (c *Connector) PageToken(ctx context.Context, login secrets.Secret, pageID 
 	return c.client.PageToken(ctx, login, pageID)
 }
 
-// RenewPageToken reads the token of a Page again that Meta refused. An account is
-// lost only by a clear answer: Meta has one code for what is not there, what the token
-// may not see and a read that failed, so debug_token decides then.
+// RenewPageToken reads the token of a Page again after Meta refused it. An account is lost
+// only after a clear answer. Meta has one code for a missing Page, a missing permission and
+// a failed read; in these cases debug_token decides.
 func (c *Connector) RenewPageToken(ctx context.Context, login secrets.Secret, pageID string, refused secrets.Secret) (token secrets.Secret, lost string, err error) {
 	token, err = c.client.PageToken(ctx, login, pageID)
 	switch {
 	case err == nil && token.Empty():
-		return "", "Meta gives no token for the Page any more", nil
+		return "", "Meta no longer gives a token for the Page", nil
 	case err == nil && token == refused:
 		lost, err = c.ifDead(ctx, refused, "Meta refuses the Page's token")
 		return "", lost, err
 	case err == nil:
 		return token, "", nil
 	case client.IsUnseen(err):
-		lost, err = c.ifDead(ctx, refused, "the Facebook login does not reach the Page any more")
+		lost, err = c.ifDead(ctx, refused, "the Facebook login no longer has access to the Page")
 		return "", lost, err
 	case client.IsDeadToken(err):
 		return "", "the Facebook login behind the Page's token is dead", nil
 	case platform.KindOf(err) == platform.Rejected && permissionLost(err):
-		return "", "the Facebook login may not use the Page any more", nil
+		return "", "the Facebook login may no longer use the Page", nil
 	}
 	return "", "", err
 }
 
-// ifDead gives the reason if debug_token calls the token dead.
+// ifDead returns the reason if debug_token reports the token dead.
 func (c *Connector) ifDead(ctx context.Context, token secrets.Secret, reason string) (string, error) {
 	dead, err := c.Check(ctx, token)
 	switch {
@@ -141,11 +141,11 @@ func (c *Connector) ifDead(ctx context.Context, token secrets.Secret, reason str
 	case dead:
 		return reason, nil
 	}
-	return "", &oauth.LaterError{In: contradictedWait, Err: errors.New("the Page's token is refused, but Meta does not call it dead")}
+	return "", &oauth.LaterError{In: contradictedWait, Err: errors.New("Meta refuses the Page's token but does not report it dead")}
 }
 
-// permissionLost tells a permission that is missing, which the client codes as a
-// matter of the token, from any other refusal.
+// permissionLost reports whether a permission is missing. The client gives such a refusal
+// the code TOKEN_INVALID.
 func permissionLost(err error) bool {
 	e, ok := errors.AsType[*platform.Error](err)
 	return ok && e.Code == platform.CodeTokenInvalid

@@ -1,4 +1,4 @@
-// Package tiktok connects TikTok accounts: it makes the calls of oauth.Connector.
+// Package tiktok connects TikTok accounts. It implements oauth.Connector.
 package tiktok
 
 import (
@@ -13,14 +13,14 @@ import (
 	"socialqueue/secrets"
 )
 
-// What is asked for, and what of it is needed to publish. video.upload is for
-// TikTok's inbox, and only for those who grant it.
+// scopes are requested; needed are those that publishing cannot do without. video.upload is
+// for TikTok's inbox, and only for those who grant it.
 var (
 	scopes = []string{"user.info.basic", "video.publish", "video.upload"}
 	needed = []string{"user.info.basic", "video.publish"}
 )
 
-// profileTime bounds the calls that only describe an account.
+// profileTime limits the calls that only describe an account.
 const profileTime = 10 * time.Second
 
 // Connector is TikTok's oauth.Connector. The account is the consent itself.
@@ -29,16 +29,16 @@ type Connector struct {
 	now    func() time.Time
 }
 
-// New makes a Connector.
+// New returns a Connector.
 func New(c *client.Client, now func() time.Time) *Connector { return &Connector{client: c, now: now} }
 
-// Platform is TikTok.
+// Platform returns models.TikTok.
 func (c *Connector) Platform() models.Platform { return models.TikTok }
 
-// Traits says that a refresh uses the refresh token up.
+// Traits returns the properties of TikTok: a refresh consumes the refresh token.
 func (c *Connector) Traits() oauth.Traits { return oauth.Traits{Name: "TikTok", Needed: needed} }
 
-// Configured names the settings without which TikTok lets nobody consent.
+// Configured returns an error that names the settings if the client has no credentials.
 func (c *Connector) Configured() error {
 	if c.client.Configured() {
 		return nil
@@ -46,7 +46,7 @@ func (c *Connector) Configured() error {
 	return fmt.Errorf("TIKTOK_CLIENT_KEY and TIKTOK_CLIENT_SECRET: %w", oauth.ErrNotConfigured)
 }
 
-// AuthorizeURL is TikTok's consent page.
+// AuthorizeURL returns the address of TikTok's consent page.
 func (c *Connector) AuthorizeURL(a oauth.Authorization) string {
 	return c.client.AuthorizationURL(client.Authorization{
 		RedirectURI: a.RedirectURI, State: a.State, Challenge: client.Challenge(a.Verifier.Reveal()), Scopes: scopes,
@@ -60,7 +60,7 @@ func (c *Connector) Exchange(ctx context.Context, code, verifier secrets.Secret,
 		return oauth.Grant{}, err
 	}
 	if grant.OpenID == "" {
-		return oauth.Grant{}, errors.New("TikTok's answer names no open_id")
+		return oauth.Grant{}, errors.New("TikTok's answer has no open_id")
 	}
 	return c.grant(grant), nil
 }
@@ -73,7 +73,7 @@ func (c *Connector) grant(g client.Grant) oauth.Grant {
 	}
 }
 
-// after is when something ends that lasts from now on; zero if TikTok did not say.
+// after returns the end of a lifetime that starts now; zero if TikTok gave none.
 func after(now time.Time, lasts time.Duration) time.Time {
 	if lasts <= 0 {
 		return time.Time{}
@@ -81,8 +81,8 @@ func after(now time.Time, lasts time.Duration) time.Time {
 	return now.Add(lasts)
 }
 
-// Accounts reads the names and the picture of the account, as far as TikTok tells
-// them. It does not fail.
+// Accounts reads the names and the picture of the account, as far as TikTok returns them.
+// It does not fail.
 func (c *Connector) Accounts(ctx context.Context, grant oauth.Grant) (oauth.Reach, error) {
 	ctx, cancel := context.WithTimeout(ctx, profileTime)
 	defer cancel()
@@ -91,7 +91,7 @@ func (c *Connector) Accounts(ctx context.Context, grant oauth.Grant) (oauth.Reac
 	if userErr == nil {
 		reach.Profile = oauth.Profile{Username: user.Username, Name: user.DisplayName, PictureURL: user.AvatarURL}
 	}
-	// The username, which links are made of, comes with the scope for posting.
+	// The username, needed for links, comes with the scope for posting.
 	creator, creatorErr := c.client.CreatorInfo(ctx, grant.Access)
 	if creatorErr == nil {
 		reach.Profile.Username = creator.Username
@@ -103,7 +103,7 @@ func (c *Connector) Accounts(ctx context.Context, grant oauth.Grant) (oauth.Reac
 	return reach, nil
 }
 
-// Refresh uses a refresh token up for a new pair.
+// Refresh exchanges the refresh token for a new pair.
 func (c *Connector) Refresh(ctx context.Context, refresh secrets.Secret) (oauth.Grant, error) {
 	grant, err := c.client.RefreshGrant(ctx, refresh)
 	if err != nil {
@@ -112,7 +112,7 @@ func (c *Connector) Refresh(ctx context.Context, refresh secrets.Secret) (oauth.
 	return c.grant(grant), nil
 }
 
-// Check asks for the profile, which every token may read.
+// Check reads the profile, which every token may read.
 func (c *Connector) Check(ctx context.Context, access secrets.Secret) (dead bool, err error) {
 	_, err = c.client.UserInfo(ctx, access)
 	if client.IsDeadToken(err) {
@@ -121,10 +121,10 @@ func (c *Connector) Check(ctx context.Context, access secrets.Secret) (dead bool
 	return false, err
 }
 
-// Revoke takes the app out of the person's connected apps.
+// Revoke removes the app from the person's connected apps.
 func (c *Connector) Revoke(ctx context.Context, access secrets.Secret, _ string) error {
 	return c.client.Revoke(ctx, access)
 }
 
-// IsDead reports whether TikTok named the access token or the refresh token invalid.
+// IsDead reports whether TikTok reported the access token or the refresh token as invalid.
 func (c *Connector) IsDead(err error) bool { return client.IsDeadToken(err) || client.IsDeadGrant(err) }

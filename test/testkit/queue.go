@@ -78,8 +78,8 @@ func (q *Queue) EnqueueDeliver(ctx context.Context, r db.EndpointRun) error {
 	return q.Deliveries.enqueue(ctx, fmt.Sprintf("%s:%d", r.ID, r.Fence), time.Time{}, r)
 }
 
-// EnqueueUpkeep takes the task of an account.
-func (q *Queue) EnqueueUpkeep(ctx context.Context, accountID, fence int64) error {
+// EnqueueMaintenance takes the task of an account.
+func (q *Queue) EnqueueMaintenance(ctx context.Context, accountID, fence int64) error {
 	return q.Accounts.enqueue(ctx, fmt.Sprintf("%d:%d", accountID, fence), time.Time{}, accountID)
 }
 

@@ -12,46 +12,43 @@ import (
 )
 
 const (
-	// postsAhead is how long before their posts accounts are asked for, so that
-	// their owner has time to connect them again.
+	// postsAhead is how long before their posts accounts are checked, so that their owner
+	// has time to connect them again.
 	postsAhead = time.Hour
-	// askedFresh is how long nobody asks for an account again.
+	// askedFresh is how long a check counts as recent.
 	askedFresh = time.Hour
-	// postsLooked bounds how many posts one tick looks at, and upkeepBatch how many
-	// accounts it asks for.
-	postsLooked = 5000
-	upkeepBatch = 500
-	// unreadableWait is when an account is looked at again whose token no key of
-	// this process opens.
+	// postsLooked limits how many posts one tick reads, and maintainBatch how many accounts
+	// it enqueues.
+	postsLooked   = 5000
+	maintainBatch = 500
+	// unreadableWait is the wait if no key of this process decrypts an account's token.
 	unreadableWait = 10 * time.Minute
-	// revokeFor is how long the revoking of a disconnected account is tried.
+	// revokeFor is how long revoking a disconnected account is retried.
 	revokeFor = 24 * time.Hour
 )
 
-// EnqueueDue makes a task for every account that somebody has to see to. It is
-// one tick of the scheduler, and all that keeps tokens alive: a task that gets
-// lost is made again by the next tick.
+// EnqueueDue enqueues a task for every account whose tokens need maintenance. It is one
+// tick of the scheduler. A lost task is enqueued again by the next tick.
 func (s *Service) EnqueueDue(ctx context.Context) error {
 	now := s.Now()
 	if err := s.DB.Tokens.CheckBeforePosts(ctx, now, now.Add(postsAhead), now.Add(-askedFresh), postsLooked); err != nil {
 		return err
 	}
-	due, err := s.DB.Tokens.DueMaintenance(ctx, now, upkeepBatch)
+	due, err := s.DB.Tokens.DueMaintenance(ctx, now, maintainBatch)
 	if err != nil {
 		return err
 	}
 	for _, u := range due {
-		if err := s.Queue.EnqueueUpkeep(ctx, u.ID, u.Fence); err != nil {
+		if err := s.Queue.EnqueueMaintenance(ctx, u.ID, u.Fence); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// Upkeep sees to one account: it refreshes what is to be refreshed, asks the
-// platform about the rest, and revokes what was disconnected. When it is next due
-// is in the row; an error means that nothing is known to be written.
-func (s *Service) Upkeep(ctx context.Context, id int64) error {
+// Maintain refreshes or checks the tokens of one account, and revokes a disconnected
+// account. The row says when it is due next. After an error the row may be unchanged.
+func (s *Service) Maintain(ctx context.Context, id int64) error {
 	a, err := s.DB.Accounts.OAuthAccount(ctx, id)
 	if errors.Is(err, db.ErrNotFound) {
 		return nil
@@ -60,21 +57,21 @@ func (s *Service) Upkeep(ctx context.Context, id int64) error {
 		return err
 	}
 	ctx = platform.WithRecorder(ctx, s.recordOf(ctx, a))
-	err = settled(ctx, s.see(ctx, a))
+	err = noteResult(ctx, s.maintain(ctx, a))
 	if err != nil && isUnreadable(err) {
-		observe.OfAccount(ctx, s.Log, a).WithError(err).Error("a token cannot be read with TOKEN_ENCRYPTION_KEY; the account stays connected")
-		return s.upkeepIn(ctx, a, unreadableWait)
+		observe.OfAccount(ctx, s.Log, a).WithError(err).Error("cannot decrypt a token with TOKEN_ENCRYPTION_KEY; the account stays connected")
+		return s.maintainIn(ctx, a, unreadableWait)
 	}
 	return err
 }
 
-// settled is for an upkeep: what the accounts' rows say by now is no error, and only
-// noted for the metrics.
-func settled(ctx context.Context, err error) error {
+// noteResult records the result for the metrics. Results that are stored in the account's
+// row are no errors.
+func noteResult(ctx context.Context, err error) error {
 	later, puts := errors.AsType[*LaterError](err)
 	a := observe.AttemptOf(ctx)
 	switch {
-	case puts && errors.Is(err, db.ErrBusy): // somebody else is at it
+	case puts && errors.Is(err, db.ErrBusy): // another process is refreshing
 		a.Outcome = observe.AttemptSnooze
 	case puts:
 		a.Outcome, a.Class = observe.AttemptRetry, observe.ClassOf(later.Err)
@@ -88,7 +85,7 @@ func settled(ctx context.Context, err error) error {
 	return nil
 }
 
-func (s *Service) see(ctx context.Context, a *models.OAuthAccount) error {
+func (s *Service) maintain(ctx context.Context, a *models.OAuthAccount) error {
 	now := s.Now()
 	if err := s.DB.Connections.FinishDisconnect(ctx, a, canceledNote, now); err != nil {
 		return err
@@ -99,9 +96,9 @@ func (s *Service) see(ctx context.Context, a *models.OAuthAccount) error {
 	c, err := s.connector(a.Provider)
 	switch {
 	case err != nil:
-		return s.upkeepIn(ctx, a, unreadableWait)
+		return s.maintainIn(ctx, a, unreadableWait)
 	case a.Provider.BehindLogin():
-		return s.seeToLogin(ctx, a)
+		return s.maintainLogin(ctx, a)
 	case a.Status != models.AccountActive:
 		return s.DB.Tokens.SetMaintenance(ctx, a, 0, nil)
 	case s.refreshDue(a, now) && !s.unsettledAlive(a, now):
@@ -111,15 +108,15 @@ func (s *Service) see(ctx context.Context, a *models.OAuthAccount) error {
 	}
 }
 
-// refreshDue reports whether a token is so old that it is refreshed.
+// refreshDue reports whether a token is due for a refresh.
 func (s *Service) refreshDue(a *models.OAuthAccount, now time.Time) bool {
 	at := s.plannedRefresh(a)
 	return at != nil && !at.After(now)
 }
 
-// plannedRefresh is when an account's tokens are refreshed if nothing goes wrong.
+// plannedRefresh returns when an account's tokens are refreshed next, if nothing fails.
 func (s *Service) plannedRefresh(a *models.OAuthAccount) *time.Time {
-	issued := a.UpdatedAt // of an import, of which nobody knows when its token was given
+	issued := a.UpdatedAt // an import: the time of issue is unknown
 	if a.RefreshedAt != nil {
 		issued = *a.RefreshedAt
 	}
@@ -137,8 +134,8 @@ func (s *Service) stillDue(a *models.OAuthAccount) error {
 	return nil
 }
 
-// check asks whether a token is still taken. A refusal is settled at once, hours
-// before a post would meet it.
+// check asks the platform whether a token still works. A refusal is handled at once, hours
+// before a post would fail.
 func (s *Service) check(ctx context.Context, c Connector, a *models.OAuthAccount) error {
 	token, err := s.accountToken(a)
 	if err != nil {
@@ -149,18 +146,18 @@ func (s *Service) check(ctx context.Context, c Connector, a *models.OAuthAccount
 	case dead:
 		err := s.renewAccount(ctx, token, true, nil)
 		if later, ok := errors.AsType[*LaterError](err); ok {
-			return s.upkeepIn(ctx, a, later.In) // which a refresh that failed has written itself
+			return s.maintainIn(ctx, a, later.In) // a failed refresh has written the same itself
 		}
 		return err
-	case err != nil && a.RefreshFailures > 0: // the token that could not be refreshed may be dead
-		return s.upkeepIn(ctx, a, waitAfter(a.RefreshFailures, err))
+	case err != nil && a.RefreshFailures > 0: // the token may be dead: it could not be refreshed either
+		return s.maintainIn(ctx, a, waitAfter(a.RefreshFailures, err))
 	}
-	return s.asked(ctx, a)
+	return s.planNext(ctx, a)
 }
 
-// asked plans the next upkeep of an account whose token is taken, as far as anybody
-// knows.
-func (s *Service) asked(ctx context.Context, a *models.OAuthAccount) error {
+// planNext schedules the next maintenance of an account whose token works, or could not be
+// checked.
+func (s *Service) planNext(ctx context.Context, a *models.OAuthAccount) error {
 	next := s.plannedRefresh(a)
 	if s.unsettledAlive(a, s.Now()) {
 		next = a.ExpiresAt
@@ -168,12 +165,12 @@ func (s *Service) asked(ctx context.Context, a *models.OAuthAccount) error {
 	return s.DB.Tokens.SetMaintenance(ctx, a, 0, next)
 }
 
-// seeToLogin refreshes a login, or checks those of its accounts that are about to
-// post. They may do so when the login has ended.
-func (s *Service) seeToLogin(ctx context.Context, a *models.OAuthAccount) error {
+// maintainLogin refreshes a login, or checks those of its accounts that post soon. The
+// accounts can post even after the login has ended.
+func (s *Service) maintainLogin(ctx context.Context, a *models.OAuthAccount) error {
 	c, err := s.loginConnector(a.Provider)
 	if err != nil {
-		return s.upkeepIn(ctx, a, unreadableWait)
+		return s.maintainIn(ctx, a, unreadableWait)
 	}
 	if a.Status == models.AccountActive && s.refreshDue(a, s.Now()) {
 		return s.refresh(ctx, a.Provider, a.ID, s.stillDue)
@@ -184,29 +181,29 @@ func (s *Service) seeToLogin(ctx context.Context, a *models.OAuthAccount) error 
 	}
 	err = s.checkPages(ctx, c, accounts)
 	var readErr error
-	if a, readErr = s.DB.Accounts.OAuthAccount(ctx, a.ID); readErr != nil { // renewing a token takes the login's fence on
+	if a, readErr = s.DB.Accounts.OAuthAccount(ctx, a.ID); readErr != nil { // renewing a token changed the login's fence
 		return errors.Join(err, readErr)
 	}
 	if later, ok := errors.AsType[*LaterError](err); ok {
-		return s.upkeepIn(ctx, a, later.In)
+		return s.maintainIn(ctx, a, later.In)
 	}
-	if err := settled(ctx, err); err != nil {
+	if err := noteResult(ctx, err); err != nil {
 		return err
 	}
 	if a.Status != models.AccountActive {
 		return s.DB.Tokens.SetMaintenance(ctx, a, 0, nil)
 	}
-	return s.asked(ctx, a)
+	return s.planNext(ctx, a)
 }
 
-// upkeepIn has an upkeep come again, unless the row has changed since it was read:
-// then its own time counts.
-func (s *Service) upkeepIn(ctx context.Context, a *models.OAuthAccount, wait time.Duration) error {
+// maintainIn schedules the next maintenance after a wait. If the row has changed since it
+// was read, the row's own time stays.
+func (s *Service) maintainIn(ctx context.Context, a *models.OAuthAccount, wait time.Duration) error {
 	at := s.Now().Add(wait)
 	return s.DB.Tokens.SetMaintenance(ctx, a, a.RefreshFailures, &at)
 }
 
-// recordOf logs the calls of an account's upkeep.
+// recordOf returns a recorder that counts and logs platform calls for an account.
 func (s *Service) recordOf(ctx context.Context, a *models.OAuthAccount) func(platform.Call) {
 	return func(c platform.Call) {
 		s.Metrics.PlatformCalled(string(c.Provider), c.Op, c.Outcome(), c.Duration)
