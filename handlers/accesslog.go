@@ -12,9 +12,8 @@ import (
 	"socialqueue/observe"
 )
 
-// accessLog writes one line per request, and is the one place that logs what a
-// request failed of. It names the route and never the path or query: those may
-// hold a signature.
+// accessLog writes one line per request. No other place logs the error of a request. The
+// line has the route and never the path or query, which may hold a signature.
 func (a *api) accessLog(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		began := time.Now()
@@ -24,7 +23,7 @@ func (a *api) accessLog(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		took := time.Since(began)
 		a.logRequest(c, took, err)
-		a.logDeed(c, took)
+		a.logOperatorAction(c, took)
 		if a.Metrics != nil {
 			a.Metrics.Requested(methodOf(c), routeOf(c), c.Response().Status, took)
 		}
@@ -64,14 +63,14 @@ func (a *api) logRequest(c echo.Context, took time.Duration, err error) {
 
 const aboutKey = "about"
 
-// about has the request's line tell which post it is about.
+// about adds the post to the request's log line.
 func about(c echo.Context, p *models.Post) { c.Set(aboutKey, observe.Post(p)) }
 
-// logOf is the log for what a request leaves behind.
+// logOf returns the log with the request's correlation id.
 func (a *api) logOf(c echo.Context) *logrus.Entry { return observe.In(c.Request().Context(), a.Log) }
 
-// routeOf is the pattern that matched. Without a match nothing of the path is
-// told: a mistyped media link is still a secret.
+// routeOf returns the pattern that matched. Without a match it returns no part of the path,
+// because a mistyped media link is still a secret.
 func routeOf(c echo.Context) string {
 	if path := c.Path(); path != "" {
 		return path
@@ -79,8 +78,8 @@ func routeOf(c echo.Context) string {
 	return "(no route)"
 }
 
-// methodOf is the method for the metrics, which keep each one that they are told: what a
-// client sends may be anything.
+// methodOf returns the method as a metric label. Unknown methods share one label, since
+// clients may send anything.
 func methodOf(c echo.Context) string {
 	switch m := c.Request().Method; m {
 	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
@@ -89,8 +88,8 @@ func methodOf(c echo.Context) string {
 	return "(other)"
 }
 
-// isProbe reports whether a machine asks how things are, which it does every few seconds:
-// only what goes wrong is worth a line, and none a trace.
+// isProbe reports whether a request is a probe, which monitoring repeats every few seconds.
+// Only failed probes are logged at info level, and none is traced.
 func isProbe(c echo.Context) bool {
 	switch c.Path() {
 	case routeLive, routeReady, routeMetrics, routeHealth:

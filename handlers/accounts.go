@@ -22,8 +22,8 @@ const (
 
 func viewAccount(a *oauth.Account) view.Account { return view.OfAccount(&a.OAuth, a.Instagram) }
 
-// listAccounts answers a bare list. Where there is more, the Link header leads to
-// it (RFC 8288).
+// listAccounts answers with a bare JSON array. The Link header has the address of the next
+// page (RFC 8288).
 func (a *api) listAccounts(c echo.Context) error {
 	f := oauth.Filter{AppID: callerOf(c).AppID, Limit: defaultAccounts}
 	err := readQuery(c.Request().URL.RawQuery, "list", map[string]func(string) string{
@@ -36,7 +36,7 @@ func (a *api) listAccounts(c echo.Context) error {
 		return err
 	}
 	page := f.Limit
-	f.Limit++ // one more tells whether there is a next page
+	f.Limit++ // the extra row shows whether there is a next page
 	accounts, err := a.Accounts.List(c.Request().Context(), f)
 	if err != nil {
 		return err
@@ -57,7 +57,7 @@ func (a *api) setAccountCursor(f *oauth.Filter, value string) string {
 	p, id, _ := strings.Cut(value, ":")
 	n, ok := number(id, math.MaxInt32)
 	if !ok || a.platformFilter(&f.AfterPlatform)(p) != "" {
-		return "must be the cursor of an earlier answer"
+		return "must be a cursor from an earlier response"
 	}
 	f.AfterID = n
 	return ""
@@ -71,7 +71,7 @@ func linkNext(c echo.Context, cursor string) {
 	c.Response().Header().Set("Link", fmt.Sprintf(`<%s>; rel="next"`, next.String()))
 }
 
-// disconnectAccount ends an account: its waiting posts are canceled and the consent
+// disconnectAccount disconnects an account: its waiting posts are canceled and the consent
 // is revoked at the platform.
 func (a *api) disconnectAccount(c echo.Context) error {
 	p, err := a.platformParam(c)
@@ -89,7 +89,7 @@ func (a *api) disconnectAccount(c echo.Context) error {
 	return c.JSON(http.StatusOK, viewAccount(account))
 }
 
-// limitParam reads how many entries a page has.
+// limitParam reads the size of a page.
 func limitParam(limit *int, most int) func(string) string {
 	return func(value string) string {
 		n, ok := number(value, int64(most))

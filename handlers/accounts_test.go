@@ -29,7 +29,7 @@ func (w *fixture) disconnect(p models.Platform, id int64) *reply {
 	return w.do(call{method: "DELETE", path: accountPath(p, id)})
 }
 
-// importAccount stores an account of a person whom no simulated platform knows.
+// importAccount stores an account that is unknown to the simulated platforms.
 func (w *fixture) importAccount(who *tenant, userID int64, p models.Platform, id string) int64 {
 	w.t.Helper()
 	account, err := w.accounts.Import(w.t.Context(), oauth.Import{
@@ -39,7 +39,7 @@ func (w *fixture) importAccount(who *tenant, userID int64, p models.Platform, id
 	return account
 }
 
-// newUser makes another user of ours.
+// newUser creates another user of our app.
 func (w *fixture) newUser(name string) int64 {
 	w.t.Helper()
 	return int64(w.do(call{method: "POST", path: "/api/users", json: map[string]any{"external_id": name}}).want(201).Object()["id"].(float64))
@@ -89,7 +89,7 @@ func TestAccountsAreShownAsPromised(t *testing.T) {
 	})
 }
 
-// What ended at the platform says so, and why.
+// An account that the platform ended shows its status and the reason.
 func TestStatusOfAccounts(t *testing.T) {
 	eachWithPlatforms(t, func(t *testing.T, w *fixture) {
 		w.addPeople()
@@ -110,8 +110,8 @@ func TestStatusOfAccounts(t *testing.T) {
 	})
 }
 
-// An account that lives on after its login has ended is active, and says what is
-// about to end it.
+// An account that still works after its login has ended is active, and shows what will end
+// it.
 func TestWarningOfAnAccount(t *testing.T) {
 	eachWithPlatforms(t, func(t *testing.T, w *fixture) {
 		w.addPeople()
@@ -131,7 +131,7 @@ func TestWarningOfAnAccount(t *testing.T) {
 	})
 }
 
-// idOf finds one of our accounts by the platform's id.
+// idOf returns the id of our account with a platform's id.
 func (w *fixture) idOf(p models.Platform, externalID string) int64 {
 	w.t.Helper()
 	for _, a := range w.list("platform=" + string(p)) {
@@ -158,7 +158,7 @@ func TestListAccounts(t *testing.T) {
 	each(t, func(t *testing.T, w *fixture) {
 		second, nobody := w.newUser("second"), w.newUser("nobody")
 		ours := map[models.Platform][]int64{models.TikTok: {w.ours.tiktok}, models.Instagram: {w.ours.instagram}}
-		// The other app's come in between.
+		// Accounts of the other app are in between.
 		for i := range 2 {
 			for _, p := range bothPlatforms {
 				w.importAccount(&w.theirs, w.theirs.userID, p, fmt.Sprintf("%s-of-theirs-%d", p, i))
@@ -207,8 +207,8 @@ func TestListAccounts(t *testing.T) {
 	})
 }
 
-// wantWalk follows the Link headers from a path. All pages but the last are full,
-// and the last is not empty.
+// wantWalk follows the Link headers from a path. All pages except the last must be full,
+// and the last must not be empty.
 func (w *fixture) wantWalk(path string, limit int, want []string) {
 	w.t.Helper()
 	var walked []string
@@ -259,7 +259,7 @@ func TestBadAccountQueries(t *testing.T) {
 	})
 }
 
-// waitingPosts makes a post of an account for now and one for tomorrow.
+// waitingPosts creates a post of an account for now and one for tomorrow.
 func (w *fixture) waitingPosts(p models.Platform, id int64) []string {
 	w.t.Helper()
 	path, body := "/api/tiktok/upload", map[string]any{"account_id": id, "title": "x", "privacy_level": "SELF_ONLY", "media_id": w.upload("upright.mp4")}
@@ -271,7 +271,7 @@ func (w *fixture) waitingPosts(p models.Platform, id int64) []string {
 	return append(posts, w.do(call{method: "POST", path: path, json: body}).want(202).Text("id"))
 }
 
-// tryPost posts with an account that may be gone.
+// tryPost posts to an account that may be disconnected.
 func (w *fixture) tryPost(p models.Platform, id int64) *reply {
 	w.t.Helper()
 	if p == models.TikTok {
@@ -306,8 +306,8 @@ func (w *fixture) wantWaiting(posts []string) {
 	}
 }
 
-// Disconnecting cancels what waits and leaves what is on its way; other accounts
-// stay as they are. It can be done twice, and undone by the owner.
+// Disconnecting cancels waiting posts and leaves posts that are being sent. Other accounts
+// stay unchanged. It can be repeated, and undone by the owner.
 func TestDisconnect(t *testing.T) {
 	eachWithPlatforms(t, func(t *testing.T, w *fixture) {
 		w.addPeople()
@@ -352,7 +352,7 @@ func TestDisconnect(t *testing.T) {
 	})
 }
 
-// A Facebook login is let go with the last of its accounts.
+// A Facebook login is disconnected with the last of its accounts.
 func TestDisconnectOneOfTwo(t *testing.T) {
 	eachWithPlatforms(t, func(t *testing.T, w *fixture) {
 		w.addPeople()
@@ -377,7 +377,8 @@ func TestDisconnectOneOfTwo(t *testing.T) {
 	})
 }
 
-// What one user let go, another may connect. Each sees an account of their own.
+// An account that one user disconnected may be connected by another. Each sees an account
+// of their own.
 func TestDisconnectedAccountIsTakenOver(t *testing.T) {
 	eachWithPlatforms(t, func(t *testing.T, w *fixture) {
 		w.addPeople()
@@ -394,7 +395,7 @@ func TestDisconnectedAccountIsTakenOver(t *testing.T) {
 	})
 }
 
-// The platform's trouble is none of the caller's: the account is disconnected.
+// An error of the platform does not fail the request: the account is disconnected.
 func TestDisconnectWhileThePlatformIsDown(t *testing.T) {
 	eachWithPlatforms(t, func(t *testing.T, w *fixture) {
 		w.addPeople()
@@ -409,7 +410,7 @@ func TestDisconnectWhileThePlatformIsDown(t *testing.T) {
 	})
 }
 
-// What is no account of ours is not found, and nothing happens to it.
+// An account of another app is not found, and stays unchanged.
 func TestDisconnectNotFound(t *testing.T) {
 	each(t, func(t *testing.T, w *fixture) {
 		ig, err := w.db.Accounts.InstagramAccount(t.Context(), w.ours.instagram)
@@ -439,7 +440,7 @@ func TestDisconnectNotFound(t *testing.T) {
 
 func TestPages(t *testing.T) {
 	eachWithPlatforms(t, func(t *testing.T, w *fixture) {
-		// Somebody else of the other app has the account behind the last Page.
+		// A user of the other app has connected the account behind the last Page.
 		w.importAccount(&w.theirs, w.theirs.userID, models.Instagram, "17841400000000005")
 		w.addPeople()
 		w.addBaker(

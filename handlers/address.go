@@ -7,9 +7,9 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// addressBehind makes Echo's RealIP tell where a request comes from: the address of the
-// connection, or, if that is a proxy of ours, what the proxies say. Anybody can write
-// X-Forwarded-For, so of nobody else it is believed.
+// addressBehind makes Echo's RealIP return the client's address: that of the connection or,
+// if the connection comes from one of our proxies, the one in X-Forwarded-For. The header
+// is ignored from anyone else, because any client can write it.
 func addressBehind(proxies []netip.Prefix) echo.IPExtractor {
 	if len(proxies) == 0 {
 		return echo.ExtractIPDirect()
@@ -21,11 +21,11 @@ func addressBehind(proxies []netip.Prefix) echo.IPExtractor {
 	return echo.ExtractIPFromXFFHeader(trusted...)
 }
 
-// siteBits are what providers give one customer at least, of IPv6.
+// siteBits is the size of the IPv6 network that providers assign to one customer at least.
 const siteBits = 64
 
-// siteOf is what one visitor has of the addresses: a single one of IPv4, a whole network
-// of IPv6.
+// siteOf returns the addresses that one client controls: a single IPv4 address or an IPv6
+// network.
 func siteOf(address string) string {
 	addr, err := netip.ParseAddr(address)
 	if err != nil {

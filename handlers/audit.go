@@ -14,22 +14,22 @@ import (
 	"socialqueue/observe"
 )
 
-// deed is what an operator does: who, and to which tasks or posts.
-type deed struct {
+// operatorAction is what an operator does, and to which tasks or posts.
+type operatorAction struct {
 	user string
 	ids  []string
 }
 
 const (
-	deedKey = "deed"
-	// maxIDs bounds the ids in one line of the log, maxIDBytes each of them.
+	actionKey = "operator_action"
+	// maxIDs limits the ids in one log line, and maxIDBytes the length of each.
 	maxIDs     = 100
 	maxIDBytes = 128
 )
 
-// logDeed leaves a line of what an operator did, once it is known how it ended.
-func (a *api) logDeed(c echo.Context, took time.Duration) {
-	did, ok := c.Get(deedKey).(deed)
+// logOperatorAction logs what an operator did, once the result is known.
+func (a *api) logOperatorAction(c echo.Context, took time.Duration) {
+	did, ok := c.Get(actionKey).(operatorAction)
 	if !ok {
 		return
 	}
@@ -40,7 +40,7 @@ func (a *api) logDeed(c echo.Context, took time.Duration) {
 	if n := len(did.ids); n > 0 {
 		entry = entry.WithFields(logrus.Fields{"ids": bounded(did.ids), "ids_count": n})
 	}
-	entry.Warn("an operator did something")
+	entry.Warn("operator action")
 }
 
 func bounded(ids []string) []string {
@@ -51,10 +51,10 @@ func bounded(ids []string) []string {
 	return shown
 }
 
-// namedIn reads which tasks or posts the body of a request names, as the page of the
-// queues and the console send them, and leaves the body to be read again.
+// namedIn returns the ids of the tasks or posts in a request's body, as the queues' page
+// and the console send them. The body can be read again afterwards.
 func namedIn(r *http.Request) []string {
-	head, _ := io.ReadAll(io.LimitReader(r.Body, maxJSON)) // whoever reads on meets the error
+	head, _ := io.ReadAll(io.LimitReader(r.Body, maxJSON)) // the handler that reads the rest gets the error
 	r.Body = struct {
 		io.Reader
 		io.Closer
@@ -65,6 +65,6 @@ func namedIn(r *http.Request) []string {
 	if json.NewDecoder(bytes.NewReader(head)).Decode(&batch) == nil {
 		return batch.TaskIDs
 	}
-	form, _ := url.ParseQuery(string(head)) // what is no form names nothing
+	form, _ := url.ParseQuery(string(head)) // other bodies hold no ids
 	return form["id"]
 }

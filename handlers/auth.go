@@ -11,7 +11,7 @@ import (
 	"socialqueue/tenants"
 )
 
-// callerKey is where a request's context holds its tenants.Caller.
+// callerKey is the key of the tenants.Caller in the request's context.
 const callerKey = "caller"
 
 func callerOf(c echo.Context) tenants.Caller {
@@ -19,8 +19,8 @@ func callerOf(c echo.Context) tenants.Caller {
 	return who
 }
 
-// authenticate lets nobody without a key under /api, but for the public routes.
-// It denies by default: a route that does not exist answers 401 as well.
+// authenticate requires an API key for everything under /api except the public routes. A
+// route that does not exist answers 401 as well.
 func (a *api) authenticate(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		if !a.needsKey(c) {

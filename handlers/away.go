@@ -11,13 +11,13 @@ import (
 	"strings"
 )
 
-// awayStates begin the SQLSTATEs of a server that cannot work just now:
-// connection trouble, too few resources, shutting down or starting up
-// (PostgreSQL documentation, appendix A).
+// awayStates are the SQLSTATE classes of a server that cannot work at the moment:
+// connection errors, insufficient resources, shutdown or startup (PostgreSQL documentation,
+// appendix A).
 var awayStates = []string{"08", "53", "57P"}
 
-// isAway reports whether err says that the database or the storage cannot be
-// reached in time, so that the same request may pass later.
+// isAway reports whether the database or the storage could not be reached in time. The same
+// request may succeed later.
 func isAway(err error) bool {
 	for _, known := range []error{
 		context.DeadlineExceeded, driver.ErrBadConn, sql.ErrConnDone, io.EOF, io.ErrUnexpectedEOF, net.ErrClosed,

@@ -11,8 +11,8 @@ import (
 	"socialqueue/models"
 )
 
-// TestBadPosts: each of these is refused with words that name the field, and
-// leaves nothing behind.
+// TestBadPosts checks that each of these is refused with an error that names the field, and
+// that nothing is stored.
 func TestBadPosts(t *testing.T) {
 	each(t, func(t *testing.T, w *fixture) {
 		video, picture := w.upload("upright.mp4"), w.upload("baseline.jpg")
@@ -88,7 +88,7 @@ func TestBadPosts(t *testing.T) {
 	})
 }
 
-// in gives the same fixture to a subtest.
+// in returns the same fixture for a subtest.
 func (w *fixture) in(t *testing.T) *fixture {
 	sub := *w
 	sub.t = t
@@ -152,7 +152,7 @@ func TestBadInstagramPosts(t *testing.T) {
 	})
 }
 
-// TestBadFiles goes through all three ways a file comes in.
+// TestBadFiles sends files in all three ways.
 func TestBadFiles(t *testing.T) {
 	each(t, func(t *testing.T, w *fixture) {
 		good := testFile(t, "upright.mp4")
@@ -193,7 +193,8 @@ type onlyReader struct{ r *bytes.Reader }
 
 func (o onlyReader) Read(p []byte) (int, error) { return o.r.Read(p) }
 
-// TestBadForms: the file was good, or came already, and still nothing stays.
+// TestBadForms checks that nothing is stored of a bad form, though its file is good or
+// arrived before.
 func TestBadForms(t *testing.T) {
 	each(t, func(t *testing.T, w *fixture) {
 		video := field{"video", "a.mp4", testFile(t, "upright.mp4")}
@@ -278,8 +279,8 @@ func TestBadUsers(t *testing.T) {
 	})
 }
 
-// TestRandomBodies: whatever comes, the answer is the caller's fault and
-// nothing is stored.
+// TestRandomBodies checks that every random body gets a 4xx answer, and that nothing is
+// stored.
 func TestRandomBodies(t *testing.T) {
 	each(t, func(t *testing.T, w *fixture) {
 		contentType, form := formBody(t, append(w.formFields(nil), field{"video", "a.mp4", testFile(t, "upright.mp4")})...)

@@ -13,17 +13,16 @@ import (
 )
 
 const (
-	// maxJSON is the largest JSON body, and the most that the text fields of an
-	// upload may add up to, in bytes.
+	// maxJSON is the largest JSON body, and the largest total size of the text fields of a
+	// form, in bytes.
 	maxJSON = 1 << 20
-	// stillTime is how long a client may send nothing before it is cut off.
+	// stillTime is how long a client may send nothing before the connection is closed.
 	stillTime = time.Minute
-	// extendEvery spaces the moves of a deadline: one per read would be waste.
+	// extendEvery is how often a deadline is extended; once per read would be wasteful.
 	extendEvery = time.Second
 )
 
-// bodyError is a body that could not be read: the sender's doing or the
-// network's, not ours.
+// bodyError means that a body could not be read because of the client or the network.
 type bodyError struct{ err error }
 
 func (e *bodyError) Error() string { return "read the body: " + e.err.Error() }
@@ -34,12 +33,12 @@ func (e *bodyError) problem() *problem {
 		return tooLarge("the body is larger than allowed")
 	}
 	if timeout, ok := errors.AsType[net.Error](e.err); ok && timeout.Timeout() {
-		return &problem{status: http.StatusRequestTimeout, code: codeValidation, detail: "the body stopped coming"}
+		return &problem{status: http.StatusRequestTimeout, code: codeValidation, detail: "no more of the body arrived in time"}
 	}
-	return badRequest("the body broke off or is not well-formed")
+	return badRequest("the body is incomplete or malformed")
 }
 
-// movingBody reads a body that may take any time as long as it moves on.
+// movingBody reads a body that may take any time as long as data keeps arriving.
 type movingBody struct {
 	r        io.Reader
 	conn     *http.ResponseController
@@ -50,13 +49,13 @@ func newMovingBody(c echo.Context) *movingBody {
 	return &movingBody{r: c.Request().Body, conn: http.NewResponseController(c.Response())}
 }
 
-// Read gives the sender another minute from now on. The end takes the deadline
-// off: net/http goes on listening for a client that leaves, and a deadline
-// passing there would look like one.
+// Read extends the deadline by a minute from now. At the end it removes the deadline:
+// net/http then watches for a client that disconnects, and would take a passed deadline for
+// one.
 func (b *movingBody) Read(p []byte) (int, error) {
 	if now := time.Now(); now.Sub(b.extended) >= extendEvery {
 		b.extended = now
-		_ = b.conn.SetReadDeadline(now.Add(stillTime)) // a recorder in a test has none
+		_ = b.conn.SetReadDeadline(now.Add(stillTime)) // a recorder in a test has no deadlines
 	}
 	n, err := b.r.Read(p)
 	if err == nil {
@@ -69,7 +68,7 @@ func (b *movingBody) Read(p []byte) (int, error) {
 	return n, &bodyError{err}
 }
 
-// readJSON reads a small body whole.
+// readJSON reads a JSON body of at most maxJSON bytes.
 func readJSON(c echo.Context) ([]byte, error) {
 	r := c.Request()
 	if err := mustBeJSON(r); err != nil {
@@ -79,7 +78,7 @@ func readJSON(c echo.Context) ([]byte, error) {
 		return nil, tooLarge(fmt.Sprintf("the body has more than %d bytes", maxJSON))
 	}
 	conn := http.NewResponseController(c.Response())
-	_ = conn.SetReadDeadline(time.Now().Add(callTime)) // a recorder in a test has none
+	_ = conn.SetReadDeadline(time.Now().Add(callTime)) // a recorder in a test has no deadlines
 	body, err := io.ReadAll(http.MaxBytesReader(c.Response(), r.Body, maxJSON))
 	if err != nil {
 		return nil, &bodyError{err}
@@ -88,7 +87,7 @@ func readJSON(c echo.Context) ([]byte, error) {
 	return body, nil
 }
 
-// mustBeJSON forgives a request that does not say what it carries.
+// mustBeJSON accepts a request without a Content-Type.
 func mustBeJSON(r *http.Request) error {
 	if encoding := r.Header.Get(echo.HeaderContentEncoding); encoding != "" && encoding != "identity" {
 		return unsupported("send the body without Content-Encoding")
@@ -105,8 +104,8 @@ func unsupported(detail string) *problem {
 
 func isMultipart(r *http.Request) bool { return mediaType(r) == echo.MIMEMultipartForm }
 
-// mediaType is the type of a request's body without parameters; empty when the
-// header is not well-formed.
+// mediaType returns the type of a request's body without parameters. It is empty if the
+// header is malformed.
 func mediaType(r *http.Request) string {
 	name, _, err := mime.ParseMediaType(r.Header.Get(echo.HeaderContentType))
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// conn is a connection that notes its deadlines.
+// conn is a connection that records its deadlines.
 type conn struct {
 	http.ResponseWriter
 	read []time.Time
@@ -69,8 +69,8 @@ type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
-// FuzzDecode: the decoder never panics, and what it takes it has understood:
-// written down again it is taken again.
+// FuzzDecode checks that the decoder never panics, and that what it accepts is accepted
+// again after encoding.
 func FuzzDecode(f *testing.F) {
 	for _, seed := range []string{
 		`{"account_id":1,"title":"x\u00e9😀","is_aigc":true,"video_cover_timestamp_ms":5,"publish_at":"2026-11-23T10:00:00+01:00","max_lateness":"15m"}`,

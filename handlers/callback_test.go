@@ -17,8 +17,8 @@ import (
 	"socialqueue/sandbox"
 )
 
-// TestConnectRefusals: whoever comes back without an account learns what to do, at
-// the app's return_url or on a page of ours, and learns the same when asking again.
+// TestConnectRefusals checks that a user who returns without an account learns what to do,
+// at the app's return_url or on our page, and again when the callback is repeated.
 func TestConnectRefusals(t *testing.T) {
 	eachWithPlatforms(t, func(t *testing.T, w *fixture) {
 		w.addPeople()
@@ -34,7 +34,7 @@ func TestConnectRefusals(t *testing.T) {
 			code     string
 			status   int
 			says     string
-			nowhere  bool // nothing tells whose connect it was, so there is a page only
+			nowhere  bool // the connect is unknown, so there is only a page
 		}{
 			"denied at TikTok":   {platform: models.TikTok, choose: deny, code: "ACCESS_DENIED", status: 400, says: "go back to the app and allow access"},
 			"denied at Facebook": {platform: models.Instagram, choose: deny, code: "ACCESS_DENIED", status: 400, says: "go back to the app and allow access"},
@@ -118,7 +118,7 @@ func TestConnectRefusals(t *testing.T) {
 					if again := w.browse(path); again.Status != first.Status || string(again.Body) != string(first.Body) || again.Header.Get("Location") != first.Header.Get("Location") {
 						t.Errorf("the second time: %d %v %s", again.Status, again.Header, again.Body)
 					}
-					w.wantUntold(path, first)
+					w.wantHidden(path, first)
 				}
 				if after := w.stored().accounts; after != before {
 					t.Errorf("accounts %s, were %s", after, before)
@@ -131,7 +131,7 @@ func TestConnectRefusals(t *testing.T) {
 	})
 }
 
-// wantSentBack checks that the app learns of a connect that failed.
+// wantSentBack checks that the app is informed of a failed connect.
 func (w *fixture) wantSentBack(r *reply, p models.Platform, code string) {
 	w.t.Helper()
 	to, err := url.Parse(r.want(302).Header.Get("Location"))
@@ -146,8 +146,7 @@ func (w *fixture) wantSentBack(r *reply, p models.Platform, code string) {
 	}
 }
 
-// The state of one platform opens nothing at the other's callback, and is not used
-// up there.
+// A state is not valid at another platform's callback, and is not consumed there.
 func TestStateOfTheOtherPlatform(t *testing.T) {
 	w := onSQLite(t)
 	w.addPlatforms()
@@ -157,8 +156,7 @@ func TestStateOfTheOtherPlatform(t *testing.T) {
 	w.browse(path).wantPage(200, "TikTok is connected")
 }
 
-// Whatever reaches a callback in a browser is answered with a page that a person
-// can read.
+// Every callback in a browser is answered with a readable page.
 func TestMalformedCallbacks(t *testing.T) {
 	w := onSQLite(t)
 	w.addPlatforms()
@@ -169,7 +167,7 @@ func TestMalformedCallbacks(t *testing.T) {
 	}
 }
 
-// People and Pages are named by strangers.
+// Names of people and Pages are foreign input and must be escaped.
 func TestHostileNames(t *testing.T) {
 	eachWithPlatforms(t, func(t *testing.T, w *fixture) {
 		const hostile, shown = `<script>alert(1)</script>"'&{{.}}`, "&lt;script&gt;alert(1)&lt;/script&gt;"
@@ -190,8 +188,8 @@ func TestHostileNames(t *testing.T) {
 	})
 }
 
-// A browser that leaves while the code is exchanged does not stop what cannot be
-// done twice.
+// A browser that disconnects while the code is exchanged does not interrupt the exchange,
+// which cannot be repeated.
 func TestBrowserLeavesTheCallback(t *testing.T) {
 	eachWithPlatforms(t, func(t *testing.T, w *fixture) {
 		w.addPeople()
@@ -206,8 +204,8 @@ func TestBrowserLeavesTheCallback(t *testing.T) {
 	})
 }
 
-// While Redis is away nothing is begun and nothing is used up: the same callback
-// works when it is back.
+// While Redis does not answer, no connect begins and nothing is consumed: the same callback
+// works when Redis is back.
 func TestRedisAway(t *testing.T) {
 	w := newFixture(t, dbtest.SQLite(t))
 	w.addPlatforms()
@@ -228,12 +226,12 @@ func TestRedisAway(t *testing.T) {
 	}
 	r = w.browse(path)
 	r.wantPage(503, "Not available at the moment", "reload this page")
-	w.wantUntold(path, r)
+	w.wantHidden(path, r)
 	wire.Mend()
 	w.browse(path).wantPage(200, "TikTok is connected")
 }
 
-// A callback asks for no key, and takes no notice of one.
+// A callback needs no key, and ignores one.
 func TestCallbackIgnoresKeys(t *testing.T) {
 	w := onSQLite(t)
 	w.addPlatforms()

@@ -13,8 +13,7 @@ import (
 	"socialqueue/secrets"
 )
 
-// platformParam reads the platform in a path. One that does not exist is a path
-// that does not exist.
+// platformParam reads the platform in a path. An unknown platform answers 404.
 func (a *api) platformParam(c echo.Context) (models.Platform, error) {
 	p := models.Platform(c.Param("platform"))
 	if !a.Platforms.Names().Has(p) {
@@ -23,8 +22,8 @@ func (a *api) platformParam(c echo.Context) (models.Platform, error) {
 	return p, nil
 }
 
-// beginConnect sends a browser to the platform's consent page, or tells the app
-// where to send it.
+// beginConnect redirects a browser to the platform's consent page, or returns the page's
+// address as JSON.
 func (a *api) beginConnect(c echo.Context) error {
 	p, err := a.platformParam(c)
 	if err != nil {
@@ -39,7 +38,7 @@ func (a *api) beginConnect(c echo.Context) error {
 		return err
 	}
 	if start.UserID == 0 {
-		return models.FieldErrors{{Field: "user_id", Message: "is required: the id of one of your users"}}
+		return models.FieldErrors{{Field: "user_id", Message: "is required: the id of a user of this app"}}
 	}
 	address, err := a.Accounts.Begin(c.Request().Context(), start)
 	if err != nil {
@@ -51,7 +50,7 @@ func (a *api) beginConnect(c echo.Context) error {
 	return c.Redirect(http.StatusFound, address)
 }
 
-// userParam reads the id of a user; one that is too large for any belongs to none.
+// userParam reads the id of a user. Ids are 32 bits wide.
 func userParam(id *int64) func(string) string {
 	return func(value string) string {
 		n, ok := number(value, math.MaxInt32)
@@ -63,14 +62,14 @@ func userParam(id *int64) func(string) string {
 	}
 }
 
-// wantsJSON reports whether a caller named JSON, and no page, as what it takes.
+// wantsJSON reports whether the caller accepts JSON and not HTML.
 func wantsJSON(r *http.Request) bool {
 	accept := strings.ToLower(r.Header.Get(echo.HeaderAccept))
 	return strings.Contains(accept, "json") && !strings.Contains(accept, "text/html")
 }
 
-// finishConnect takes the browser back from the platform. Whatever came of it, the
-// user ends at the app's return_url or on a page that says what to do.
+// finishConnect handles the browser's return from the platform. With every outcome the user
+// ends at the app's return_url or on a page that says what to do.
 func (a *api) finishConnect(c echo.Context) error {
 	p, err := a.platformParam(c)
 	if err != nil {
@@ -81,9 +80,9 @@ func (a *api) finishConnect(c echo.Context) error {
 		Platform: p, State: q.Get("state"), Code: secrets.Secret(q.Get("code")), Error: callbackError(q),
 	})
 	if err != nil {
-		a.logOf(c).WithError(err).Error("a connect could not be finished")
+		a.logOf(c).WithError(err).Error("cannot finish a connect")
 		return showConnect(c, http.StatusServiceUnavailable, connectPage{
-			State: pageFailed, Title: "Not available at the moment", Detail: "Nothing is lost. Wait a moment and reload this page.",
+			State: pageFailed, Title: "Not available at the moment", Detail: "Wait a moment and reload this page. You do not need to start again.",
 		})
 	}
 	if to := o.Redirect(); to != "" {
@@ -92,8 +91,8 @@ func (a *api) finishConnect(c echo.Context) error {
 	return showConnect(c, statusOf(o), a.pageOf(o))
 }
 
-// callbackError is what a platform calls a refusal; Facebook's has further fields
-// that say no more.
+// callbackError returns the platform's code for a refusal. Facebook sends more fields,
+// which add nothing.
 func callbackError(q url.Values) string {
 	if e := q.Get("error"); e != "" {
 		return e

@@ -20,8 +20,8 @@ import (
 
 var bothPlatforms = []models.Platform{models.TikTok, models.Instagram}
 
-// back is a return_url of ours with a query of its own, of which one name is also
-// a name of the outcome.
+// back is our return_url with its own query, in which one name is also a name of the
+// outcome.
 const back = "https://app.example.com/done?z=%20&page=2&status=x&a"
 
 // The people who connect their accounts: ids at the platforms.
@@ -30,7 +30,7 @@ const (
 	baker   = "9001"
 )
 
-// addPeople makes, at each platform, a person with one account to post to.
+// addPeople creates, at each platform, a person with one account to post to.
 func (w *fixture) addPeople() {
 	w.sim.AddTikTokAccount(sandbox.TikTokAccount{OpenID: creator, Username: "simcafe", Nickname: "Sim Cafe"})
 	w.sim.AddInstagramAccount(sandbox.InstagramAccount{
@@ -50,7 +50,7 @@ func person(p models.Platform) string {
 	return baker
 }
 
-// allowReturn registers where our users may be sent back to.
+// allowReturn registers our return address.
 func (w *fixture) allowReturn() {
 	w.t.Helper()
 	w.must(w.accounts.AllowReturn(w.t.Context(), w.ours.appID, "app.example.com"))
@@ -60,7 +60,7 @@ func connectPath(p models.Platform, query url.Values) string {
 	return "/api/auth/" + string(p) + "?" + query.Encode()
 }
 
-// begin starts a connect for our user and gives the address of the consent page.
+// begin starts a connect for our user and returns the address of the consent page.
 func (w *fixture) begin(p models.Platform, returnURL string) string {
 	w.t.Helper()
 	q := url.Values{"user_id": {fmt.Sprint(w.ours.userID)}}
@@ -72,8 +72,8 @@ func (w *fixture) begin(p models.Platform, returnURL string) string {
 
 func accepts(types string) map[string]string { return map[string]string{"Accept": types} }
 
-// consent goes through a consent page, as changed by choose, and gives the path and
-// query of ours that the browser is sent to.
+// consent submits a consent page, as changed by choose, and returns the path and query of
+// our callback.
 func (w *fixture) consent(p models.Platform, address string, choose ...func(url.Values)) string {
 	w.t.Helper()
 	form := url.Values{"decision": {"allow"}, "account": {person(p)}}
@@ -98,7 +98,7 @@ func (w *fixture) consent(p models.Platform, address string, choose ...func(url.
 	return path
 }
 
-// only ticks nothing but these scopes.
+// only grants these scopes and no others.
 func only(scopes ...string) func(url.Values) {
 	return func(form url.Values) { form["form"], form["scope"] = []string{"1"}, scopes }
 }
@@ -116,13 +116,13 @@ func changed(path string, change func(url.Values)) string {
 	return path + "?" + values.Encode()
 }
 
-// browse opens an address of ours as a browser does, which has no key.
+// browse requests an address of ours without a key, as a browser does.
 func (w *fixture) browse(path string) *reply {
 	w.t.Helper()
 	return w.do(call{method: "GET", path: path, noKey: true, headers: accepts("text/html,*/*;q=0.8")})
 }
 
-// connect connects a person's account to our user, and gives its id in the API.
+// connect connects a person's account to our user, and returns its id in the API.
 func (w *fixture) connect(p models.Platform, choose ...func(url.Values)) int64 {
 	w.t.Helper()
 	w.allowReturn()
@@ -135,8 +135,8 @@ func (w *fixture) connect(p models.Platform, choose ...func(url.Values)) int64 {
 	return id
 }
 
-// wantPage checks a page for people: its status, that it says all of these, and
-// that it gives nothing away and takes nothing in.
+// wantPage checks a page: its status, that it contains all of these texts, and that it
+// reveals and loads nothing.
 func (r *reply) wantPage(status int, says ...string) {
 	r.T.Helper()
 	r.want(status)
@@ -166,9 +166,8 @@ func (r *reply) wantPage(status int, says ...string) {
 	}
 }
 
-// wantUntold checks that nothing of a callback's query is in the answer or was
-// logged.
-func (w *fixture) wantUntold(path string, r *reply) {
+// wantHidden checks that no part of a callback's query is in the answer or in the logs.
+func (w *fixture) wantHidden(path string, r *reply) {
 	w.t.Helper()
 	u, err := url.Parse(path)
 	w.must(err)
@@ -251,7 +250,7 @@ func TestConsentPage(t *testing.T) {
 	})
 }
 
-// TestBadConnects: whatever is wrong is told by its name, and nothing is begun.
+// TestBadConnects checks that errors name the wrong parameter, and that no connect begins.
 func TestBadConnects(t *testing.T) {
 	eachWithPlatforms(t, func(t *testing.T, w *fixture) {
 		w.allowReturn()
@@ -325,7 +324,7 @@ func TestBadConnects(t *testing.T) {
 	})
 }
 
-// An installation that lacks a platform's credentials says which settings to make.
+// An installation without a platform's credentials names the missing settings.
 func TestPlatformNotConfigured(t *testing.T) {
 	w := onSQLite(t)
 	w.addPlatforms()
@@ -351,8 +350,8 @@ func TestPlatformNotConfigured(t *testing.T) {
 	w.wantUnchanged(before)
 }
 
-// A consent ends where the app wants it: at its return_url with the outcome, or on
-// a page of ours. Coming a second time changes nothing.
+// A consent ends at the app's return_url with the outcome, or on our page. Repeating the
+// callback changes nothing.
 func TestConnect(t *testing.T) {
 	eachWithPlatforms(t, func(t *testing.T, w *fixture) {
 		w.addPeople()
@@ -387,10 +386,10 @@ func TestConnect(t *testing.T) {
 			if again := w.browse(page).want(200); string(again.Body) != string(first.Body) {
 				t.Errorf("%s: the second page is %s, the first %s", p, again.Body, first.Body)
 			}
-			w.wantUntold(path, first)
-			w.wantUntold(page, first)
+			w.wantHidden(path, first)
+			w.wantHidden(page, first)
 		}
-		// Four consents, each of which was brought back twice.
+		// Four consents, each with two callbacks.
 		for _, op := range []string{sandbox.OpTikTokExchangeCode, sandbox.OpInstagramExchangeCode} {
 			if n := w.sim.CountCalls(op); n != 2 {
 				t.Errorf("%d calls of %s, want 2", n, op)
@@ -402,7 +401,7 @@ func TestConnect(t *testing.T) {
 	})
 }
 
-// account finds one of our accounts in the list by the id in the API.
+// account returns one of our accounts from the list by its id in the API.
 func (w *fixture) account(p models.Platform, id string) map[string]any {
 	w.t.Helper()
 	for _, a := range w.list("platform=" + string(p)) {
@@ -414,7 +413,8 @@ func (w *fixture) account(p models.Platform, id string) map[string]any {
 	return nil
 }
 
-// A login with several Pages tells of all: what is connected, and what cannot be.
+// A login with several Pages reports all of them: the connected ones, and those that cannot
+// be.
 func TestConnectSeveralPages(t *testing.T) {
 	eachWithPlatforms(t, func(t *testing.T, w *fixture) {
 		w.addPeople()
@@ -437,7 +437,7 @@ func TestConnectSeveralPages(t *testing.T) {
 	})
 }
 
-// leaving is a way to the platforms on which a browser leaves with the first call.
+// leaving is a transport to the platforms that disconnects the browser at the first call.
 type leaving struct {
 	way   http.RoundTripper
 	leave func()

@@ -17,7 +17,7 @@ var connectHTML string
 
 var connectTemplate = template.Must(template.New("connect").Parse(connectHTML))
 
-// pageState is how a page looks.
+// pageState selects the look of a page.
 type pageState string
 
 const (
@@ -26,15 +26,14 @@ const (
 	pageFailed  pageState = "failed"
 )
 
-// connectPage is what a person sees at the end of a connect, or of a request to
-// delete their data.
+// connectPage is the page at the end of a connect, or of a deletion request.
 type connectPage struct {
 	State  pageState
 	Title  string
 	Detail string
-	// List names what is connected, Unusable what cannot be.
+	// List names the connected accounts, and Unusable the Pages that cannot be posted to.
 	List, Unusable []string
-	// Reference is what to tell whoever is asked for help.
+	// Reference is a code that the user can quote when asking for help.
 	Reference string
 }
 
@@ -54,7 +53,7 @@ func (a *api) pageOf(o oauth.Outcome) connectPage {
 	return page
 }
 
-// pageReasons tell a person why a Page cannot be posted to.
+// pageReasons tells the user why a Page cannot be posted to.
 var pageReasons = map[string]string{
 	models.PageNoInstagram:  "no professional Instagram account is linked to it",
 	models.PageNoPermission: "you may not create content on it",
@@ -62,8 +61,8 @@ var pageReasons = map[string]string{
 	models.PageElsewhere:    "its Instagram account is connected by another user",
 }
 
-// pageSecurity keeps the page to itself: its address holds what a platform sent,
-// so nothing is loaded from elsewhere, and no link tells where one came from.
+// pageSecurity stops the page from loading or sending anything, because its address holds
+// what the platform sent.
 const pageSecurity = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 func showConnect(c echo.Context, status int, page connectPage) error {

@@ -13,19 +13,18 @@ import (
 	"socialqueue/models"
 )
 
-// fields says where the value of each field of a request goes: by its name, a
-// pointer. JSON bodies and multipart forms share it. What is not in it is no
-// field of the request.
+// fields maps the name of each field of a request to a pointer for its value. JSON bodies
+// and multipart forms share it. Other names are refused.
 type fields map[string]any
 
 const notAField = "is not a field of this request"
 
-// decode reads a JSON object. Broken JSON is a 400; what is well-formed and
-// wrong is models.FieldErrors, all of them at once.
+// decode reads a JSON object. Malformed JSON is a 400. All wrong values of a well-formed
+// object are returned together as models.FieldErrors.
 //
-// It walks the object by itself because encoding/json forgives too much for a
-// system that cannot take a post back: names in other case, names given twice,
-// text that is no Unicode.
+// It walks the object itself because encoding/json accepts too much for a system that
+// cannot take back a post: names in another case, repeated names, and text that is not
+// Unicode.
 func (f fields) decode(body []byte) error {
 	if len(bytes.TrimSpace(body)) == 0 {
 		return badRequest("the body is empty; send a JSON object")
@@ -61,7 +60,7 @@ func member(dec *json.Decoder) (name string, value json.RawMessage, err error) {
 	return name, value, err
 }
 
-// where tells the place of a syntax error.
+// where returns the position of a syntax error.
 func where(body []byte) string {
 	var any json.RawMessage
 	if syntax, ok := errors.AsType[*json.SyntaxError](json.Unmarshal(body, &any)); ok {
@@ -70,7 +69,7 @@ func where(body []byte) string {
 	return ""
 }
 
-// first notes a second value for the same field.
+// first reports whether a name is new, and adds an error if it is repeated.
 func first(errs *models.FieldErrors, seen map[string]bool, name string) bool {
 	if seen[name] {
 		errs.Add(shown(name), "is given twice")
@@ -91,12 +90,12 @@ func (f fields) set(errs *models.FieldErrors, name string, value []byte) {
 	case unmarshal(value, target) != nil:
 		errs.Add(name, "must be %s", wanted(target))
 	case !cleanText(target, value):
-		errs.Add(name, "holds a character that is none: NUL or half a surrogate pair")
+		errs.Add(name, "contains an invalid character: NUL or half a surrogate pair")
 	}
 }
 
-// setText decodes one value of a form into its field. An empty value of what
-// is no text counts as not given, as browsers send it.
+// setText decodes one value of a form into its field. For fields that are not text, an
+// empty value counts as absent, since browsers send empty inputs.
 func (f fields) setText(errs *models.FieldErrors, name, text string) {
 	switch f[name].(type) {
 	case *string:
@@ -134,7 +133,7 @@ func unmarshal(value []byte, target any) error {
 		return err
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return errTrailing // a form can hold it, JSON cannot
+		return errTrailing // possible in a form only
 	}
 	return nil
 }
@@ -152,15 +151,15 @@ func unmarshalDuration(value []byte, target **time.Duration) error {
 	return nil
 }
 
-// shaped is a field of a type of its own.
+// shaped is implemented by fields of a custom type.
 type shaped interface {
-	// Shape says what the field takes, such as "a list of strings".
+	// Shape describes the accepted values, such as "a list of strings".
 	Shape() string
 	// Texts returns all texts in it.
 	Texts() []string
 }
 
-// wanted says in words what a target takes.
+// wanted describes the values that a target accepts.
 func wanted(target any) string {
 	switch target := target.(type) {
 	case *string:
@@ -180,12 +179,12 @@ func wanted(target any) string {
 	case shaped:
 		return target.Shape()
 	default:
-		return "of another type"
+		return "a value of another type"
 	}
 }
 
-// cleanText refuses what Postgres does (NUL), and what encoding/json would
-// quietly replace (half a surrogate pair): a title must not change on its way.
+// cleanText refuses NUL, which Postgres refuses, and half a surrogate pair, which
+// encoding/json would replace silently: a title must not change.
 func cleanText(target any, value []byte) bool {
 	for _, text := range texts(target) {
 		if strings.ContainsRune(text, 0) {
@@ -215,7 +214,7 @@ func texts(target any) []string {
 	}
 }
 
-// shown cuts a name that the caller made up.
+// shown shortens a name from the caller for an error message.
 func shown(name string) string {
 	const most = 100
 	name = strings.ToValidUTF8(name, "\uFFFD")

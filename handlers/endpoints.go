@@ -23,11 +23,11 @@ type endpointView struct {
 	Description string                `json:"description"`
 	Events      []string              `json:"events"` // empty is all
 	Status      models.EndpointStatus `json:"status"`
-	// StatusReason says why it is disabled.
+	// StatusReason says why the endpoint is disabled.
 	StatusReason *string `json:"status_reason"`
-	// FailingSince is since when nothing could be delivered.
+	// FailingSince is the time since which every delivery has failed.
 	FailingSince *string `json:"failing_since"`
-	// OldSecretUntil is until when webhooks are signed with the old secret too.
+	// OldSecretUntil is the time until which webhooks are also signed with the old secret.
 	OldSecretUntil *string `json:"old_secret_until"`
 	CreatedAt      string  `json:"created_at"`
 	UpdatedAt      string  `json:"updated_at"`
@@ -44,14 +44,14 @@ func (a *api) viewEndpoint(e *models.WebhookEndpoint) endpointView {
 	return shown
 }
 
-// withSecret is an endpoint with the secret that was just made. That is null in an
-// answer that is given again: secrets are not kept in the clear for it.
+// withSecret is an endpoint with its new secret. In a replayed response the secret is null,
+// because secrets are not stored in clear.
 type withSecret struct {
 	endpointView
 	Secret *string `json:"secret"`
 }
 
-// readEndpoint reads what an app says of an endpoint.
+// readEndpoint reads the body that creates or changes an endpoint.
 func readEndpoint(body []byte, changes bool) (notify.Request, error) {
 	var url, description, status string
 	var events []string
@@ -75,7 +75,7 @@ func readEndpoint(body []byte, changes bool) (notify.Request, error) {
 	}
 	if said["events"] {
 		if events == nil {
-			return r, models.FieldErrors{{Field: "events", Message: "must be a list of strings; an empty one is all events"}}
+			return r, models.FieldErrors{{Field: "events", Message: "must be a list of strings; an empty list selects all events"}}
 		}
 		r.Events = &events
 	}
@@ -85,7 +85,7 @@ func readEndpoint(body []byte, changes bool) (notify.Request, error) {
 	return r, nil
 }
 
-// given tells which fields a body holds that was decoded before.
+// given returns the names of the fields in a decoded body.
 func given(body []byte) (map[string]bool, error) {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(body, &members); err != nil {
@@ -149,7 +149,7 @@ func (a *api) listEndpoints(c echo.Context) error {
 	return c.JSON(http.StatusOK, map[string]any{"webhook_endpoints": views})
 }
 
-// endpointID reads the id in the path. What cannot be one belongs to no endpoint.
+// endpointID reads the id in the path. A malformed id answers 404.
 func endpointID(c echo.Context) (string, error) {
 	id, ok := canonicalID(c.Param("id"))
 	if !ok {
@@ -226,7 +226,7 @@ func (a *api) testEndpoint(c echo.Context) error {
 	return c.JSON(http.StatusAccepted, viewDelivery(delivery, nil))
 }
 
-// deliveryView is one event for one endpoint, with every try to deliver it.
+// deliveryView is one event for one endpoint, with every attempt to deliver it.
 type deliveryView struct {
 	ID         int64                 `json:"id"`
 	EndpointID string                `json:"endpoint_id"`
@@ -235,7 +235,7 @@ type deliveryView struct {
 	Status     models.DeliveryStatus `json:"status"`
 	Payload    json.RawMessage       `json:"payload"`
 	Attempts   []attemptView         `json:"attempts"`
-	// NextAttemptAt is null once it is settled.
+	// NextAttemptAt is null once the delivery is settled.
 	NextAttemptAt *string `json:"next_attempt_at"`
 	CreatedAt     string  `json:"created_at"`
 	SettledAt     *string `json:"settled_at"`
@@ -286,7 +286,7 @@ func (a *api) listDeliveries(c echo.Context) error {
 		"cursor": func(value string) string {
 			var ok bool
 			if f.Before, ok = number(value, math.MaxInt64); !ok {
-				return "must be the next_cursor of an earlier answer"
+				return "must be a next_cursor from an earlier response"
 			}
 			return ""
 		},
@@ -300,7 +300,7 @@ func (a *api) listDeliveries(c echo.Context) error {
 
 func (a *api) answerDeliveries(c echo.Context, f notify.DeliveryFilter) error {
 	ctx, page := c.Request().Context(), f.Limit
-	f.Limit++ // one more tells whether there is a next page
+	f.Limit++ // the extra row shows whether there is a next page
 	all, err := a.Notify.Deliveries(ctx, callerOf(c).AppID, f)
 	if err != nil {
 		return err

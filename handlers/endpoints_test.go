@@ -18,11 +18,11 @@ import (
 
 const (
 	endpointsPath = "/api/webhook-endpoints"
-	// A public address needs no look-up, so the tests need no network.
+	// A public address needs no DNS lookup, so the tests need no network.
 	hook = "https://93.184.215.14/hooks?of=ours"
 )
 
-// endpoint makes an endpoint of ours that asked for these events; none is all.
+// endpoint creates an endpoint of our app for these events; none means all.
 func (w *fixture) endpoint(events ...models.AppEvent) string {
 	w.t.Helper()
 	return w.endpointOf(&w.ours, events...)
@@ -61,25 +61,25 @@ func (w *fixture) patch(id string, body any) *reply {
 	return w.do(call{method: "PATCH", path: endpointsPath + "/" + id, json: body})
 }
 
-// test asks for a test of an endpoint, and gives the delivery.
+// test sends a test event to an endpoint, and returns the delivery.
 func (w *fixture) testOf(id string) map[string]any {
 	w.t.Helper()
 	return w.do(call{method: "POST", path: endpointsPath + "/" + id + "/test"}).want(202).Object()
 }
 
-// told lists the deliveries to an endpoint, the newest first.
-func (w *fixture) told(as *tenant, id string) []map[string]any {
+// deliveries lists the deliveries to an endpoint, newest first.
+func (w *fixture) deliveries(as *tenant, id string) []map[string]any {
 	w.t.Helper()
 	return objects(w.do(call{method: "GET", path: endpointsPath + "/" + id + "/deliveries?limit=50", as: as}).want(200).Object()["deliveries"])
 }
 
-// wantTold compares the events that an endpoint of ours was told, the oldest first,
-// and gives their payloads.
-func (w *fixture) wantTold(id string, want ...models.AppEvent) []map[string]any {
+// wantEvents compares the events that an endpoint of our app got, oldest first, and returns
+// their payloads.
+func (w *fixture) wantEvents(id string, want ...models.AppEvent) []map[string]any {
 	w.t.Helper()
 	var got []models.AppEvent
 	var payloads []map[string]any
-	for _, d := range slices.Backward(w.told(nil, id)) {
+	for _, d := range slices.Backward(w.deliveries(nil, id)) {
 		payload := d["payload"].(map[string]any)
 		if payload["id"] != d["event_id"] || payload["type"] != d["event_type"] {
 			w.t.Errorf("the payload of %v is %v", d, payload)
@@ -87,7 +87,7 @@ func (w *fixture) wantTold(id string, want ...models.AppEvent) []map[string]any 
 		got, payloads = append(got, models.AppEvent(d["event_type"].(string))), append(payloads, payload)
 	}
 	if !slices.Equal(got, want) {
-		w.t.Fatalf("told %v, want %v", got, want)
+		w.t.Fatalf("got %v, want %v", got, want)
 	}
 	return payloads
 }
@@ -131,8 +131,8 @@ func TestCreateEndpoint(t *testing.T) {
 	})
 }
 
-// The same request again gets the same endpoint, but not its secret, which is kept
-// nowhere in the clear.
+// A replayed request gets the same endpoint without its secret, which is not stored in
+// clear.
 func TestCreateEndpointOnce(t *testing.T) {
 	each(t, func(t *testing.T, w *fixture) {
 		send := func(as *tenant, body string) *reply {
@@ -157,7 +157,7 @@ func TestCreateEndpointOnce(t *testing.T) {
 		if other := send(&w.theirs, body).want(201); other.Text("id") == first.Text("id") || other.Object()["secret"] == nil {
 			t.Errorf("the other app gets %s", other.Body)
 		}
-		// A request that failed has used up no key.
+		// A failed request has not used its key.
 		failing := call{method: "POST", path: endpointsPath, json: `{"url":"http://x"}`, headers: keyed("k2")}
 		w.do(failing).WantProblem(422, "VALIDATION_FAILED", "url")
 		failing.json = body
@@ -165,7 +165,7 @@ func TestCreateEndpointOnce(t *testing.T) {
 	})
 }
 
-// urlsRefused are no addresses for an endpoint.
+// urlsRefused lists invalid addresses of endpoints.
 var urlsRefused = map[string]string{
 	"empty": "", "no address": "hello", "http": "http://93.184.215.14/", "ftp": "ftp://93.184.215.14/", "no scheme": "//93.184.215.14/", "no host": "https:///x",
 	"only a port": "https://:443/", "userinfo": "https://user:pass@93.184.215.14/", "user": "https://user@93.184.215.14/", "fragment": "https://93.184.215.14/#x",
@@ -240,7 +240,7 @@ func TestBadEndpoints(t *testing.T) {
 	})
 }
 
-// An app has 20 endpoints at most, also when it asks for many at once.
+// An app has 20 endpoints at most, even if it creates many at once.
 func TestAtMostTwentyEndpoints(t *testing.T) {
 	each(t, func(t *testing.T, w *fixture) {
 		const most = 20
@@ -332,7 +332,7 @@ func TestDeleteEndpoint(t *testing.T) {
 	})
 }
 
-// endpointCalls are all that can be done with an endpoint.
+// endpointCalls lists all calls about an endpoint.
 func endpointCalls(id string) []call {
 	path := endpointsPath + "/" + id
 	return []call{
@@ -345,12 +345,12 @@ func endpointCalls(id string) []call {
 	}
 }
 
-// To another app's key no endpoint of ours exists, and to nobody one that cannot be.
+// Another app's key does not find our endpoints, and malformed ids find none.
 func TestEndpointsOfOthers(t *testing.T) {
 	each(t, func(t *testing.T, w *fixture) {
 		id := w.endpoint()
 		redeliver := fmt.Sprintf("/api/webhook-deliveries/%.0f/redeliver", w.testOf(id)["id"])
-		before, told := w.getEndpoint(id), w.told(nil, id)
+		before, got := w.getEndpoint(id), w.deliveries(nil, id)
 		for _, c := range append(endpointCalls(id), call{method: "POST", path: redeliver}) {
 			c.as = &w.theirs
 			w.do(c).WantProblem(404, "NOT_FOUND", "")
@@ -358,7 +358,7 @@ func TestEndpointsOfOthers(t *testing.T) {
 		if all := w.endpoints(&w.theirs); len(all) != 0 {
 			t.Errorf("they see %v", all)
 		}
-		if after := w.getEndpoint(id); !reflect.DeepEqual(after, before) || !reflect.DeepEqual(w.told(nil, id), told) {
+		if after := w.getEndpoint(id); !reflect.DeepEqual(after, before) || !reflect.DeepEqual(w.deliveries(nil, id), got) {
 			t.Errorf("it is %v, was %v", after, before)
 		}
 		for _, bad := range []string{models.NewID(), "0", "x", "%00", "%ff", "..%2f", strings.ToUpper(id) + "0", strings.Repeat("9", 300)} {
@@ -427,16 +427,16 @@ func TestTestOfAnEndpoint(t *testing.T) {
 		if !strings.HasPrefix(event, "evt_") || !reflect.DeepEqual(got, want) {
 			t.Errorf("answer %v, want %v", got, want)
 		}
-		if all := w.told(nil, id); len(all) != 1 || !reflect.DeepEqual(all[0], want) {
+		if all := w.deliveries(nil, id); len(all) != 1 || !reflect.DeepEqual(all[0], want) {
 			t.Errorf("listed %v, want %v", all, want)
 		}
 		w.patch(id, `{"status":"disabled"}`).want(200)
 		w.do(call{method: "POST", path: endpointsPath + "/" + id + "/test"}).WantProblem(409, "CONFLICT", "")
-		w.wantTold(id, models.EventEndpointTest)
+		w.wantEvents(id, models.EventEndpointTest)
 	})
 }
 
-// attempt writes a try of a delivery, as a worker does.
+// attempt stores an attempt of a delivery, as a worker does.
 func (w *fixture) attempt(id int64, status models.DeliveryStatus, a models.WebhookAttempt) {
 	w.t.Helper()
 	d, err := w.db.Outbox.Delivery(context.Background(), w.ours.appID, id)
@@ -496,7 +496,7 @@ func TestListDeliveries(t *testing.T) {
 			map[string]any{"at": "2026-11-23T10:00:00Z", "duration_ms": 12.0, "status_code": nil, "error": "connect: connection refused", "response": ""},
 			map[string]any{"at": "2026-11-23T10:00:01Z", "duration_ms": 34.0, "status_code": 200.0, "error": nil, "response": "ök"},
 		}
-		if d := w.told(nil, id)[4]; !reflect.DeepEqual(d["attempts"], want) || d["status"] != "delivered" || d["settled_at"] != "2026-11-23T10:00:01Z" || d["next_attempt_at"] != nil {
+		if d := w.deliveries(nil, id)[4]; !reflect.DeepEqual(d["attempts"], want) || d["status"] != "delivered" || d["settled_at"] != "2026-11-23T10:00:01Z" || d["next_attempt_at"] != nil {
 			t.Errorf("delivery %v", d)
 		}
 		for query, field := range map[string]string{
@@ -516,12 +516,12 @@ func TestRedeliver(t *testing.T) {
 		id := w.endpoint()
 		delivery := int64(w.testOf(id)["id"].(float64))
 		w.attempt(delivery, models.DeliveryFailed, models.WebhookAttempt{At: testkit.Epoch, StatusCode: 500, Error: "answered 500"})
-		want := w.told(nil, id)[0]
+		want := w.deliveries(nil, id)[0]
 		w.clock.Advance(time.Hour)
 		path := fmt.Sprintf("/api/webhook-deliveries/%d/redeliver", delivery)
 		got := w.do(call{method: "POST", path: path}).want(202).Object()
 		want["status"], want["settled_at"], want["next_attempt_at"] = "pending", nil, "2026-11-23T11:00:00Z"
-		if !reflect.DeepEqual(got, want) || !reflect.DeepEqual(w.told(nil, id)[0], want) {
+		if !reflect.DeepEqual(got, want) || !reflect.DeepEqual(w.deliveries(nil, id)[0], want) {
 			t.Errorf("answer %v, want %v", got, want)
 		}
 		w.patch(id, `{"status":"disabled"}`).want(200)
@@ -529,13 +529,14 @@ func TestRedeliver(t *testing.T) {
 	})
 }
 
-// cancel takes a post back before it is sent.
+// cancel cancels a post before it is sent.
 func (w *fixture) cancel(id string) *reply {
 	w.t.Helper()
 	return w.do(call{method: "DELETE", path: "/api/posts/" + id})
 }
 
-// One change is told once, as the API shows it, to whom it belongs and who asked.
+// A change is reported once, as the API shows it, to the endpoints of its app that asked
+// for it.
 func TestCanceledPostIsTold(t *testing.T) {
 	each(t, func(t *testing.T, w *fixture) {
 		all, asked, other := w.endpoint(), w.endpoint(models.EventPostFailed, models.EventPostCanceled), w.endpoint(models.EventPostPublished)
@@ -543,31 +544,31 @@ func TestCanceledPostIsTold(t *testing.T) {
 		w.patch(disabled, `{"status":"disabled"}`).want(200)
 		foreign := w.endpointOf(&w.theirs)
 		id := w.post(w.upload("upright.mp4"), map[string]any{"publish_at": "2026-11-24T10:00:00Z", "title": "Grüße 🎉"}).want(202).Text("id")
-		w.wantTold(all)
+		w.wantEvents(all)
 		w.clock.Advance(time.Minute)
 		w.cancel(id).want(200)
 		shown := w.do(call{method: "GET", path: "/api/posts/" + id}).want(200).Object()
 		events := map[any]bool{}
 		for _, endpoint := range []string{all, asked} {
-			told := w.wantTold(endpoint, models.EventPostCanceled)[0]
-			events[told["id"]] = true
-			want := map[string]any{"id": told["id"], "type": "post.canceled", "time": "2026-11-23T10:01:00Z", "post": shown}
-			if !reflect.DeepEqual(told, want) {
-				t.Errorf("told %v, want %v", told, want)
+			got := w.wantEvents(endpoint, models.EventPostCanceled)[0]
+			events[got["id"]] = true
+			want := map[string]any{"id": got["id"], "type": "post.canceled", "time": "2026-11-23T10:01:00Z", "post": shown}
+			if !reflect.DeepEqual(got, want) {
+				t.Errorf("got %v, want %v", got, want)
 			}
 		}
 		if len(events) != 1 {
 			t.Errorf("one event has the ids %v", events)
 		}
-		w.wantTold(other)
-		w.wantTold(disabled)
-		if theirs := w.told(&w.theirs, foreign); len(theirs) != 0 {
-			t.Errorf("they are told %v", theirs)
+		w.wantEvents(other)
+		w.wantEvents(disabled)
+		if theirs := w.deliveries(&w.theirs, foreign); len(theirs) != 0 {
+			t.Errorf("the other app got %v", theirs)
 		}
 	})
 }
 
-// What is refused, or changes nothing, is not told.
+// Requests that are refused, or change nothing, are not reported.
 func TestWhatDidNotHappenIsNotTold(t *testing.T) {
 	each(t, func(t *testing.T, w *fixture) {
 		endpoint := w.endpoint()
@@ -580,10 +581,10 @@ func TestWhatDidNotHappenIsNotTold(t *testing.T) {
 		w.do(call{method: "PATCH", path: "/api/posts/" + waiting, json: `{"publish_at":"2026-11-25T10:00:00Z"}`}).want(200)
 		w.post(w.upload("upright.mp4"), map[string]any{"privacy_level": "NOPE"}).WantProblem(422, "VALIDATION_FAILED", "privacy_level")
 		w.do(call{method: "DELETE", path: accountPath(models.TikTok, w.ours.tiktok), as: &w.theirs}).WantProblem(404, "NOT_FOUND", "")
-		w.wantTold(endpoint)
+		w.wantEvents(endpoint)
 		w.cancel(waiting).want(200)
 		w.cancel(waiting) // whatever it answers
-		w.wantTold(endpoint, models.EventPostCanceled)
+		w.wantEvents(endpoint, models.EventPostCanceled)
 	})
 }
 
@@ -595,35 +596,35 @@ func TestAccountsAreTold(t *testing.T) {
 			accounts := w.endpoint(models.EventAccountConnected, models.EventAccountDisconnected)
 			foreign := w.endpointOf(&w.theirs)
 			id := w.connect(p)
-			wantAccount := func(told map[string]any, event models.AppEvent) {
+			wantAccount := func(got map[string]any, event models.AppEvent) {
 				t.Helper()
-				want := map[string]any{"id": told["id"], "type": string(event), "time": w.clock.Now().Format(time.RFC3339), "account": w.account(p, fmt.Sprint(id))}
-				if !reflect.DeepEqual(told, want) {
-					t.Errorf("%s: told %v, want %v", p, told, want)
+				want := map[string]any{"id": got["id"], "type": string(event), "time": w.clock.Now().Format(time.RFC3339), "account": w.account(p, fmt.Sprint(id))}
+				if !reflect.DeepEqual(got, want) {
+					t.Errorf("%s: got %v, want %v", p, got, want)
 				}
 			}
-			wantAccount(w.wantTold(endpoint, models.EventAccountConnected)[0], models.EventAccountConnected)
+			wantAccount(w.wantEvents(endpoint, models.EventAccountConnected)[0], models.EventAccountConnected)
 			waiting := w.waitingPosts(p, id)
 			for range 2 { // twice is no news
 				w.disconnect(p, id).want(200)
 			}
-			told := w.wantTold(endpoint, models.EventAccountConnected, models.EventAccountDisconnected, models.EventPostCanceled, models.EventPostCanceled)
-			wantAccount(told[1], models.EventAccountDisconnected)
+			got := w.wantEvents(endpoint, models.EventAccountConnected, models.EventAccountDisconnected, models.EventPostCanceled, models.EventPostCanceled)
+			wantAccount(got[1], models.EventAccountDisconnected)
 			canceled := map[any]bool{}
-			for _, event := range told[2:] {
+			for _, event := range got[2:] {
 				post := event["post"].(map[string]any)
 				canceled[post["id"]] = true
 				if shown := w.do(call{method: "GET", path: fmt.Sprint("/api/posts/", post["id"])}).want(200).Object(); !reflect.DeepEqual(post, shown) {
-					t.Errorf("%s: told %v, want %v", p, post, shown)
+					t.Errorf("%s: got %v, want %v", p, post, shown)
 				}
 			}
 			if len(canceled) != len(waiting) || !canceled[waiting[0]] || !canceled[waiting[1]] {
 				t.Errorf("%s: canceled %v, want %v", p, canceled, waiting)
 			}
-			w.wantTold(posts, models.EventPostCanceled, models.EventPostCanceled)
-			w.wantTold(accounts, models.EventAccountConnected, models.EventAccountDisconnected)
-			if theirs := w.told(&w.theirs, foreign); len(theirs) != 0 {
-				t.Errorf("they are told %v", theirs)
+			w.wantEvents(posts, models.EventPostCanceled, models.EventPostCanceled)
+			w.wantEvents(accounts, models.EventAccountConnected, models.EventAccountDisconnected)
+			if theirs := w.deliveries(&w.theirs, foreign); len(theirs) != 0 {
+				t.Errorf("the other app got %v", theirs)
 			}
 			for _, used := range []string{endpoint, posts, accounts} {
 				w.do(call{method: "DELETE", path: endpointsPath + "/" + used}).want(204)
@@ -632,22 +633,22 @@ func TestAccountsAreTold(t *testing.T) {
 	})
 }
 
-// When the end of an account is told by the platform, the app is told too.
+// When the platform reports the end of an account, the app gets an event.
 func TestAccountThatLeftIsTold(t *testing.T) {
 	each(t, func(t *testing.T, w *fixture) {
 		endpoint := w.endpoint()
 		w.clock.Advance(time.Hour)
 		w.tiktokSays(removed("ours", w.clock.Now(), 1)).wantTaken()
-		told := w.wantTold(endpoint, models.EventAccountDisconnected)[0]
-		if account := told["account"].(map[string]any); account["id"] != float64(w.ours.tiktok) || account["status"] != "disconnected" {
-			t.Errorf("told %v", told)
+		got := w.wantEvents(endpoint, models.EventAccountDisconnected)[0]
+		if account := got["account"].(map[string]any); account["id"] != float64(w.ours.tiktok) || account["status"] != "disconnected" {
+			t.Errorf("got %v", got)
 		}
 		w.tiktokSays(removed("ours", w.clock.Now(), 1)).wantTaken() // said again
-		w.wantTold(endpoint, models.EventAccountDisconnected)
+		w.wantEvents(endpoint, models.EventAccountDisconnected)
 	})
 }
 
-// Deliveries belong to their endpoint's app, whoever knows the number of one.
+// Deliveries are visible only to their endpoint's app.
 func TestDeliveryNumbersAreNoSecret(t *testing.T) {
 	each(t, func(t *testing.T, w *fixture) {
 		theirs := w.endpointOf(&w.theirs)

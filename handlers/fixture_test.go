@@ -47,14 +47,14 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 const (
 	maxFile   = 256 << 10
 	publicURL = "http://localhost:3000"
-	// What platforms sign their messages with.
+	// The keys of the platforms' signatures.
 	tiktokSecret   = "sim_client_secret"
 	facebookSecret = "sim_app_secret"
-	// What Meta says when it asks whether this is the right address.
+	// The verify token of Meta's handshake.
 	verifyToken = "sim_verify_token"
 )
 
-// fixture is the API over real stores, with two apps that must not meet.
+// fixture is the API on real stores, with two apps that must be isolated.
 type fixture struct {
 	t     testing.TB
 	db    *db.DB
@@ -63,14 +63,14 @@ type fixture struct {
 	links *media.Signer
 	queue *queue
 	posts *publish.Service
-	// accounts has no platform behind it, unless addPlatforms put both there.
+	// accounts has no platforms, unless addPlatforms added both.
 	accounts *oauth.Service
 	log      *testkit.Logs
 	deps     handlers.Deps
 	oauth    oauth.Deps
 	inbox    inbox.Deps
-	// fromTikTok and fromMeta are what the sources of webhooks work with; sources are
-	// those of other platforms.
+	// fromTikTok and fromMeta are the dependencies of the webhook sources; sources are those
+	// of other platforms.
 	fromTikTok tiktokwebhooks.Deps
 	fromMeta   instagramwebhooks.Deps
 	sources    []inbox.Source
@@ -96,7 +96,7 @@ func each(t *testing.T, test func(t *testing.T, w *fixture)) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) { test(t, newFixture(t, d)) })
 }
 
-// eachWithPlatforms runs test on both databases, with both platforms behind it.
+// eachWithPlatforms runs test on both databases, with both platforms.
 func eachWithPlatforms(t *testing.T, test func(t *testing.T, w *fixture)) {
 	t.Helper()
 	each(t, func(t *testing.T, w *fixture) {
@@ -142,7 +142,7 @@ func newFixture(t testing.TB, d *db.DB) *fixture {
 	return w
 }
 
-// build makes the API from w.deps and w.oauth.
+// build creates the API from w.deps and w.oauth.
 func (w *fixture) build() {
 	w.accounts = oauth.New(w.oauth)
 	w.deps.Accounts = w.accounts
@@ -153,8 +153,8 @@ func (w *fixture) build() {
 	w.api = handlers.New(w.deps)
 }
 
-// addPlatforms puts both platforms with their consent pages behind the API, and a
-// Redis for the connects that are under way.
+// addPlatforms adds both platforms with their consent pages, and a Redis for pending
+// connects.
 func (w *fixture) addPlatforms() {
 	w.t.Helper()
 	w.sim = testkit.NewSandbox(w.t, sandbox.Options{
@@ -167,7 +167,7 @@ func (w *fixture) addPlatforms() {
 	w.callPlatforms(w.browser.Transport)
 }
 
-// callPlatforms builds the API with clients whose calls go that way.
+// callPlatforms builds the API with clients that use this transport.
 func (w *fixture) callPlatforms(way http.RoundTripper) {
 	w.t.Helper()
 	client := &http.Client{Transport: way}
@@ -199,7 +199,7 @@ func (w *fixture) tenant(name string) tenant {
 	}
 }
 
-// queue keeps the tasks of posts. A platform's event has its effect at once.
+// queue stores the tasks of posts. A platform's event is processed at once.
 type queue struct {
 	testkit.Queue
 	process func(ctx context.Context, eventID int64) error
@@ -247,7 +247,8 @@ func (w *fixture) do(c call) *reply {
 	return &reply{w.client().Do(c.forClient())}
 }
 
-// reply is an answer of the API, with checks of pages and webhooks beside those of the kit.
+// reply is an answer of the API, with checks of pages and webhooks in addition to those of
+// testkit.
 type reply struct{ *testkit.Reply }
 
 func (r *reply) want(status int) *reply {
@@ -256,7 +257,7 @@ func (r *reply) want(status int) *reply {
 	return r
 }
 
-// stored is everything that a request may leave behind.
+// stored counts everything that a request may store.
 type stored struct {
 	posts, unusedMedia, files, tasks int
 	accounts                         string // each with its status
@@ -319,7 +320,7 @@ func (w *fixture) upload(name string) string {
 	return w.do(call{method: "POST", path: "/api/media", body: bytes.NewReader(testFile(w.t, name))}).want(201).Text("id")
 }
 
-// tiktok is a good body of POST /api/tiktok/upload, changed by change.
+// tiktok returns a valid body of POST /api/tiktok/upload, changed by change.
 func (w *fixture) tiktok(mediaID string, change map[string]any) map[string]any {
 	body := map[string]any{"account_id": w.ours.tiktok, "title": "Hello", "privacy_level": "PUBLIC_TO_EVERYONE", "media_id": mediaID}
 	for name, value := range change {

@@ -15,8 +15,8 @@ import (
 	"socialqueue/models"
 )
 
-// form reads a multipart body part by part, once and in order. Nothing of it is
-// kept in memory or in temporary files but its small text fields.
+// form reads a multipart body part by part, once and in order. It buffers only the small
+// text fields, in memory.
 type form struct {
 	parts  *multipart.Reader
 	fields fields
@@ -24,7 +24,7 @@ type form struct {
 
 	seen map[string]bool
 	text map[string]string
-	left int64 // bytes that text fields may still add up to
+	left int64 // bytes that the remaining text fields may have
 	sum  string
 }
 
@@ -39,9 +39,9 @@ func newForm(c echo.Context, f fields, file string) (*form, error) {
 	return &form{parts: parts, fields: f, file: file, seen: map[string]bool{}, text: map[string]string{}, left: maxJSON}, nil
 }
 
-// read hands the file to take, which returns its SHA-256, decodes the fields,
-// and returns a hash of all the content. What is wrong with the fields shows at
-// the end, what is no field at all at once.
+// read passes the file to take, which returns its SHA-256, decodes the fields, and returns
+// a hash of the whole content. An unknown field fails at once; wrong values are reported at
+// the end.
 func (f *form) read(take func(io.Reader) (string, error)) (hash string, err error) {
 	for {
 		part, err := f.parts.NextPart()
@@ -86,9 +86,9 @@ func (f *form) readPart(part *multipart.Part, take func(io.Reader) (string, erro
 	return nil
 }
 
-// hash is the same for the same fields and file, in whatever order they came.
+// hash depends on the fields and the file, not on their order.
 func (f *form) hash() string {
-	sum := sha256.New() // whose Write never fails
+	sum := sha256.New() // its Write never fails
 	for _, name := range slices.Sorted(maps.Keys(f.text)) {
 		_, _ = fmt.Fprintf(sum, "%q=%q\n", name, f.text[name])
 	}
@@ -96,7 +96,8 @@ func (f *form) hash() string {
 	return hex.EncodeToString(sum.Sum(nil))
 }
 
-// partReader tells the end of a part from the end of a body that broke off.
+// partReader turns a body that broke off into a bodyError, so that it is not taken for the
+// end of the part.
 type partReader struct {
 	part *multipart.Part
 }

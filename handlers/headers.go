@@ -11,12 +11,11 @@ import (
 const (
 	// callTime is how long a call without an upload may take.
 	callTime = 15 * time.Second
-	// writeTime is how long an answer may take, or one piece of a long one.
+	// writeTime limits writing a response, or each piece of a long one.
 	writeTime = time.Minute
 )
 
-// answerHeaders sets what every answer carries, and bounds its writing from the
-// moment it begins.
+// answerHeaders sets the headers of every response, and limits the time for writing it.
 func answerHeaders(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		h := c.Response().Header()
@@ -28,13 +27,13 @@ func answerHeaders(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// extendWrite gives an answer more time. A recorder in a test knows no
-// deadlines, which is fine.
+// extendWrite extends the write deadline. A recorder in a test has no deadlines, which is
+// fine.
 func extendWrite(conn *http.ResponseController) {
 	_ = conn.SetWriteDeadline(time.Now().Add(writeTime))
 }
 
-// inTime bounds a call that has no upload.
+// inTime limits a call without an upload to callTime.
 func inTime(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		defer bound(c)()
@@ -42,9 +41,9 @@ func inTime(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// bound gives the rest of a call callTime. The function it returns takes the
-// bound off again: what answers and logs an error must not take the end of the
-// call for a client that left.
+// bound limits the rest of a call to callTime. The returned function restores the request's
+// own context, so that the error handling does not take our time limit for a client that
+// left.
 func bound(c echo.Context) (release func()) {
 	unbound := c.Request()
 	ctx, cancel := context.WithTimeout(unbound.Context(), callTime)

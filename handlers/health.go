@@ -14,14 +14,14 @@ import (
 
 const (
 	checkTime = 2 * time.Second
-	// platformFresh is how long the answer of a platform is good: asking is a
-	// call over the internet that anybody can make us make.
+	// platformFresh is how long a platform's result is reused. Anyone can trigger the check,
+	// and it is a call over the internet.
 	platformFresh = 5 * time.Second
-	// localFresh bounds what a flood of questions costs our own servers.
+	// localFresh limits what a flood of health requests costs our own servers.
 	localFresh = 250 * time.Millisecond
 )
 
-// Unhealthy is the error of a Check whose text everybody may read.
+// Unhealthy is a Check's error whose text is public.
 type Unhealthy string
 
 // Error returns the text.
@@ -77,7 +77,7 @@ func (a *api) livez(c echo.Context) error {
 	return c.JSON(http.StatusOK, map[string]string{"status": statusOK})
 }
 
-// readyz is 200 only if everything is there that a request needs.
+// readyz answers 200 only if everything that a request needs works.
 func (a *api) readyz(c echo.Context) error {
 	answer := struct {
 		Status string                `json:"status"`
@@ -107,8 +107,7 @@ func statusFor(status string) int {
 	return http.StatusServiceUnavailable
 }
 
-// probe asks one check. However many want to know, it runs once at a time and
-// its answer serves them all.
+// probe runs one check at a time and shares its result with all callers.
 type probe struct {
 	name  string
 	check Check
@@ -117,11 +116,11 @@ type probe struct {
 
 	mu      sync.Mutex
 	last    healthView // guarded by mu, as the rest
-	at      time.Time  // when last was learned
+	at      time.Time  // time of last
 	running chan struct{}
 }
 
-// ask gives an answer that is fresh, or says that none came in time.
+// ask returns a recent result, or "no answer in time".
 func (p *probe) ask(ctx context.Context) healthView {
 	began := time.Now()
 	view, running := p.start(ctx)
@@ -170,7 +169,7 @@ func (p *probe) run(ctx context.Context, done chan struct{}) {
 	p.last, p.at, p.running = view, time.Now(), nil
 }
 
-// safely keeps a check that panics from ending the process.
+// safely turns a panic of a check into an error.
 func (p *probe) safely(ctx context.Context) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -180,8 +179,8 @@ func (p *probe) safely(ctx context.Context) (err error) {
 	return p.check(ctx)
 }
 
-// safeWords tells nothing that an error of a driver may hold: hosts, users,
-// addresses with credentials.
+// safeWords returns a text without the details of a driver's error, such as hosts, users
+// and addresses with credentials.
 func safeWords(err error) string {
 	if unhealthy, ok := errors.AsType[Unhealthy](err); ok {
 		return string(unhealthy)

@@ -17,8 +17,8 @@ import (
 	"socialqueue/test/testkit"
 )
 
-// What a post costs is counted, as the benchmark of the project holds it
-// against a bare handler with one INSERT.
+// The statements of a request are counted, because the project's benchmark compares it with
+// a bare handler with one INSERT.
 func TestAPostCostsOneStatement(t *testing.T) {
 	counted := countStatements(t, dbtest.PostgresURL(t))
 	d, err := db.OpenPostgres(t.Context(), secrets.Secret(counted.url), 1)
@@ -28,8 +28,8 @@ func TestAPostCostsOneStatement(t *testing.T) {
 	t.Cleanup(func() { d.Close() })
 	w := newFixture(t, d)
 	video := w.upload("upright.mp4")
-	// Key and statements are known after the first; the note of its use, which
-	// goes on beside it, has the connection before the second.
+	// Key and statements are cached after the first request. Before the second, the write of
+	// the key's last use has finished.
 	w.post(video, nil).want(202)
 	testkit.Eventually(t, "the use of the key is noted", func() bool {
 		key, err := d.Tenants.KeyByPrefix(t.Context(), w.ours.prefix)
@@ -45,7 +45,7 @@ func TestAPostCostsOneStatement(t *testing.T) {
 	}
 }
 
-// counter is a wire to Postgres that counts the statements on it.
+// counter is a proxy to Postgres that counts the statements.
 type counter struct {
 	url      string
 	n        atomic.Int64
@@ -55,7 +55,7 @@ type counter struct {
 	conns []net.Conn
 }
 
-// cut takes Postgres away.
+// cut closes the connections to Postgres.
 func (c *counter) cut() {
 	c.listener.Close()
 	c.mu.Lock()
@@ -109,9 +109,9 @@ func (c *counter) serve(client net.Conn, server string) {
 	_ = c.forward(upstream, bufio.NewReader(client))
 }
 
-// forward passes on the client's messages: first the start-up message, which
-// has no type, then those that have one. A Bind or a simple Query is one
-// statement (PostgreSQL documentation, "Message Formats").
+// forward forwards the client's messages: first the start-up message, which has no type,
+// then those that have one. A Bind or a simple Query is one statement (PostgreSQL
+// documentation, "Message Formats").
 func (c *counter) forward(to io.Writer, from *bufio.Reader) error {
 	for typed := false; ; typed = true {
 		var head []byte

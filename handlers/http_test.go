@@ -125,7 +125,8 @@ func TestDatabaseAway(t *testing.T) {
 		{method: "GET", path: "/api/accounts"}, {method: "DELETE", path: accountPath(models.TikTok, w.ours.tiktok)},
 		{method: "GET", path: fmt.Sprintf("/api/accounts/instagram/pages?user_id=%d", w.ours.userID)},
 		{method: "GET", path: "/api/auth/instagram/deletions/x", noKey: true},
-		// What platforms tell is not taken before it is written down: they repeat it.
+		// Platforms' events are not acknowledged before they are stored, because the platform
+		// repeats them.
 		{method: "POST", path: webhookPath, noKey: true, json: gone, headers: map[string]string{"TikTok-Signature": tiktokSignature(tiktokSecret, w.clock.Now(), gone)}},
 		{method: "POST", path: deauthorizePath, noKey: true, body: strings.NewReader(removal)},
 		{method: "POST", path: deletePath, noKey: true, body: strings.NewReader(removal)},
@@ -138,8 +139,8 @@ func TestDatabaseAway(t *testing.T) {
 	}
 	w.clock.Advance(5 * time.Second) // now the key has to be looked up
 	w.do(call{method: "GET", path: "/api/posts"}).WantProblem(503, "UNAVAILABLE", "")
-	// Nobody can tell whether the upload's row was committed, so its file stays
-	// until the scheduler sees that it has none.
+	// It is unknown whether the upload's row was committed, so its file stays until the
+	// scheduler finds that it has no row.
 	if stored, err := os.ReadDir(w.dir); err != nil || len(stored) > files+1 {
 		t.Errorf("%d files, want %d at most (%v)", len(stored), files+1, err)
 	}
@@ -220,8 +221,8 @@ func TestHealth(t *testing.T) {
 	w.wantLine("GET /readyz", 200, "debug")
 }
 
-// wantLine wants every line about requests of an action with a status to have a level,
-// and one at least.
+// wantLine checks that every log line about requests of an action with a status has a
+// level, and that there is one.
 func (w *fixture) wantLine(action string, status int, level string) {
 	w.t.Helper()
 	found := false

@@ -19,19 +19,19 @@ const (
 	headerReplayed       = "Idempotent-Replayed"
 	maxIdempotencyKey    = 255
 
-	// jsonLock is how long a key stays taken by a request that died. It is far
-	// above callTime, so a living one never loses it.
+	// jsonLock is how long a request that died keeps its key. It is far longer than
+	// callTime, so a running request never loses its key.
 	jsonLock = time.Minute
-	// uploadLock is the same for uploads. It is not renewed: one that takes
-	// longer loses its key only to a retry of its own sender, and then ends with
-	// a 409 and nothing stored, as its completion no longer finds its name on
-	// the key. Longer would keep the sender of a broken upload waiting.
+	// uploadLock is the same for uploads. It is not renewed. An upload that takes longer can
+	// lose its key only to a retry of its own client. It then ends with 409 and stores
+	// nothing, because its completion requires the key. A longer lock would keep the client
+	// of a broken upload waiting.
 	uploadLock  = 15 * time.Minute
 	releaseTime = 5 * time.Second
 )
 
-// answer is the answer to a creating request. It is sent with a newline after
-// its body, as all answers are, and stored without.
+// answer is the response to a creating request. It is sent with a newline after the body,
+// like all responses, and stored without.
 type answer struct {
 	status int
 	body   []byte
@@ -45,8 +45,8 @@ func (ans *answer) write(c echo.Context) error {
 	return c.Blob(ans.status, echo.MIMEApplicationJSON, append(ans.body, '\n'))
 }
 
-// completion is what the transaction that does the work writes into the key.
-// A request without a key has a nil claim, and completes nothing.
+// completion is what the creating transaction stores with the key. A request without a key
+// has a nil claim and stores nothing.
 func completion(cl *tenants.Claim, ans *answer, hash string) *tenants.Completion {
 	if cl == nil {
 		return nil
@@ -54,11 +54,11 @@ func completion(cl *tenants.Claim, ans *answer, hash string) *tenants.Completion
 	return cl.Completion(ans.status, ans.body, ans.postID, hash)
 }
 
-// content tells one request's content from another's. For an upload it is known
-// only after the body was read.
+// content identifies the content of a request. The hash of an upload is known only after
+// the body was read.
 type content struct {
-	hash string // empty while not known
-	// drain reads the body for its hash alone and stores nothing.
+	hash string // empty until known
+	// drain reads the body only for its hash, and stores nothing.
 	drain func() (string, error)
 	lock  time.Duration
 }
@@ -68,10 +68,9 @@ func jsonContent(body []byte) content {
 	return content{hash: hex.EncodeToString(sum[:]), lock: jsonLock}
 }
 
-// once carries out a creating request. With an Idempotency-Key it does so once:
-// the same request again gets the first answer. work must complete the claim in
-// the transaction that creates something, so that there is no moment in which
-// one is stored and not the other.
+// once runs a creating request. With an Idempotency-Key it runs once, and the same request
+// gets the first response again. work must complete the claim in the transaction that
+// creates something, so that both are stored or neither.
 func (a *api) once(c echo.Context, what content, work func(*tenants.Claim) (*answer, error)) error {
 	key, err := idempotencyKey(c.Request())
 	if err != nil {
@@ -114,20 +113,20 @@ func idempotencyKey(r *http.Request) (string, error) {
 	return key, nil
 }
 
-// take reserves the key, or returns the row of the request that has it.
+// take reserves the key, or returns the row of the request that holds it.
 func (a *api) take(c echo.Context, key string, what content) (*tenants.Claim, *models.IdempotencyKey, error) {
 	cl, held, err := a.Tenants.Take(c.Request().Context(), tenants.Attempt{
 		AppID: callerOf(c).AppID, Key: key, Request: requestLine(c), BodyHash: what.hash, Lock: what.lock,
 	})
 	if errors.Is(err, models.ErrNotFound) {
-		return nil, nil, stillRunning() // its holder gave it back in this moment
+		return nil, nil, stillRunning() // its holder released it just now
 	}
 	return cl, held, err
 }
 
 func requestLine(c echo.Context) string { return c.Request().Method + " " + c.Path() }
 
-// replay answers as the first time, if it is the same request.
+// replay sends the first response again if it is the same request.
 func replay(c echo.Context, held *models.IdempotencyKey, what content) error {
 	if held.Request != requestLine(c) {
 		return mismatch()
@@ -156,7 +155,7 @@ func replay(c echo.Context, held *models.IdempotencyKey, what content) error {
 func mismatch() *problem {
 	return &problem{
 		status: http.StatusUnprocessableEntity, code: codeMismatch,
-		detail: "this Idempotency-Key came with another request before; use a new key for a new request",
+		detail: "this Idempotency-Key was used for another request; use a new key for a new request",
 	}
 }
 
@@ -166,13 +165,13 @@ func stillRunning() *problem {
 	return p
 }
 
-// release gives the key of a failed request back, also when its sender has
-// gone. Where the failure hid a success the key is completed, and stays.
+// release releases the key of a failed request, even if the client has disconnected. If the
+// request succeeded despite the error, the key is completed and stays.
 func (a *api) release(c echo.Context, cl *tenants.Claim, cause error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Request().Context()), releaseTime)
 	defer cancel()
 	if err := a.Tenants.Release(ctx, cl); err != nil {
-		a.logOf(c).WithError(err).Warn("an idempotency key was not given back; it frees itself in a while")
+		a.logOf(c).WithError(err).Warn("cannot release an idempotency key; it expires by itself")
 	}
 	return cause
 }

@@ -16,7 +16,7 @@ import (
 
 func keyed(key string) map[string]string { return map[string]string{"Idempotency-Key": key} }
 
-// creating is every request that makes something, each time built anew.
+// creating lists every creating request, each time built again.
 func creating(w *fixture) map[string]func(change string) call {
 	video, picture := w.upload("upright.mp4"), w.upload("baseline.jpg")
 	file := testFile(w.t, "upright.mp4")
@@ -190,7 +190,7 @@ func TestConcurrentSameKey(t *testing.T) {
 	})
 }
 
-// The request that had the key died before it did anything.
+// The request that held the key died before it did anything.
 func TestCrashedRequestIsTakenOver(t *testing.T) {
 	each(t, func(t *testing.T, w *fixture) {
 		body, err := json.Marshal(w.tiktok(w.upload("upright.mp4"), nil))
@@ -222,8 +222,8 @@ func TestCrashedRequestIsTakenOver(t *testing.T) {
 	})
 }
 
-// A request lost its key to another before it was done. Its own
-// work is undone with the completion that fails.
+// A request lost its key to another before it finished. Its own work is rolled back with
+// the completion that fails.
 func TestRequestThatLostItsKeyStoresNothing(t *testing.T) {
 	each(t, func(t *testing.T, w *fixture) {
 		contentType, body := formBody(t, append(w.formFields(nil), field{"video", "a", testFile(t, "upright.mp4")})...)
@@ -252,7 +252,7 @@ func TestRequestThatLostItsKeyStoresNothing(t *testing.T) {
 	})
 }
 
-// pausedReader stops once, in the middle.
+// pausedReader pauses once, in the middle.
 type pausedReader struct {
 	r             *bytes.Reader
 	at            int

@@ -10,7 +10,7 @@ import (
 	"socialqueue/view"
 )
 
-// maxSignedRequest is the largest request of Meta's that these handlers read, in bytes.
+// maxSignedRequest is the largest signed request of Meta's that is read, in bytes.
 const maxSignedRequest = 1 << 20
 
 type pageView struct {
@@ -21,14 +21,14 @@ type pageView struct {
 	Reason    *string `json:"reason"`
 }
 
-// listPages shows the Facebook Pages that a user's consent let us see, with the
-// reason why one cannot be posted to:
+// listPages lists the Facebook Pages of a user's login, with the reason why one cannot be
+// posted to:
 //
 //   - no_instagram_account: no professional account is linked to it.
 //   - no_publish_permission: the person may not create content on it.
 //   - no_page_token: Meta gives no token for it.
 //   - connected_elsewhere: another user connected its Instagram account.
-//   - reauth_required, disconnected: what its account is.
+//   - reauth_required, disconnected: the status of its account.
 func (a *api) listPages(c echo.Context) error {
 	var userID int64
 	err := readQuery(c.Request().URL.RawQuery, "list", map[string]func(string) string{"user_id": userParam(&userID)})
@@ -36,7 +36,7 @@ func (a *api) listPages(c echo.Context) error {
 		return err
 	}
 	if userID == 0 {
-		return models.FieldErrors{{Field: "user_id", Message: "is required: the id of one of your users"}}
+		return models.FieldErrors{{Field: "user_id", Message: "is required: the id of a user of this app"}}
 	}
 	pages, err := a.Accounts.Pages(c.Request().Context(), callerOf(c).AppID, userID)
 	if err != nil {
@@ -49,7 +49,8 @@ func (a *api) listPages(c echo.Context) error {
 	return c.JSON(http.StatusOK, views)
 }
 
-// facebookDeauthorized takes Meta's signed request that says a person removed the app.
+// facebookDeauthorized handles Meta's signed request that reports that a person removed the
+// app.
 func (a *api) facebookDeauthorized(c echo.Context) error {
 	request, err := signedRequest(c)
 	if err != nil {
@@ -61,9 +62,9 @@ func (a *api) facebookDeauthorized(c echo.Context) error {
 	return c.JSON(http.StatusOK, map[string]string{"status": statusOK})
 }
 
-// facebookDeletes takes a person's request to delete their data, and answers as
-// Meta asks: with a page where the person sees how far it is, and the code of the
-// request (Data Deletion Request Callback).
+// facebookDeletes handles a person's request to delete their data. As Meta requires, it
+// returns the address of a status page and a confirmation code (Data Deletion Request
+// Callback).
 func (a *api) facebookDeletes(c echo.Context) error {
 	request, err := signedRequest(c)
 	if err != nil {
@@ -76,7 +77,7 @@ func (a *api) facebookDeletes(c echo.Context) error {
 	return c.JSON(http.StatusOK, map[string]string{"url": a.Accounts.DeletionURL(models.Instagram, code), "confirmation_code": code})
 }
 
-// signedRequest reads the form field in which Meta sends such messages.
+// signedRequest returns the form field signed_request.
 func signedRequest(c echo.Context) (string, error) {
 	body, err := readSigned(c, maxSignedRequest)
 	if err != nil {
@@ -84,17 +85,17 @@ func signedRequest(c echo.Context) (string, error) {
 	}
 	form, err := url.ParseQuery(string(body))
 	if err != nil {
-		return "", badRequest("the form is not well-formed")
+		return "", badRequest("the form is malformed")
 	}
 	return form.Get("signed_request"), nil
 }
 
-// deletionStatus shows a person how far the deletion of their data is. The code is
-// all that opens it, and it shows nothing of the person.
+// deletionStatus shows a person the status of their deletion request. Anyone with the code
+// may see the page, so it shows nothing about the person.
 func (a *api) deletionStatus(c echo.Context) error {
 	code, ok := pathText(c, "code")
 	if !ok {
-		return notFound("request to delete")
+		return notFound("deletion request")
 	}
 	request, err := a.Accounts.Deletion(c.Request().Context(), code)
 	if err != nil {
@@ -106,7 +107,7 @@ func (a *api) deletionStatus(c echo.Context) error {
 	}
 	if request.CompletedAt != nil {
 		page.State, page.Title = pageDone, "Your data is deleted"
-		page.Detail = "All that we had from your Facebook login was deleted on " + request.CompletedAt.Format("2 January 2006, 15:04 MST") + "."
+		page.Detail = "All data from your Facebook login was deleted on " + request.CompletedAt.Format("2 January 2006, 15:04 MST") + "."
 	}
 	return showConnect(c, http.StatusOK, page)
 }

@@ -52,7 +52,7 @@ func (a *api) createMedia(c echo.Context) error {
 	return a.once(c, what, func(cl *tenants.Claim) (*answer, error) { return a.storeMedia(c, cl) })
 }
 
-// surelyTooLarge spares a client the sending of what will be refused.
+// surelyTooLarge refuses an upload by its Content-Length, before the client sends it.
 func (a *api) surelyTooLarge(r *http.Request) bool {
 	most := a.MediaMaxBytes
 	if isMultipart(r) {
@@ -81,7 +81,7 @@ func (a *api) storeMedia(c echo.Context, cl *tenants.Claim) (*answer, error) {
 	return ans, nil
 }
 
-// mediaBody is the file in the body of a request.
+// mediaBody returns the file in the body of a request.
 func mediaBody(c echo.Context) (io.Reader, error) {
 	if !isMultipart(c.Request()) {
 		return newMovingBody(c), nil
@@ -103,8 +103,8 @@ func mediaBody(c echo.Context) (io.Reader, error) {
 	return &onlyPart{form: f, r: partReader{part}}, nil
 }
 
-// onlyPart reads a file and, before it says that the file ends, looks that the
-// form does too: so nothing is stored of a form that goes wrong behind it.
+// onlyPart reads a file. Before it reports the end of the file it checks that the form ends
+// too, so that a file of an invalid form is not stored.
 type onlyPart struct {
 	form *form
 	r    io.Reader
@@ -129,7 +129,7 @@ func (o *onlyPart) Read(p []byte) (int, error) {
 	return n, models.FieldErrors{{Field: shown(next.FormName()), Message: message}}
 }
 
-// hashFile reads a file for its SHA-256 alone.
+// hashFile reads a file only for its SHA-256.
 func (a *api) hashFile(file io.Reader) (string, error) {
 	sum := sha256.New()
 	n, err := io.Copy(sum, io.LimitReader(file, a.MediaMaxBytes+1))
@@ -142,8 +142,8 @@ func (a *api) hashFile(file io.Reader) (string, error) {
 	return hex.EncodeToString(sum.Sum(nil)), nil
 }
 
-// mediaLink serves a file to whoever has the signed link. A link that was never
-// good does not tell whether the file exists; one that ran out may.
+// mediaLink serves a file to anyone with its signed link. An invalid link does not reveal
+// whether the file exists; an expired one may.
 func (a *api) mediaLink(c echo.Context) error {
 	id, ok := canonicalID(c.Param("id"))
 	if !ok {
@@ -167,8 +167,8 @@ func (a *api) mediaLink(c echo.Context) error {
 	return a.Store.Serve(w, c.Request(), id, media.Info{Bytes: m.Bytes, ContentType: m.ContentType, SHA256: m.SHA256})
 }
 
-// movingAnswer writes an answer that may take any time as long as its reader
-// takes some of it.
+// movingAnswer writes a response that may take any time as long as the client keeps
+// reading.
 type movingAnswer struct {
 	http.ResponseWriter
 	conn     *http.ResponseController

@@ -50,7 +50,7 @@ func TestMediaIsShownAsPromised(t *testing.T) {
 	})
 }
 
-// linkTo is the path of a signed link.
+// linkTo returns the path of a signed link.
 func (w *fixture) linkTo(id string, life time.Duration) string {
 	u, err := url.Parse(w.links.Link(id, w.clock.Now().Add(life)).Reveal())
 	w.must(err)
@@ -120,7 +120,7 @@ func TestBadMediaLinks(t *testing.T) {
 	})
 }
 
-// TestRealConnections is about what only a connection can do.
+// TestRealConnections tests what needs a real connection.
 func TestRealConnections(t *testing.T) {
 	each(t, func(t *testing.T, w *fixture) {
 		server := httptest.NewUnstartedServer(nil)
@@ -168,7 +168,7 @@ func TestRealConnections(t *testing.T) {
 	})
 }
 
-// TestClientThatLeaves leaves in the middle of an upload: nothing stays.
+// TestClientThatLeaves disconnects in the middle of an upload: nothing is stored.
 func TestClientThatLeaves(t *testing.T) {
 	each(t, func(t *testing.T, w *fixture) {
 		server := httptest.NewServer(w.api)

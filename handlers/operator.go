@@ -14,16 +14,17 @@ import (
 	"socialqueue/secrets"
 )
 
-// Operator is who may see what is not for apps. Without a password nobody may.
+// Operator holds the credentials for the operators' pages. Without a password nobody has
+// access.
 type Operator struct {
 	User     string
 	Password secrets.Secret
-	// ReadOnly is the password, with the same user, of who may look and do nothing;
-	// empty: nobody.
+	// ReadOnly is a second password for the same user that allows viewing only. It may be
+	// empty.
 	ReadOnly secrets.Secret
 }
 
-// role is what somebody may do of what is for operators.
+// role is what a visitor of the operators' pages may do.
 type role uint8
 
 const (
@@ -32,7 +33,7 @@ const (
 	operator
 )
 
-// roleOf tells what somebody may do who gives these.
+// roleOf returns the role of a user with that password.
 func (o Operator) roleOf(user, password string) role {
 	switch {
 	case o.Password.Empty():
@@ -53,8 +54,8 @@ func same(user, password, givenUser, givenPassword string) bool {
 
 const roleKey = "operator"
 
-// operators lets operators pass, and nobody who only looks where something is done.
-// Where no password is set there is nothing to find.
+// operators requires an operator's password, and refuses changes by viewers. If no password
+// is set, it answers 404.
 func (a *api) operators(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		if a.Operator.Password.Empty() {
@@ -64,7 +65,7 @@ func (a *api) operators(next echo.HandlerFunc) echo.HandlerFunc {
 		if !a.guesses.allowed(site) {
 			return &problem{
 				status: http.StatusTooManyRequests, code: codeRateLimited, retryAfter: "60",
-				detail: "too many wrong passwords came from this address; wait a minute",
+				detail: "too many wrong passwords from this address; wait a minute",
 			}
 		}
 		user, password, given := c.Request().BasicAuth()
@@ -72,10 +73,10 @@ func (a *api) operators(next echo.HandlerFunc) echo.HandlerFunc {
 		if who == nobody {
 			if given {
 				a.guesses.wrong(site)
-				a.logOf(c).WithField("remote", c.RealIP()).Warn("a wrong operator password")
+				a.logOf(c).WithField("remote", c.RealIP()).Warn("wrong operator password")
 			}
 			c.Response().Header().Set(echo.HeaderWWWAuthenticate, `Basic realm="socialqueue", charset="UTF-8"`)
-			return &problem{status: http.StatusUnauthorized, code: codeUnauthorized, detail: "this is for operators: OPERATOR_USER and OPERATOR_PASSWORD"}
+			return &problem{status: http.StatusUnauthorized, code: codeUnauthorized, detail: "operators only: sign in with OPERATOR_USER and OPERATOR_PASSWORD"}
 		}
 		if err := mayDo(c, who); err != nil {
 			return err
@@ -85,27 +86,27 @@ func (a *api) operators(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// mayDo refuses what somebody who only looks wants to do, and what another site has
-// an operator's browser do: it sends the password along by itself. What is done is
-// noted for the log.
+// mayDo refuses changes by viewers, and changes that another site makes an operator's
+// browser send, since browsers add the password by themselves. It records the action for
+// the log.
 func mayDo(c echo.Context, who role) error {
 	r := c.Request()
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
 		return nil
 	}
 	if !sameOrigin(r) {
-		return &problem{status: http.StatusForbidden, code: codeForbidden, detail: "this was asked for by another site"}
+		return &problem{status: http.StatusForbidden, code: codeForbidden, detail: "the request comes from another site"}
 	}
 	if who != operator {
-		return &problem{status: http.StatusForbidden, code: codeForbidden, detail: "this password may look only"}
+		return &problem{status: http.StatusForbidden, code: codeForbidden, detail: "this password is read-only"}
 	}
 	user, _, _ := r.BasicAuth()
-	c.Set(deedKey, deed{user: user, ids: namedIn(r)})
+	c.Set(actionKey, operatorAction{user: user, ids: namedIn(r)})
 	return nil
 }
 
-// sameOrigin reports whether a request comes from a page of ours, or from no page at
-// all. Browsers tell the one or the other header with everything that is no GET.
+// sameOrigin reports whether a request comes from one of our pages, or from no page at all.
+// Browsers send one of the two headers with every request that is not a GET.
 func sameOrigin(r *http.Request) bool {
 	if site := r.Header.Get("Sec-Fetch-Site"); site != "" && site != "same-origin" && site != "none" {
 		return false
@@ -119,17 +120,16 @@ func sameOrigin(r *http.Request) bool {
 }
 
 const (
-	// guessesAtOnce is how many wrong passwords a site may send, guessEvery how soon it
-	// may send another.
+	// guessesAtOnce is how many wrong passwords a client may send at once, and guessEvery
+	// the interval after which it may send another.
 	guessesAtOnce = 10
 	guessEvery    = 6 * time.Second
-	// maxGuessers bounds the sites that are remembered.
+	// maxGuessers limits the remembered clients.
 	maxGuessers = 10_000
 )
 
-// guesses limits wrong passwords, by the site that they come from. Over the limit the
-// right one is refused as well: if it were let through, its answer would differ, and one
-// could go on guessing.
+// guesses limits wrong passwords per client network. Over the limit it refuses the right
+// password too: otherwise its different response would let a client go on guessing.
 type guesses struct {
 	mu sync.Mutex
 	of map[string]*rate.Limiter
@@ -146,7 +146,7 @@ func (g *guesses) wrong(site string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.of == nil || len(g.of) >= maxGuessers {
-		g.of = map[string]*rate.Limiter{} // so many at once are an attack from everywhere, which this does not stop
+		g.of = map[string]*rate.Limiter{} // an attack from that many addresses is not stopped here
 	}
 	if g.of[site] == nil {
 		g.of[site] = rate.NewLimiter(rate.Every(guessEvery), guessesAtOnce)
@@ -154,7 +154,7 @@ func (g *guesses) wrong(site string) {
 	g.of[site].Allow()
 }
 
-// showMetrics shows operators what this process counts.
+// showMetrics serves the metrics of this process to operators.
 func (a *api) showMetrics(c echo.Context) error {
 	if a.metrics == nil {
 		return echo.ErrNotFound
@@ -163,15 +163,15 @@ func (a *api) showMetrics(c echo.Context) error {
 	return nil
 }
 
-// Pages are for operators, and for those who only look.
+// Pages are the handlers for operators and for viewers.
 type Pages struct {
 	Operator, Viewer http.Handler
 }
 
-// MonitoringRoot is where the page of the queues lives.
+// MonitoringRoot is the path of the queues' page.
 const MonitoringRoot = "/monitoring"
 
-// serve serves the pages that the visitor's role may have.
+// serve serves the handler for the visitor's role.
 func (p Pages) serve(c echo.Context) error {
 	page := p.Viewer
 	if c.Get(roleKey) == operator {

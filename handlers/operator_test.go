@@ -14,8 +14,8 @@ import (
 	"socialqueue/observe"
 )
 
-// operatorWorld has an operator, one who only looks, and a page for each.
-func operatorWorld(t *testing.T) *fixture {
+// operatorFixture has an operator, a viewer, and a page for each.
+func operatorFixture(t *testing.T) *fixture {
 	w := onSQLite(t)
 	w.deps.Operator = handlers.Operator{User: "operator", Password: "sesame", ReadOnly: "window"}
 	page := func(name string) http.Handler {
@@ -32,7 +32,7 @@ func operatorWorld(t *testing.T) *fixture {
 	return w
 }
 
-// as makes a call with basic auth.
+// as makes a call with basic authentication.
 func as(credentials, method, path string, headers ...string) call {
 	c := call{method: method, path: path, noKey: true, headers: map[string]string{}}
 	if credentials != "" {
@@ -44,9 +44,9 @@ func as(credentials, method, path string, headers ...string) call {
 	return c
 }
 
-// Who may do what with the page of the queues, and from where.
+// Who may do what on the queues' page, and from where.
 func TestMonitoring(t *testing.T) {
-	w := operatorWorld(t)
+	w := operatorFixture(t)
 	const op, viewer, pause = "operator:sesame", "operator:window", "/monitoring/api/queues/publish:pause"
 	for name, tt := range map[string]struct {
 		call   call
@@ -84,10 +84,10 @@ func TestMonitoring(t *testing.T) {
 	w.do(big).want(413)
 }
 
-// deeds are the lines that operators left.
-func (w *fixture) deeds() []map[string]any {
+// operatorActions returns the log lines of operators' actions.
+func (w *fixture) operatorActions() []map[string]any {
 	var found []map[string]any
-	for _, line := range w.log.With("an operator did something") {
+	for _, line := range w.log.With("operator action") {
 		var entry struct {
 			Action, CorrelationID string
 			Duration              *float64
@@ -102,10 +102,10 @@ func (w *fixture) deeds() []map[string]any {
 	return found
 }
 
-// Of what an operator does there is one line, which tells to what, and how it ended. The
-// page gets the body that the line was made from.
+// An operator's action has one log line, with the ids and the result. The page gets the
+// same body.
 func TestOperatorsAreLoggedWithWhatTheyNamed(t *testing.T) {
-	w := operatorWorld(t)
+	w := operatorFixture(t)
 	var got string
 	w.deps.Monitoring.Operator = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
@@ -148,18 +148,18 @@ func TestOperatorsAreLoggedWithWhatTheyNamed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := w.in(t)
-			before := len(w.deeds())
+			before := len(w.operatorActions())
 			c := as("operator:sesame", "POST", tt.path)
 			c.body = strings.NewReader(tt.body)
 			w.do(c).want(tt.status)
 			if tt.status == 204 && got != tt.body {
 				t.Errorf("the page got %d bytes of %d", len(got), len(tt.body))
 			}
-			deeds := w.deeds()
-			if len(deeds) != before+1 {
-				t.Fatalf("%d lines, want one more than %d", len(deeds), before)
+			actions := w.operatorActions()
+			if len(actions) != before+1 {
+				t.Fatalf("%d lines, want one more than %d", len(actions), before)
 			}
-			did := deeds[before]
+			did := actions[before]
 			ids, _ := did["ids"].([]any)
 			count, _ := did["ids_count"].(float64)
 			if did["method"] != "POST" || did["path"] != tt.path || did["status"] != float64(tt.status) || int(count) != tt.count || len(ids) != min(tt.count, 100) {
@@ -172,10 +172,10 @@ func TestOperatorsAreLoggedWithWhatTheyNamed(t *testing.T) {
 	}
 }
 
-// What an operator does is logged, and what one sees is not.
+// Operators' actions are logged, and views are not.
 func TestOperatorsAreLogged(t *testing.T) {
-	w := operatorWorld(t)
-	const what = "an operator did something"
+	w := operatorFixture(t)
+	const what = "operator action"
 	w.do(as("operator:sesame", "GET", "/monitoring")).want(200)
 	w.do(as("operator:window", "POST", "/monitoring/api/x")).want(403)
 	if strings.Contains(w.log.String(), what) {
@@ -187,10 +187,10 @@ func TestOperatorsAreLogged(t *testing.T) {
 	}
 }
 
-// Whoever guesses passwords has to wait after ten; right ones do not wait for others'
-// guesses to end, from another address.
+// A client that guesses passwords has to wait after ten. The right password from another
+// address is not affected.
 func TestGuessing(t *testing.T) {
-	w := operatorWorld(t)
+	w := operatorFixture(t)
 	for range 10 {
 		w.do(as("operator:wrong", "GET", "/monitoring")).WantProblem(401, "UNAUTHORIZED", "")
 	}
@@ -205,10 +205,10 @@ func TestGuessing(t *testing.T) {
 	w.do(elsewhere).want(200)
 }
 
-// Behind a proxy that is trusted everybody counts for themselves, whatever they write into
-// the header, and the log tells who they are.
+// Behind a trusted proxy every client has its own limit, whatever it writes into the
+// header, and the log shows its address.
 func TestGuessingBehindAProxy(t *testing.T) {
-	w := operatorWorld(t)
+	w := operatorFixture(t)
 	w.deps.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("::1/128")}
 	w.build()
 	by := func(proxy, forwardedFor, password string) *reply {
@@ -243,21 +243,21 @@ func TestGuessingBehindAProxy(t *testing.T) {
 			t.Errorf("%s: %d, want %d: %s", name, r.Status, tt.status, r.Body)
 		}
 	}
-	for _, did := range w.log.With("an operator did something", "a wrong operator password", "request") {
+	for _, did := range w.log.With("operator action", "wrong operator password", "request") {
 		if strings.Contains(did, "203.0.113.9") || strings.Contains(did, `"remote":"198.51.100`) {
 			t.Errorf("a header that anybody can write is in the log: %s", did)
 		}
 	}
-	for _, message := range []string{"an operator did something", "request"} {
+	for _, message := range []string{"operator action", "request"} {
 		if !strings.Contains(strings.Join(w.log.With(message), ""), `"remote":"203.0.113.2"`) {
 			t.Errorf("%q does not say where from", message)
 		}
 	}
 }
 
-// Without a proxy that is trusted nobody's header is believed, not in the log either.
+// Without a trusted proxy the header is ignored, in the log too.
 func TestNoProxyIsTrusted(t *testing.T) {
-	w := operatorWorld(t)
+	w := operatorFixture(t)
 	for i := range 11 {
 		c := as("operator:wrong", "GET", "/monitoring", "X-Forwarded-For", fmt.Sprintf("203.0.113.%d", i), "X-Real-Ip", "203.0.113.200")
 		if r := w.do(c); (r.Status == 429) != (i == 10) {
@@ -276,7 +276,7 @@ func TestNoProxyIsTrusted(t *testing.T) {
 	}
 }
 
-// Metrics are the operator's. Where no password is set there is nothing to find.
+// Metrics need the operator's password. Without a password there is no such route.
 func TestMetrics(t *testing.T) {
 	w := onSQLite(t)
 	get := func(credentials string) *reply {
@@ -311,7 +311,7 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-// What clients make up, methods and addresses, does not fill the metrics.
+// Methods and paths that clients invent do not add metric labels.
 func TestMadeUpRequestsShareASeries(t *testing.T) {
 	w := onSQLite(t)
 	w.deps.Metrics = observe.NewMetrics()

@@ -9,7 +9,7 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// panicError is a panic on its way to the log. The caller sees nothing of it.
+// panicError is a panic for the log. The client does not see it.
 type panicError struct {
 	value any
 	stack []byte
@@ -23,7 +23,7 @@ func catchPanics(next echo.HandlerFunc) echo.HandlerFunc {
 			switch r := recover(); {
 			case r == nil:
 			case isAbort(r):
-				panic(r) // net/http's own way to cut a connection
+				panic(r) // how net/http closes a connection
 			default:
 				err = &panicError{value: r, stack: debug.Stack()}
 			}

@@ -46,7 +46,7 @@ func signedRequest(secret, payload string) string {
 	return base64.RawURLEncoding.EncodeToString(mac(secret, encoded)) + "." + encoded
 }
 
-// removed is TikTok's word that a person took the consent back.
+// removed is TikTok's event that a person withdrew the consent.
 func removed(openID string, at time.Time, reason int) string {
 	body, err := json.Marshal(map[string]any{
 		"client_key": "sim-client-key", "event": "authorization.removed", "create_time": at.Unix(), "user_openid": openID,
@@ -58,7 +58,7 @@ func removed(openID string, at time.Time, reason int) string {
 	return string(body)
 }
 
-// webhook sends a body under a signature, of which an empty one is not sent.
+// webhook sends a body with a signature, unless that is empty.
 func (w *fixture) webhook(signature, body string) *reply {
 	w.t.Helper()
 	c := call{method: "POST", path: webhookPath, noKey: true, body: strings.NewReader(body), contentType: "application/json"}
@@ -68,7 +68,7 @@ func (w *fixture) webhook(signature, body string) *reply {
 	return w.do(c)
 }
 
-// tiktokSays sends a body as TikTok does at this moment.
+// tiktokSays sends a body with a valid signature of TikTok.
 func (w *fixture) tiktokSays(body string) *reply {
 	w.t.Helper()
 	return w.webhook(tiktokSignature(tiktokSecret, w.clock.Now(), body), body)
@@ -80,7 +80,7 @@ func (w *fixture) form(path, body string) *reply {
 	return w.do(call{method: "POST", path: path, noKey: true, body: strings.NewReader(body), contentType: "application/x-www-form-urlencoded"})
 }
 
-// metaSays sends a person's wish as Meta does at this moment.
+// metaSays sends a person's request with a valid signature of Meta.
 func (w *fixture) metaSays(path, userID string) *reply {
 	w.t.Helper()
 	return w.metaSaid(path, userID, w.clock.Now())
@@ -92,7 +92,7 @@ func (w *fixture) metaSaid(path, userID string, at time.Time) *reply {
 	return w.form(path, url.Values{"signed_request": {signedRequest(facebookSecret, payload)}}.Encode())
 }
 
-// wantTaken checks the answer to a message that is believed.
+// wantTaken checks the answer to an accepted message.
 func (r *reply) wantTaken() {
 	r.T.Helper()
 	if got := strings.TrimSpace(string(r.want(200).Body)); got != `{"status":"ok"}` {
@@ -100,7 +100,7 @@ func (r *reply) wantTaken() {
 	}
 }
 
-// A webhook is believed if it is signed over the very bytes that came, and lately.
+// A webhook is accepted if the signature covers the exact bytes, and is recent.
 func TestTikTokSignature(t *testing.T) {
 	each(t, func(t *testing.T, w *fixture) {
 		w.clock.Advance(time.Hour) // what is told now is told of accounts that were connected before
@@ -148,7 +148,8 @@ func TestTikTokSignature(t *testing.T) {
 				w.wantUnchanged(before)
 			})
 		}
-		// What is signed is the bytes, however they are written, for as long as clocks may differ.
+		// The signature covers the bytes, however they are formatted, as long as clocks may
+		// differ.
 		nobody := removed("nobody", at, 1)
 		spaced := " {\n\t" + nobody[1:] + "\r\n"
 		w.webhook(tiktokSignature(tiktokSecret, at, spaced), spaced).wantTaken()
@@ -162,7 +163,7 @@ func TestTikTokSignature(t *testing.T) {
 	})
 }
 
-// The vector of platforms/tiktok.md 3.2 holds to the byte.
+// The documented test vector matches exactly.
 func TestTikTokSignatureVector(t *testing.T) {
 	w := onSQLite(t)
 	const body = `{"client_key":"sim_client_key","event":"post.publish.complete","create_time":1790000000,"user_openid":"-000simUser","content":"{\"publish_id\":\"v_pub_file~v2-1.7600000000000000001\",\"publish_type\":\"DIRECT_PUBLISH\"}"}`
@@ -170,7 +171,7 @@ func TestTikTokSignatureVector(t *testing.T) {
 	w.clock.Advance(time.Unix(1790000000, 0).Sub(w.clock.Now()))
 	before := w.stored()
 	w.webhook(signature, body).wantTaken()
-	// Header names are in any case, and the sample's is another one than the text's.
+	// Header names have any case; the sample's differs from the text's.
 	w.do(call{
 		method: "POST", path: webhookPath, noKey: true, body: strings.NewReader(body), headers: map[string]string{"tiktok-signature": signature},
 	}).wantTaken()
@@ -178,7 +179,7 @@ func TestTikTokSignatureVector(t *testing.T) {
 	w.wantUnchanged(before)
 }
 
-// Without a secret nothing can be checked, so nothing is believed.
+// Without a secret no signature can be verified, so nothing is accepted.
 func TestMessagesWithoutASecret(t *testing.T) {
 	w := onSQLite(t)
 	w.fromTikTok.Secret = ""
@@ -211,8 +212,7 @@ func TestMessagesHaveABound(t *testing.T) {
 	w.wantUnchanged(before)
 }
 
-// TikTok's word ends the person's accounts, whichever apps they connected them to,
-// and no others.
+// TikTok's event disconnects the person's accounts in all apps, and no others.
 func TestTikTokAuthorizationRemoved(t *testing.T) {
 	each(t, func(t *testing.T, w *fixture) {
 		same := []int64{w.importAccount(&w.ours, w.ours.userID, models.TikTok, "-000same"), w.importAccount(&w.theirs, w.theirs.userID, models.TikTok, "-000same")}
@@ -237,7 +237,7 @@ func TestTikTokAuthorizationRemoved(t *testing.T) {
 		w.wantWaiting(others)
 		w.tryPost(models.TikTok, same[0]).WantProblem(409, "CONFLICT", "")
 
-		// An event that comes late says nothing of a consent that was given meanwhile.
+		// A late event does not affect a consent that was given meanwhile.
 		late := w.clock.Now()
 		w.clock.Advance(time.Minute)
 		w.importAccount(&w.ours, w.ours.userID, models.TikTok, "-000same")
@@ -248,7 +248,7 @@ func TestTikTokAuthorizationRemoved(t *testing.T) {
 	})
 }
 
-// Each of TikTok's numbers has its words; a number that is new has some as well.
+// Each of TikTok's numbers has a text, and an unknown number too.
 func TestReasonsOfARemoval(t *testing.T) {
 	w := onSQLite(t)
 	w.clock.Advance(time.Minute)
@@ -267,7 +267,7 @@ func TestReasonsOfARemoval(t *testing.T) {
 	}
 }
 
-// Events that mean nothing here are taken, or TikTok repeats them for three days.
+// Unknown events are accepted, or TikTok would repeat them for three days.
 func TestOtherTikTokEvents(t *testing.T) {
 	each(t, func(t *testing.T, w *fixture) {
 		w.clock.Advance(time.Minute)
@@ -332,7 +332,7 @@ func TestSignedRequests(t *testing.T) {
 			w.form(path, "signed_request=%zz").WantProblem(400, "VALIDATION_FAILED", "")
 		}
 		w.wantUnchanged(before)
-		// With padding and without, and beside fields that are not known.
+		// With padding and without, and with unknown fields.
 		padded := base64.URLEncoding.EncodeToString([]byte(`{"algorithm":"HMAC-SHA256","user_id":"nobody1"}`))
 		w.form(deauthorizePath, "a=1&"+field(base64.URLEncoding.EncodeToString(mac(facebookSecret, padded))+"."+padded)).wantTaken()
 		w.wantUnchanged(before)
@@ -343,7 +343,7 @@ func TestSignedRequests(t *testing.T) {
 	})
 }
 
-// A person who removes the app at Facebook ends all that the login reached.
+// A person who removes the app at Facebook disconnects all accounts of the login.
 func TestFacebookDeauthorized(t *testing.T) {
 	eachWithPlatforms(t, func(t *testing.T, w *fixture) {
 		w.addPeople()
@@ -376,7 +376,7 @@ func TestFacebookDeauthorized(t *testing.T) {
 	})
 }
 
-// A person's data goes when they ask for it, and they can see how far that is.
+// A person's data is deleted on request, and a page shows the progress.
 func TestDataDeletion(t *testing.T) {
 	eachWithPlatforms(t, func(t *testing.T, w *fixture) {
 		w.addPeople()
@@ -424,7 +424,7 @@ func TestDataDeletion(t *testing.T) {
 			t.Errorf("Pages are left: %v", got)
 		}
 
-		// Whoever comes back is somebody new, whose data nobody asked to delete.
+		// A person who connects again is new, and their data is not deleted.
 		if again := w.connect(models.Instagram); again == id {
 			t.Errorf("connected as %d again", again)
 		}
@@ -435,8 +435,8 @@ func TestDataDeletion(t *testing.T) {
 	})
 }
 
-// Of somebody of whom there is nothing, all is deleted at once. An older wish does
-// not touch what was connected after it.
+// A deletion request of an unknown person is completed at once. An older request does not
+// affect what was connected after it.
 func TestDeletionOfNothing(t *testing.T) {
 	each(t, func(t *testing.T, w *fixture) {
 		before := w.stored()
@@ -474,7 +474,7 @@ func TestUnknownDeletions(t *testing.T) {
 	})
 }
 
-// Platforms and browsers have no key; whatever else is sent as one is passed over.
+// Platforms and browsers have no key; a key that is sent anyway is ignored.
 func TestMessagesIgnoreKeys(t *testing.T) {
 	w := onSQLite(t)
 	w.clock.Advance(time.Minute)
@@ -488,7 +488,7 @@ func TestMessagesIgnoreKeys(t *testing.T) {
 	w.do(call{method: "POST", path: webhookPath, json: body}).WantProblem(401, "WEBHOOK_INVALID", "") // a key is no signature
 }
 
-// What a platform signs and sends is nobody's to read in the log.
+// Signed messages of platforms do not appear in the log.
 func TestMessagesAreNotLogged(t *testing.T) {
 	w := onSQLite(t)
 	w.clock.Advance(time.Minute)

@@ -25,7 +25,7 @@ const (
 	maxPage     = 200
 )
 
-// Endpoint is a route by which apps post: it takes one JSON object and answers 202 with the
+// Endpoint is a route for creating posts. It takes one JSON object and answers 202 with the
 // post.
 type Endpoint struct {
 	Path string
@@ -47,7 +47,7 @@ func (a *api) acceptBody(decode func([]byte) (publish.Request, error)) echo.Hand
 	}
 }
 
-// accept hands a request to the use case and shows the post.
+// accept calls the use case and encodes the post.
 func (a *api) accept(c echo.Context, r publish.Request, cl *tenants.Claim, hash string) (*answer, error) {
 	r.AppID, r.CorrelationID = callerOf(c).AppID, correlationID(c.Request())
 	if r.AccountID > math.MaxInt32 {
@@ -169,7 +169,7 @@ func (a *api) listPosts(c echo.Context) error {
 	}
 	filter.AppID = callerOf(c).AppID
 	page := filter.Limit
-	filter.Limit++ // one more tells whether there is a next page
+	filter.Limit++ // the extra row shows whether there is a next page
 	posts, err := a.Posts.List(c.Request().Context(), filter)
 	if err != nil {
 		return err
@@ -208,7 +208,7 @@ func (a *api) postFilter(rawQuery string) (publish.Filter, error) {
 			return problem
 		},
 		"group_id": idParam(&f.GroupID, "must be the id of a group"),
-		"cursor":   idParam(&f.Before, "must be the next_cursor of an earlier answer"),
+		"cursor":   idParam(&f.Before, "must be a next_cursor from an earlier response"),
 		"limit":    limitParam(&f.Limit, maxPage),
 	})
 	return f, err
@@ -230,14 +230,14 @@ func number(value string, most int64) (int64, bool) {
 	return n, err == nil && n >= 1 && n <= most && strconv.FormatInt(n, 10) == value
 }
 
-// canonicalID reads a UUID in its usual form, in either case.
+// canonicalID parses a UUID in its usual form, in either case.
 func canonicalID(value string) (string, bool) {
 	const form = "00000000-0000-0000-0000-000000000000"
 	id, err := uuid.Parse(value)
 	return id.String(), err == nil && len(value) == len(form)
 }
 
-// postID reads the id in the path. What cannot be one belongs to no post.
+// postID reads the id in the path. A malformed id answers 404.
 func postID(c echo.Context) (string, error) {
 	id, ok := canonicalID(c.Param("id"))
 	if !ok {
@@ -248,8 +248,8 @@ func postID(c echo.Context) (string, error) {
 
 func notFound(what string) error { return fmt.Errorf("%s: %w", what, models.ErrNotFound) }
 
-// pathText reads a parameter of the path that may hold any character. Echo
-// leaves it escaped where the path was.
+// pathText reads a parameter of the path that may hold any character. Echo does not
+// unescape it if the path was escaped.
 func pathText(c echo.Context, name string) (string, bool) {
 	value := c.Param(name)
 	if c.Request().URL.RawPath != "" {

@@ -36,7 +36,7 @@ var titles = map[string]string{
 	codeValidation:   "The request is not valid",
 	codeNotFound:     "Not found",
 	codeUnauthorized: "Not authorized",
-	codeConflict:     "Not possible in the present state",
+	codeConflict:     "Not possible in the current state",
 	codeMismatch:     "Idempotency-Key was used for another request",
 	codeTooLarge:     "Too large",
 	codeUnavailable:  "Not available at the moment",
@@ -46,13 +46,12 @@ var titles = map[string]string{
 	codeInternal:     "Internal error",
 }
 
-// statusClientGone is what the log shows when nobody waits for the answer any
-// more (nginx's number for it). It is sent all the same: net/http takes a
-// client that closed only its own half for gone, and would answer it 200.
+// statusClientGone is logged if the client disconnected before the response (nginx's number
+// for it). It is also sent: a client that closed only its sending half looks the same to
+// net/http, and would otherwise get a 200.
 const statusClientGone = 499
 
-// problem is an error as its caller sees it. As an error it is one that a
-// handler has already put into words.
+// problem is an error as the client sees it.
 type problem struct {
 	status     int
 	code       string
@@ -78,10 +77,10 @@ type problemBody struct {
 	CorrelationID string             `json:"correlation_id"`
 }
 
-// writeProblem is the one place where errors become answers.
+// writeProblem turns every error into a response.
 func writeProblem(err error, c echo.Context) {
 	if c.Response().Committed {
-		return // a file broke off midway: cutting the connection says so
+		return // a file broke off: the closed connection shows it
 	}
 	p := problemOf(err, c.Request())
 	h := c.Response().Header()
@@ -94,7 +93,7 @@ func writeProblem(err error, c echo.Context) {
 	h.Set(echo.HeaderContentType, "application/problem+json")
 	c.Response().WriteHeader(p.status)
 	if c.Request().Method != http.MethodHead {
-		_, _ = c.Response().Write(body) // a caller that is gone misses nothing
+		_, _ = c.Response().Write(body) // fails only if the client is gone
 	}
 }
 
@@ -113,8 +112,7 @@ func (p *problem) body(correlationID string) []byte {
 	return append(body, '\n')
 }
 
-// problemOf maps every error there is. What it does not know is a 500 that
-// tells nothing.
+// problemOf maps errors to problems. An unknown error is a 500 without details.
 func problemOf(err error, r *http.Request) *problem {
 	if p, ok := errors.AsType[*problem](err); ok {
 		return p
@@ -148,10 +146,10 @@ func problemOf(err error, r *http.Request) *problem {
 	case isAway(err):
 		return &problem{
 			status: http.StatusServiceUnavailable, code: codeUnavailable, retryAfter: "2",
-			detail: "a part of the system does not answer; the request may be sent again",
+			detail: "a part of the system does not answer; send the request again later",
 		}
 	default:
-		return &problem{status: http.StatusInternalServerError, code: codeInternal, detail: "this was our fault; the correlation id finds it in our logs"}
+		return &problem{status: http.StatusInternalServerError, code: codeInternal, detail: "internal error; quote this correlation id"}
 	}
 }
 
@@ -174,14 +172,14 @@ func badRequest(detail string) *problem {
 func ofEcho(h *echo.HTTPError) *problem {
 	switch {
 	case h.Code == http.StatusNotFound:
-		return &problem{status: h.Code, code: codeNotFound, detail: "there is no such address"}
+		return &problem{status: h.Code, code: codeNotFound, detail: "no such route"}
 	case h.Code == http.StatusMethodNotAllowed:
-		return &problem{status: h.Code, code: codeNotFound, detail: "this address does not take this method; Allow names those it takes"}
+		return &problem{status: h.Code, code: codeNotFound, detail: "method not allowed; the Allow header lists the allowed methods"}
 	case h.Code == http.StatusRequestEntityTooLarge:
 		return tooLarge("the request is too large")
 	case h.Code >= 400 && h.Code < 500:
 		return &problem{status: h.Code, code: codeValidation, detail: http.StatusText(h.Code)}
 	default:
-		return &problem{status: http.StatusInternalServerError, code: codeInternal, detail: "this was our fault; the correlation id finds it in our logs"}
+		return &problem{status: http.StatusInternalServerError, code: codeInternal, detail: "internal error; quote this correlation id"}
 	}
 }

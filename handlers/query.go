@@ -8,13 +8,13 @@ import (
 	"socialqueue/models"
 )
 
-// readQuery hands each parameter of a query to its setter, which returns what is
-// wrong with the value. A parameter that has none is an error as well: a mistyped
-// filter that lists everything is worse. what is what the query belongs to.
+// readQuery passes each parameter of a query to its setter, which returns what is wrong
+// with the value. An unknown parameter is an error: a mistyped filter must not list
+// everything. what names the request in that message.
 func readQuery(rawQuery, what string, setters map[string]func(value string) string) error {
 	query, err := url.ParseQuery(rawQuery)
 	if err != nil {
-		return badRequest("the query is not well-formed")
+		return badRequest("the query is malformed")
 	}
 	var errs models.FieldErrors
 	for name, values := range query {

@@ -14,8 +14,8 @@ import (
 
 var requestIDForm = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,128}$`)
 
-// requestID takes the caller's X-Request-ID, or makes one. It is answered, and
-// it is the correlation id of all that the request sets off.
+// requestID uses the client's X-Request-ID, or creates one. It is returned in the response,
+// and is the correlation id of everything that the request causes.
 func requestID(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		id := c.Request().Header.Get(echo.HeaderXRequestID)
@@ -28,8 +28,8 @@ func requestID(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// traced begins a span for each request, in the caller's trace if it has one. Like the
-// access log it names the route and nothing of the path or query.
+// traced starts a span for each request, in the client's trace if it has one. Like the
+// access log it records the route and never the path or query.
 func traced(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		if isProbe(c) {

@@ -1,6 +1,5 @@
-// Package handlers is the HTTP face of the system. A handler reads and checks
-// the request, calls one use case and shows the outcome; every error goes
-// through the one mapper in problem.go.
+// Package handlers is the HTTP API. A handler reads and checks the request, calls one use
+// case and encodes the result. problem.go maps every error to a response.
 package handlers
 
 import (
@@ -22,11 +21,11 @@ import (
 	"socialqueue/tenants"
 )
 
-// Check asks one part of the system whether it works. It honours its context.
-// The text of an Unhealthy error is shown to everybody; any other is logged.
+// Check checks one part of the system. It must honour its context. The text of an Unhealthy
+// error is public; other errors are only logged.
 type Check = func(ctx context.Context) error
 
-// Deps is what the API works with.
+// Deps holds the dependencies of the API.
 type Deps struct {
 	Tenants  *tenants.Service
 	Posts    *publish.Service
@@ -39,22 +38,22 @@ type Deps struct {
 	Now      func() time.Time
 	// MediaMaxBytes is the largest file that Store takes.
 	MediaMaxBytes int64
-	// Metrics is what this process counts, which Operator sees. It may be nil.
+	// Metrics are the metrics of this process, which Operator may read. It may be nil.
 	Metrics  *observe.Metrics
 	Operator Operator
-	// TrustedProxies are those that are believed where a request comes from.
+	// TrustedProxies are the proxies whose X-Forwarded-For is used.
 	TrustedProxies []netip.Prefix
-	// Monitoring is the page of the queues, Console that of posts and accounts. Both may
-	// be empty.
+	// Monitoring is the queues' page, and Console that of posts and accounts. Both may be
+	// empty.
 	Monitoring, Console Pages
-	// Platforms are those that paths, filters and pages may name.
+	// Platforms are the platforms that paths, filters and pages may name.
 	Platforms models.PlatformTitles
-	// Endpoints are further routes by which apps post.
+	// Endpoints are more routes for creating posts.
 	Endpoints []Endpoint
-	// Health holds the checks of /api/health: database, redis and one for each of the
-	// Platforms, by name. One that is missing answers as not configured.
+	// Health holds the checks of /api/health by name: database, redis and one for each of
+	// the Platforms. A missing check answers "not configured".
 	Health map[string]Check
-	// Ready holds what must work before /readyz sends traffic here.
+	// Ready holds the checks that /readyz needs.
 	Ready map[string]Check
 }
 
@@ -64,9 +63,9 @@ type api struct {
 	public map[string]bool
 	health map[string]*probe
 	ready  map[string]*probe
-	// metrics shows Metrics; it is one, as it bounds how many ask at once.
+	// metrics serves Metrics. There is one handler, because it limits concurrent requests.
 	metrics http.Handler
-	// guesses are the wrong passwords of operators.
+	// guesses counts the wrong passwords of operators.
 	guesses guesses
 }
 
@@ -138,7 +137,7 @@ func (a *api) routes(e *echo.Echo) {
 	e.POST("/api/webhook-deliveries/:id/redeliver", a.redeliver, inTime)
 }
 
-// The routes that machines ask every few seconds.
+// Routes that monitoring calls every few seconds.
 const (
 	routeLive    = "/livez"
 	routeReady   = "/readyz"
@@ -146,32 +145,32 @@ const (
 	routeHealth  = "/api/health/:check"
 )
 
-// The routes that browsers and platforms call, which have no key: they prove by a
-// state or a signature that they may.
+// Routes that browsers and platforms call without an API key. They are protected by a state
+// or a signature.
 const (
 	routeCallback    = "/api/auth/:platform/callback"
 	routeDeauthorize = "/api/auth/instagram/deauthorize"
 	routeDelete      = "/api/auth/instagram/delete-data"
 	routeDeletion    = "/api/auth/instagram/deletions/:code"
-	// routeWebhooks begins the address of each platform's webhooks.
+	// routeWebhooks is the prefix of the platforms' webhook addresses.
 	routeWebhooks = "/api/webhooks/"
 )
 
-// publicRoutes lists the routes under /api that need no key, but for the webhooks of
-// platforms, which webhookRoutes adds. All others need one.
+// publicRoutes lists the routes under /api that need no key. webhookRoutes adds the
+// platforms' webhooks.
 func publicRoutes() map[string]bool {
 	return map[string]bool{routeHealth: true, routeCallback: true, routeDeauthorize: true, routeDelete: true, routeDeletion: true}
 }
 
-// The bounds of a connection. Bodies have theirs in body.go, answers in
-// headers.go: an upload may take hours, as long as it moves.
+// Limits of a connection. body.go has those of bodies, and headers.go those of responses:
+// an upload may take hours as long as data arrives.
 const (
 	headerTime     = 10 * time.Second
 	idleTime       = 2 * time.Minute
 	maxHeaderBytes = 32 << 10
 )
 
-// Server makes the server that h belongs into.
+// Server returns an HTTP server for h.
 func Server(h http.Handler) *http.Server {
 	return &http.Server{
 		Handler:           h,

@@ -10,8 +10,8 @@ import (
 	"socialqueue/test/testkit"
 )
 
-// TestTenantWalls: to another app's key nothing of ours exists, on any route.
-func TestTenantWalls(t *testing.T) {
+// TestTenantIsolation checks that another app's key finds nothing of ours, on any route.
+func TestTenantIsolation(t *testing.T) {
 	eachWithPlatforms(t, func(t *testing.T, w *fixture) {
 		video, picture := w.upload("upright.mp4"), w.upload("baseline.jpg")
 		id := w.post(video, map[string]any{"publish_at": "2026-11-24T10:00:00Z"}).want(202).Text("id")

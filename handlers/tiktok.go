@@ -12,7 +12,7 @@ import (
 	"socialqueue/view"
 )
 
-// tiktokRequest holds the fields of a TikTok upload, of JSON and of a form.
+// tiktokRequest holds the fields of a TikTok upload, sent as JSON or as a form.
 type tiktokRequest struct {
 	accountID         int64
 	options           tiktok.Options
@@ -60,7 +60,7 @@ func decodeTikTok(body []byte) (publish.Request, error) {
 	return in.request(), err
 }
 
-// tiktokStatus finds a post by TikTok's publish_id, or by our own id.
+// tiktokStatus returns a post by TikTok's publish_id, or by our own id.
 func (a *api) tiktokStatus(c echo.Context) error {
 	id, ok := pathText(c, "publishId")
 	if !ok {
@@ -93,14 +93,14 @@ func (a *api) tiktokPost(c echo.Context, id string) (*models.Post, error) {
 	return a.Posts.ByPublishID(ctx, appID, id)
 }
 
-// statusView answers GET /api/tiktok/status.
+// statusView is the response of GET /api/tiktok/status.
 type statusView struct {
 	PublishID    *string       `json:"publish_id"`
 	Status       models.Status `json:"status"`
 	VideoID      *string       `json:"video_id"`
 	PostID       string        `json:"post_id"`
 	PrivacyLevel string        `json:"privacy_level"`
-	// PubliclyAvailable is TikTok's last word on it; null as long as there is none.
+	// PubliclyAvailable is what TikTok last reported; null if it has not.
 	PubliclyAvailable *bool       `json:"publicly_available"`
 	Permalink         *string     `json:"permalink"`
 	Error             *view.Error `json:"error"`

@@ -15,9 +15,8 @@ import (
 
 const fieldVideo = "video"
 
-// tiktokForm takes the fields of a TikTok upload as a form, with the video in
-// it or not. Fields and video come in any order, so the video is stored while
-// it streams in, and removed if the rest does not hold.
+// tiktokForm accepts a TikTok upload as a form, with or without the video. The parts come
+// in any order, so the video is stored while it arrives, and deleted if the request fails.
 func (a *api) tiktokForm(c echo.Context) error {
 	if c.Request().ContentLength > a.MediaMaxBytes+maxJSON {
 		return a.fileTooLarge()
@@ -71,13 +70,13 @@ func useVideo(in *tiktokRequest, video *models.Media) error {
 		return nil
 	}
 	if in.mediaID != "" || in.mediaURL != "" {
-		return models.FieldErrors{{Field: fieldVideo, Message: "give a video, or media_id, or media_url: one of them"}}
+		return models.FieldErrors{{Field: fieldVideo, Message: "give exactly one of video, media_id and media_url"}}
 	}
 	in.mediaID = video.ID
 	return nil
 }
 
-// rename lets the errors speak of the field that the app sent.
+// rename changes the field in errors to the one that the app sent.
 func rename(fields models.FieldErrors, from, to string) models.FieldErrors {
 	renamed := make(models.FieldErrors, len(fields))
 	for i, f := range fields {
@@ -89,18 +88,18 @@ func rename(fields models.FieldErrors, from, to string) models.FieldErrors {
 	return renamed
 }
 
-// discard removes the video of a post that was not accepted, also when its
-// sender has gone. Should that fail, the clean-up finds it as unused.
+// discard deletes the video of a refused post, even if the client has disconnected. If that
+// fails, the clean-up deletes it as unused.
 func (a *api) discard(c echo.Context, video *models.Media, cause error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Request().Context()), releaseTime)
 	defer cancel()
 	if err := a.Posts.DiscardFile(ctx, video); err != nil {
-		a.logOf(c).WithError(err).Warn("the video of a refused post was not removed; the clean-up will")
+		a.logOf(c).WithError(err).Warn("cannot delete the video of a refused post; the clean-up deletes it")
 	}
 	return cause
 }
 
-// fileError names the field of a file that is not accepted.
+// fileError converts the error of a refused file into a field error.
 func (a *api) fileError(field string, err error) error {
 	if rejected, ok := errors.AsType[*media.RejectedError](err); ok {
 		return models.FieldErrors{{Field: field, Message: rejected.Reason}}

@@ -14,7 +14,7 @@ import (
 	"socialqueue/view"
 )
 
-// What the users table holds, in characters.
+// Limits of the users table, in characters.
 const (
 	maxExternalID = 255
 	maxEmail      = 320
@@ -32,7 +32,7 @@ func (u *userRequest) fields() fields {
 func (u *userRequest) check() error {
 	var errs models.FieldErrors
 	if n := utf8.RuneCountInString(u.externalID); n < 1 || n > maxExternalID {
-		errs.Add("external_id", "is required: your own id of the user, 1 to %d characters", maxExternalID)
+		errs.Add("external_id", "is required: your own id for the user, 1 to %d characters", maxExternalID)
 	}
 	if u.email != "" && !isAddress(u.email) {
 		errs.Add("email", "is not an email address of at most %d characters", maxEmail)
@@ -67,8 +67,8 @@ func (a *api) createUser(c echo.Context) error {
 	return a.once(c, jsonContent(body), func(cl *tenants.Claim) (*answer, error) { return a.ensureUser(c, &in, cl) })
 }
 
-// ensureUser completes its key after the fact: a crash in between leaves a user
-// that the next try finds by its external id.
+// ensureUser completes its idempotency key afterwards: after a crash in between, the retry
+// finds the user by its external id.
 func (a *api) ensureUser(c echo.Context, in *userRequest, cl *tenants.Claim) (*answer, error) {
 	ctx := c.Request().Context()
 	user, created, err := a.Tenants.EnsureUser(ctx, callerOf(c).AppID, in.externalID, in.email)

@@ -19,8 +19,8 @@ type eventView struct {
 	Message      string        `json:"message,omitempty"`
 }
 
-// viewEvents puts the accepting, which the post's own row tells of, before what
-// was written down.
+// viewEvents adds the acceptance, which is stored in the post's row, before the stored
+// events.
 func viewEvents(p *models.Post, events []models.PostEvent) []eventView {
 	views := make([]eventView, 0, len(events)+1)
 	views = append(views, eventView{At: view.Time(p.CreatedAt), Type: models.EventState, To: acceptedAs(p, events), Message: "accepted"})
@@ -33,9 +33,9 @@ func viewEvents(p *models.Post, events []models.PostEvent) []eventView {
 	return views
 }
 
-// acceptedAs is the state in which a post began. The first change tells where
-// it came from, except that a scheduled post becomes queued without an entry
-// when its time comes: then its time tells, unless that was changed since.
+// acceptedAs returns the status in which a post was accepted. That is where its first
+// change came from. A scheduled post becomes queued without an event, so without one
+// publish_at decides, unless it was changed since.
 func acceptedAs(p *models.Post, events []models.PostEvent) models.Status {
 	first, moved := models.Status(""), false
 	for _, e := range events {
@@ -53,8 +53,8 @@ func acceptedAs(p *models.Post, events []models.PostEvent) models.Status {
 	return models.Queued
 }
 
-// changesTime reports whether an entry tells of a reschedule or a retry: only
-// the app moves a post from unsent to unsent, or back from its end.
+// changesTime reports whether an event is a reschedule or a retry: only the app moves a
+// post from unsent to unsent, or back from a final status.
 func changesTime(e models.PostEvent) bool {
 	return e.To.Unsent() && (e.From.Unsent() || e.From.Ended())
 }

@@ -7,8 +7,8 @@ import (
 	"socialqueue/models"
 )
 
-// TestAcceptedAs: the first entry of a timeline stays true when the post's time
-// changes, and when a scheduled post became queued without an entry.
+// TestAcceptedAs checks that the first event of a timeline stays correct when the post's
+// time changes, and when a scheduled post became queued without an event.
 func TestAcceptedAs(t *testing.T) {
 	const scheduled, queued, publishing, failed = models.Scheduled, models.Queued, models.Publishing, models.Failed
 	begin := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)

@@ -25,8 +25,8 @@ func (a *api) webhookRoutes(e *echo.Echo) {
 	}
 }
 
-// receiveWebhook takes the events of a platform. Every signed request is answered with
-// 200, even if nothing is done about its events: a platform repeats all others for days.
+// receiveWebhook receives the events of a platform. Every signed request is answered with
+// 200, even if its events are ignored: the platform repeats all others for days.
 func (a *api) receiveWebhook(p models.Platform, maxBody int64) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		body, err := readSigned(c, maxBody)
@@ -40,8 +40,7 @@ func (a *api) receiveWebhook(p models.Platform, maxBody int64) echo.HandlerFunc 
 	}
 }
 
-// webhookHandshake answers a platform that checks this address, with the text that it
-// expects and nothing else.
+// webhookHandshake answers a platform's check of this address with the expected text.
 func (a *api) webhookHandshake(p models.Platform) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		challenge, err := a.Inbox.Handshake(p, c.QueryParams())
@@ -57,7 +56,7 @@ func (a *api) webhookHandshake(p models.Platform) echo.HandlerFunc {
 // signature covers these bytes.
 func readSigned(c echo.Context, most int64) ([]byte, error) {
 	conn := http.NewResponseController(c.Response())
-	_ = conn.SetReadDeadline(time.Now().Add(callTime)) // a recorder in a test has none
+	_ = conn.SetReadDeadline(time.Now().Add(callTime)) // a recorder in a test has no deadlines
 	body, err := io.ReadAll(http.MaxBytesReader(c.Response(), c.Request().Body, most))
 	if err != nil {
 		return nil, &bodyError{err}

@@ -12,7 +12,7 @@ import (
 	"socialqueue/models"
 )
 
-// toySource is the source of a platform that no code of ours names.
+// toySource is the source of a platform that no other code names.
 type toySource struct {
 	applied []string
 }
@@ -46,7 +46,7 @@ func (*shakingSource) Handshake(q url.Values) (string, error) {
 	return q.Get("challenge"), nil
 }
 
-// A source that is registered has an address, which needs no key.
+// A registered source has an address, which needs no key.
 func TestAnySourceHasAnAddress(t *testing.T) {
 	w := onSQLite(t)
 	const path = "/api/webhooks/toy"
@@ -76,7 +76,7 @@ func TestAnySourceHasAnAddress(t *testing.T) {
 	w.do(call{method: "GET", path: path + "?token=bad&challenge=42", noKey: true}).WantProblem(403, "WEBHOOK_INVALID", "")
 }
 
-// Meta's handshake has its answers, word for word.
+// Meta's handshake is answered exactly as expected.
 func TestInstagramHandshake(t *testing.T) {
 	w := onSQLite(t)
 	const path = "/api/webhooks/instagram?hub.mode=subscribe&hub.challenge=1158201444&hub.verify_token="
