@@ -17,6 +17,7 @@ import (
 	"socialqueue/test/testkit"
 )
 
+// A redirect would send the event to another host, perhaps in our own network.
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	each(t, func(w *fixture) {
 		elsewhere := w.receiver(nil)
@@ -41,8 +42,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	})
 }
 
-// What leads into a private network is refused when it is asked for.
-
+// An address in a private network is refused when the endpoint is created or changed.
 func TestPrivateAddressesAreRefused(t *testing.T) {
 	each(t, func(w *fixture) {
 		w.build(testkit.Key, egress.New(false))
@@ -75,8 +75,7 @@ func wantField(t *testing.T, what string, err error, field string) {
 	}
 }
 
-// A name may lead elsewhere later than when it was looked at: no connection is made.
-
+// A name may resolve to another address later: a private one is not dialed.
 func TestPrivateAddressesAreNotDialed(t *testing.T) {
 	each(t, func(w *fixture) {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -107,8 +106,7 @@ func TestPrivateAddressesAreNotDialed(t *testing.T) {
 	})
 }
 
-// The beginning of an answer is kept, as text that both databases store.
-
+// The beginning of an answer is stored, as text that both databases accept.
 func TestResponseIsKept(t *testing.T) {
 	for code, state := range map[int]models.DeliveryStatus{200: models.DeliveryDelivered, 400: models.DeliveryPending} {
 		t.Run(fmt.Sprint(code), func(t *testing.T) {
@@ -132,5 +130,3 @@ func TestResponseIsKept(t *testing.T) {
 		})
 	}
 }
-
-// Of one post the next event waits for the one before; other posts do not wait.

@@ -9,6 +9,7 @@ import (
 	"socialqueue/test/testkit"
 )
 
+// The deliveries of a deleted endpoint, and then its row, are deleted by the clean-up.
 func TestDeletedEndpointIsCleanedUp(t *testing.T) {
 	each(t, func(w *fixture) {
 		r := w.receiver(status(500))
@@ -52,8 +53,7 @@ func TestDeliveriesAreKeptFor30Days(t *testing.T) {
 	})
 }
 
-// What nobody could try, as its endpoint was disabled, is given up all the same.
-
+// A delivery that was not tried, because its endpoint is disabled, is given up too.
 func TestGivenUpWithoutATry(t *testing.T) {
 	each(t, func(w *fixture) {
 		e, _ := w.endpoint("http://127.0.0.1:1")
@@ -68,7 +68,3 @@ func TestGivenUpWithoutATry(t *testing.T) {
 		w.wantStates(e, models.DeliveryFailed)
 	})
 }
-
-// Secrets of ours and of the app, which may be in its address, are not shown: not in
-
-// logs, not in errors, not in what is kept of a try.

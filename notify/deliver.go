@@ -19,38 +19,39 @@ import (
 )
 
 const (
-	// sideBySide is how many deliveries to one endpoint are made at once.
-	sideBySide = 8
-	// lease is how long a run may go unheard of before another takes over. It is
-	// prolonged between batches, each of which ends within callTimeout. Should it run
-	// out all the same, something is delivered twice, which it may be.
+	// parallel is how many deliveries to one endpoint are made at once.
+	parallel = 8
+	// lease is how long a claim lasts without renewal. It is renewed between batches, each
+	// of which ends within callTimeout. If it expires anyway, something may be delivered
+	// twice, which is allowed.
 	lease = 20 * time.Second
-	// turn is how long one run may go on. An endpoint that still has something due
-	// then waits for its next turn.
+	// turn is how long one run may last. An endpoint that still has due deliveries then
+	// waits for its next run.
 	turn = 30 * time.Second
-	// writeFor is how long the writing of a try is tried: what is not written is
-	// delivered again.
+	// writeFor is how long storing an attempt is retried. A delivery whose attempt is not
+	// stored is made again.
 	writeFor = 20 * time.Second
-	// failingFor is for how long an endpoint may fail before it is disabled.
+	// failingFor is how long an endpoint may fail before it is disabled.
 	failingFor = 5 * 24 * time.Hour
 	// jitter spreads waits by up to this share.
 	jitter = 0.1
 )
 
-// waits space the tries of a delivery; the last one repeats until it is given up.
+// waits are the waits between the attempts of a delivery; the last one repeats until
+// GiveUpAt.
 var waits = []time.Duration{
 	5 * time.Second, 30 * time.Second, 2 * time.Minute, 10 * time.Minute, 30 * time.Minute,
 	time.Hour, 2 * time.Hour, 4 * time.Hour, 8 * time.Hour, 12 * time.Hour,
 }
 
-// rests are how long an endpoint is left alone after failures in a row, whatever
-// they were to deliver; the last one repeats. Then one delivery is tried, and the
-// rest when that worked: an endpoint that is down costs one call each time.
+// rests are the pauses of an endpoint after consecutive failures of any of its deliveries;
+// the last one repeats. After a pause one delivery is tried, and the others only if it
+// succeeds, so an endpoint that is down costs one call each time.
 var rests = []time.Duration{2 * time.Second, 10 * time.Second, 30 * time.Second, 2 * time.Minute, 5 * time.Minute}
 
-// Deliver tells an endpoint what is due, for one turn at most. A task that is not
-// its endpoint's live one has nothing to do, which is no error. It ends soon after
-// drain is closed, and leaves the rest to the next run.
+// Deliver sends an endpoint its due deliveries, for one turn at most. A task whose fence is
+// no longer current does nothing and returns nil. Deliver ends soon after drain is closed,
+// and leaves the rest to the next run.
 func (s *Service) Deliver(ctx context.Context, r db.EndpointRun, drain <-chan struct{}) error {
 	now := s.Now()
 	endpoint, err := s.DB.Outbox.ClaimEndpoint(ctx, r, now, lease)
@@ -101,7 +102,7 @@ func (r *run) deliver(ctx context.Context) error {
 	}
 }
 
-// note notes for the metrics that a turn ended with a failure.
+// note records for the metrics that a turn ended with a failure.
 func note(ctx context.Context, h db.EndpointHealth) {
 	a := observe.AttemptOf(ctx)
 	a.Outcome, a.Class = observe.AttemptRetry, observe.ClassTransient
@@ -110,12 +111,12 @@ func note(ctx context.Context, h db.EndpointHealth) {
 	}
 }
 
-// width is how many deliveries are tried at once: one, to an endpoint that failed.
+// width returns how many deliveries are tried at once: one if the endpoint failed last.
 func (r *run) width() int {
 	if r.endpoint.Failures > 0 {
 		return 1
 	}
-	return sideBySide
+	return parallel
 }
 
 func (r *run) over() bool {
@@ -132,28 +133,28 @@ func (r *run) in(d time.Duration) *time.Time {
 	return &at
 }
 
-// health is what is known of the endpoint already.
+// health returns the stored health of the endpoint.
 func (r *run) health() db.EndpointHealth {
 	e := r.endpoint
 	return db.EndpointHealth{Failures: e.Failures, FailingSince: e.FailingSince, BackoffUntil: e.BackoffUntil}
 }
 
-// keep writes the endpoint's health, and prolongs the claim until then.
+// keep stores the endpoint's health, and renews the claim until then.
 func (r *run) keep(ctx context.Context, h db.EndpointHealth, until *time.Time) error {
 	return db.Persist(ctx, writeFor, func(ctx context.Context) error {
 		return r.DB.Outbox.SaveHealth(ctx, r.endpoint, h, until, r.Now())
 	}, nil)
 }
 
-// end writes the endpoint's health and gives the claim up.
+// end stores the endpoint's health and releases the claim.
 func (r *run) end(ctx context.Context, h db.EndpointHealth) error {
 	if h.Disable != "" {
-		r.log.WithField(observe.FieldReason, h.Disable).Warn("a webhook endpoint is disabled")
+		r.log.WithField(observe.FieldReason, h.Disable).Warn("webhook endpoint disabled")
 	}
 	return unlessStale(r.keep(ctx, h, nil))
 }
 
-// unlessStale: that another run has the endpoint, or nobody any more, is no error.
+// unlessStale drops ErrStale: another run has claimed the endpoint, or it was deleted.
 func unlessStale(err error) error {
 	if errors.Is(err, db.ErrStale) {
 		return nil
@@ -161,7 +162,7 @@ func unlessStale(err error) error {
 	return err
 }
 
-// keys are the secrets that sign.
+// keys returns the secrets to sign with.
 func (r *run) keys() ([]secrets.Secret, error) {
 	e := r.endpoint
 	secret, err := r.Keys.Open(e.Secret, e.SealedIn(models.ColumnSecret))
@@ -179,7 +180,7 @@ func (r *run) keys() ([]secrets.Secret, error) {
 	return append(keys, old), nil
 }
 
-// all tries deliveries side by side.
+// all tries deliveries in parallel.
 func (r *run) all(ctx context.Context, due []models.WebhookDelivery, keys []secrets.Secret) []answer {
 	answers := make([]answer, len(due))
 	var calls sync.WaitGroup
@@ -190,12 +191,12 @@ func (r *run) all(ctx context.Context, due []models.WebhookDelivery, keys []secr
 	return answers
 }
 
-// try makes one try and writes what came of it.
+// try makes one attempt and stores its result.
 func (r *run) try(ctx context.Context, d *models.WebhookDelivery, keys []secrets.Secret) answer {
 	began := r.Now()
 	a := r.sender.send(ctx, r.endpoint.URL, d, keys, began)
 	if ctx.Err() != nil {
-		return answer{} // we ended it: that says nothing of the endpoint
+		return answer{} // our own shutdown: this says nothing about the endpoint
 	}
 	attempt := models.WebhookAttempt{At: began, DurationMs: r.Now().Sub(began).Milliseconds(), StatusCode: a.status, Response: a.body}
 	if a.err != nil {
@@ -208,18 +209,18 @@ func (r *run) try(ctx context.Context, d *models.WebhookDelivery, keys []secrets
 		observe.FieldEvent: d.EventType, "event_id": d.EventID, "delivery_id": d.ID, "subject": d.Subject,
 	})
 	if a.err != nil {
-		log.WithField(observe.FieldReason, attempt.Error).Info("a webhook was not delivered")
+		log.WithField(observe.FieldReason, attempt.Error).Info("webhook not delivered")
 	} else {
-		log.Info("a webhook was delivered")
+		log.Info("webhook delivered")
 	}
 	err := db.Persist(ctx, writeFor, func(ctx context.Context) error { return r.DB.Outbox.RecordAttempt(ctx, d, attempt) }, nil)
 	if err != nil {
-		log.WithError(err).Warn("could not write the try of a delivery; it is made again")
+		log.WithError(err).Warn("cannot store the attempt of a delivery; it is made again")
 	}
 	return a
 }
 
-// settle puts into a delivery what follows from a try.
+// settle updates a delivery with the result of an attempt.
 func (r *run) settle(d *models.WebhookDelivery, a answer) {
 	now := r.Now()
 	d.Attempts++
@@ -231,15 +232,15 @@ func (r *run) settle(d *models.WebhookDelivery, a answer) {
 	default:
 		next := models.Time(now.Add(max(spread(waits[min(d.Attempts, len(waits))-1]), a.retryAfter)))
 		if next.After(d.GiveUpAt) {
-			next = d.GiveUpAt // the last try
+			next = d.GiveUpAt // the last attempt
 		}
 		d.NextAt = &next
 	}
 }
 
-// judge says what the answers of a batch tell of the endpoint. One that worked
-// outweighs any that did not: those are about what was delivered, not about who
-// receives it. 410 is about that, whatever the others say.
+// judge derives the endpoint's health from the answers of a batch. One success outweighs
+// all failures, because those then depend on what was delivered, not on the endpoint. 410
+// disables the endpoint whatever the other answers are.
 func (r *run) judge(answers []answer) db.EndpointHealth {
 	now, h := r.Now(), r.health()
 	h.BackoffUntil = nil

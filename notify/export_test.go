@@ -2,5 +2,6 @@ package notify
 
 import "time"
 
-// SetCallTimeout bounds one try, which a test does not wait 15 seconds for.
+// SetCallTimeout sets the time limit of one attempt, so that tests need not wait 15
+// seconds.
 func (s *Service) SetCallTimeout(d time.Duration) { s.sender.timeout = d }

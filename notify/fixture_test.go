@@ -63,7 +63,7 @@ func newFixture(t *testing.T, d *db.DB) *fixture {
 	return w
 }
 
-// build makes the service with these keys and this guard.
+// build creates the service with these keys and this guard.
 func (w *fixture) build(keys string, guard *egress.Guard) {
 	w.t.Helper()
 	w.Service = notify.New(notify.Deps{
@@ -87,8 +87,8 @@ func (w *fixture) tenant(name string) tenant {
 	return tenant{n.App.ID, n.User.ID, id}
 }
 
-// receiver is an app's server. It keeps what comes and answers as it is told, at
-// first with 204.
+// receiver is an app's server. It stores the webhooks and answers as configured, at first
+// with 204.
 type receiver struct {
 	*httptest.Server
 	t      *testing.T
@@ -98,7 +98,7 @@ type receiver struct {
 	came   chan message
 }
 
-// message is one webhook as it came.
+// message is one received webhook.
 type message struct {
 	header http.Header
 	body   []byte
@@ -114,7 +114,7 @@ func (w *fixture) receiver(answer func(http.ResponseWriter, message)) *receiver 
 	return r
 }
 
-// answers has every further message answered so; nil is 204.
+// answers sets the answer to later messages; nil is 204.
 func (r *receiver) answers(answer func(http.ResponseWriter, message)) {
 	if answer == nil {
 		answer = status(http.StatusNoContent)
@@ -145,7 +145,7 @@ func (r *receiver) ServeHTTP(rw http.ResponseWriter, req *http.Request) {
 	answer(rw, m)
 }
 
-// messages are those that came so far.
+// messages returns the messages received so far.
 func (r *receiver) messages() []message {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -159,8 +159,8 @@ func (r *receiver) wantCalls(want int) {
 	}
 }
 
-// gate holds answers up until it is opened. A test opens it in a cleanup of its own
-// too, before the receiver's, which waits for every answer.
+// gate blocks answers until it is opened. A test must also open it in its own cleanup,
+// before the receiver's, which waits for every answer.
 func gate() (opened <-chan struct{}, open func()) {
 	held := make(chan struct{})
 	return held, sync.OnceFunc(func() { close(held) })
@@ -172,23 +172,23 @@ func (r *receiver) next() message {
 	return testkit.Receive(r.t, "a webhook comes", r.came)
 }
 
-// id is webhook-id.
+// id returns the webhook-id.
 func (m message) id() string { return m.header.Get(standardwebhooks.HeaderWebhookID) }
 
-// sent is webhook-timestamp.
+// sent returns the webhook-timestamp.
 func (m message) sent() time.Time {
 	seconds, _ := strconv.ParseInt(m.header.Get(standardwebhooks.HeaderWebhookTimestamp), 10, 64)
 	return time.Unix(seconds, 0).UTC()
 }
 
-// verifies reports whether the message was signed with a secret. The library would
-// compare its time with the wall clock, by which the tests do not go.
+// verifies reports whether the message was signed with a secret. The library would compare
+// its time with the wall clock, which the tests do not use.
 func (m message) verifies(secret secrets.Secret) bool {
 	hook, err := standardwebhooks.NewWebhook(secret.Reveal())
 	return err == nil && hook.VerifyIgnoringTimestamp(m.body, m.header) == nil
 }
 
-// endpoint makes an endpoint of ours that is told of all.
+// endpoint creates an endpoint of our app for all events.
 func (w *fixture) endpoint(url string) (*models.WebhookEndpoint, secrets.Secret) {
 	w.t.Helper()
 	return w.endpointOf(w.ours, url)
@@ -201,7 +201,7 @@ func (w *fixture) endpointOf(who tenant, url string) (*models.WebhookEndpoint, s
 	return e, secret
 }
 
-// stored is an endpoint as it is now.
+// stored reads an endpoint.
 func (w *fixture) stored(e *models.WebhookEndpoint) *models.WebhookEndpoint {
 	w.t.Helper()
 	now, err := w.db.Outbox.Endpoint(w.ctx, e.AppID, e.ID)
@@ -209,7 +209,7 @@ func (w *fixture) stored(e *models.WebhookEndpoint) *models.WebhookEndpoint {
 	return now
 }
 
-// post makes a post of ours of which nothing was told yet.
+// post creates a post of our app without events.
 func (w *fixture) post() *models.Post {
 	w.t.Helper()
 	return w.postOf(w.ours)
@@ -241,8 +241,7 @@ func (w *fixture) reload(p *models.Post) *models.Post {
 	return now
 }
 
-// happens has so many things happen to a post, each of which is told: it is put off
-// for another reason each time.
+// happens creates that many events of a post: it is deferred for another reason each time.
 func (w *fixture) happens(p *models.Post, times int) {
 	w.t.Helper()
 	for range times {
@@ -261,7 +260,7 @@ func (w *fixture) happens(p *models.Post, times int) {
 	}
 }
 
-// news makes an event of a post of its own, and returns the post.
+// news creates an event of a new post, and returns the post.
 func (w *fixture) news() *models.Post {
 	w.t.Helper()
 	p := w.post()
@@ -269,8 +268,7 @@ func (w *fixture) news() *models.Post {
 	return p
 }
 
-// tick is one round of the scheduler, and of the workers after it. It returns how
-// many runs were asked for.
+// tick runs one round of the scheduler and the workers. It returns the number of runs.
 func (w *fixture) tick() int {
 	w.t.Helper()
 	w.must(w.EnqueueDue(w.ctx))
@@ -281,7 +279,7 @@ func (w *fixture) tick() int {
 	return len(runs)
 }
 
-// run is the run that an endpoint is due for.
+// run returns the due run of an endpoint.
 func (w *fixture) run(e *models.WebhookEndpoint) db.EndpointRun {
 	w.t.Helper()
 	w.must(w.EnqueueDue(w.ctx))
@@ -294,7 +292,7 @@ func (w *fixture) run(e *models.WebhookEndpoint) db.EndpointRun {
 	return db.EndpointRun{}
 }
 
-// nextTick moves the clock to when an endpoint has something due, and ticks.
+// nextTick advances the clock until an endpoint has a due delivery, and ticks.
 func (w *fixture) nextTick(e *models.WebhookEndpoint) {
 	w.t.Helper()
 	var at time.Time
@@ -306,7 +304,7 @@ func (w *fixture) nextTick(e *models.WebhookEndpoint) {
 		waiting[d.Subject] = waiting[d.Subject] || d.NextAt != nil
 	}
 	if at.IsZero() {
-		w.t.Fatalf("nothing is to be told to endpoint %s", e.ID)
+		w.t.Fatalf("endpoint %s has no pending delivery", e.ID)
 	}
 	if rest := w.stored(e).BackoffUntil; rest != nil && rest.After(at) {
 		at = *rest
@@ -315,7 +313,7 @@ func (w *fixture) nextTick(e *models.WebhookEndpoint) {
 	w.tick()
 }
 
-// deliveries are those of an endpoint, the oldest first.
+// deliveries returns the deliveries of an endpoint, oldest first.
 func (w *fixture) deliveries(e *models.WebhookEndpoint) []models.WebhookDelivery {
 	w.t.Helper()
 	all, err := w.db.Outbox.Deliveries(w.ctx, db.DeliveryFilter{EndpointID: e.ID, Limit: 10_000})
@@ -324,7 +322,7 @@ func (w *fixture) deliveries(e *models.WebhookEndpoint) []models.WebhookDelivery
 	return all
 }
 
-// only is the one delivery of an endpoint.
+// only returns the only delivery of an endpoint.
 func (w *fixture) only(e *models.WebhookEndpoint) models.WebhookDelivery {
 	w.t.Helper()
 	all := w.deliveries(e)
@@ -341,7 +339,7 @@ func (w *fixture) attempts(d models.WebhookDelivery) []models.WebhookAttempt {
 	return of[d.ID]
 }
 
-// last is the last try of an endpoint's only delivery.
+// last returns the last attempt of an endpoint's only delivery.
 func (w *fixture) last(e *models.WebhookEndpoint) models.WebhookAttempt {
 	w.t.Helper()
 	attempts := w.attempts(w.only(e))

@@ -1,14 +1,13 @@
-// Package notify tells apps by webhooks what happened to their posts and accounts.
+// Package notify sends apps webhooks about their posts and accounts.
 //
-// What is to be told is written by package db, in the transaction of the change
-// that it tells of: one row for each endpoint that asked for it. A tick finds the
-// endpoints that have something due and enqueues a task for each. The task claims
-// the endpoint (new fence, lease) and delivers what is due: side by side, but of
-// one post one after the other. So an app that is slow takes one place in the queue,
-// whatever waits for it.
+// Package db stores each event in the transaction of the change that it reports: one
+// delivery for each endpoint that subscribed to it. A tick finds the endpoints with due
+// deliveries and enqueues a task for each. The task claims the endpoint (new fence, lease)
+// and sends the due deliveries: in parallel, but those of one post in order. So a slow app
+// occupies one worker slot, however many deliveries wait.
 //
-// A delivery that is cut off is made again: the receiver tells by webhook-id. The
-// signature is that of the Standard Webhooks specification (standardwebhooks.com).
+// An interrupted delivery is made again; the receiver recognizes it by its webhook-id.
+// Signatures follow the Standard Webhooks specification (standardwebhooks.com).
 package notify
 
 import (
@@ -28,38 +27,37 @@ import (
 	"socialqueue/secrets"
 )
 
-// ErrConflict: the state of the endpoint does not allow what was asked.
+// ErrConflict means that the state of the endpoint does not allow the request.
 var ErrConflict = errors.New("conflict")
 
-// Queue takes the tasks that deliver.
+// Queue enqueues deliveries.
 type Queue interface {
-	// EnqueueDeliver asks for one Deliver. That it is asked already is success.
+	// EnqueueDeliver enqueues one Deliver. If the task exists already, it returns nil.
 	EnqueueDeliver(ctx context.Context, r db.EndpointRun) error
 }
 
-// Deps is what the service works with.
+// Deps holds the dependencies of a Service.
 type Deps struct {
 	DB *db.DB
 	// Keys may be nil in a process that only schedules.
 	Keys *secrets.Keyring
 	// Queue may be nil in a process that does not schedule.
 	Queue Queue
-	// Guard decides where endpoints may be.
+	// Guard decides which addresses endpoints may have.
 	Guard *egress.Guard
-	// Metrics may be nil, where nobody looks at them.
+	// Metrics may be nil if none are exported.
 	Metrics *observe.Metrics
 	Log     logrus.FieldLogger
 	Now     func() time.Time
 }
 
-// Service carries out the use cases of webhook endpoints. It is safe for concurrent
-// use.
+// Service implements the use cases of webhook endpoints. It is safe for concurrent use.
 type Service struct {
 	Deps
 	sender *sender
 }
 
-// New makes a Service.
+// New returns a Service.
 func New(deps Deps) *Service {
 	now := deps.Now
 	deps.Now = func() time.Time { return models.Time(now()) }
@@ -69,7 +67,7 @@ func New(deps Deps) *Service {
 	return &Service{Deps: deps, sender: newSender(deps.Guard)}
 }
 
-// Close ends the connections that are idle.
+// Close closes idle connections.
 func (s *Service) Close() error {
 	s.sender.transport.CloseIdleConnections()
 	return nil
@@ -80,20 +78,20 @@ const (
 	maxEndpoints = 20
 	// secretBytes is the length of a secret (specification: 24 to 64).
 	secretBytes = 32
-	// bothSecrets is how long the old secret of an endpoint is used beside the new.
+	// bothSecrets is how long webhooks are also signed with the old secret after a rotation.
 	bothSecrets = 24 * time.Hour
 )
 
-// newSecret makes a secret in the form of the specification.
+// newSecret returns a new secret in the form of the specification.
 func newSecret() secrets.Secret {
 	raw := make([]byte, secretBytes)
-	_, _ = rand.Read(raw) // never fails: crypto/rand ends the process instead
+	_, _ = rand.Read(raw) // never fails: crypto/rand crashes the program instead
 	return secrets.Secret("whsec_" + base64.StdEncoding.EncodeToString(raw))
 }
 
-// Create makes an endpoint of an app, and returns its secret, which is shown this
-// one time. Bad input is models.FieldErrors. complete tells what to write into the
-// request's idempotency key; nil: it has none.
+// Create creates an endpoint of an app. It returns the endpoint and its secret, which is
+// not shown again. Bad input is models.FieldErrors. complete returns what to store with the
+// request's idempotency key; it is nil if there is none.
 func (s *Service) Create(ctx context.Context, appID int64, r Request, complete func(*models.WebhookEndpoint) (*db.Completion, error)) (*models.WebhookEndpoint, secrets.Secret, error) {
 	if err := s.check(ctx, &r); err != nil {
 		return nil, "", err
@@ -125,7 +123,7 @@ func (s *Service) Create(ctx context.Context, appID int64, r Request, complete f
 	return e, secret, err
 }
 
-// Change changes an endpoint of an app. Bad input is models.FieldErrors, one that
+// Change changes an endpoint of an app. Bad input is models.FieldErrors; an endpoint that
 // the app does not have is db.ErrNotFound.
 func (s *Service) Change(ctx context.Context, appID int64, id string, r Request) (*models.WebhookEndpoint, error) {
 	if _, err := s.DB.Outbox.Endpoint(ctx, appID, id); err != nil {
@@ -148,8 +146,8 @@ func (s *Service) Change(ctx context.Context, appID int64, id string, r Request)
 	return s.DB.Outbox.Endpoint(ctx, appID, id)
 }
 
-// Rotate gives an endpoint a new secret and returns it. For 24 hours, until the
-// time in the endpoint, webhooks are signed with the old one too.
+// Rotate gives an endpoint a new secret and returns it. For 24 hours, until OldSecretUntil,
+// webhooks are also signed with the old one.
 func (s *Service) Rotate(ctx context.Context, appID int64, id string) (*models.WebhookEndpoint, secrets.Secret, error) {
 	e, err := s.DB.Outbox.Endpoint(ctx, appID, id)
 	if err != nil {
@@ -170,7 +168,7 @@ func (s *Service) Rotate(ctx context.Context, appID int64, id string) (*models.W
 	}
 	err = s.DB.Outbox.RotateSecret(ctx, e, sealed, sealedOld, now.Add(bothSecrets), now)
 	if errors.Is(err, db.ErrStale) {
-		return nil, "", fmt.Errorf("%w: the secret was rotated by another request in this moment", ErrConflict)
+		return nil, "", fmt.Errorf("%w: another request has just rotated the secret", ErrConflict)
 	}
 	if err != nil {
 		return nil, "", err
@@ -179,7 +177,7 @@ func (s *Service) Rotate(ctx context.Context, appID int64, id string) (*models.W
 	return e, secret, err
 }
 
-// Test has an endpoint told that this is a test.
+// Test enqueues a test event for an endpoint.
 func (s *Service) Test(ctx context.Context, appID int64, id string) (*models.WebhookDelivery, error) {
 	e, err := s.DB.Outbox.Endpoint(ctx, appID, id)
 	if err != nil {
@@ -191,7 +189,7 @@ func (s *Service) Test(ctx context.Context, appID int64, id string) (*models.Web
 	return s.DB.Outbox.TestEndpoint(ctx, e, s.Now())
 }
 
-// Redeliver has a delivery tried at once, whatever came of it before.
+// Redeliver makes a delivery due now, whatever its status.
 func (s *Service) Redeliver(ctx context.Context, appID, id int64) (*models.WebhookDelivery, error) {
 	delivery, err := s.DB.Outbox.Delivery(ctx, appID, id)
 	if err != nil {
@@ -217,17 +215,17 @@ func errDisabled(e *models.WebhookEndpoint) error {
 const (
 	// dueBatch is how many endpoints one tick enqueues.
 	dueBatch = 500
-	// keepFor is how long deliveries are kept, whatever came of them.
+	// keepFor is how long deliveries are stored, whatever their result.
 	keepFor = 30 * 24 * time.Hour
-	// givenUpFor is how much later than its time a delivery is given up that nobody
-	// tried then, because its endpoint failed all the while or is disabled.
+	// givenUpFor is how long after GiveUpAt a delivery is given up that was not tried then,
+	// because its endpoint was failing or disabled.
 	givenUpFor = time.Hour
 	// cleanBatch is how many deliveries one tick gives up, or deletes, at most.
 	cleanBatch = 5000
 )
 
-// EnqueueDue enqueues a task for every endpoint that has something due. It is one
-// tick of the scheduler.
+// EnqueueDue enqueues a task for every endpoint with due deliveries. It is one tick of the
+// scheduler.
 func (s *Service) EnqueueDue(ctx context.Context) error {
 	due, err := s.DB.Outbox.DueEndpoints(ctx, s.Now(), dueBatch)
 	if err != nil {
@@ -241,7 +239,7 @@ func (s *Service) EnqueueDue(ctx context.Context) error {
 	return nil
 }
 
-// CleanUp gives up what was tried for too long, and deletes what is old. It is one
+// CleanUp gives up deliveries that failed for too long, and deletes old ones. It is one
 // tick of the scheduler.
 func (s *Service) CleanUp(ctx context.Context) error {
 	now := s.Now()

@@ -53,10 +53,8 @@ func TestDelivered(t *testing.T) {
 	})
 }
 
-// A receiver tells by webhook-id that it has an event already; the timestamp is that
-
-// of the try, as receivers refuse old ones.
-
+// A receiver recognizes a repeated event by its webhook-id. The timestamp is that of the
+// attempt, because receivers refuse old ones.
 func TestRetriesKeepTheID(t *testing.T) {
 	each(t, func(w *fixture) {
 		r := w.receiver(status(500))
@@ -102,5 +100,3 @@ func TestWhatCountsAsDelivered(t *testing.T) {
 		}
 	})
 }
-
-// The whole way of an event that nobody takes, and its end.

@@ -7,7 +7,7 @@ import (
 	"socialqueue/models"
 )
 
-// DeliveryFilter narrows a list of deliveries. Zero values do not narrow.
+// DeliveryFilter selects deliveries for a list. Zero fields select all.
 type DeliveryFilter = db.DeliveryFilter
 
 // Endpoints returns the webhook endpoints of an app.
@@ -34,8 +34,8 @@ func (s *Service) Deliveries(ctx context.Context, appID int64, f DeliveryFilter)
 	return s.DB.Outbox.Deliveries(ctx, f)
 }
 
-// Attempts returns the attempts of deliveries, by the ids of the deliveries. The
-// caller must have read the deliveries as the app's own.
+// Attempts returns the attempts of deliveries, by delivery id. The caller must have checked
+// that the deliveries belong to the app.
 func (s *Service) Attempts(ctx context.Context, deliveries []int64) (map[int64][]models.WebhookAttempt, error) {
 	return s.DB.Outbox.Attempts(ctx, deliveries)
 }

@@ -14,11 +14,11 @@ import (
 	"socialqueue/models"
 )
 
-// Request is what an app says of an endpoint. What is nil is not said.
+// Request holds the fields of an endpoint that an app sets. Nil fields are not set.
 type Request struct {
 	URL         *string
 	Description *string
-	// Events are the events that the endpoint is told of; none is all.
+	// Events are the events that the endpoint gets; an empty list selects all.
 	Events *[]string
 	Status *models.EndpointStatus
 }
@@ -26,7 +26,7 @@ type Request struct {
 const (
 	maxURL         = 2048
 	maxDescription = 500
-	// lookupTimeout bounds the look-up of an endpoint's host.
+	// lookupTimeout limits the DNS lookup of an endpoint's host.
 	lookupTimeout = 5 * time.Second
 )
 
@@ -44,7 +44,7 @@ func (s *Service) check(ctx context.Context, r *Request) error {
 	if r.Events != nil {
 		for _, name := range *r.Events {
 			if !slices.Contains(models.AppEvents, models.AppEvent(name)) {
-				errs.Add("events", "%.50q is none of %v", name, models.AppEvents)
+				errs.Add("events", "%.50q is not one of %v", name, models.AppEvents)
 			}
 		}
 	}
@@ -54,20 +54,20 @@ func (s *Service) check(ctx context.Context, r *Request) error {
 	return errs.Err()
 }
 
-// checkURL says what is wrong with an endpoint's address; empty if nothing is.
+// checkURL returns what is wrong with an endpoint's address, or an empty string.
 func (s *Service) checkURL(ctx context.Context, raw string) string {
 	u, err := url.Parse(raw)
 	switch {
 	case raw == "":
-		return "is required: the https address that is told of events"
+		return "is required: the https address that receives the events"
 	case len(raw) > maxURL:
 		return "is longer than 2048 bytes"
 	case err != nil || u.Hostname() == "" || (u.Scheme != "https" && u.Scheme != "http"):
 		return "is not an https address"
 	case u.User != nil:
-		return "must not hold a user name or password: the signature says who sends"
+		return "must not contain a user name or password: verify the signature instead"
 	case u.Fragment != "":
-		return "must not hold a fragment, which is never sent"
+		return "must not contain a fragment: fragments are never sent"
 	case u.Scheme != "https" && !s.Guard.AllowsPrivate():
 		return "must begin with https://"
 	}
@@ -79,15 +79,15 @@ func (s *Service) checkURL(ctx context.Context, raw string) string {
 	case err == nil:
 		return ""
 	case errors.Is(err, egress.ErrPrivateHost):
-		return "leads to a private network; only public addresses are called"
+		return "is in a private network; only public addresses are called"
 	case isDNS && dns.IsNotFound:
-		return "its host name is not known"
+		return "has an unknown host name"
 	default:
-		return "its host name cannot be looked up now; try again"
+		return "has a host name that cannot be looked up now; try again"
 	}
 }
 
-// joined writes a list of events as it is stored: each once.
+// joined formats a list of events for the database, without duplicates.
 func joined(events []string) string {
 	list := slices.Clone(events)
 	slices.Sort(list)

@@ -50,10 +50,8 @@ func TestTriedFor72Hours(t *testing.T) {
 	})
 }
 
-// While nobody listens, that costs one call each time, however many deliveries wait.
-
-// When somebody does, everything arrives once, and of one post in its order.
-
+// An endpoint that is down costs one call per pause, however many deliveries wait. When it
+// is up again, every event arrives once, and those of one post in order.
 func TestEndpointThatIsDown(t *testing.T) {
 	each(t, func(w *fixture) {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -109,10 +107,7 @@ func TestEndpointThatIsDown(t *testing.T) {
 	})
 }
 
-// wantOrder checks that of every post the events came in the order in which they
-
-// happened, each once.
-
+// wantOrder checks that the events of every post arrived in order, each once.
 func (w *fixture) wantOrder(e *models.WebhookEndpoint, r *receiver) {
 	w.t.Helper()
 	happened, came := map[string][]string{}, map[string][]string{}
@@ -128,10 +123,7 @@ func (w *fixture) wantOrder(e *models.WebhookEndpoint, r *receiver) {
 	}
 }
 
-// A receiver that does not come to an end is not waited for. What it answered
-
-// counts, though.
-
+// A receiver that never ends its answer is not waited for. The status that it sent counts.
 func TestReceiverThatHangs(t *testing.T) {
 	for name, c := range map[string]struct {
 		begins int // 0 is not at all
@@ -173,8 +165,8 @@ func TestReceiverThatHangs(t *testing.T) {
 	}
 }
 
-// 410 ends it: whatever else waits is not called. Enabled again, all of it goes on.
-
+// 410 disables the endpoint and no more deliveries are sent. When it is enabled again they
+// continue.
 func TestGone(t *testing.T) {
 	each(t, func(w *fixture) {
 		r := w.receiver(status(http.StatusGone))
@@ -199,10 +191,8 @@ func TestGone(t *testing.T) {
 	})
 }
 
-// Of several calls side by side one answers 410 and the other works: it is gone,
-
-// whichever of them that was.
-
+// If one of several parallel calls answers 410 and another succeeds, the endpoint is
+// disabled.
 func TestGoneAmongOthers(t *testing.T) {
 	for i := range 2 {
 		t.Run(fmt.Sprint("call ", i), func(t *testing.T) {
@@ -225,8 +215,7 @@ func TestGoneAmongOthers(t *testing.T) {
 	}
 }
 
-// Whoever asks for time gets it, for all that waits.
-
+// Retry-After delays all deliveries of the endpoint.
 func TestRetryAfter(t *testing.T) {
 	const day, usual = 24 * time.Hour, 5 * time.Second
 	in := func(d time.Duration) func(time.Time) string {
@@ -278,10 +267,8 @@ func TestRetryAfter(t *testing.T) {
 	})
 }
 
-// What fails for five days is switched off and says why; one success on the way
-
-// begins the days anew.
-
+// An endpoint that fails for five days is disabled with the reason. A success starts the
+// five days again.
 func TestFiveDaysOfFailures(t *testing.T) {
 	for name, works := range map[string]time.Duration{"nothing works": 0, "something worked on the third day": 3 * 24 * time.Hour} {
 		t.Run(name, func(t *testing.T) {
@@ -325,10 +312,7 @@ func TestFiveDaysOfFailures(t *testing.T) {
 	}
 }
 
-// A redirect would send the event to somebody who was not asked for, maybe within
-
-// our own network.
-
+// A delivery that succeeded or was given up can be sent once more, as the same event.
 func TestRedeliver(t *testing.T) {
 	each(t, func(w *fixture) {
 		r := w.receiver(nil)
@@ -356,8 +340,8 @@ func TestRedeliver(t *testing.T) {
 	})
 }
 
-// Two requests rotate at once: each secret that was shown is one that signs.
-
+// A redelivery, a new address or enabling the endpoint ends the wait after an earlier
+// failure.
 func TestAtOnceAfterAFailure(t *testing.T) {
 	for name, ask := range map[string]func(w *fixture, e *models.WebhookEndpoint){
 		"redeliver": func(w *fixture, e *models.WebhookEndpoint) {
@@ -389,10 +373,7 @@ func TestAtOnceAfterAFailure(t *testing.T) {
 	}
 }
 
-// An endpoint that is gone is called no more, though there is more for it than one
-
-// batch.
-
+// After 410 no more calls are made, even if more than one batch is due.
 func TestGoneEndsTheRun(t *testing.T) {
 	each(t, func(w *fixture) {
 		r := w.receiver(status(http.StatusGone))

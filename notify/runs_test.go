@@ -14,6 +14,7 @@ import (
 	"socialqueue/test/testkit"
 )
 
+// Events of one post are sent in order; other posts do not wait.
 func TestOrderOfOnePost(t *testing.T) {
 	each(t, func(w *fixture) {
 		first, second := w.post(), w.post()
@@ -52,8 +53,7 @@ func TestOrderOfOnePost(t *testing.T) {
 	})
 }
 
-// One that is given up does not hold its post up any longer.
-
+// A delivery that is given up no longer blocks its post.
 func TestGivenUpDoesNotBlock(t *testing.T) {
 	each(t, func(w *fixture) {
 		r := w.receiver(status(500))
@@ -71,8 +71,7 @@ func TestGivenUpDoesNotBlock(t *testing.T) {
 	})
 }
 
-// An event that the receiver cannot take says nothing of the others.
-
+// An event that the receiver refuses does not affect the other events.
 func TestPoisonEvent(t *testing.T) {
 	each(t, func(w *fixture) {
 		poison := w.post()
@@ -100,8 +99,7 @@ func TestPoisonEvent(t *testing.T) {
 	})
 }
 
-// Whoever does not answer keeps nobody else waiting.
-
+// An endpoint that does not answer delays no other endpoint.
 func TestSlowEndpointDelaysNoOther(t *testing.T) {
 	each(t, func(w *fixture) {
 		released, release := gate()
@@ -133,12 +131,9 @@ func TestSlowEndpointDelaysNoOther(t *testing.T) {
 	})
 }
 
-// Two runs for one endpoint: the second does nothing while the first lives. When the
-
-// first was not heard of for too long another takes over; what was sent twice counts
-
-// once, and the first changes nothing any more.
-
+// A second run for an endpoint does nothing while the first is alive. After the lease of
+// the first another run takes over: an event that was sent twice counts once, and the first
+// run changes nothing any more.
 func TestOneRunAtATime(t *testing.T) {
 	each(t, func(w *fixture) {
 		released, release := gate()
@@ -178,8 +173,7 @@ func TestOneRunAtATime(t *testing.T) {
 	})
 }
 
-// A worker that stops ends what it began, and leaves the rest to the next.
-
+// A worker that stops finishes its current calls and leaves the rest to the next run.
 func TestDrain(t *testing.T) {
 	each(t, func(w *fixture) {
 		drain := make(chan struct{})
@@ -199,8 +193,8 @@ func TestDrain(t *testing.T) {
 	})
 }
 
-// A run has its turn, so that one who is told much does not keep a place for good.
-
+// A run has a time limit, so that an endpoint with many deliveries does not keep a worker
+// slot.
 func TestTurn(t *testing.T) {
 	each(t, func(w *fixture) {
 		r := w.receiver(func(http.ResponseWriter, message) { w.clock.Advance(5 * time.Second) })
@@ -216,10 +210,8 @@ func TestTurn(t *testing.T) {
 	})
 }
 
-// A run that is cut off says nothing of the endpoint, and what it did not end is made
-
-// again.
-
+// An interrupted run does not count as a failure of the endpoint, and its unfinished
+// deliveries are made again.
 func TestRunThatIsCutOff(t *testing.T) {
 	each(t, func(w *fixture) {
 		ctx, cancel := context.WithCancel(w.ctx)
@@ -249,8 +241,7 @@ func TestRunThatIsCutOff(t *testing.T) {
 	})
 }
 
-// What the app does to an endpoint while it is told counts at once.
-
+// A change of the endpoint during a run takes effect at once.
 func TestChangedInTheMiddle(t *testing.T) {
 	disabled, elsewhere := models.EndpointDisabled, ""
 	for name, c := range map[string]struct {
@@ -300,5 +291,3 @@ func TestChangedInTheMiddle(t *testing.T) {
 		})
 	}
 }
-
-// What belongs to a deleted endpoint goes with the next clean-up, and it as well.

@@ -52,6 +52,8 @@ func TestBothSecretsForADay(t *testing.T) {
 	})
 }
 
+// Our secrets and the app's, which may be in its address, appear neither in logs nor in
+// errors nor in stored attempts.
 func TestNothingSecretIsShown(t *testing.T) {
 	each(t, func(w *fixture) {
 		const token = "hunter2" //nolint:gosec // what is looked for
@@ -109,8 +111,7 @@ func TestNothingSecretIsShown(t *testing.T) {
 	})
 }
 
-// When our keys rotate, endpoints keep their secrets, the old ones too.
-
+// After a rotation of our keys, endpoints keep their secrets, including the old ones.
 func TestKeyRotation(t *testing.T) {
 	each(t, func(w *fixture) {
 		r := w.receiver(nil)
@@ -132,10 +133,8 @@ func TestKeyRotation(t *testing.T) {
 	})
 }
 
-// A secret that no key opens is our own trouble: nothing is sent unsigned, and
-
-// nothing is lost.
-
+// A secret that no key decrypts is an internal error: nothing is sent unsigned, and nothing
+// is lost.
 func TestMissingKey(t *testing.T) {
 	each(t, func(w *fixture) {
 		r := w.receiver(nil)
@@ -160,8 +159,7 @@ func TestMissingKey(t *testing.T) {
 	})
 }
 
-// What was delivered, or given up, can be sent once more: it is the same event.
-
+// Two concurrent rotations: every secret that was returned signs.
 func TestRotationsAtOnce(t *testing.T) {
 	each(t, func(w *fixture) {
 		r := w.receiver(nil)
@@ -197,7 +195,3 @@ func TestRotationsAtOnce(t *testing.T) {
 		}
 	})
 }
-
-// Whoever asks for a delivery, mends the address or enables the endpoint does not wait
-
-// for what an earlier failure made us wait for.

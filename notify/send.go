@@ -19,21 +19,21 @@ import (
 )
 
 const (
-	// callTimeout bounds one try: to connect, to send, and to be answered.
+	// callTimeout limits one attempt: connecting, sending and reading the answer.
 	callTimeout = 15 * time.Second
-	// maxResponse is how much of an answer is kept, in bytes.
+	// maxResponse is how much of an answer is stored, in bytes.
 	maxResponse = 4 << 10
-	// idleFor is how long a connection is kept for the next call, and maxIdle how many
-	// are, whatever the number of endpoints.
+	// idleFor is how long an idle connection stays open, and maxIdle how many do, whatever
+	// the number of endpoints.
 	idleFor = 30 * time.Second
 	maxIdle = 256
-	// maxRetryAfter bounds what an endpoint may ask us to wait.
+	// maxRetryAfter limits the Retry-After of an endpoint.
 	maxRetryAfter = 24 * time.Hour
 )
 
 // sender makes the calls.
 type sender struct {
-	// It is no http.Client: that one follows redirects, and quotes URLs in errors.
+	// A transport, not an http.Client, which follows redirects and quotes URLs in errors.
 	transport *http.Transport
 	timeout   time.Duration
 }
@@ -41,22 +41,22 @@ type sender struct {
 func newSender(guard *egress.Guard) *sender {
 	transport := guard.Transport(callTimeout)
 	transport.IdleConnTimeout = idleFor
-	transport.MaxIdleConnsPerHost, transport.MaxIdleConns = sideBySide, maxIdle
-	transport.DisableCompression = true // the beginning of the answer is kept as it is
+	transport.MaxIdleConnsPerHost, transport.MaxIdleConns = parallel, maxIdle
+	transport.DisableCompression = true // store the beginning of the answer as it was sent
 	return &sender{transport, callTimeout}
 }
 
-// answer is what came of one try.
+// answer is the result of one attempt.
 type answer struct {
 	// status is 0 if there was no answer.
 	status     int
 	body       string
 	retryAfter time.Duration
-	// err says why it failed; nil if it did not.
+	// err says why the attempt failed; nil if it succeeded.
 	err error
 }
 
-// send makes one try. The secrets sign it, each on its own.
+// send makes one attempt, signed with each of the secrets.
 func (s *sender) send(ctx context.Context, url string, d *models.WebhookDelivery, keys []secrets.Secret, now time.Time) answer {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
@@ -66,7 +66,7 @@ func (s *sender) send(ctx context.Context, url string, d *models.WebhookDelivery
 	}
 	resp, err := s.transport.RoundTrip(req)
 	if err != nil {
-		return answer{err: s.plainly(ctx, err)}
+		return answer{err: s.safeError(ctx, err)}
 	}
 	defer resp.Body.Close()
 	a := answer{status: resp.StatusCode, retryAfter: retryAfter(resp.Header.Get("Retry-After"), now)}
@@ -74,11 +74,11 @@ func (s *sender) send(ctx context.Context, url string, d *models.WebhookDelivery
 	a.body = text(raw)
 	switch {
 	case resp.StatusCode >= 200 && resp.StatusCode < 300:
-		// The answer is in the status; that its body broke off changes nothing.
+		// The status is the answer; a body that broke off changes nothing.
 	case resp.StatusCode >= 300 && resp.StatusCode < 400:
 		a.err = fmt.Errorf("answered %d; redirects are not followed", resp.StatusCode)
 	case err != nil:
-		a.err = fmt.Errorf("answered %d: %w", resp.StatusCode, s.plainly(ctx, err))
+		a.err = fmt.Errorf("answered %d: %w", resp.StatusCode, s.safeError(ctx, err))
 	default:
 		a.err = fmt.Errorf("answered %d", resp.StatusCode)
 	}
@@ -92,7 +92,7 @@ func newCall(ctx context.Context, url string, d *models.WebhookDelivery, keys []
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(d.Payload))
 	if err != nil {
-		return nil, errors.New("its address is not usable") // the error would quote it
+		return nil, errors.New("the endpoint has an invalid address") // the error would quote it
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("User-Agent", "socialqueue")
@@ -105,7 +105,7 @@ func newCall(ctx context.Context, url string, d *models.WebhookDelivery, keys []
 	return req, nil
 }
 
-// sign gives the signatures of a delivery, with blanks between them.
+// sign returns the signatures of a delivery, separated by spaces.
 func sign(d *models.WebhookDelivery, keys []secrets.Secret, now time.Time) (string, error) {
 	signatures := make([]string, len(keys))
 	for i, key := range keys {
@@ -114,14 +114,14 @@ func sign(d *models.WebhookDelivery, keys []secrets.Secret, now time.Time) (stri
 			signatures[i], err = signer.Sign(d.EventID, now, []byte(d.Payload))
 		}
 		if err != nil {
-			return "", errors.New("its secret cannot sign") // the error would quote it
+			return "", errors.New("the endpoint's secret is invalid") // the error would quote it
 		}
 	}
 	return strings.Join(signatures, " "), nil
 }
 
-// plainly says why there was no answer, without the addresses of our own network.
-func (s *sender) plainly(ctx context.Context, err error) error {
+// safeError returns why there was no answer, without addresses of our own network.
+func (s *sender) safeError(ctx context.Context, err error) error {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return fmt.Errorf("no answer within %s", s.timeout)
 	}
@@ -130,9 +130,9 @@ func (s *sender) plainly(ctx context.Context, err error) error {
 	}
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
 		if dns.IsNotFound {
-			return errors.New("its host name is not known")
+			return errors.New("unknown host name")
 		}
-		return errors.New("its host name could not be looked up")
+		return errors.New("cannot look up the host name")
 	}
 	if op, ok := errors.AsType[*net.OpError](err); ok {
 		return op.Err
@@ -140,7 +140,7 @@ func (s *sender) plainly(ctx context.Context, err error) error {
 	return err
 }
 
-// retryAfter reads the header of that name: seconds, or a time (RFC 9110).
+// retryAfter parses a Retry-After header: seconds, or a time (RFC 9110).
 func retryAfter(header string, now time.Time) time.Duration {
 	var wait time.Duration
 	if seconds, err := strconv.ParseInt(header, 10, 64); err == nil || errors.Is(err, strconv.ErrRange) {
@@ -151,7 +151,7 @@ func retryAfter(header string, now time.Time) time.Duration {
 	return min(max(wait, 0), maxRetryAfter)
 }
 
-// text makes an answer one that every database keeps.
+// text makes an answer valid text for every database.
 func text(raw []byte) string {
 	return strings.ToValidUTF8(strings.ReplaceAll(string(raw), "\x00", ""), "\uFFFD")
 }
