@@ -17,11 +17,11 @@ type AccountRefresher interface {
 	Maintain(ctx context.Context, accountID int64) error
 }
 
-// accountArgs is what a task says that refreshes an account's tokens.
+// accountArgs is the payload of a task that maintains an account's tokens.
 type accountArgs struct {
 	AccountID int64 `json:"account_id"`
-	// Fence is that of the account's tokens: a task that a dead worker left behind
-	// blocks no other refresh than that one.
+	// Fence is that of the account's tokens. A task that a dead worker left behind blocks
+	// only the refresh with the same fence.
 	Fence int64 `json:"-"`
 }
 
@@ -44,7 +44,7 @@ func (a accountArgs) check() error {
 	return nil
 }
 
-// EnqueueMaintenance puts in a task that refreshes or checks the tokens of an account.
+// EnqueueMaintenance enqueues a task that refreshes or checks the tokens of an account.
 func (q *Queue) EnqueueMaintenance(ctx context.Context, accountID, fence int64) error {
 	args := accountArgs{AccountID: accountID, Fence: fence}
 	if err := q.deleteArchived(tokenRefresh.queue, tokenRefresh.id(args)); err != nil {
@@ -53,8 +53,8 @@ func (q *Queue) EnqueueMaintenance(ctx context.Context, accountID, fence int64) 
 	return enqueue(ctx, q, tokenRefresh, args, envelope{due: time.Now(), correlationID: models.NewID(), traceParent: observe.TraceParent(ctx)})
 }
 
-// deleteArchived deletes a task that a person archived. Its id would stay taken, and
-// its account without a refresh.
+// deleteArchived deletes a task that a person archived. Otherwise its id would stay taken,
+// and the account would not be refreshed.
 func (q *Queue) deleteArchived(queue, id string) error {
 	info, err := q.inspector.GetTaskInfo(queue, id)
 	if err == nil && info.State == asynq.TaskStateArchived {

@@ -9,16 +9,16 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// This file holds all that touches Asynq's own keys in Redis. They are no interface
-// of Asynq: another version may name or use them differently. A test compares
+// This file holds everything that uses Asynq's own keys in Redis. They are not part of
+// Asynq's API: another version may name or use them differently. A test compares
 // asynqVersion with go.mod. Before you change it, compare this file with Asynq's
 // internal/base and internal/rdb, and settleHook with its processor.
 
 // asynqVersion is the version of Asynq that this file was written for.
 const asynqVersion = "v0.26.0"
 
-// asynqQueues is Asynq's set of queue names. A client that wrote its names once does
-// not write them again, so after a loss of data no tool would show the queues.
+// asynqQueues is Asynq's set of queue names. A client writes a name once; after a loss of
+// data no tool would show the queue.
 const asynqQueues = "asynq:queues"
 
 // asynqState is a state of tasks that wait, run or were archived. Its name is also
@@ -75,8 +75,8 @@ type queueSize struct {
 	next   []string
 }
 
-// size asks for lengths and never for contents, but for that of the next tasks: a
-// million tasks cost what ten do.
+// size reads lengths, and contents only of the next tasks, so a million tasks cost as much
+// as ten.
 func (k asynqKeys) size(ctx context.Context, queue string, next int64) (queueSize, error) {
 	pipe := k.redis.Pipeline()
 	lengths := make([]*redis.IntCmd, len(asynqStates))
@@ -98,9 +98,9 @@ func (k asynqKeys) size(ctx context.Context, queue string, next int64) (queueSiz
 	return size, nil
 }
 
-// longestWait returns how long the oldest of some pending tasks has been pending. A
-// task may not say it: Asynq stores no time when it takes a task back from a worker
-// that stops, the task of an id may be lost, and a worker may have taken it just now.
+// longestWait returns how long the oldest of some pending tasks has been pending. A task
+// may have no time: Asynq stores none when it takes a task back from a worker that stops,
+// the task of an id may be lost, and a worker may have taken it just now.
 func (k asynqKeys) longestWait(ctx context.Context, queue string, ids []string) (time.Duration, error) {
 	pipe := k.redis.Pipeline()
 	since := make([]*redis.StringCmd, len(ids))
@@ -117,7 +117,7 @@ func (k asynqKeys) longestWait(ctx context.Context, queue string, ids []string) 
 		}
 		nanos, err := since[i].Int64()
 		if err != nil {
-			return 0, fmt.Errorf("read since when task %s is pending: %w", id, err)
+			return 0, fmt.Errorf("read pending_since of task %s: %w", id, err)
 		}
 		longest = max(longest, time.Since(time.Unix(0, nanos)))
 	}
@@ -127,8 +127,8 @@ func (k asynqKeys) longestWait(ctx context.Context, queue string, ids []string) 
 // listScan is how far a list is searched for a task. A longer one counts as holding it.
 const listScan = 5000
 
-// isListed reports whether a task that says it waits is in the list or set that
-// workers take from.
+// isListed reports whether a waiting task is in the list or set that workers take tasks
+// from.
 func (k asynqKeys) isListed(ctx context.Context, queue, state, id string) (bool, error) {
 	key := queueKey(queue, state)
 	var err error
@@ -146,8 +146,7 @@ func (k asynqKeys) isListed(ctx context.Context, queue, state, id string) (bool,
 	return err == nil, err
 }
 
-// ids returns a page of a list or set, counted from where workers take: the end of a
-// list.
+// ids returns a page of a list or set, counted from the end that workers take tasks from.
 func (k asynqKeys) ids(ctx context.Context, queue string, state asynqState, from, page int64) ([]string, error) {
 	key := queueKey(queue, state.name)
 	if state.list {
@@ -156,8 +155,8 @@ func (k asynqKeys) ids(ctx context.Context, queue string, state asynqState, from
 	return k.redis.ZRange(ctx, key, from, from+page-1).Result()
 }
 
-// archived returns how many tasks of a queue are archived, and how many of them since
-// before a time.
+// archived returns how many tasks of a queue are archived, and how many of them were
+// archived before a time.
 func (k asynqKeys) archived(ctx context.Context, queue string, before time.Time) (all, old int64, err error) {
 	key := queueKey(queue, stateArchived.name)
 	if old, err = k.redis.ZCount(ctx, key, "-inf", fmt.Sprint(before.Unix())).Result(); err != nil {
@@ -167,8 +166,8 @@ func (k asynqKeys) archived(ctx context.Context, queue string, before time.Time)
 	return all, old, err
 }
 
-// suspects returns those of some ids that look like orphans. It does not block
-// anybody, so what it sees may be over a moment later.
+// suspects returns those of some ids that look like orphans. It takes no lock, so its
+// result may be outdated a moment later.
 func (k asynqKeys) suspects(ctx context.Context, queue string, state asynqState, ids []string) ([]Orphan, error) {
 	pipe := k.redis.Pipeline()
 	tasks, marks := make([]*redis.IntCmd, len(ids)), make([]redis.Cmder, len(ids))
@@ -213,16 +212,15 @@ if ARGV[2] == "1" then
 end
 return 1`)
 
-// repairLease reports whether an id is active without a lease, and gives it one that
-// has ended if ARGV[2] is 1, so that Asynq takes the task back. KEYS: the active ids,
-// the leases.
+// repairLease reports whether an id is active without a lease. If ARGV[2] is 1 it adds an
+// expired lease, so that Asynq takes the task back. KEYS: the active ids, the leases.
 var repairLease = redis.NewScript(`
 if redis.call("ZSCORE", KEYS[2], ARGV[1]) or not redis.call("LPOS", KEYS[1], ARGV[1]) then return 0 end
 if ARGV[2] == "1" then redis.call("ZADD", KEYS[2], ARGV[3], ARGV[1]) end
 return 1`)
 
-// repairSince reports whether a task is pending without a time, and gives it the time
-// ARGV[2] if ARGV[1] is 1. KEYS: the task.
+// repairSince reports whether a task is pending without a time. If ARGV[1] is 1 it sets the
+// time to ARGV[2]. KEYS: the task.
 var repairSince = redis.NewScript(`
 local state, since = unpack(redis.call("HMGET", KEYS[1], "state", "pending_since"))
 if state ~= "pending" or since then return 0 end

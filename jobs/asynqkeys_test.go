@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestAsynqVersion: whoever changes Asynq's version reads first what is built on keys
-// that are no interface of it.
+// TestAsynqVersion fails when Asynq's version changes, so that the code that uses its
+// internal keys is checked.
 func TestAsynqVersion(t *testing.T) {
 	mod, err := os.ReadFile("../go.mod")
 	if err != nil {
@@ -25,11 +25,11 @@ func TestAsynqVersion(t *testing.T) {
 		t.Errorf("go.mod has Asynq %s, asynqkeys.go was written for %s: compare its keys with those of the new version, run the tests, then change asynqVersion", used, asynqVersion)
 	}
 	if strings.Contains(string(mod), "github.com/hibiken/asynq =>") || strings.Contains(string(mod), "github.com/hibiken/asynq "+used+" =>") {
-		t.Error("go.mod replaces Asynq by something whose version nobody compares")
+		t.Error("go.mod replaces Asynq by a version that is not checked")
 	}
 }
 
-// TestOneFileKnowsAsynqKeys: no other file of the program names a key of Asynq.
+// TestOneFileKnowsAsynqKeys checks that no other file of the program uses a key of Asynq.
 func TestOneFileKnowsAsynqKeys(t *testing.T) {
 	found := 0
 	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {

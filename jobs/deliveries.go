@@ -16,13 +16,13 @@ type Deliverer interface {
 	Deliver(ctx context.Context, r db.EndpointRun, drain <-chan struct{}) error
 }
 
-// deliverArgs is what a task says that sends an endpoint its due webhooks.
+// deliverArgs is the payload of a task that sends an endpoint its due webhooks.
 type deliverArgs struct {
 	EndpointID string `json:"endpoint_id"`
 	Fence      int64  `json:"fence"`
-	// Turn is the time in steps of deliverAgain. A task whose worker died before it
-	// claimed the endpoint keeps its id for minutes; one of a later turn has another.
-	// Of two tasks with the same fence one finds nothing to do.
+	// Turn is the time in steps of deliverAgain. A task whose worker died before it claimed
+	// the endpoint keeps its id for minutes; a task of a later turn has another id. Of two
+	// tasks with the same fence, one finds nothing to do.
 	Turn int64 `json:"-"`
 }
 
@@ -49,7 +49,7 @@ func (a deliverArgs) check() error {
 	return nil
 }
 
-// EnqueueDeliver puts in a task that sends an endpoint its due webhooks.
+// EnqueueDeliver enqueues a task that sends an endpoint its due webhooks.
 func (q *Queue) EnqueueDeliver(ctx context.Context, r db.EndpointRun) error {
 	now := time.Now()
 	args := deliverArgs{EndpointID: r.ID, Fence: r.Fence, Turn: now.Unix() / int64(deliverAgain/time.Second)}

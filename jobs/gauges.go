@@ -35,8 +35,8 @@ func (q *Queue) Gauges(ctx context.Context) ([]observe.Gauge, error) {
 	return gauges, nil
 }
 
-// orphaned counts the orphans that there are now. What the scheduler's repair found is
-// repaired already, and known only to the scheduler that ran it.
+// orphaned counts the current orphans. Those that the scheduler's repair found are repaired
+// already.
 func (q *Queue) orphaned(ctx context.Context) ([]observe.Gauge, error) {
 	gauges := make([]observe.Gauge, len(Queues))
 	for i, name := range Queues {
@@ -45,14 +45,14 @@ func (q *Queue) orphaned(ctx context.Context) ([]observe.Gauge, error) {
 			return nil, fmt.Errorf("find orphans in queue %s: %w", name, err)
 		}
 		gauges[i] = observe.Gauge{
-			Name: "tasks_orphaned", Help: "Active tasks that no worker runs and nobody takes back, until the next repair.", Labels: []string{"queue", name}, Value: float64(len(orphans)),
+			Name: "tasks_orphaned", Help: "Active tasks that no worker runs and that Asynq does not take back, until the next repair.", Labels: []string{"queue", name}, Value: float64(len(orphans)),
 		}
 	}
 	return gauges, nil
 }
 
-// nextTasks is how many of the tasks that are next are asked how long they wait. It is
-// more than a worker hands back when it stops.
+// nextTasks is how many of the next tasks the longest wait is read from. It is more than a
+// worker hands back when it stops.
 const nextTasks = 100
 
 func (q *Queue) gaugesOf(ctx context.Context, queue string) ([]observe.Gauge, error) {
@@ -74,6 +74,6 @@ func (q *Queue) gaugesOf(ctx context.Context, queue string) ([]observe.Gauge, er
 	return append(gauges,
 		observe.Gauge{Name: "queue_paused", Help: "Whether a queue is paused.", Labels: []string{"queue", queue}, Value: paused},
 		observe.Gauge{
-			Name: "queue_oldest_pending_age_seconds", Help: "How long the oldest of the tasks has been waiting that are next.", Labels: []string{"queue", queue}, Value: wait.Seconds(),
+			Name: "queue_oldest_pending_age_seconds", Help: "Longest wait among the next tasks of a queue.", Labels: []string{"queue", queue}, Value: wait.Seconds(),
 		}), err
 }

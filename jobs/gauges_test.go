@@ -6,14 +6,14 @@ import (
 	"socialqueue/observe"
 )
 
-// Tasks that nobody will see to are counted until they are mended.
+// Orphans are counted until they are repaired.
 func TestOrphansShow(t *testing.T) {
 	client := newClient(t)
 	q := NewQueue(client, testKinds())
 	if err := client.LPush(t.Context(), queueKey(QueueUpload, "active"), "lost").Err(); err != nil {
 		t.Fatal(err)
 	}
-	// What a worker handed back is run, though it does not say since when it waits.
+	// A task that a worker handed back runs, though it has no pending_since.
 	if err := client.HSet(t.Context(), queueKey(QueuePublish, "t:handed-back"), "state", "pending").Err(); err != nil {
 		t.Fatal(err)
 	}

@@ -2,8 +2,8 @@
 // retry policy, the worker that runs tasks, the scheduler that ticks, and the Redis
 // client underneath.
 //
-// Postgres holds the truth; Asynq holds what is due now or soon, under ids that make
-// a second enqueue harmless. One task asks for one run. After a run the next one is
+// Postgres is the source of truth. Asynq holds the tasks that are due now or soon, under
+// ids that make a second enqueue harmless. One task is one run. After a run the next one is
 // a new task with a new fence, so Asynq's own retries only repeat a task that met an
 // internal error.
 //
@@ -74,11 +74,11 @@ const (
 	headerDue = "due"
 )
 
-// errNewer: a newer release made the task. It waits until a worker of that release
-// runs.
+// errNewer means that a newer release made the task. It waits until a worker of that
+// release runs.
 var errNewer = errors.New("the task comes from a newer version of this program")
 
-// envelope is what a task carries beside its payload.
+// envelope is the metadata of a task.
 type envelope struct {
 	// due is when the work is due. The wait of a task is measured from it.
 	due time.Time
@@ -88,8 +88,8 @@ type envelope struct {
 	correlationID, traceParent string
 }
 
-// newTask makes a task whose payload is the version and the fields of args, which is
-// a struct with at least one field in JSON.
+// newTask returns a task whose payload is the version and the fields of args, which is a
+// struct with at least one field in JSON.
 func newTask(name string, args any, e envelope) (*asynq.Task, error) {
 	fields, err := json.Marshal(args)
 	if err != nil {
@@ -106,7 +106,7 @@ func newTask(name string, args any, e envelope) (*asynq.Task, error) {
 	return asynq.NewTaskWithHeaders(name, data, headers), nil
 }
 
-// dueOf returns when a task is due. Tasks of old releases do not say it.
+// dueOf returns when a task is due. Tasks of old releases have no due time.
 func dueOf(t *asynq.Task) (due time.Time, known bool) {
 	ms, err := strconv.ParseInt(t.Headers()[headerDue], 10, 64)
 	return time.UnixMilli(ms), err == nil

@@ -26,7 +26,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// runnerFunc does the work of tests.
+// runnerFunc is the PostRunner of tests.
 type runnerFunc func(ctx context.Context, t publish.Task, drain <-chan struct{}) error
 
 func (f runnerFunc) RunStep(ctx context.Context, t publish.Task, drain <-chan struct{}) error {
@@ -78,7 +78,7 @@ func aTask() publish.Task {
 	}
 }
 
-// patience is how long a machine may take that is busy with other tests.
+// patience is how long a machine that runs other tests may take.
 const patience = time.Minute
 
 // eventually polls until ok holds.
@@ -129,7 +129,7 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-// TestSecondEnqueueIsSuccess: the same run asked for twice is one task.
+// TestSecondEnqueueIsSuccess checks that enqueuing a run twice gives one task.
 func TestSecondEnqueueIsSuccess(t *testing.T) {
 	q := NewQueue(newClient(t), testKinds())
 	task := aTask()
@@ -147,8 +147,8 @@ type refresherFunc func(ctx context.Context, accountID int64) error
 
 func (f refresherFunc) Maintain(ctx context.Context, accountID int64) error { return f(ctx, accountID) }
 
-// TestMaintenance: an account is seen to once for each fence of its tokens, however often
-// that is asked for; and again when it is asked for after that.
+// TestMaintenance checks that an account is maintained once per fence of its tokens,
+// however often it is enqueued, and again if it is enqueued after that.
 func TestMaintenance(t *testing.T) {
 	client := newClient(t)
 	q := NewQueue(client, testKinds())
@@ -163,7 +163,7 @@ func TestMaintenance(t *testing.T) {
 	seen := make(chan int64, 10)
 	w := NewWorker(client, testKinds(), Work{Accounts: refresherFunc(func(ctx context.Context, id int64) error {
 		if observe.CorrelationID(ctx) == "" {
-			t.Error("the upkeep has no correlation id")
+			t.Error("the task has no correlation id")
 		}
 		seen <- id
 		return nil
@@ -179,7 +179,7 @@ func TestMaintenance(t *testing.T) {
 				t.Errorf("account %d was seen to, want 7", id)
 			}
 		case <-time.After(patience):
-			t.Fatal("nobody saw to the account")
+			t.Fatal("the account was not maintained")
 		}
 		eventually(t, patience, "the task is gone", func() bool {
 			info, err := q.inspector.GetQueueInfo(QueueTokens)
@@ -191,8 +191,8 @@ func TestMaintenance(t *testing.T) {
 	}
 }
 
-// TestArchivedMaintenanceIsReplaced: a task that somebody archived by hand does not hold
-// its account up.
+// TestArchivedMaintenanceIsReplaced checks that a task that a person archived does not
+// block its account.
 func TestArchivedMaintenanceIsReplaced(t *testing.T) {
 	q := NewQueue(newClient(t), testKinds())
 	if err := q.EnqueueMaintenance(t.Context(), 7, 3); err != nil {
@@ -209,8 +209,8 @@ func TestArchivedMaintenanceIsReplaced(t *testing.T) {
 	}
 }
 
-// TestLostAnswerOfEnqueue loses the answer of a real Redis: go-redis sends the
-// script again and Asynq answers with a conflict for a task that is in.
+// TestLostAnswerOfEnqueue loses the answer of a real Redis: go-redis sends the script
+// again, and Asynq reports a conflict with the existing task.
 func TestLostAnswerOfEnqueue(t *testing.T) {
 	settings := redistest.Settings(t)
 	proxy := redistest.NewProxy(t, settings.Addrs[0])
@@ -230,9 +230,9 @@ func TestLostAnswerOfEnqueue(t *testing.T) {
 	}
 }
 
-// TestEndOfTaskSurvivesAnOutage cuts the way to Redis while a task ends. With
-// the hook the end arrives as soon as the way is back; without it the task
-// stays active and would run again after its lease.
+// TestEndOfTaskSurvivesAnOutage cuts the connection to Redis while a task ends. With the
+// hook the end is recorded once the connection is back; without it the task stays active
+// and runs again after its lease.
 func TestEndOfTaskSurvivesAnOutage(t *testing.T) {
 	t.Parallel() // it mostly waits
 	for _, hooked := range []bool{true, false} {
@@ -268,7 +268,7 @@ func TestEndOfTaskSurvivesAnOutage(t *testing.T) {
 			} else {
 				time.Sleep(6 * time.Second) // the control: nothing must happen in this time
 				if gone() {
-					t.Error("the end of the task arrived without the hook: it is no longer needed")
+					t.Error("the end of the task was recorded without the hook: it is no longer needed")
 				}
 			}
 			worker.Stop()
@@ -279,9 +279,9 @@ func TestEndOfTaskSurvivesAnOutage(t *testing.T) {
 	}
 }
 
-// TestPuttingOffNeverEndsATask: Asynq archives a task on its last attempt, even
-// one that only waits; there is no last attempt.
-func TestPuttingOffNeverEndsATask(t *testing.T) {
+// TestPostponingNeverEndsATask checks that a task can be postponed without limit: Asynq
+// archives a task on its last attempt, even one that only waits.
+func TestPostponingNeverEndsATask(t *testing.T) {
 	client := newClient(t)
 	q := NewQueue(client, testKinds())
 	var runs atomic.Int32
@@ -303,7 +303,7 @@ func TestPuttingOffNeverEndsATask(t *testing.T) {
 	eventually(t, patience, "the task ends", func() bool { return stateOf(t, q, task) == publish.TaskMissing })
 }
 
-// TestPolicy: what counts as a failure, and when a task comes back.
+// TestPolicy checks what counts as a failure, and when a task runs again.
 func TestPolicy(t *testing.T) {
 	trouble := errors.New("database is away")
 	for name, tc := range map[string]struct {
@@ -329,15 +329,15 @@ func TestPolicy(t *testing.T) {
 	}
 }
 
-// panicking is an error that panics when a hook looks into it.
+// panicking is an error that panics when a hook reads it.
 type panicking struct{}
 
 func (panicking) Error() string { return "panicking" }
 
 func (panicking) As(any) bool { panic("boom") }
 
-// TestPanicInAHookEndsNothing: Asynq calls the hooks on goroutines of its own,
-// where a panic would end the process.
+// TestPanicInAHookEndsNothing checks that a panic in a hook does not end the process: Asynq
+// calls the hooks on its own goroutines.
 func TestPanicInAHookEndsNothing(t *testing.T) {
 	client := newClient(t)
 	q := NewQueue(client, testKinds())
@@ -358,8 +358,8 @@ func TestPanicInAHookEndsNothing(t *testing.T) {
 	})
 }
 
-// TestSharedClientOutlivesTheWorker: Asynq dies of a client that is closed
-// under it, so the worker stops first and leaves the client open.
+// TestSharedClientOutlivesTheWorker checks that the worker stops first and leaves the
+// client open: Asynq crashes if its client is closed.
 func TestSharedClientOutlivesTheWorker(t *testing.T) {
 	client := newClient(t)
 	worker := startWorker(t, client, WorkerOptions{}, func(context.Context, publish.Task, <-chan struct{}) error { return nil })
@@ -370,8 +370,8 @@ func TestSharedClientOutlivesTheWorker(t *testing.T) {
 	}
 }
 
-// TestDrainHandsWorkBackAtOnce: a running job hears of the stop at once, not
-// after the time-out.
+// TestDrainHandsWorkBackAtOnce checks that a running job is notified of the stop at once,
+// not after the timeout.
 func TestDrainHandsWorkBackAtOnce(t *testing.T) {
 	client := newClient(t)
 	q := NewQueue(client, testKinds())
@@ -395,8 +395,8 @@ func TestDrainHandsWorkBackAtOnce(t *testing.T) {
 	}
 }
 
-// TestDeafJobIsCutOffInTime: a job that does not heed the stop is canceled while there
-// is time to hand back what it holds, and Stop waits for that.
+// TestDeafJobIsCutOffInTime checks that a job that ignores the stop is canceled while there
+// is time to hand back its post, and that Stop waits for that.
 func TestDeafJobIsCutOffInTime(t *testing.T) {
 	client := newClient(t)
 	q := NewQueue(client, testKinds())
@@ -426,8 +426,8 @@ func TestDeafJobIsCutOffInTime(t *testing.T) {
 	}
 }
 
-// TestSlotIsHeldUntilTheJobReturns: Asynq gives a slot away when a job's context
-// ends, though the job may still be busy.
+// TestSlotIsHeldUntilTheJobReturns checks that a busy job keeps its slot, though Asynq
+// frees it when the job's context ends.
 func TestSlotIsHeldUntilTheJobReturns(t *testing.T) {
 	t.Parallel() // it mostly waits
 	client := newClient(t)
@@ -461,7 +461,7 @@ func TestSlotIsHeldUntilTheJobReturns(t *testing.T) {
 	close(release)
 }
 
-// TestUnknownTaskWaits: a task of a newer program is put off, not failed.
+// TestUnknownTaskWaits checks that a task of a newer program is postponed, not failed.
 func TestUnknownTaskWaits(t *testing.T) {
 	client := newClient(t)
 	q := NewQueue(client, testKinds())
@@ -489,7 +489,7 @@ func TestUnknownTaskWaits(t *testing.T) {
 	}
 }
 
-// TestBrokenPayloadEnds: a task that nobody can read is archived, once.
+// TestBrokenPayloadEnds checks that a task with an invalid payload is archived, once.
 func TestBrokenPayloadEnds(t *testing.T) {
 	client := newClient(t)
 	q := NewQueue(client, testKinds())
@@ -505,8 +505,8 @@ func TestBrokenPayloadEnds(t *testing.T) {
 	}
 }
 
-// TestDeadTaskIsSeen: an archived task keeps its id, so the sweep has to know
-// it.
+// TestDeadTaskIsSeen checks that an archived task is reported to the sweep, because it
+// keeps its id.
 func TestDeadTaskIsSeen(t *testing.T) {
 	q := NewQueue(newClient(t), testKinds())
 	task := aTask()
@@ -559,9 +559,9 @@ func TestCheckNoEviction(t *testing.T) {
 	}
 }
 
-// otherPolicy has Redis tell of another policy than it has. The server is that of all
-// tests: one that really evicted would be found by those of the doctor. That a real
-// change is noticed is shown where a test has servers of its own (test/crash).
+// otherPolicy makes Redis report another policy than it has. All tests share the server,
+// and those of the doctor would find one that really evicts. test/crash, which has its own
+// servers, checks a real change.
 type otherPolicy struct{}
 
 func (otherPolicy) DialHook(next redis.DialHook) redis.DialHook { return next }

@@ -12,7 +12,7 @@ import (
 	"socialqueue/models"
 )
 
-// Work is what runs the tasks of each kind.
+// Work holds the services that run the tasks of each kind.
 type Work struct {
 	Posts      PostRunner
 	Accounts   AccountRefresher
@@ -20,12 +20,12 @@ type Work struct {
 	Deliveries Deliverer
 }
 
-// kindsOfTasks lists every kind of task but those of posts, which differ by platform.
+// kindsOfTasks lists every kind of task except those of posts, which differ by platform.
 var kindsOfTasks = []registration{register(tokenRefresh), register(webhookProcess), register(notifyDeliver)}
 
-// kind is everything that jobs knows about one kind of task. A is what a task of the
-// kind says: ids only, as the rows are read again when it runs. Fields of A that JSON
-// leaves out serve the id and the queue of a new task, and are zero when it runs.
+// kind describes one kind of task. A is its payload: ids only, because the rows are read
+// again when it runs. Fields of A that JSON leaves out serve the id and the queue of a new
+// task, and are zero when it runs.
 type kind[A any] struct {
 	// name is the task type in Redis, the type in metrics and the action in logs.
 	// Workers of two releases run side by side during an upgrade: never rename one.
@@ -39,9 +39,9 @@ type kind[A any] struct {
 	heavy func(A) bool
 	// shown lists the fields of a payload that operators may see. A payload has no others.
 	shown []string
-	// id returns the id of a task. Two tasks that ask for the same run have the same.
+	// id returns the id of a task. Two tasks for the same run have the same id.
 	id func(A) string
-	// check returns an error for a payload that names nothing to work on.
+	// check returns an error for a payload without the needed ids.
 	check func(A) error
 	// run does the work. drain is closed when the worker stops: run then hands the
 	// work back.
@@ -87,7 +87,7 @@ func register[A any](k kind[A]) registration {
 	}}
 }
 
-// undecoded postpones a task of a newer release, and ends one that nobody can read.
+// undecoded postpones a task of a newer release, and ends one with an invalid payload.
 func undecoded(err error) error {
 	if errors.Is(err, errNewer) {
 		return later(newerWait, err)
@@ -102,9 +102,9 @@ type Kinds struct {
 	posts  map[models.Platform]PostTypes
 }
 
-// NewKinds makes the table for the platforms whose posts are sent. It panics if a kind
-// has no name, the name of another kind, or a queue that no worker serves: these are
-// mistakes in the program.
+// NewKinds returns the table for the given platforms. It panics if a kind has no name, the
+// name of another kind, or a queue that no worker serves: these are mistakes in the
+// program.
 func NewKinds(platforms ...PostTypes) *Kinds {
 	k := &Kinds{byName: map[string]registration{}, posts: map[models.Platform]PostTypes{}}
 	for _, r := range kindsOfTasks {
@@ -140,13 +140,13 @@ func (k *Kinds) add(r registration) {
 func (k *Kinds) run(ctx context.Context, w Work, t *asynq.Task, drain <-chan struct{}) error {
 	r, known := k.byName[t.Type()]
 	if !known {
-		return later(newerWait, fmt.Errorf("task type %q is not known here: %w", t.Type(), errNewer))
+		return later(newerWait, fmt.Errorf("unknown task type %q: %w", t.Type(), errNewer))
 	}
 	return r.run(ctx, w, t, drain)
 }
 
-// label returns the type of a task for metrics. All unknown types share one label, as
-// anybody who reaches Redis can make them up.
+// label returns the type of a task for metrics. All unknown types share one label, because
+// anyone with access to Redis can invent them.
 func (k *Kinds) label(t *asynq.Task) string {
 	if _, known := k.byName[t.Type()]; known {
 		return t.Type()

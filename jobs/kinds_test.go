@@ -49,7 +49,7 @@ func checkPayload[A any](t *testing.T, k kind[A]) {
 	}
 }
 
-// TestPayloadIsIDs: payloads stay small and hold nothing but ids.
+// TestPayloadIsIDs checks that payloads are small and contain only ids.
 func TestPayloadIsIDs(t *testing.T) {
 	checkPayload(t, postKind("tiktok:publish"))
 	checkPayload(t, tokenRefresh)
@@ -63,8 +63,8 @@ func TestPayloadIsIDs(t *testing.T) {
 	}
 }
 
-// TestThirdPlatform: the posts of another platform have their task types by its name
-// alone, and those of a platform that is not registered are refused.
+// TestThirdPlatform checks that the posts of another platform get task types from its name
+// alone, and that an unregistered platform is refused.
 func TestThirdPlatform(t *testing.T) {
 	const toy = models.Platform("toy")
 	client := newClient(t)
@@ -105,7 +105,7 @@ func TestThirdPlatform(t *testing.T) {
 	}
 }
 
-// TestMistakesInTheTable: a table that would lose tasks does not come about.
+// TestMistakesInTheTable checks that a table that would lose tasks is refused.
 func TestMistakesInTheTable(t *testing.T) {
 	for name, build := range map[string]func(){
 		"a platform twice":      func() { NewKinds(PostTypesOf("toy"), PostTypesOf("toy")) },

@@ -17,7 +17,7 @@ import (
 	"socialqueue/publish"
 )
 
-// shows reports whether a process shows a line that begins so.
+// shows reports whether a process exports a metric line with this prefix.
 func shows(t *testing.T, m *observe.Metrics, line string) bool {
 	t.Helper()
 	answer := httptest.NewRecorder()
@@ -25,7 +25,7 @@ func shows(t *testing.T, m *observe.Metrics, line string) bool {
 	return strings.Contains("\n"+answer.Body.String(), "\n"+line)
 }
 
-// What comes of tasks is counted by their types, under the words of the metrics' contract.
+// Results of tasks are counted by type, under the names of the metrics' contract.
 func TestRunsAreCounted(t *testing.T) {
 	client, m := newClient(t), observe.NewMetrics()
 	q := NewQueue(client, testKinds())
@@ -76,7 +76,7 @@ func TestRunsAreCounted(t *testing.T) {
 		`socialqueue_task_errors_total{class="panic",type="tiktok:publish"} 1`,
 		`socialqueue_task_retries_exhausted_total{type="tiktok:publish"} 1`,
 		`socialqueue_task_quarantined_total{type="tiktok:publish"} 1`,
-		// of those that did their work, none of which waited less than half a minute
+		// only runs that did their work, each of which waited at least half a minute
 		`socialqueue_task_wait_seconds_count{queue="publish",type="tiktok:publish"} 2`,
 		`socialqueue_task_wait_seconds_bucket{queue="publish",type="tiktok:publish",le="10"} 0`,
 	} {
@@ -84,7 +84,7 @@ func TestRunsAreCounted(t *testing.T) {
 	}
 }
 
-// That Asynq takes a task away from its worker is told to nobody but the error handler.
+// Asynq reports only to the error handler that it took a task away from its worker.
 func TestLostLeaseIsCounted(t *testing.T) {
 	m := observe.NewMetrics()
 	h := hooks{log: quiet(), metrics: m, kinds: testKinds()}
@@ -95,7 +95,7 @@ func TestLostLeaseIsCounted(t *testing.T) {
 	}
 }
 
-// Names that somebody makes up share a series.
+// Invented names share one series.
 func TestUnknownTypesShareALabel(t *testing.T) {
 	client, m := newClient(t), observe.NewMetrics()
 	q := NewQueue(client, testKinds())
@@ -113,7 +113,7 @@ func TestUnknownTypesShareALabel(t *testing.T) {
 	}
 }
 
-// A job that Asynq gave up and that still runs is stuck until it returns.
+// A job that Asynq gave up and that still runs counts as stuck until it returns.
 func TestStuckHandlersShow(t *testing.T) {
 	client, m := newClient(t), observe.NewMetrics()
 	q := NewQueue(client, testKinds())

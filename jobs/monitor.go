@@ -13,7 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Monitor makes the operators' page of the queues, asynqmon, under root. It shows only
+// Monitor returns the operators' page of the queues, asynqmon, under root. It shows only
 // the ids in a payload.
 //
 // asynqmon has no authentication: the caller has to add it.
@@ -22,7 +22,7 @@ func (q *Queue) Monitor(root string, readOnly bool) http.Handler {
 	return confined(asynqmon.New(asynqmon.Options{
 		RootPath: root, RedisConnOpt: sharedRedis{q.redis}, ReadOnly: readOnly,
 		PayloadFormatter: asynqmon.PayloadFormatterFunc(func(_ string, payload []byte) string { return showPayload(shown, payload) }),
-		ResultFormatter:  asynqmon.ResultFormatterFunc(func(string, []byte) string { return "" }), // no task has one
+		ResultFormatter:  asynqmon.ResultFormatterFunc(func(string, []byte) string { return "" }), // no task has a result
 	}))
 }
 
@@ -32,12 +32,12 @@ type sharedRedis struct{ client redis.UniversalClient }
 // MakeRedisClient implements asynq.RedisConnOpt.
 func (s sharedRedis) MakeRedisClient() any { return s.client }
 
-// showPayload renders the fields of a payload that operators may see. What else a task
-// holds, of a newer release or of another program, is not shown.
+// showPayload formats the fields of a payload that operators may see. It hides the other
+// fields of tasks of a newer release or of another program.
 func showPayload(fields []string, payload []byte) string {
 	var held map[string]json.RawMessage
 	if json.Unmarshal(payload, &held) != nil {
-		return "(not shown: it is none of ours)"
+		return "(hidden: not a payload of socialqueue)"
 	}
 	shown := map[string]json.RawMessage{}
 	for _, name := range fields {
@@ -47,10 +47,10 @@ func showPayload(fields []string, payload []byte) string {
 	}
 	text, err := json.Marshal(shown)
 	if err != nil {
-		return "(not shown)"
+		return "(hidden)"
 	}
 	if len(shown) < len(held) {
-		return string(text) + " and what is not shown"
+		return string(text) + " and hidden fields"
 	}
 	return string(text)
 }

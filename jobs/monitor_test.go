@@ -21,8 +21,7 @@ func askMonitor(t *testing.T, h http.Handler, method, path string) *httptest.Res
 	return rec
 }
 
-// The page loads nothing from elsewhere, and its policy allows the scripts that stand
-// in it and no others.
+// The page loads nothing from other hosts, and its policy allows only its own scripts.
 func TestMonitorIsShutIn(t *testing.T) {
 	h := NewQueue(newClient(t), testKinds()).Monitor("/monitoring", false)
 	for _, path := range []string{"/monitoring", "/monitoring/", "/monitoring/queues/publish"} {
@@ -55,7 +54,7 @@ func TestMonitorIsShutIn(t *testing.T) {
 	}
 }
 
-// A task shows what it is about, and nothing that is not known to be harmless.
+// A task shows its ids, and no other fields.
 func TestMonitorShowsTasks(t *testing.T) {
 	client := newClient(t)
 	q, task := NewQueue(client, testKinds()), aTask()
@@ -75,20 +74,20 @@ func TestMonitorShowsTasks(t *testing.T) {
 		t.Fatalf("%d %s: %v", rec.Code, rec.Body, err)
 	}
 	shown := answer.Tasks[0].Payload + answer.Tasks[1].Payload
-	for _, want := range []string{task.PostID, `"platform":"tiktok"`, `"account_id":7`, "what is not shown"} {
+	for _, want := range []string{task.PostID, `"platform":"tiktok"`, `"account_id":7`, "hidden fields"} {
 		if !strings.Contains(shown, want) {
 			t.Errorf("shown is %q, which lacks %q", shown, want)
 		}
 	}
 	if strings.Contains(rec.Body.String(), "hunter2") {
-		t.Error("a field that is not known is shown")
+		t.Error("an unknown field is shown")
 	}
 	if strings.Contains(showPayload(q.kinds.shown(), []byte("hunter2")), "hunter2") {
 		t.Error("a payload that is no JSON is shown")
 	}
 }
 
-// Whoever only looks pauses nothing; an operator does.
+// A viewer cannot pause a queue; an operator can.
 func TestMonitorPauses(t *testing.T) {
 	client := newClient(t)
 	q := NewQueue(client, testKinds())
@@ -107,7 +106,7 @@ func TestMonitorPauses(t *testing.T) {
 	}
 }
 
-// Pausing twice is no error, nor is going on twice.
+// Pausing twice is no error, nor is resuming twice.
 func TestPause(t *testing.T) {
 	q := NewQueue(newClient(t), testKinds()) // which never had a task
 	for _, want := range []bool{true, true, false, false} {

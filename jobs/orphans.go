@@ -5,19 +5,19 @@ import (
 	"fmt"
 )
 
-// Asynq can leave two things behind when Redis loses a part of its content or a reply
-// gets lost: an id in a list without its task, which is taken and never ends, and an
-// active task without a lease, which is never taken back. Neither loses a post, as the
-// sweep gives the post another task; but both keep their ids taken.
+// Asynq can leave two kinds of orphans when Redis loses a part of its content or a reply
+// gets lost: an id in a list without its task, which is taken and never ends, and an active
+// task without a lease, which is never taken back. Neither loses a post, because the sweep
+// enqueues another task; but both keep their ids taken.
 //
-// Asynq also stores no time with a task that it takes back from a worker that stops.
-// Such a task runs, but until then nobody sees how long it has been waiting.
+// Asynq also stores no time with a task that it takes back from a worker that stops. Such a
+// task runs, but until then its wait is unknown.
 
 // Orphan is an id in Asynq whose task will never end, or whose wait is unknown.
 type Orphan struct {
 	Queue, State, ID string
-	// NoLease: the task is active without a lease. NoSince: the task does not say since
-	// when it is pending. If both are false, the task is missing.
+	// NoLease means that the task is active without a lease, and NoSince that it is pending
+	// without a time. If both are false, the task is missing.
 	NoLease, NoSince bool
 }
 
@@ -27,9 +27,8 @@ const (
 	orphanScan = 100_000
 )
 
-// Orphans finds orphans, and with fix repairs them. With quick it reads only those
-// that cannot wait for a person: active tasks, and a page of the pending ones that are
-// next.
+// Orphans finds orphans, and with fix repairs them. With quick it reads only those that
+// cannot wait for a person: active tasks, and the next page of pending ones.
 func (q *Queue) Orphans(ctx context.Context, quick, fix bool) ([]Orphan, error) {
 	var found []Orphan
 	for _, queue := range Queues {
@@ -53,7 +52,7 @@ func (q *Queue) Orphans(ctx context.Context, quick, fix bool) ([]Orphan, error) 
 
 func (q *Queue) orphansOf(ctx context.Context, queue string, state asynqState, most int64, fix bool) ([]Orphan, error) {
 	var found []Orphan
-	removed := int64(0) // which moves the rest of the list up
+	removed := int64(0) // each removal moves the rest of the list up
 	for from := int64(0); from < most; from += orphanPage {
 		ids, err := q.keys.ids(ctx, queue, state, from-removed, orphanPage)
 		if err != nil || len(ids) == 0 {

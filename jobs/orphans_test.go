@@ -11,8 +11,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// All orphans of a long list are mended in one go, although the list grows shorter under
-// the look; a task that is whole stays.
+// All orphans of a long list are repaired in one call, although the list gets shorter
+// meanwhile. An intact task stays.
 func TestManyOrphans(t *testing.T) {
 	client := newClient(t)
 	q := NewQueue(client, testKinds())
@@ -48,10 +48,10 @@ func TestManyOrphans(t *testing.T) {
 	}
 }
 
-// What a worker hands back when it stops stands next in line and does not say since
-// when. The wait of the others is seen all the same, and the time is noted, though not
-// of a task that a worker took meanwhile.
-func TestHandedBackTasksTellTheirWait(t *testing.T) {
+// Tasks that a stopping worker hands back are next in line and have no pending_since. The
+// wait of the others is measured all the same, and the time is set, except on a task that a
+// worker took meanwhile.
+func TestHandedBackTasksGetATime(t *testing.T) {
 	client := newClient(t)
 	q := NewQueue(client, testKinds())
 	ctx := t.Context()
@@ -100,7 +100,8 @@ func TestHandedBackTasksTellTheirWait(t *testing.T) {
 	wantAge()
 }
 
-// handBack lets a stock Asynq server take the task of a queue and stop while it runs.
+// handBack runs a stock Asynq server that takes the task of a queue and stops while it
+// runs.
 func handBack(t *testing.T, client redis.UniversalClient, queue string) {
 	t.Helper()
 	running, end := make(chan struct{}), make(chan struct{})

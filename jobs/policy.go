@@ -26,8 +26,8 @@ func (e *laterError) Unwrap() error { return e.cause }
 
 func later(in time.Duration, cause error) error { return &laterError{in: in, cause: cause} }
 
-// errorDelays are the waits between the tries of a task that met an internal error,
-// such as a database that does not answer.
+// errorDelays are the waits between the attempts of a task that met an internal error, such
+// as a database that does not answer.
 var errorDelays = []time.Duration{time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second, 30 * time.Second}
 
 // isFailure reports whether Asynq counts an error as a failure.
@@ -68,11 +68,11 @@ func (h hooks) retryDelay(n int, err error, t *asynq.Task) (d time.Duration) {
 	return retryDelay(n, err, t)
 }
 
-// handleError logs a failed task. No state of ours depends on it, as Asynq does not
-// call it for every task that ends.
+// handleError logs a failed task. Nothing else depends on it, because Asynq does not call
+// it for every task that ends.
 func (h hooks) handleError(_ context.Context, t *asynq.Task, err error) {
 	defer h.recover("ErrorHandler", func() {})
-	if errors.Is(err, asynq.ErrLeaseExpired) { // which the job itself cannot know
+	if errors.Is(err, asynq.ErrLeaseExpired) { // the job itself cannot know this
 		h.metrics.TaskError(h.kinds.label(t), observe.ClassLeaseLost)
 	}
 	entry := h.log.WithFields(logrus.Fields{observe.FieldAction: t.Type(), observe.FieldCorrelationID: t.Headers()[headerCorrelation]}).WithError(err)
@@ -80,7 +80,7 @@ func (h hooks) handleError(_ context.Context, t *asynq.Task, err error) {
 		entry.Error("task failed")
 		return
 	}
-	entry.Info("task put off")
+	entry.Info("task postponed")
 }
 
 func (h hooks) recover(hook string, fallback func()) {

@@ -30,7 +30,7 @@ func PostTypesOf(p models.Platform) PostTypes {
 	return PostTypes{Platform: p, Transfer: string(p) + ":upload", Publish: string(p) + ":publish"}
 }
 
-// postArgs is what a task of a post says.
+// postArgs is the payload of a post's task.
 type postArgs struct {
 	PostID string `json:"post_id"`
 	Fence  int64  `json:"fence"`
@@ -42,7 +42,7 @@ type postArgs struct {
 
 const publishTimeout = 10 * time.Minute
 
-// postKind is the kind of a post's task of one name.
+// postKind returns the kind of a post's task with that name.
 func postKind(name string) kind[postArgs] {
 	return kind[postArgs]{
 		name:    name,
@@ -71,7 +71,7 @@ func runPost(ctx context.Context, w Work, a postArgs, drain <-chan struct{}) err
 	return err
 }
 
-// ofPost returns the kind of a post's task, and what the task says.
+// ofPost returns the kind and the payload of a post's task.
 func (k *Kinds) ofPost(t publish.Task) (kind[postArgs], postArgs, error) {
 	args := postArgs{PostID: t.PostID, Fence: t.Fence, Platform: t.Platform, AccountID: t.AccountID, Step: t.Step}
 	types, known := k.posts[t.Platform]
@@ -84,9 +84,8 @@ func (k *Kinds) ofPost(t publish.Task) (kind[postArgs], postArgs, error) {
 	return postKind(types.Publish), args, nil
 }
 
-// Enqueue puts the task of a post in, to run at its time. A task with the same id is
-// the same task, from an earlier try whose answer was lost or from another process:
-// that is success.
+// Enqueue enqueues the task of a post for its time. If a task with the same id exists, from
+// an earlier attempt whose answer was lost or from another process, Enqueue returns nil.
 func (q *Queue) Enqueue(ctx context.Context, t publish.Task) error {
 	k, args, err := q.kinds.ofPost(t)
 	if err != nil {
@@ -104,15 +103,15 @@ func (q *Queue) State(ctx context.Context, t publish.Task) (publish.TaskState, e
 	return stateOfTask(ctx, q, k, args)
 }
 
-// PostTask is a task of a post, in whatever state it is in Asynq.
+// PostTask is a task of a post in any state of Asynq.
 type PostTask struct {
 	Queue, State, ID string
 	PostID           string
 	Fence            int64
 }
 
-// PostTasks lists the tasks of posts that wait or are archived, at most orphanScan of
-// each state.
+// PostTasks lists the waiting and archived tasks of posts, at most orphanScan of each
+// state.
 func (q *Queue) PostTasks(ctx context.Context) ([]PostTask, error) {
 	var found []PostTask
 	for _, queue := range []string{QueuePublish, QueueUpload} {

@@ -20,8 +20,8 @@ import (
 )
 
 const (
-	// maxRetry is out of reach: the attempt budget lives in the post's row, and
-	// Asynq archives a task on its last attempt whatever the reason.
+	// maxRetry is never reached: the attempts of a post are counted in its row, and Asynq
+	// would archive a task on its last attempt whatever the reason.
 	maxRetry = math.MaxInt32
 	// refilledKey is lost whenever Redis loses its content.
 	refilledKey = "socialqueue:refilled"
@@ -43,7 +43,7 @@ var (
 	_ notify.Queue  = (*Queue)(nil)
 )
 
-// NewQueue makes a Queue for some kinds of tasks. The caller closes the client.
+// NewQueue returns a Queue for some kinds of tasks. The caller closes the client.
 func NewQueue(client redis.UniversalClient, kinds *Kinds) *Queue {
 	return &Queue{
 		kinds:     kinds,
@@ -54,7 +54,7 @@ func NewQueue(client redis.UniversalClient, kinds *Kinds) *Queue {
 	}
 }
 
-// enqueue puts a task of a kind in.
+// enqueue enqueues a task of a kind.
 func enqueue[A any](ctx context.Context, q *Queue, k kind[A], args A, e envelope) error {
 	task, err := newTask(k.name, args, e)
 	if err != nil {
@@ -64,7 +64,7 @@ func enqueue[A any](ctx context.Context, q *Queue, k kind[A], args A, e envelope
 	return q.put(ctx, task, k.id(args), asynq.Queue(queue), asynq.Timeout(timeout), asynq.ProcessAt(e.notBefore))
 }
 
-// put enqueues a task under an id of ours. A task that is already in is success.
+// put enqueues a task under our own id. If the id exists already, it returns nil.
 func (q *Queue) put(ctx context.Context, task *asynq.Task, id string, opts ...asynq.Option) error {
 	ctx = observe.WithCorrelationID(observe.WithTraceParent(ctx, task.Headers()[headerTrace]), task.Headers()[headerCorrelation])
 	ctx, span := observe.Span(ctx, "enqueue "+task.Type(), trace.SpanKindProducer,
@@ -98,9 +98,9 @@ func stateOfTask[A any](ctx context.Context, q *Queue, k kind[A], args A) (publi
 	}
 }
 
-// waiting returns the state of a task that says it waits. A Redis that evicts can lose
-// its place in the list that workers take from, and keep the task: it would never run,
-// and its id would stay taken.
+// waiting returns the state of a task that is marked as waiting. A Redis that evicts keys
+// can lose the list or set that workers take it from, and keep the task: it would never
+// run, and its id would stay taken.
 func (q *Queue) waiting(ctx context.Context, queue string, info *asynq.TaskInfo) (publish.TaskState, error) {
 	listed, err := q.keys.isListed(ctx, queue, info.State.String(), info.ID)
 	if err != nil {
@@ -140,8 +140,8 @@ func (q *Queue) NameQueues(ctx context.Context) error {
 	return nil
 }
 
-// UnnamedQueues lists the queues that no tool would show, as their names are not in
-// Redis.
+// UnnamedQueues lists the queues whose names are missing in Redis, so that no tool shows
+// them.
 func (q *Queue) UnnamedQueues(ctx context.Context) ([]string, error) {
 	var unnamed []string
 	for _, name := range Queues {
@@ -180,19 +180,18 @@ func (q *Queue) serving() (byQueue map[string]int, all int, err error) {
 	return byQueue, len(servers), nil
 }
 
-// Pause pauses a queue: workers take no more tasks of it. Pausing a paused queue is no
-// error.
+// Pause pauses a queue: workers take no tasks from it. Pausing a paused queue is no error.
 func (q *Queue) Pause(queue string) error {
 	return q.setPaused(queue, true, q.inspector.PauseQueue)
 }
 
-// Resume resumes a queue: workers take tasks of it again. Resuming a queue that is not
+// Resume resumes a queue: workers take tasks from it again. Resuming a queue that is not
 // paused is no error.
 func (q *Queue) Resume(queue string) error {
 	return q.setPaused(queue, false, q.inspector.UnpauseQueue)
 }
 
-// pausedTimeout bounds Paused, as a person waits for the page that shows it.
+// pausedTimeout limits Paused, because a person waits for the page that shows it.
 const pausedTimeout = 2 * time.Second
 
 // Paused lists the queues that are paused.
@@ -212,7 +211,7 @@ func (q *Queue) Paused() ([]string, error) {
 	return paused, nil
 }
 
-// setPaused pauses or resumes a queue unless it is so already, which Asynq calls an
+// setPaused pauses or resumes a queue unless that is done already, which Asynq treats as an
 // error. Asynq knows a queue only once it was named.
 func (q *Queue) setPaused(queue string, paused bool, change func(string) error) error {
 	if err := q.keys.name(context.Background(), queue); err != nil {

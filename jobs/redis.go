@@ -20,20 +20,20 @@ import (
 // ErrEvicts is returned when Redis may evict tasks once its memory is full.
 var ErrEvicts = errors.New("redis may evict tasks: set maxmemory-policy to noeviction")
 
-// callTimeout bounds a call to Redis whose context has no deadline.
+// callTimeout limits a call to Redis whose context has no deadline.
 const callTimeout = 5 * time.Second
 
-// settleRetryPause is the wait between tries to record in Redis that a task ended.
+// settleRetryPause is the wait between attempts to record in Redis that a task ended.
 const settleRetryPause = 100 * time.Millisecond
 
-// clusterReload is how often the client reads a cluster's slots while it uses them. A
-// master that died does not redirect to its replica: without reading, go-redis would
-// call it for the minute that it keeps the slots.
+// clusterReload is how often the client reads a cluster's slots while it uses them. A dead
+// master does not redirect to its replica; without reading the slots again, go-redis would
+// call it for a minute.
 const clusterReload = time.Second
 
-// NewRedis makes a client for a single Redis, a Sentinel group or a Cluster.
-// The caller closes it after everything that uses it has stopped: Asynq crashes if its
-// client is closed first.
+// NewRedis returns a client for a single Redis, a Sentinel group or a Cluster. Close it
+// only after everything that uses it has stopped: Asynq crashes if its client is closed
+// first.
 func NewRedis(cfg config.Redis) redis.UniversalClient {
 	opts := &redis.UniversalOptions{
 		Addrs: cfg.Addrs, Username: cfg.Username, Password: cfg.Password.Reveal(), DB: cfg.DB,
@@ -41,7 +41,7 @@ func NewRedis(cfg config.Redis) redis.UniversalClient {
 		MasterName:    cfg.Master, SentinelUsername: cfg.SentinelUsername, SentinelPassword: cfg.SentinelPassword.Reveal(),
 		// Without this go-redis ignores the deadlines of contexts.
 		ContextTimeoutEnabled: true,
-		// Notifications of planned maintenance exist in one vendor's cloud only.
+		// Only one vendor's cloud sends notifications of planned maintenance.
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	}
 	if cfg.TLS {
@@ -49,7 +49,7 @@ func NewRedis(cfg config.Redis) redis.UniversalClient {
 	}
 	client := connect(cfg.Mode, opts)
 	client.AddHook(settleHook{})
-	client.AddHook(patienceHook{}) // inside settleHook, which must see the caller's deadline
+	client.AddHook(patienceHook{}) // inside settleHook, which needs the caller's deadline
 	return client
 }
 
@@ -62,8 +62,8 @@ func connect(mode config.RedisMode, opts *redis.UniversalOptions) redis.Universa
 	return redis.NewClusterClient(cluster)
 }
 
-// LogRedis makes the Redis client write to a log, at debug level, what it would write to
-// standard error. Most of it is in our own errors too.
+// LogRedis makes the Redis client log at debug level instead of to standard error. Most of
+// it is in our own errors too.
 func LogRedis(log logrus.FieldLogger) { redis.SetLogger(redisLog{log}) }
 
 type redisLog struct{ log logrus.FieldLogger }
@@ -75,12 +75,11 @@ func (l redisLog) Printf(_ context.Context, format string, args ...any) {
 
 // settleHook retries the calls by which Asynq records that a task ended.
 //
-// Asynq v0.26 hands a failed acknowledgement to its syncer with a context that
-// is already canceled, so the second try never happens and the finished task
-// runs again after its lease. The acknowledging calls are the only scripts that
-// Asynq runs under a deadline, that of the task's lease: those are tried again
-// until then, and only if the transport failed. Repeating them is safe: Redis then
-// answers that the task is gone.
+// Asynq v0.26 passes a failed acknowledgement to its syncer with a context that is already
+// canceled. So there is no second attempt, and the finished task runs again after its
+// lease. The acknowledging calls are the only scripts that Asynq runs under a deadline,
+// that of the task's lease. They are repeated until then, but only after transport errors.
+// Repeating them is safe: Redis then answers that the task is gone.
 type settleHook struct{}
 
 // DialHook leaves dialing as it is.

@@ -11,13 +11,13 @@ import (
 	"socialqueue/config"
 )
 
-// drops is the way to a Redis whose packets nobody answers, not even the first.
+// drops is the connection to a Redis that drops all packets, even the first.
 type drops struct {
 	settleHook
 	over chan struct{} // closed at the end of the test, which go-redis's own dialing outlives
 }
 
-// DialHook waits as long as the dialer lets it.
+// DialHook waits as long as the dialer allows.
 func (d drops) DialHook(redis.DialHook) redis.DialHook {
 	return func(ctx context.Context, _, _ string) (net.Conn, error) {
 		select {
@@ -28,8 +28,8 @@ func (d drops) DialHook(redis.DialHook) redis.DialHook {
 	}
 }
 
-// TestRedisDropsPackets: what asks Redis without an end of its own does not wait for all
-// that the client tries.
+// TestRedisDropsPackets checks that a call without a deadline ends before the client has
+// tried everything.
 func TestRedisDropsPackets(t *testing.T) {
 	for name, ask := range map[string]func(*Queue) error{
 		"paused queues": func(q *Queue) error { _, err := q.Paused(); return err },

@@ -20,14 +20,14 @@ type RedisNode struct {
 	Version string
 	// Policy is its maxmemory-policy; empty if it does not say.
 	Policy string
-	// Used and Max are its memory in bytes; Max is 0 where there is no limit.
+	// Used and Max are its memory in bytes; Max is 0 if there is no limit.
 	Used, Max int64
 	// Evicted counts the keys that it evicted since it started.
 	Evicted int64
 	// Replicas is the number of connected replicas.
 	Replicas int64
-	// AppendOnly and Snapshots say how it persists its content, and Broken which of that
-	// failed last; empty if nothing did.
+	// AppendOnly and Snapshots say how it persists its content, and Broken which of them
+	// failed last; empty if none did.
 	AppendOnly, Snapshots bool
 	Broken                string
 	// Skew is how far its clock is ahead of ours.
@@ -113,13 +113,13 @@ func (q *Queue) RedisGauges(ctx context.Context) ([]observe.Gauge, error) {
 		replicas += n.Replicas
 		gauges = append(gauges,
 			observe.Gauge{Name: "redis_memory_bytes", Help: "Memory that Redis uses.", Labels: labels, Value: float64(n.Used)},
-			observe.Gauge{Name: "redis_memory_max_bytes", Help: "Memory that Redis may use (maxmemory); 0 is without a limit.", Labels: labels, Value: float64(n.Max)},
-			observe.Gauge{Name: "redis_evicted_keys", Help: "Keys that Redis threw away for want of memory since it started.", Labels: labels, Value: float64(n.Evicted)},
-			observe.Gauge{Name: "redis_persistence_failed", Help: "Whether Redis' last write of its append-only file, the last rewriting of that or its last snapshot failed.", Labels: labels, Value: broken},
+			observe.Gauge{Name: "redis_memory_max_bytes", Help: "Memory that Redis may use (maxmemory); 0 means no limit.", Labels: labels, Value: float64(n.Max)},
+			observe.Gauge{Name: "redis_evicted_keys", Help: "Keys that Redis evicted since it started, because its memory was full.", Labels: labels, Value: float64(n.Evicted)},
+			observe.Gauge{Name: "redis_persistence_failed", Help: "Whether the last write or rewrite of the append-only file, or the last snapshot, failed.", Labels: labels, Value: broken},
 		)
 	}
 	// No node label, as masters change.
-	return append(gauges, observe.Gauge{Name: "redis_replicas", Help: "Replicas that are connected, of all masters.", Value: float64(replicas)}), nil
+	return append(gauges, observe.Gauge{Name: "redis_replicas", Help: "Connected replicas of all masters.", Value: float64(replicas)}), nil
 }
 
 // infoOf parses the answer of INFO.

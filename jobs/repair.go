@@ -12,14 +12,14 @@ import (
 )
 
 const (
-	// archiveAge and archiveSize bound what is kept of archived tasks, which are copies:
-	// Asynq's own trimming fails for ever once it meets some 8,000 old ones.
+	// archiveAge and archiveSize limit the archived tasks, which are only copies: Asynq's
+	// own trimming fails for good once it meets about 8,000 old ones.
 	archiveAge  = 14 * 24 * time.Hour
 	archiveSize = 5000
 )
 
-// TrimArchive deletes the archived tasks that are too old or too many, and returns how
-// many there are; without fix it only counts them.
+// TrimArchive deletes archived tasks that are too old or too many, and returns their
+// number. Without fix it only counts them.
 func (q *Queue) TrimArchive(ctx context.Context, now time.Time, fix bool) (int, error) {
 	total := 0
 	for _, queue := range Queues {
@@ -63,14 +63,14 @@ func (q *Queue) DeleteTask(queue, id string) error {
 	return nil
 }
 
-// schedulerKey exists while a scheduler is alive; its value says where.
+// schedulerKey exists while a scheduler is alive. Its value says where it runs.
 const schedulerKey = "socialqueue:scheduler"
 
 // schedulerLife is how long a scheduler counts as alive after its last repair tick.
 const schedulerLife = time.Minute
 
-// Repair repairs what needs no person, and returns how many orphans and archived tasks
-// that were. It is one tick of the scheduler.
+// Repair repairs what does not need a person, and returns the number of orphans and
+// archived tasks that it repaired. It is one tick of the scheduler.
 func (q *Queue) Repair(ctx context.Context, scheduler string) (int, error) {
 	if err := q.NameQueues(ctx); err != nil {
 		return 0, err
@@ -79,7 +79,7 @@ func (q *Queue) Repair(ctx context.Context, scheduler string) (int, error) {
 		return 0, fmt.Errorf("record in Redis that a scheduler is alive: %w", err)
 	}
 	orphans, err := q.Orphans(ctx, true, true)
-	orphans = slices.DeleteFunc(orphans, func(o Orphan) bool { return o.NoSince }) // every stop of a worker may leave some
+	orphans = slices.DeleteFunc(orphans, func(o Orphan) bool { return o.NoSince }) // any worker that stops may leave some
 	if err != nil {
 		return len(orphans), err
 	}
@@ -87,11 +87,11 @@ func (q *Queue) Repair(ctx context.Context, scheduler string) (int, error) {
 	return len(orphans) + trimmed, err
 }
 
-// Scheduler returns where a scheduler is alive; empty if none is.
+// Scheduler returns where a live scheduler runs; empty if there is none.
 func (q *Queue) Scheduler(ctx context.Context) (string, error) {
 	where, err := q.redis.Get(ctx, schedulerKey).Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
-		return "", fmt.Errorf("read from Redis where a scheduler is alive: %w", err)
+		return "", fmt.Errorf("read from Redis where the scheduler runs: %w", err)
 	}
 	return where, nil
 }

@@ -22,8 +22,8 @@ type Locker interface {
 	TryTick(ctx context.Context, name string, fn func(context.Context) error) (ran bool, err error)
 }
 
-// Scheduler runs ticks until it is stopped. Any number of schedulers may run: one skips
-// a tick that another is running, and every tick may run twice.
+// Scheduler runs ticks until it is stopped. Any number of schedulers may run. A scheduler
+// skips a tick that another one is running, and a tick may run twice.
 type Scheduler struct {
 	locker Locker
 	ticks  []Tick
@@ -38,12 +38,12 @@ type Scheduler struct {
 	metrics *observe.Metrics
 }
 
-// NewScheduler makes a scheduler.
+// NewScheduler returns a Scheduler.
 func NewScheduler(locker Locker, log logrus.FieldLogger, metrics *observe.Metrics, ticks ...Tick) *Scheduler {
 	return &Scheduler{locker: locker, ticks: ticks, log: log, metrics: metrics, beats: map[string]time.Time{}}
 }
 
-// Start begins to tick.
+// Start starts the ticks.
 func (s *Scheduler) Start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel
@@ -65,15 +65,15 @@ func (s *Scheduler) Stop() {
 }
 
 const (
-	// tickTimeout bounds one tick, so that one that hangs is tried again. It is
-	// long enough to refill an emptied Redis, and shorter than db.TickIdle.
+	// tickTimeout limits one tick, so that one that hangs is tried again. It is long enough
+	// to refill an empty Redis, and shorter than db.TickIdle.
 	tickTimeout = 2 * time.Minute
-	// staleAfter is how many periods beyond that may pass without an end of a tick before
-	// the scheduler counts as dead.
+	// staleAfter is how many more periods a tick may take to end before the scheduler counts
+	// as dead.
 	staleAfter = 3
 )
 
-// Alive reports whether every tick of this process still runs or is skipped in time. It
+// Alive reports whether every tick of this process still ends or is skipped in time. It
 // calls neither Redis nor the database.
 func (s *Scheduler) Alive(now time.Time) bool {
 	s.mu.Lock()
@@ -112,8 +112,8 @@ func (s *Scheduler) run(ctx context.Context, tick Tick) {
 	}
 }
 
-// beat records that a tick ended here, with whatever result: this process is alive. The
-// metric says whether the work was done.
+// beat records that a tick ended, with whatever result: this process is alive. The metric
+// says whether the work was done.
 func (s *Scheduler) beat(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

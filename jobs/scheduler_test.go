@@ -15,7 +15,7 @@ import (
 	"socialqueue/observe"
 )
 
-// soleLock lets one tick of a name run at a time.
+// soleLock allows one running tick per name.
 type soleLock struct {
 	mu   sync.Mutex
 	held map[string]bool
@@ -54,8 +54,8 @@ func TestSchedulerTicks(t *testing.T) {
 	})
 }
 
-// TestTickedIsWorkDone: the metric says when a tick's work was done; coming around is not
-// enough, which only says that the process is alive.
+// TestTickedIsWorkDone checks that the metric is the time when a tick's work was done, not
+// just when the loop ran.
 func TestTickedIsWorkDone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		metrics, lock := observe.NewMetrics(), &soleLock{held: map[string]bool{"held": true}} // by another scheduler
@@ -81,16 +81,16 @@ func TestTickedIsWorkDone(t *testing.T) {
 	})
 }
 
-// TestTickEndsBeforeItsLock: a tick that works says nothing to Postgres, which takes its
-// lock away after db.TickIdle.
+// TestTickEndsBeforeItsLock checks that ticks end before db.TickIdle, when Postgres ends
+// the idle connection with their lock.
 func TestTickEndsBeforeItsLock(t *testing.T) {
 	if tickTimeout+30*time.Second > db.TickIdle {
 		t.Errorf("a tick may take %s, and its lock may be gone after %s", tickTimeout, db.TickIdle)
 	}
 }
 
-// TestStuckTickIsNotAlive: a tick that hangs is cut off and tried again; while
-// none comes around the scheduler does not call itself alive.
+// TestStuckTickIsNotAlive checks that a tick that hangs is interrupted and tried again, and
+// that the scheduler is not alive while none ends.
 func TestStuckTickIsNotAlive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var runs atomic.Int32

@@ -16,7 +16,7 @@ type WebhookProcessor interface {
 	Process(ctx context.Context, eventID int64) error
 }
 
-// webhookArgs is what a task says that processes a platform's webhook.
+// webhookArgs is the payload of a task that processes a platform's webhook.
 type webhookArgs struct {
 	EventID int64 `json:"webhook_event_id"`
 	Fence   int64 `json:"-"`
@@ -41,7 +41,7 @@ func (a webhookArgs) check() error {
 	return nil
 }
 
-// EnqueueWebhook puts in a task that processes a platform's webhook.
+// EnqueueWebhook enqueues a task that processes a platform's webhook.
 func (q *Queue) EnqueueWebhook(ctx context.Context, e *models.WebhookEvent) error {
 	due := time.Now()
 	if e.RunAt != nil {

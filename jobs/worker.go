@@ -17,12 +17,12 @@ import (
 )
 
 const (
-	// How often Asynq polls: for pending tasks when idle, and for scheduled tasks that
-	// are due. Both bound how late a post starts.
+	// How often Asynq polls: for pending tasks when idle, and for scheduled tasks that are
+	// due. Both delay the start of a post.
 	taskCheckInterval    = 100 * time.Millisecond
 	delayedCheckInterval = 200 * time.Millisecond
-	// notifyConcurrency is how many endpoints of apps get webhooks at once. They have a
-	// pool of their own, so that a slow endpoint delays no post.
+	// notifyConcurrency is how many endpoints get webhooks at once. They have their own
+	// pool, so that a slow endpoint delays no post.
 	notifyConcurrency = 64
 	// newerWait is how long a task of a newer release waits here before it is offered
 	// again.
@@ -31,8 +31,8 @@ const (
 
 // WorkerOptions size a worker.
 type WorkerOptions struct {
-	// Concurrency is how many light jobs run at once, UploadConcurrency how many
-	// transfers, in a pool of their own.
+	// Concurrency is how many light jobs run at once, and UploadConcurrency how many
+	// transfers, in their own pool.
 	Concurrency       int
 	UploadConcurrency int
 	// ShutdownTimeout is how long Stop waits for jobs. Those that still run shortly
@@ -52,14 +52,14 @@ type Worker struct {
 	pools   []*pool
 	drain   chan struct{}
 	stop    sync.Once
-	// uncut ends when jobs that ignored drain are canceled.
+	// uncut is canceled to stop jobs that ignored drain.
 	uncut    context.Context
 	cut      context.CancelFunc
 	cutAfter time.Duration
 }
 
-// NewWorker makes a worker that runs some kinds of tasks. The caller closes the client
-// after Stop.
+// NewWorker returns a Worker for some kinds of tasks. The caller closes the client after
+// Stop.
 func NewWorker(client redis.UniversalClient, kinds *Kinds, work Work, log logrus.FieldLogger, opts WorkerOptions) *Worker {
 	w := &Worker{kinds: kinds, work: work, metrics: opts.Metrics, log: log, drain: make(chan struct{}), cutAfter: opts.ShutdownTimeout * 9 / 10}
 	w.uncut, w.cut = context.WithCancel(context.Background())
@@ -98,7 +98,7 @@ func (w *Worker) addPool(name string, client redis.UniversalClient, concurrency 
 	}))
 }
 
-// Start begins to take tasks. It does not wait for Redis, which readiness checks.
+// Start starts to take tasks. It does not wait for Redis; readiness checks that.
 func (w *Worker) Start() error {
 	for i, server := range w.servers {
 		if err := server.Start(w.pools[i]); err != nil {
@@ -114,7 +114,7 @@ func (w *Worker) Stop() {
 		close(w.drain)
 		defer time.AfterFunc(w.cutAfter, w.cut).Stop()
 		for _, server := range w.servers {
-			server.Stop() // none takes new tasks while another one is still ending
+			server.Stop() // stop all before any is waited for, so that none takes new tasks
 		}
 		var ended sync.WaitGroup
 		for _, server := range w.servers {
@@ -127,8 +127,8 @@ func (w *Worker) Stop() {
 // pool is the handler of one server.
 type pool struct {
 	worker *Worker
-	// slots has one entry for each job that really runs. Asynq gives a worker slot away
-	// when a job's context ends, although the job may still be busy.
+	// slots has one entry for each running job. Asynq frees its worker slot when a job's
+	// context ends, although the job may still be busy.
 	slots chan struct{}
 }
 
@@ -203,7 +203,7 @@ func (w *Worker) count(ctx context.Context, t *asynq.Task, a observe.Attempt, er
 	}
 }
 
-// attemptOf returns the result of a run: the error says it, or else what the work
+// attemptOf returns the result of a run: from the error if there is one, else what the work
 // recorded.
 func attemptOf(recorded observe.Attempt, err error) observe.Attempt {
 	switch {
@@ -222,7 +222,7 @@ func attemptOf(recorded observe.Attempt, err error) observe.Attempt {
 	return recorded
 }
 
-// asynqLog gives Asynq our log.
+// asynqLog makes Asynq use our log.
 type asynqLog struct{ logrus.FieldLogger }
 
 // Fatal logs an error. Asynq does not decide whether the process ends.

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// Proxy stands between a client and its server and breaks the way on demand.
+// Proxy is a proxy between a client and its server that breaks the connection on demand.
 type Proxy struct {
 	upstream string
 	listener net.Listener
@@ -19,7 +19,7 @@ type Proxy struct {
 	pending sync.WaitGroup
 }
 
-// NewProxy starts a proxy in front of upstream. It ends with the test.
+// NewProxy starts a proxy in front of upstream. It stops with the test.
 func NewProxy(t testing.TB, upstream string) *Proxy {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -36,7 +36,7 @@ func NewProxy(t testing.TB, upstream string) *Proxy {
 	return p
 }
 
-// Addr is where the proxy listens.
+// Addr returns the address of the proxy.
 func (p *Proxy) Addr() string { return p.listener.Addr().String() }
 
 // Cut closes every connection and drops new ones at once.
@@ -47,15 +47,14 @@ func (p *Proxy) Cut() {
 	p.closeAll()
 }
 
-// LoseNextAnswer lets the next request through and cuts the way before its
-// answer comes back.
+// LoseNextAnswer forwards the next request and breaks the connection before its answer.
 func (p *Proxy) LoseNextAnswer() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.deaf = true
 }
 
-// Mend lets everything through again.
+// Mend forwards everything again.
 func (p *Proxy) Mend() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -105,7 +104,7 @@ func (p *Proxy) track(conns ...net.Conn) bool {
 	return !p.cut
 }
 
-// answers copies what the server says until it is to be lost.
+// answers copies the server's answers until one must be lost.
 func (p *Proxy) answers(client, server net.Conn) {
 	buf := make([]byte, 32<<10)
 	for {

@@ -1,5 +1,5 @@
-// Package redistest gives tests a real Redis, and a way to it that breaks on
-// demand.
+// Package redistest provides a real Redis for tests, and a proxy that breaks the connection
+// on demand.
 package redistest
 
 import (
@@ -16,24 +16,24 @@ import (
 	"socialqueue/secrets"
 )
 
-// databases is how many the test server has; 0 keeps the count of those given
-// out.
+// databases is the number of databases of the test server, and 0 holds the counter of those
+// in use.
 const databases = 255
 
-// quiet keeps the client from starting goroutines of its own.
+// quiet stops the client from starting its own goroutines.
 var quiet = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 
-// URL gives a test an empty database of its own on the server of
-// TEST_REDIS_URL. Without a server the test fails; it does not skip.
+// URL returns the address of an empty database for a test, on the server of TEST_REDIS_URL.
+// Without a server the test fails; it does not skip.
 func URL(t testing.TB) string {
 	t.Helper()
 	server := os.Getenv("TEST_REDIS_URL")
 	if server == "" {
-		t.Fatal("TEST_REDIS_URL is not set: run the tests with `make test`, which brings up its own servers")
+		t.Fatal("TEST_REDIS_URL is not set: run the tests with `make test`, which starts its own servers")
 	}
 	opts, err := redis.ParseURL(server)
 	if err != nil {
-		t.Fatal("TEST_REDIS_URL is no Redis URL")
+		t.Fatal("TEST_REDIS_URL is not a Redis URL")
 	}
 	opts.DB = 0
 	opts.MaintNotificationsConfig = quiet
@@ -45,7 +45,7 @@ func URL(t testing.TB) string {
 	}
 	u, err := url.Parse(server)
 	if err != nil {
-		t.Fatal("TEST_REDIS_URL is no URL")
+		t.Fatal("TEST_REDIS_URL is not a URL")
 	}
 	u.Path = fmt.Sprintf("/%d", 1+n%databases)
 	flush(t, u.String())
@@ -53,7 +53,7 @@ func URL(t testing.TB) string {
 	return u.String()
 }
 
-// Settings are those of a database as URL gives it.
+// Settings returns the settings of a database from URL.
 func Settings(t testing.TB) config.Redis {
 	t.Helper()
 	settings, err := config.ParseRedisURL(secrets.Secret(URL(t)))

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// Silent is the address of a Redis that takes every connection and never says a word.
-// It ends with the test.
+// Silent returns the address of a Redis that accepts every connection and never answers. It
+// stops with the test.
 func Silent(t testing.TB) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
