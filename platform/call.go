@@ -7,19 +7,19 @@ import (
 	"socialqueue/models"
 )
 
-// Call is the record of one request to a platform, as a timeline shows it. It
-// holds no secret: no token, no signed link, no upload URL.
+// Call is the record of one request to a platform, for the timeline of a post. It holds no
+// secret: no token, no signed link, no upload URL.
 type Call struct {
 	Provider     models.Platform
 	Op           string
 	HTTPStatus   int
 	PlatformCode string
 	LogID        string
-	// Detail is a short fact for people, such as "bytes 0-9999999/121000000".
+	// Detail is a short fact for readers, such as "bytes 0-9999999/121000000".
 	Detail   string
 	Started  time.Time
 	Duration time.Duration
-	// Err is nil when the call did what was asked.
+	// Err is nil if the call succeeded.
 	Err error
 }
 
@@ -33,14 +33,14 @@ func (c Call) Outcome() string {
 
 type recorderKey struct{}
 
-// WithRecorder returns a context whose platform calls are handed to record,
-// each once, when it has ended.
+// WithRecorder returns a context that passes every platform call to record, once, when the
+// call has ended.
 func WithRecorder(ctx context.Context, record func(Call)) context.Context {
 	return context.WithValue(ctx, recorderKey{}, record)
 }
 
-// Record hands a finished call to the recorder of ctx, if it has one, and writes it
-// into its trace. Clients call it; nobody else does.
+// Record passes a finished call to the recorder of ctx, if there is one, and adds it to the
+// trace. Only clients call it.
 func Record(ctx context.Context, c Call) {
 	span(ctx, c)
 	if record, ok := ctx.Value(recorderKey{}).(func(Call)); ok {

@@ -9,8 +9,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// span writes a finished call into the trace of ctx, if that has one. The platform
-// itself is not told of the trace.
+// span adds a finished call to the trace of ctx, if there is one. The trace id is not sent
+// to the platform.
 func span(ctx context.Context, c Call) {
 	if !trace.SpanContextFromContext(ctx).IsValid() {
 		return

@@ -20,7 +20,7 @@ type Account struct {
 	Followers, Media               int
 }
 
-// parseAccount gives nil for what is no account.
+// parseAccount returns nil if body is not an account.
 func parseAccount(body json.RawMessage) *Account {
 	var a struct {
 		Username  wire.Scalar `json:"username"`
@@ -39,8 +39,7 @@ func parseAccount(body json.RawMessage) *Account {
 	}
 }
 
-// AccountType tells CREATOR from BUSINESS: the API writes the first as
-// MEDIA_CREATOR.
+// AccountType returns CREATOR or BUSINESS. The API calls the first MEDIA_CREATOR.
 func (c *Client) AccountType(ctx context.Context, token secrets.Secret, igID string) (string, error) {
 	var kind string
 	err := c.get(ctx, opAccount, token, []string{igID}, url.Values{"fields": {"account_type"}}, func(body []byte) (err error) {

@@ -18,18 +18,18 @@ type graphError struct {
 	code, subcode int64
 	transient     bool
 	message       string
-	// forUsers are the localised texts.
+	// forUsers holds the localised texts.
 	forUsers []string
 	trace    string
 }
 
-// text is all that is said, for people. The message is often just "Fatal"; the
-// texts for users say more.
+// text returns all texts of the error. The message is often just "Fatal"; the texts for
+// users say more.
 func (e graphError) text() string {
 	return strings.Join(append([]string{e.message}, e.forUsers...), " | ")
 }
 
-// name gives "code/subcode", or the code alone.
+// name returns "code/subcode", or the code alone.
 func (e graphError) name() string {
 	switch {
 	case !e.present:
@@ -40,10 +40,10 @@ func (e graphError) name() string {
 	return fmt.Sprint(e.code)
 }
 
-var errNotJSON = errors.New("the answer is not Meta's JSON")
+var errNotJSON = errors.New("the answer is not JSON of Meta")
 
-// parseError reads the error of an answer, if it has one. Numbers may come as
-// strings, and everything but the object itself may be missing.
+// parseError parses the error of an answer, if there is one. Numbers may come as strings,
+// and any field may be missing.
 func parseError(body []byte) (graphError, error) {
 	var raw struct {
 		Error json.RawMessage `json:"error"`
@@ -83,8 +83,8 @@ func parseError(body []byte) (graphError, error) {
 	return e, nil
 }
 
-// decode reads a graph answer: the body for read when it is no error, else the
-// typed error.
+// decode decodes a graph answer. It passes the body of a success to read; otherwise it
+// returns the typed error.
 func (x *exchange) decode(resp *http.Response, read func(body []byte) error) error {
 	body, err := wire.ReadBody(resp)
 	var e graphError
@@ -111,9 +111,8 @@ func (x *exchange) refusal(resp *http.Response, e graphError) error {
 	return x.Fail(judge(x.Op, x.Class, resp.StatusCode, e, resp.Header), e.text(), nil)
 }
 
-// unread judges an answer whose body did not arrive or is not Meta's: a page of
-// a gateway says nothing about what happened behind it. A 429 says it in its
-// status.
+// unread returns the verdict on an answer whose body did not arrive or is not Meta's. A
+// gateway's error page says nothing about the call, except for status 429.
 func (x *exchange) unread(resp *http.Response) wire.Verdict {
 	if resp.StatusCode == http.StatusTooManyRequests {
 		v := throttled
@@ -123,11 +122,10 @@ func (x *exchange) unread(resp *http.Response) wire.Verdict {
 	return x.Class.Lost()
 }
 
-// idForm holds for every id that Meta gives out, and for none that would change
-// the path of a URL.
+// idForm matches every id of Meta, and none that would change the path of a URL.
 var idForm = regexp.MustCompile(`^[0-9A-Za-z_-]{1,64}$`)
 
-// readID reads the answer to a POST that makes something.
+// readID parses the id in an answer.
 func readID(body []byte) (string, error) {
 	var a struct {
 		ID wire.Scalar `json:"id"`

@@ -1,12 +1,10 @@
-// Package instagram is a client of Meta's Graph API for publishing on Instagram
-// with Facebook Login: containers of images and reels, the resumable upload,
-// the publish call, the quota, and the reads that settle a lost answer; the user's
-// consent, the tokens that come of it, and the Pages that lead to an account.
+// Package instagram is a client for Meta's Graph API with Facebook Login: containers of
+// images and reels, resumable upload, the publish call, quota, reads that settle a lost
+// answer, user consent, tokens, and the Pages of a user.
 //
-// A client holds no user: each call takes the token. It retries nothing, since
-// only the caller's ledger knows what may be sent twice; every error is a
-// *platform.Error whose Kind says so. No secret is ever in an error or in a
-// recorded call.
+// A client holds no user: each call takes the token. It retries nothing, because only the
+// caller's ledger knows what may be sent twice. Every error is a *platform.Error whose Kind
+// says what may be done next. Errors and recorded calls never contain a secret.
 //
 // # Sources
 //
@@ -26,9 +24,8 @@
 //   - Access Tokens: docs/facebook-login/guides/access-tokens
 //   - Data Deletion Callback: docs/development/create-an-app/app-dashboard/data-deletion-callback
 //
-// The date is the day of the page's last change, where it is known; all were
-// read on 2026-11-22. What others met in their own use of the API and published
-// is "seen in the field".
+// The date is the page's last change, if known. All pages were read on 2026-11-22. "Seen in
+// the field" marks what other users of the API published.
 package instagram
 
 import (
@@ -55,7 +52,7 @@ const (
 	DefaultGraphURL = "https://graph.facebook.com"
 	// DefaultUploadURL is the host that takes the bytes of reels.
 	DefaultUploadURL = "https://rupload.facebook.com"
-	// DefaultDialogURL is where Facebook asks its users for their consent.
+	// DefaultDialogURL is the host of Facebook's consent dialog.
 	DefaultDialogURL = "https://www.facebook.com"
 	// DefaultVersion is the API version that this client was written for, usable
 	// until 2028-07-29 (Graph API, Versions).
@@ -67,22 +64,21 @@ type Config struct {
 	// GraphURL, UploadURL and DialogURL may carry a path prefix. Empty means
 	// Meta's own.
 	GraphURL, UploadURL, DialogURL string
-	// Version is the first path segment, such as DefaultVersion, which empty
-	// stands for.
+	// Version is the first path segment. Empty means DefaultVersion.
 	Version string
-	// AppID is the app's public id. Only consent and the calls that give or
+	// AppID is the app's public id. Only the consent dialog and the calls that issue or
 	// inspect a user's token need it.
 	AppID string
 	// AppSecret signs every graph call (appsecret_proof). It is required.
 	AppSecret secrets.Secret
-	// HTTP sends the requests; its Timeout, redirect policy and cookies are not
-	// used. Nil means a client with time-outs of its own.
+	// HTTP sends the requests. Its Timeout, redirect policy and cookies are not used. Nil
+	// means a client with its own time limits.
 	HTTP *http.Client
 	// Now is the clock of recorded calls. Nil means time.Now.
 	Now func() time.Time
 }
 
-// Client calls the API. It is safe for use by several goroutines at once.
+// Client calls the API. It is safe for concurrent use.
 type Client struct {
 	graph, upload, dialog string
 	version               string
@@ -97,11 +93,11 @@ type Client struct {
 
 var versionForm = regexp.MustCompile(`^v[0-9]{1,3}\.[0-9]{1,2}$`)
 
-// New checks the configuration and makes a client.
+// New checks the configuration and returns a client.
 func New(cfg Config) (*Client, error) {
 	version := cmp.Or(cfg.Version, DefaultVersion)
 	if !versionForm.MatchString(version) {
-		return nil, fmt.Errorf("graph API version %q needs the form v25.0", version)
+		return nil, fmt.Errorf("graph API version %q must have the form v25.0", version)
 	}
 	if cfg.AppSecret.Empty() {
 		return nil, errors.New("the Facebook app secret is missing: every call is signed with it")
@@ -130,7 +126,7 @@ func New(cfg Config) (*Client, error) {
 	return c, nil
 }
 
-// parseMeta reads a base URL; Meta's own hosts are called by https only.
+// parseMeta parses a base URL. Meta's own hosts require https.
 func parseMeta(setting, raw string) (string, error) {
 	u, err := wire.ParseBase(setting, raw)
 	if err != nil {
@@ -138,20 +134,20 @@ func parseMeta(setting, raw string) (string, error) {
 	}
 	host := strings.ToLower(u.Hostname())
 	if u.Scheme != "https" && (strings.HasSuffix(host, ".facebook.com") || strings.HasSuffix(host, ".instagram.com")) {
-		return "", fmt.Errorf("%s: https is needed", setting)
+		return "", fmt.Errorf("%s: must use https", setting)
 	}
 	return strings.TrimRight(u.String(), "/"), nil
 }
 
-// proof is the appsecret_proof of a token: the lower-case hex HMAC-SHA256 of
-// the token, keyed with the app secret (Secure Requests).
+// proof returns the appsecret_proof of a token: the lower-case hex HMAC-SHA256 of the
+// token, keyed with the app secret (Secure Requests).
 func (c *Client) proof(token secrets.Secret) string {
 	mac := hmac.New(sha256.New, []byte(c.appSecret.Reveal()))
 	mac.Write([]byte(token.Reveal()))
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
-// exchange is one call under way; its methods read Meta's answers.
+// exchange is one call in progress; its methods read Meta's answers.
 type exchange struct{ wire.Exchange }
 
 func (c *Client) begin(op string, class wire.Class, token secrets.Secret) *exchange {
@@ -162,7 +158,7 @@ func (c *Client) begin(op string, class wire.Class, token secrets.Secret) *excha
 	return x
 }
 
-// add puts a fact into the call's detail.
+// add appends a fact to the call's detail.
 func (x *exchange) add(fact string) {
 	if x.Detail != "" {
 		x.Detail += "; "
@@ -170,7 +166,7 @@ func (x *exchange) add(fact string) {
 	x.Detail += fact
 }
 
-// get makes a read: path holds the ids, each a segment of its own.
+// get makes a GET call; path holds the segments of the path.
 func (c *Client) get(ctx context.Context, op string, token secrets.Secret, path []string, query url.Values, read func(body []byte) error) error {
 	x := c.begin(op, wire.Reading, token)
 	return x.Finish(ctx, c.exchange(ctx, x, token, http.MethodGet, path, query, read))
@@ -185,8 +181,8 @@ func (c *Client) exchange(ctx context.Context, x *exchange, token secrets.Secret
 	return c.call(ctx, x, token, method, path, params, read)
 }
 
-// call makes one graph call; an empty token is left out. read takes a good
-// answer; its error means that the answer was not understood.
+// call makes one graph call; an empty token is omitted. read decodes a successful answer;
+// its error means that the answer was not understood.
 func (c *Client) call(ctx context.Context, x *exchange, token secrets.Secret, method string, path []string, params url.Values, read func(body []byte) error) error {
 	ctx, cancel := context.WithTimeout(ctx, c.callTimeout)
 	defer cancel()
@@ -202,9 +198,8 @@ func (c *Client) call(ctx context.Context, x *exchange, token secrets.Secret, me
 	return x.decode(resp, read)
 }
 
-// newRequest builds a graph call. The token goes into a header, never into the
-// URL; parameters of a POST go into a form body, which also keeps a caption's
-// "#" whole.
+// newRequest builds a graph request. The token is in a header, never in the URL. Parameters
+// of a POST are in a form body, which also keeps the "#" in captions.
 func (c *Client) newRequest(ctx context.Context, token secrets.Secret, method string, path []string, params url.Values) (*http.Request, error) {
 	target, err := join(c.graph, append([]string{c.version}, path...))
 	if err != nil {
@@ -229,7 +224,7 @@ func (c *Client) newRequest(ctx context.Context, token secrets.Secret, method st
 	return req, nil
 }
 
-// join appends segments to a base. An id that could change the path is refused.
+// join appends segments to a base. It refuses an id that could change the path.
 func join(base string, segments []string) (string, error) {
 	var b strings.Builder
 	b.WriteString(base)
@@ -243,14 +238,14 @@ func join(base string, segments []string) (string, error) {
 	return b.String(), nil
 }
 
-// send sends a request, and notes what the answer's headers tell.
+// send sends a request and stores what the answer's headers say.
 func (c *Client) send(x *exchange, req *http.Request) (*http.Response, error) {
 	resp, err := x.Send(c.http, req)
 	if err != nil {
 		return nil, err
 	}
 	x.LogID = x.Hide.Text(resp.Header.Get("x-fb-trace-id"))
-	// A retired version is served by another one without a word (Versions).
+	// Calls to a retired version are silently served by another one (Versions).
 	if served := resp.Header.Get("facebook-api-version"); served != "" && served != c.version {
 		x.add("asked for " + c.version + ", served by " + x.Hide.Text(served))
 	}

@@ -21,33 +21,33 @@ const (
 
 // Image is one feed image (IG User Media, 2026-03).
 type Image struct {
-	// URL is fetched by Meta while the container is in progress: a public JPEG.
-	// It may be a signed link, so it is kept out of errors and records.
+	// URL is fetched by Meta while the container is in progress: a public JPEG. It may be a
+	// signed link, so errors and records never contain it.
 	URL secrets.Secret
 	// Caption has at most 2200 characters, 30 hashtags and 20 mentions.
 	Caption, AltText string
-	// LocationID is the id of a Page with coordinates.
+	// LocationID is the id of a Page that has coordinates.
 	LocationID string
-	// Collaborators are up to three usernames.
+	// Collaborators holds up to three usernames.
 	Collaborators []string
 	UserTags      []UserTag
 }
 
-// UserTag tags an account. X and Y, from 0 to 1, are needed on images.
+// UserTag tags an account. X and Y, from 0 to 1, are required on images.
 type UserTag struct {
 	Username string
 	X, Y     *float64
 }
 
-// Container is a reel's container and where its bytes go.
+// Container is a reel's container with its upload address.
 type Container struct {
 	ID        string
 	UploadURL string
 }
 
-// CreateImage makes the container of an image (400 containers per account in
-// 24 h). A container is harmless until it is published and is gone
-// after 24 h, so after kind Unknown another one may be made.
+// CreateImage creates the container of an image (400 containers per account in 24 h). A
+// container is harmless until it is published, and expires after 24 h, so after kind
+// Unknown another one may be created.
 func (c *Client) CreateImage(ctx context.Context, token secrets.Secret, igID string, image Image) (containerID string, err error) {
 	form := url.Values{"image_url": {image.URL.Reveal()}}
 	setText(form, "caption", image.Caption)
@@ -57,7 +57,7 @@ func (c *Client) CreateImage(ctx context.Context, token secrets.Secret, igID str
 	return c.create(ctx, token, igID, form, "image", image.URL)
 }
 
-// create posts a container; links are what must stay out of its error.
+// create creates a container. Its errors do not contain links.
 func (c *Client) create(ctx context.Context, token secrets.Secret, igID string, form url.Values, what string, links ...secrets.Secret) (id string, err error) {
 	x := c.begin(opCreate, wire.Creating, token)
 	x.add(what)
@@ -80,9 +80,8 @@ func setText(form url.Values, name, value string) {
 	}
 }
 
-// setPeople writes collaborators and tags as JSON. A leading "@" makes Meta
-// refuse the whole post with 110/2207018 (gitroomhq/postiz-app PR 1966), so it
-// is taken off.
+// setPeople encodes collaborators and tags as JSON. It removes a leading "@", which makes
+// Meta refuse the whole post with 110/2207018 (gitroomhq/postiz-app PR 1966).
 func setPeople(form url.Values, collaborators []string, tags []UserTag) {
 	if len(collaborators) > 0 {
 		names := make([]string, len(collaborators))
@@ -105,8 +104,8 @@ func setPeople(form url.Values, collaborators []string, tags []UserTag) {
 	}
 }
 
-// toJSON writes lists of names and numbers. A number that JSON cannot hold
-// gives an empty text, which Meta refuses as a bad parameter.
+// toJSON encodes lists of names and numbers. A number that JSON cannot represent gives an
+// empty text, which Meta refuses as a bad parameter.
 func toJSON(v any) string {
 	b, err := json.Marshal(v)
 	if err != nil {
@@ -115,28 +114,28 @@ func toJSON(v any) string {
 	return string(b)
 }
 
-// State is where a container stands.
+// State is the state of a container.
 type State uint8
 
 const (
-	// StateUnreadable: the answer holds no state that anybody knows. It says
-	// neither that the container failed nor that it will be ready.
+	// StateUnreadable means that the answer has no known state. It does not mean that the
+	// container failed or will be ready.
 	StateUnreadable State = iota
-	// StateInProgress: Meta fetches or transcodes. Ask again later.
+	// StateInProgress means that Meta fetches or transcodes the file. Poll again later.
 	StateInProgress
-	// StateFinished: it can be published.
+	// StateFinished means that the container can be published.
 	StateFinished
-	// StateErrored: it failed; see ContainerErrorKind.
+	// StateErrored means that the container failed; see ContainerErrorKind.
 	StateErrored
-	// StateExpired: its 24 h are over without a publish.
+	// StateExpired means that 24 h passed without a publish.
 	StateExpired
-	// StatePublished: it is live. Never publish again.
+	// StatePublished means that the post is live. Never publish it again.
 	StatePublished
 )
 
 var stateNames = [...]string{"unreadable", "in_progress", "finished", "error", "expired", "published"}
 
-// String gives the state's name.
+// String returns the state's name.
 func (s State) String() string {
 	if int(s) < len(stateNames) {
 		return stateNames[s]
@@ -144,21 +143,19 @@ func (s State) String() string {
 	return "unknown"
 }
 
-// ContainerStatus is Meta's account of a container.
+// ContainerStatus is the status of a container.
 type ContainerStatus struct {
 	State State
-	// Text is Meta's sentence, for people.
+	// Text is Meta's description, for people.
 	Text string
-	// Subcode is the error's, 0 when the text names none.
+	// Subcode is the subcode of the error; 0 if the text has none.
 	Subcode int
-	// BytesTransferred is how much of a resumable upload arrived, -1 when Meta
-	// did not say.
+	// BytesTransferred is how much of a resumable upload arrived; -1 if Meta did not say.
 	BytesTransferred int64
 }
 
-// ContainerStatus asks how a container fares. During outages of Meta's
-// reads (100/33, seen in the field, 2026-08) it fails as Transient though the
-// container is well.
+// ContainerStatus reads the status of a container. During outages of Meta's reads (100/33,
+// seen in the field, 2026-08) it returns Transient although the container is fine.
 func (c *Client) ContainerStatus(ctx context.Context, token secrets.Secret, containerID string) (ContainerStatus, error) {
 	s := ContainerStatus{BytesTransferred: -1}
 	query := url.Values{"fields": {"id,status_code,status,video_status"}}
@@ -198,7 +195,7 @@ var stateCodes = map[string]State{
 	"PUBLISHED":   StatePublished,
 }
 
-// stateWords are how the sentence begins, for answers that lack status_code
+// stateWords maps the beginning of the text, for answers without status_code
 // (trypostit/trypost PR 351).
 var stateWords = map[string]State{
 	"in progress": StateInProgress,
@@ -208,13 +205,13 @@ var stateWords = map[string]State{
 	"published":   StatePublished,
 }
 
-// stateOf reads a state. If either of code and sentence says published, it is:
-// that error would be the dear one.
+// stateOf returns the state. It is StatePublished if the code or the text says so, because
+// missing a published post could publish it twice.
 func stateOf(code, text string, subcode int) State {
 	head, _, colon := strings.Cut(text, ":")
 	word := stateWords[strings.ToLower(strings.TrimSpace(head))]
 	if !colon && word == StateUnreadable && subcode != 0 {
-		word = StateErrored // a bare subcode, as the reference promises it
+		word = StateErrored // a plain subcode, as in the reference
 	}
 	if word == StatePublished {
 		return StatePublished
@@ -227,13 +224,13 @@ func stateOf(code, text string, subcode int) State {
 
 var subcodeForm = regexp.MustCompile(`\b2207\d{3}\b`)
 
-// subcodeIn finds the subcode in a container's sentence (TP).
+// subcodeIn returns the subcode in a container's text.
 func subcodeIn(text string) int {
-	n, _ := strconv.Atoi(subcodeForm.FindString(text)) // 0 when there is none
+	n, _ := strconv.Atoi(subcodeForm.FindString(text)) // 0 if there is none
 	return n
 }
 
-// transferred reads video_status.uploading_phase.bytes_transferred.
+// transferred parses video_status.uploading_phase.bytes_transferred.
 func transferred(video json.RawMessage) int64 {
 	var v struct {
 		Uploading struct {

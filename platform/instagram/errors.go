@@ -10,88 +10,91 @@ import (
 	"socialqueue/platform/wire"
 )
 
-// blockWait: a block for policy or spam lasts hours (seen in the field, 2026).
+// blockWait is the wait after a block for policy or spam, which lasts hours (seen in the
+// field, 2026).
 const blockWait = 6 * time.Hour
 
-// advice is what is known about an error code, before the call that met it is
-// looked at.
+// advice classifies an error code independently of the call.
 type advice uint8
 
 const (
-	// adviseNothing: the code is in no table.
+	// adviseNothing means that the code is in no table.
 	adviseNothing advice = iota
-	// adviseStop: content, account or parameters; the same call never passes.
+	// adviseStop means that content, account or parameters are refused; the same call always
+	// fails.
 	adviseStop
-	// advisePermission: the token is alive but lacks a permission.
+	// advisePermission means that the token works but lacks a permission.
 	advisePermission
-	// adviseReconnect: the token is dead.
+	// adviseReconnect means that the token is dead.
 	adviseReconnect
-	// adviseExpired: the token is dead because its time is over.
+	// adviseExpired means that the token has expired.
 	adviseExpired
-	// adviseThrottle: too many calls.
+	// adviseThrottle means too many calls.
 	adviseThrottle
-	// adviseQuota: the day's posts are used up.
+	// adviseQuota means that the daily posts are used up.
 	adviseQuota
-	// adviseBlocked: blocked for policy, for hours.
+	// adviseBlocked means a block for policy, for hours.
 	adviseBlocked
-	// adviseLook: refused, and the post may be live all the same.
-	adviseLook
-	// adviseWait: not ready; the same container later.
+	// adviseRead means that the call was refused but the post may be live: read it.
+	adviseRead
+	// adviseWait means not ready: use the same container later.
 	adviseWait
-	// adviseMissing: the container is not found. On publish this may be lag of a
-	// replica, so wait first; elsewhere it is gone.
+	// adviseMissing means that the container was not found. On publish this may be
+	// replication lag, so wait first; elsewhere the container is gone.
 	adviseMissing
-	// adviseAgain: this try failed, another container may pass.
+	// adviseAgain means that this attempt failed; another container may succeed.
 	adviseAgain
-	// adviseTrouble: trouble at Meta's; what happened is not known.
-	adviseTrouble
-	// adviseUnseen: the object is unknown, not visible, or Meta's reads are out.
+	// adviseInternal means an internal error at Meta; whether the call had an effect is
+	// unknown.
+	adviseInternal
+	// adviseUnseen means that the object is unknown or not visible, or that Meta's reads
+	// fail.
 	adviseUnseen
 )
 
-// errorKey names an error. Subcode 0 in a table stands for any subcode.
+// errorKey identifies an error. Subcode 0 in a table stands for any subcode.
 type errorKey struct{ code, subcode int64 }
 
-// subcodes is the table of subcodes that mean the same under every code
-// (Error Codes, 2026-06-02, and seen in the field).
+// subcodes is the table of subcodes with the same meaning under every code (Error Codes,
+// 2026-06-02, and seen in the field).
 var subcodes = map[int64]advice{
-	2207001: adviseTrouble, // server error
-	2207003: adviseAgain,   // took too long to download the media
-	2207004: adviseStop,    // image too large
-	2207005: adviseStop,    // image format
-	2207006: adviseMissing, // media not found
-	2207008: adviseMissing, // media builder missing or expired
-	2207009: adviseStop,    // aspect ratio
-	2207010: adviseStop,    // caption too long
-	2207018: adviseStop,    // tag or collaborator not loadable
-	2207020: adviseAgain,   // media has expired
-	2207023: adviseStop,    // media type unknown
-	2207026: adviseStop,    // video format
-	2207027: adviseWait,    // not ready for publishing
-	2207028: adviseStop,    // carousel needs 2 to 10
-	2207032: adviseAgain,   // create media fail, re-create
-	2207035: adviseStop,    // product tag
-	2207036: adviseStop,    // product tag
-	2207037: adviseStop,    // product tag
-	2207040: adviseStop,    // too many tags
-	2207042: adviseQuota,   // maximum number of posts reached
-	2207050: adviseStop,    // account restricted
-	2207051: adviseLook,    // activity restricted; the post may be live (gitroomhq/postiz-app PR 1681)
-	2207052: adviseAgain,   // media could not be fetched; comes in waves for good links
-	2207053: adviseAgain,   // unknown upload error
-	2207057: adviseStop,    // thumbnail offset out of range
-	2207067: adviseStop,    // VIDEO retired
-	2207076: adviseAgain,   // media upload failed
-	2207077: adviseAgain,   // video download failed
-	2207081: adviseStop,    // trial reels not available
-	2207082: adviseAgain,   // media upload failed
-	2207085: adviseAgain,   // media upload failed, or a stuck container
-	2207086: adviseStop,    // metric not allowed
-	2108006: adviseStop,    // media older than the business account
+	2207001: adviseInternal, // server error
+	2207003: adviseAgain,    // took too long to download the media
+	2207004: adviseStop,     // image too large
+	2207005: adviseStop,     // image format
+	2207006: adviseMissing,  // media not found
+	2207008: adviseMissing,  // media builder missing or expired
+	2207009: adviseStop,     // aspect ratio
+	2207010: adviseStop,     // caption too long
+	2207018: adviseStop,     // tag or collaborator not loadable
+	2207020: adviseAgain,    // media has expired
+	2207023: adviseStop,     // media type unknown
+	2207026: adviseStop,     // video format
+	2207027: adviseWait,     // not ready for publishing
+	2207028: adviseStop,     // carousel needs 2 to 10
+	2207032: adviseAgain,    // create media fail, re-create
+	2207035: adviseStop,     // product tag
+	2207036: adviseStop,     // product tag
+	2207037: adviseStop,     // product tag
+	2207040: adviseStop,     // too many tags
+	2207042: adviseQuota,    // maximum number of posts reached
+	2207050: adviseStop,     // account restricted
+	2207051: adviseRead,     // activity restricted; the post may be live (gitroomhq/postiz-app PR 1681)
+	2207052: adviseAgain,    // media could not be fetched; comes in waves for good links
+	2207053: adviseAgain,    // unknown upload error
+	2207057: adviseStop,     // thumbnail offset out of range
+	2207067: adviseStop,     // VIDEO retired
+	2207076: adviseAgain,    // media upload failed
+	2207077: adviseAgain,    // video download failed
+	2207081: adviseStop,     // trial reels not available
+	2207082: adviseAgain,    // media upload failed
+	2207085: adviseAgain,    // media upload failed, or a stuck container
+	2207086: adviseStop,     // metric not allowed
+	2108006: adviseStop,     // media older than the business account
 }
 
-// codes is the table of codes, and of subcodes that mean something under their
-// code only (Handling Errors; Error Codes, 2026-06-02).
+// codes is the table of codes, and of subcodes that have a meaning under their code only
+// (Handling Errors; Error Codes, 2026-06-02).
 var codes = map[errorKey]advice{
 	{190, 0}:   adviseReconnect,
 	{190, 463}: adviseExpired,
@@ -101,9 +104,9 @@ var codes = map[errorKey]advice{
 	{100, 0}:   adviseStop,
 	{100, 33}:  adviseUnseen,
 	{110, 0}:   adviseStop,
-	{1, 0}:     adviseTrouble,
-	{2, 0}:     adviseTrouble,
-	{-1, 0}:    adviseTrouble,
+	{1, 0}:     adviseInternal,
+	{2, 0}:     adviseInternal,
+	{-1, 0}:    adviseInternal,
 	{-2, 0}:    adviseAgain,
 	{4, 0}:     adviseThrottle,
 	{17, 0}:    adviseThrottle,
@@ -135,19 +138,19 @@ var codes = map[errorKey]advice{
 	{101, 0}:     adviseStop, // no such app: our settings
 }
 
-// worded is the table of errors without a subcode that only their text tells from
-// others of the same code. message is not localised, as the texts for users are
-// (Handling Errors).
+// worded is the table of errors that have no subcode and that only their message
+// distinguishes from others of the same code. The message is not localised, unlike the
+// texts for users (Handling Errors).
 var worded = map[int64]struct {
 	phrase string
 	advice advice
 }{
-	190: {"must be granted before impersonating a user's page", advisePermission}, // the token is well
+	190: {"must be granted before impersonating a user's page", advisePermission}, // the token works
 	1:   {"Error validating client secret", adviseStop},                           // our settings
 }
 
-// advice looks an error up: by its text where only that tells, then by subcode,
-// then by code.
+// advice returns the advice for an error: by its message if it is in worded, then by
+// subcode, then by code.
 func (e graphError) advice() advice {
 	if w, ok := worded[e.code]; ok && e.subcode == 0 && strings.Contains(e.message, w.phrase) {
 		return w.advice
@@ -155,7 +158,7 @@ func (e graphError) advice() advice {
 	return adviceFor(e.code, e.subcode)
 }
 
-// adviceFor looks an error up: by subcode first, then by code.
+// adviceFor returns the advice for a subcode or else a code.
 func adviceFor(code, subcode int64) advice {
 	if a, ok := subcodes[subcode]; ok {
 		return a
@@ -172,15 +175,15 @@ func adviceFor(code, subcode int64) advice {
 	return adviseNothing
 }
 
-// isDead reports whether Meta's codes say that a token is dead: of its own accord,
-// by its owner or by time.
+// isDead reports whether Meta's codes mean that a token is dead: invalid, revoked or
+// expired.
 func isDead(code, subcode int64) bool {
 	a := adviceFor(code, subcode)
 	return a == adviseReconnect || a == adviseExpired
 }
 
-// IsDeadToken reports whether Meta refused a token by its own code for that. Kind
-// AuthExpired alone may also come from an answer that nobody knows.
+// IsDeadToken reports whether Meta refused a token with its own code for that. Kind
+// AuthExpired alone may also come from an unknown answer.
 func IsDeadToken(err error) bool {
 	e, ok := errors.AsType[*platform.Error](err)
 	if !ok || e.Kind != platform.AuthExpired {
@@ -189,8 +192,8 @@ func IsDeadToken(err error) bool {
 	return isDead(codesOf(e))
 }
 
-// IsUnseen reports whether Meta says that there is no such object, that the token
-// may not see it, or that its reads are out: it has one answer for all of them.
+// IsUnseen reports whether Meta says that there is no such object, that the token may not
+// see it, or that its reads fail: it has one answer for all of them.
 func IsUnseen(err error) bool {
 	e, ok := errors.AsType[*platform.Error](err)
 	return ok && adviceFor(codesOf(e)) == adviseUnseen
@@ -208,8 +211,8 @@ var (
 	throttled = wire.Verdict{Kind: platform.RateLimited, Code: platform.CodeRateLimited}
 )
 
-// verdict applies an advice to the call that met it. The wait of a throttle
-// comes from the headers, so it is not set here.
+// verdict applies an advice to a call. The wait after a throttle comes from the headers, so
+// it is not set here.
 func (a advice) verdict(op string, class wire.Class) (v wire.Verdict, ok bool) {
 	switch a {
 	case adviseStop:
@@ -226,7 +229,7 @@ func (a advice) verdict(op string, class wire.Class) (v wire.Verdict, ok bool) {
 		return wire.Verdict{Kind: platform.RateLimited, Code: platform.CodeRateLimited, Wait: blindWait}, true
 	case adviseBlocked:
 		return wire.Verdict{Kind: platform.RateLimited, Code: platform.CodeRateLimited, Wait: blockWait}, true
-	case adviseLook:
+	case adviseRead:
 		if class == wire.Reading {
 			return wire.Verdict{Kind: platform.RateLimited, Code: platform.CodeRateLimited, Wait: blockWait}, true
 		}
@@ -243,7 +246,7 @@ func (a advice) verdict(op string, class wire.Class) (v wire.Verdict, ok bool) {
 			return class.Unsent(), true
 		}
 		return wire.Verdict{Kind: platform.Gone, Code: class.Code}, true
-	case adviseTrouble:
+	case adviseInternal:
 		return class.Lost(), true
 	case adviseUnseen:
 		if class == wire.Reading {
@@ -254,8 +257,8 @@ func (a advice) verdict(op string, class wire.Class) (v wire.Verdict, ok bool) {
 	return wire.Verdict{}, false
 }
 
-// judge says what an understood error answer means: by its advice, then
-// is_transient, then HTTP status, which is weak.
+// judge returns the verdict on an error answer that was understood: by its advice, then by
+// is_transient, then by HTTP status, which says little.
 func judge(op string, class wire.Class, status int, e graphError, h http.Header) wire.Verdict {
 	v, ok := e.advice().verdict(op, class)
 	switch {
@@ -268,30 +271,30 @@ func judge(op string, class wire.Class, status int, e graphError, h http.Header)
 		v = reconnect
 	case status >= 400 && status < 500:
 		v = wire.Verdict{Kind: platform.Rejected, Code: class.Code}
-	default: // 5xx, and an error under a status of success
+	default: // 5xx, or an error with a status of success
 		v = class.Lost()
 	}
 	switch {
 	case v.Kind == platform.RateLimited && v.Wait == 0:
 		v.Wait = throttleWait(h)
 	case v.Kind == platform.AuthExpired && op == opDebugToken:
-		// The token of that call is the app's, made of our settings; what Meta
-		// thinks of the user's stands in the data.
+		// The token of that call is the app's, made from our settings. The state of the
+		// user's token is in the data.
 		v = refused
 	}
 	return v
 }
 
-// ContainerErrorKind says what may be done about a container whose state is
-// StateErrored, by the subcode in its text (0 for none). Such a container can
-// not go live. Gone: a new one may pass, which also holds for a subcode that
-// nobody knows, as the same file often passes the next time. Rejected: a new one
-// would fail as well. RateLimited: a new one may pass hours later.
+// ContainerErrorKind says what may be done about a container in StateErrored, by the
+// subcode in its text (0 for none). Such a container cannot go live. Gone: a new one may
+// succeed; this includes unknown subcodes, because the same file often succeeds the next
+// time. Rejected: a new one would fail as well. RateLimited: a new one may succeed hours
+// later.
 func ContainerErrorKind(subcode int) (platform.Kind, platform.Code) {
 	switch a := subcodes[int64(subcode)]; a {
 	case adviseStop:
 		return platform.Rejected, platform.CodePublishFailed
-	case adviseQuota, adviseLook:
+	case adviseQuota, adviseRead:
 		v, _ := a.verdict(opContainerStatus, wire.Reading)
 		return v.Kind, v.Code
 	default:

@@ -24,15 +24,14 @@ const (
 // Media is a published post.
 type Media struct {
 	ID, Caption, Permalink string
-	// MediaType is IMAGE, VIDEO or CAROUSEL_ALBUM, ProductType FEED, REELS,
-	// STORY or AD.
+	// MediaType is IMAGE, VIDEO or CAROUSEL_ALBUM. ProductType is FEED, REELS, STORY or AD.
 	MediaType, ProductType string
-	// Timestamp is zero when Meta did not say.
+	// Timestamp is zero if Meta did not say.
 	Timestamp time.Time
 }
 
-// Media reads one post. It may be unreadable (100/33, Transient) while the
-// post is well: its id and permalink are best effort.
+// Media reads one post. The read may fail (100/33, Transient) although the post is fine, so
+// its id and permalink are best effort.
 func (c *Client) Media(ctx context.Context, token secrets.Secret, mediaID string) (Media, error) {
 	var m Media
 	err := c.get(ctx, opMedia, token, []string{mediaID}, url.Values{"fields": {mediaFields}}, func(body []byte) (err error) {
@@ -42,9 +41,9 @@ func (c *Client) Media(ctx context.Context, token secrets.Secret, mediaID string
 	return m, err
 }
 
-// RecentMedia lists the account's newest posts, newest first, without stories;
-// limit is 1 to 100. An answer without a list is an error:
-// it must not read as "nothing is live".
+// RecentMedia lists the account's newest posts, newest first, without stories; limit is 1
+// to 100. An answer without a list is an error, because it must not be taken for "nothing
+// is live".
 func (c *Client) RecentMedia(ctx context.Context, token secrets.Secret, igID string, limit int) ([]Media, error) {
 	page, err := c.MediaPage(ctx, token, igID, limit, "")
 	return page.Media, err
@@ -127,7 +126,7 @@ func parseMedia(body []byte) (Media, error) {
 	}, nil
 }
 
-// parseTime reads 2026-08-01T09:30:00+0000: no colon in the offset.
+// parseTime parses 2026-08-01T09:30:00+0000, with no colon in the offset.
 func parseTime(s string) time.Time {
 	for _, layout := range []string{"2006-01-02T15:04:05-0700", time.RFC3339} {
 		if t, err := time.Parse(layout, s); err == nil {

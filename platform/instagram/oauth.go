@@ -24,23 +24,24 @@ const (
 	opRevoke        = "instagram.revoke"
 )
 
-// Authorization is what a consent is asked for.
+// Authorization holds the parameters of the consent dialog.
 type Authorization struct {
-	// RedirectURI is one of the registered ones, to the letter.
+	// RedirectURI must match a registered one exactly.
 	RedirectURI string
-	// State comes back unchanged.
+	// State is returned unchanged.
 	State  string
 	Scopes []string
 }
 
-// AuthorizationURL is the dialog to send the user's browser to (Facebook Login,
-// manual flow). rerequest has it ask again for what was declined before.
+// AuthorizationURL returns the address of the dialog for the user's browser (Facebook
+// Login, manual flow). rerequest makes it ask again for permissions that were declined
+// before.
 func (c *Client) AuthorizationURL(a Authorization) string {
 	app := oauth2.Config{
 		ClientID:    c.appID,
 		Endpoint:    oauth2.Endpoint{AuthURL: c.dialog + "/" + c.version + "/dialog/oauth"},
 		RedirectURL: a.RedirectURI,
-		// The dialog wants commas between the scopes, where oauth2 puts spaces.
+		// The dialog separates scopes by commas, oauth2 by spaces.
 		Scopes: []string{strings.Join(a.Scopes, ",")},
 	}
 	return app.AuthCodeURL(a.State, oauth2.SetAuthURLParam("auth_type", "rerequest"))
@@ -49,28 +50,28 @@ func (c *Client) AuthorizationURL(a Authorization) string {
 // UserToken is the token of a Facebook user.
 type UserToken struct {
 	Access secrets.Secret
-	// ExpiresIn is 0 when the answer did not say, as happens.
+	// ExpiresIn is 0 if the answer did not say, which happens.
 	ExpiresIn time.Duration
 }
 
-// ExchangeCode turns the code of a callback into a token of an hour or two
-// (Facebook Login, manual flow); redirectURI is the one of the dialog. A code
-// works once, so after kind Unknown the user has to consent again.
+// ExchangeCode turns the code of a callback into a token of an hour or two (Facebook Login,
+// manual flow); redirectURI is that of the dialog. A code works once, so after kind Unknown
+// the user has to consent again.
 func (c *Client) ExchangeCode(ctx context.Context, code secrets.Secret, redirectURI string) (UserToken, error) {
 	form := url.Values{"redirect_uri": {redirectURI}, "code": {code.Reveal()}}
 	return c.userToken(ctx, opExchangeCode, wire.Creating, code, form)
 }
 
-// ProlongToken turns a live token into one of about 60 days (Access Tokens).
-// Pages are listed with that one only: theirs then do not expire. The token given
-// stays as it is, so the call can be repeated.
+// ProlongToken turns a live token into one of about 60 days (Access Tokens). List Pages
+// only with that one: their tokens then do not expire. The given token stays valid, so the
+// call may be repeated.
 func (c *Client) ProlongToken(ctx context.Context, token secrets.Secret) (UserToken, error) {
 	form := url.Values{"grant_type": {"fb_exchange_token"}, "fb_exchange_token": {token.Reveal()}}
 	return c.userToken(ctx, opExchangeToken, wire.Reading, token, form)
 }
 
-// userToken gets a token for what is given. The call carries no access token,
-// and the app secret itself in place of a proof.
+// userToken exchanges a code or token for a token. The call has no access token, and the
+// app secret itself instead of a proof.
 func (c *Client) userToken(ctx context.Context, op string, class wire.Class, given secrets.Secret, form url.Values) (UserToken, error) {
 	x := c.begin(op, class, given)
 	var t UserToken
@@ -83,7 +84,7 @@ func (c *Client) userToken(ctx context.Context, op string, class wire.Class, giv
 	return t, x.Finish(ctx, err)
 }
 
-// asApp makes a call in the app's name about what is given.
+// asApp makes a call of the app about a given code or token.
 func (c *Client) asApp(ctx context.Context, x *exchange, given, token secrets.Secret, method string, path []string, params url.Values, read func(body []byte) error) error {
 	if c.appID == "" {
 		return x.Fail(refused, "", errors.New("not set: Facebook app id"))
@@ -108,8 +109,8 @@ func parseUserToken(body []byte) (UserToken, error) {
 	return UserToken{Access: secrets.Secret(a.Access), ExpiresIn: a.Expires.Seconds()}, nil
 }
 
-// Permissions lists what the user granted, and what not: a callback that came
-// proves nothing, as the dialog lets single permissions be unticked.
+// Permissions lists the granted and the declined permissions. A callback proves nothing,
+// because the dialog lets users untick permissions.
 func (c *Client) Permissions(ctx context.Context, token secrets.Secret) (granted, declined []string, err error) {
 	err = c.get(ctx, opPermissions, token, []string{"me", "permissions"}, url.Values{}, func(body []byte) (err error) {
 		granted, declined, err = parsePermissions(body)
@@ -118,7 +119,7 @@ func (c *Client) Permissions(ctx context.Context, token secrets.Secret) (granted
 	return granted, declined, err
 }
 
-// parsePermissions counts whatever is not granted, such as "expired", as declined.
+// parsePermissions counts every status except "granted", such as "expired", as declined.
 func parsePermissions(body []byte) (granted, declined []string, err error) {
 	var a struct {
 		Data []struct {
@@ -144,8 +145,7 @@ func parsePermissions(body []byte) (granted, declined []string, err error) {
 	return granted, declined, nil
 }
 
-// Me asks who a user's token speaks for. The id is the one that a
-// SignedRequest names.
+// Me reads the user of a token. The id is the one in a SignedRequest.
 func (c *Client) Me(ctx context.Context, token secrets.Secret) (id, name string, err error) {
 	err = c.get(ctx, opMe, token, []string{"me"}, url.Values{"fields": {"id,name"}}, func(body []byte) (err error) {
 		id, name, err = parseMe(body)
@@ -168,8 +168,8 @@ func parseMe(body []byte) (id, name string, err error) {
 	return string(a.ID), string(a.Name), nil
 }
 
-// RevokeAll takes the app out of the user's account: all permissions, and so all
-// tokens. It can be repeated.
+// RevokeAll removes the app from the user's account: all permissions, and so all tokens. It
+// may be repeated.
 func (c *Client) RevokeAll(ctx context.Context, token secrets.Secret, userID string) error {
 	x := c.begin(opRevoke, wire.Reading, token)
 	return x.Finish(ctx, c.exchange(ctx, x, token, http.MethodDelete, []string{userID, "permissions"}, url.Values{}, readSuccess))

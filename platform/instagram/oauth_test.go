@@ -94,7 +94,7 @@ func TestUserTokenVerdicts(t *testing.T) {
 		"dead token":      {400, errorBody(190, 460), dead, dead},
 		"expired token":   {400, errorBody(190, 463), overdue, overdue},
 		"dead session":    {400, errorBody(102, 0), dead, dead},
-		"trouble":         {500, errorBody(1, 0), unknown, again},
+		"internal error":  {500, errorBody(1, 0), unknown, again},
 		"down":            {400, `{"error":{"code":2,"is_transient":true}}`, unknown, again},
 		"throttled":       {403, errorBody(4, 0), slower, slower},
 		"no token":        {200, `{}`, unknown, again},

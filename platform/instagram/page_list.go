@@ -13,11 +13,11 @@ import (
 	"socialqueue/secrets"
 )
 
-// maxParts bounds the answers that one list may come in.
+// maxParts limits the number of answers for one list.
 const maxParts = 20
 
-// pageReader reads lists that come in several answers. It knows the Page tokens
-// that came so far: a later answer may quote them.
+// pageReader reads lists of several answers. It remembers the Page tokens it has read,
+// because a later answer may quote them.
 type pageReader struct {
 	client *Client
 	token  secrets.Secret
@@ -55,9 +55,8 @@ func (r *pageReader) businesses(ctx context.Context) ([]string, error) {
 	return ids[:min(len(ids), maxBusinesses)], nil
 }
 
-// list hands the items of a list to take, part by part. It goes on by the cursor
-// and never by paging.next itself, which carries the token and names a host of
-// its own choice.
+// list passes the items of a list to take, part by part. It follows the cursor and never
+// paging.next itself, which contains the token and any host.
 func (r *pageReader) list(ctx context.Context, op string, path []string, fields string, take func(*exchange, json.RawMessage) error) error {
 	seen := map[string]bool{"": true}
 	query := url.Values{"fields": {fields}, "limit": {strconv.Itoa(maxPage)}}
@@ -75,7 +74,7 @@ func (r *pageReader) list(ctx context.Context, op string, path []string, fields 
 	return nil
 }
 
-// part reads one answer of a list, and gives the cursor of the next one, empty
+// part reads one answer of a list and returns the cursor of the next one, or an empty one
 // after the last.
 func (r *pageReader) part(ctx context.Context, op string, path []string, query url.Values, take func(*exchange, json.RawMessage) error) (after string, err error) {
 	x := r.client.begin(op, wire.Reading, r.token)
@@ -98,8 +97,8 @@ func (r *pageReader) part(ctx context.Context, op string, path []string, query u
 	return after, x.Finish(ctx, err)
 }
 
-// parseList reads an answer that is part of a list. Only with paging.next does
-// more come, although a cursor is there on the last part too.
+// parseList parses an answer that is part of a list. More follows only if there is
+// paging.next; the last part has a cursor too.
 func parseList(body []byte) (items []json.RawMessage, after string, err error) {
 	var a struct {
 		Data   []json.RawMessage `json:"data"`

@@ -16,33 +16,30 @@ const (
 	opBusinessPages = "instagram.business_pages"
 	opPage          = "instagram.page"
 
-	// pageFields are those of a Page everywhere.
+	// pageFields lists the fields of a Page that every edge has.
 	pageFields = "id,name,access_token,instagram_business_account{id,username,name,profile_picture_url,followers_count,media_count}"
-	// accountsFields has tasks too, which only me/accounts knows: elsewhere they
-	// are a "nonexisting field" and the whole call is refused (seen in the field,
-	// 2026-08).
+	// accountsFields adds tasks, which only me/accounts has: elsewhere it is a "nonexisting
+	// field" and the whole call fails (seen in the field, 2026-08).
 	accountsFields = pageFields + ",tasks"
 
-	// maxBusinesses bounds how many are looked into: a user waits for it.
+	// maxBusinesses limits how many businesses are read, because a user waits.
 	maxBusinesses = 50
 )
 
-// Page is a Facebook Page, by which a user reaches an Instagram account.
+// Page is a Facebook Page, through which a user reaches an Instagram account.
 type Page struct {
 	ID, Name string
-	// Token is empty when the user has no role on the Page, only on the business
-	// that holds it.
+	// Token is empty if the user has no role on the Page, only on the business that owns it.
 	Token secrets.Secret
-	// Tasks are what the user may do on the Page; nil when Meta did not say.
+	// Tasks lists what the user may do on the Page; nil if Meta did not say.
 	Tasks []string
-	// Account is nil when no professional account is linked.
+	// Account is nil if no professional account is linked.
 	Account *Account
 }
 
-// CanPublish reports whether the user may post by the Page, which needs
-// CREATE_CONTENT or MANAGE (IG User Media, 2026-03). Where Meta does not tell the
-// tasks, a token tells of a role on the Page, and the first post whether it is
-// enough.
+// CanPublish reports whether the user may post through the Page, which needs CREATE_CONTENT
+// or MANAGE (IG User Media, 2026-03). If Meta did not return the tasks, a token proves a
+// role on the Page, and the first post shows whether it is enough.
 func (p Page) CanPublish() bool {
 	if p.Tasks == nil {
 		return !p.Token.Empty()
@@ -53,17 +50,17 @@ func (p Page) CanPublish() bool {
 	})
 }
 
-// Pages lists the Pages on which the user has a role. Those held through a
-// business may be missing; see BusinessPages.
+// Pages lists the Pages on which the user has a role. Those of a business may be missing;
+// see BusinessPages.
 func (c *Client) Pages(ctx context.Context, token secrets.Secret) ([]Page, error) {
 	r := pageReader{client: c, token: token}
 	return r.pages(ctx, opPages, []string{"me", "accounts"}, accountsFields)
 }
 
-// BusinessPages lists the Pages of the user's businesses, which Pages leaves out
-// in the New Pages Experience (trypostit/trypost PR 291). It needs the permission
-// business_management. A business whose Pages are refused is passed over: the
-// user could not post by them either.
+// BusinessPages lists the Pages of the user's businesses, which Pages omits in the New
+// Pages Experience (trypostit/trypost PR 291). It needs the permission business_management.
+// A business whose Pages are refused is skipped: the user could not post through them
+// either.
 func (c *Client) BusinessPages(ctx context.Context, token secrets.Secret) ([]Page, error) {
 	r := pageReader{client: c, token: token}
 	businesses, err := r.businesses(ctx)
@@ -83,8 +80,7 @@ func (c *Client) BusinessPages(ctx context.Context, token secrets.Secret) ([]Pag
 	return MergePages(all), nil
 }
 
-// PageToken gets the token of one Page. It is empty when the user has no role on
-// the Page.
+// PageToken reads the token of one Page. It is empty if the user has no role on the Page.
 func (c *Client) PageToken(ctx context.Context, userToken secrets.Secret, pageID string) (secrets.Secret, error) {
 	var token secrets.Secret
 	query := url.Values{"fields": {"id,access_token"}}
@@ -96,9 +92,8 @@ func (c *Client) PageToken(ctx context.Context, userToken secrets.Secret, pageID
 	return token, err
 }
 
-// MergePages puts lists together, each Page once. An entry with a token goes
-// before one without, an earlier before a later one; what the better entry does
-// not tell is taken from the other.
+// MergePages merges lists, with each Page once. An entry with a token is preferred, then
+// the earlier one; its missing fields are taken from the other entry.
 func MergePages(lists ...[]Page) []Page {
 	var merged []Page
 	place := map[string]int{}

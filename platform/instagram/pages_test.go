@@ -50,8 +50,8 @@ func graph(t *testing.T, answers map[string]string) (context.Context, *Client, *
 	})
 }
 
-// part is one answer of a list; a next one is told by the cursor and by a link
-// that must not be followed.
+// part is one answer of a list. The next one is announced by a cursor, and by a link that
+// must not be followed.
 func part(items, after string, more bool) string {
 	next := ""
 	if more {

@@ -11,14 +11,13 @@ import (
 
 const opPublish = "instagram.publish"
 
-// Publish makes a finished container live. It is the one call that can
-// post twice, so it runs at most once per decision: after kind Unknown read the
-// container, StatePublished means that it worked. What Meta answers to a second
-// publish of one container is not documented.
+// Publish publishes a finished container. It is the one call that can post twice, so call
+// it at most once per decision. After kind Unknown read the container; StatePublished means
+// that it worked. What Meta answers to a second publish of one container is not documented.
 //
-// Kind NotReady asks for the same container after 2 to 30 s, also when Meta
-// says that it does not exist, because a lagging replica says so; when that
-// lasts, read the container's status.
+// After kind NotReady repeat the call with the same container after 2 to 30 s, even if Meta
+// says that it does not exist, because replicas lag. If that lasts, read the container's
+// status.
 func (c *Client) Publish(ctx context.Context, token secrets.Secret, igID, containerID string) (mediaID string, err error) {
 	x := c.begin(opPublish, wire.Creating, token)
 	x.add("container " + x.Hide.Text(containerID))

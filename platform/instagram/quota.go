@@ -14,16 +14,15 @@ import (
 
 const opQuota = "instagram.quota"
 
-// Quota is how many posts the account made in the rolling window. Used lags by
-// minutes (seen in the field, 2026-09), so the caller keeps a count of its own
-// beside it.
+// Quota is how many posts the account made in the rolling window. Used lags by minutes
+// (seen in the field, 2026-09), so the caller needs its own count too.
 type Quota struct {
 	Used, Total int
 	Window      time.Duration
 }
 
-// Quota asks for the account's publishing limit: 50 or 100
-// in 24 h, by page and by account, so the answer's own total counts.
+// Quota reads the account's publishing limit. Pages and accounts differ (50 or 100 in 24
+// h), so the total in the answer counts.
 func (c *Client) Quota(ctx context.Context, token secrets.Secret, igID string) (Quota, error) {
 	var q Quota
 	query := url.Values{"fields": {"quota_usage,config"}}
@@ -42,9 +41,9 @@ type quotaFields struct {
 	} `json:"config"`
 }
 
-// parseQuota takes both shapes: data[0], and the fields at the top as one
-// project reads them on the Instagram host. An answer without a total is an
-// error, since a total of 0 would stop the account.
+// parseQuota accepts both formats: data[0], and top-level fields as one project reads them
+// on the Instagram host. An answer without a total is an error, because a total of 0 would
+// stop the account.
 func parseQuota(body []byte) (Quota, error) {
 	var a struct {
 		Data []quotaFields `json:"data"`

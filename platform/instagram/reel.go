@@ -17,22 +17,21 @@ import (
 
 const opUpload = "instagram.upload"
 
-// Reel is one video post; its bytes are uploaded, not fetched.
+// Reel is one video post. Its bytes are uploaded, not fetched by Meta.
 type Reel struct {
 	Caption, LocationID string
-	// ShareToFeed asks for the feed too, which is not guaranteed; nil leaves it
-	// to Instagram.
+	// ShareToFeed requests the feed too, which is not guaranteed; nil lets Instagram choose.
 	ShareToFeed *bool
-	// CoverURL is fetched by Meta and wins over ThumbOffsetMs.
+	// CoverURL is fetched by Meta and takes precedence over ThumbOffsetMs.
 	CoverURL      secrets.Secret
 	ThumbOffsetMs *int64
 	Collaborators []string
-	// UserTags carry no position on a reel.
+	// UserTags have no position on a reel.
 	UserTags []UserTag
 }
 
-// CreateReel makes the container of a reel for a resumable upload (Resumable
-// Uploads, 2026-03-15). A container is harmless until it is published.
+// CreateReel creates the container of a reel for a resumable upload (Resumable Uploads,
+// 2026-03-15). A container is harmless until it is published.
 func (c *Client) CreateReel(ctx context.Context, token secrets.Secret, igID string, reel Reel) (Container, error) {
 	form := url.Values{"media_type": {"REELS"}, "upload_type": {"resumable"}}
 	setText(form, "caption", reel.Caption)
@@ -53,23 +52,22 @@ func (c *Client) CreateReel(ctx context.Context, token secrets.Secret, igID stri
 	if err != nil {
 		return Container{}, err
 	}
-	target, _ := c.uploadURL(id) // readID lets no id pass that does not fit
+	target, _ := c.uploadURL(id) // cannot fail: readID has checked the id
 	return Container{ID: id, UploadURL: target}, nil
 }
 
-// uploadURL builds where a container's bytes go. The answer's own uri is not
-// used: the token travels with the bytes.
+// uploadURL returns the upload address of a container. The answer's own uri is not used,
+// because the token is sent with the bytes.
 func (c *Client) uploadURL(containerID string) (string, error) {
 	return join(c.upload, []string{"ig-api-upload", c.version, containerID})
 }
 
-// UploadReel sends the file's bytes from offset to its end; open gives them
-// afresh at each call. The target is built from the container's id.
+// UploadReel sends the file's bytes from offset to its end; open returns them at every
+// call. The address is built from the container's id.
 //
-// Kind Unknown means that some bytes may have arrived: read BytesTransferred
-// and go on from there. Kind Gone means that Meta gave the container up; the
-// same file often passes on a new one, whatever "retriable" says
-// (seen in the field, 2026).
+// Kind Unknown means that some bytes may have arrived: read BytesTransferred and continue
+// from there. Kind Gone means that the container has failed; the same file often succeeds
+// with a new one, whatever "retriable" says (seen in the field, 2026).
 func (c *Client) UploadReel(ctx context.Context, token secrets.Secret, container Container, offset, size int64, open func(offset int64) (io.ReadCloser, error)) error {
 	x := c.begin(opUpload, wire.Uploading, token)
 	x.add(fmt.Sprintf("bytes %d-%d/%d", offset, size-1, size))
@@ -101,7 +99,7 @@ func (c *Client) uploadReel(ctx context.Context, x *exchange, token secrets.Secr
 	return x.decodeUpload(resp)
 }
 
-// newUploadRequest builds the upload; rupload wants the scheme OAuth.
+// newUploadRequest builds the upload request; rupload requires the scheme OAuth.
 func newUploadRequest(ctx context.Context, token secrets.Secret, target string, offset, size int64, open func(offset int64) (io.ReadCloser, error)) (*http.Request, error) {
 	body := func() (io.ReadCloser, error) {
 		r, err := open(offset)
@@ -133,7 +131,7 @@ var uploadTypes = map[string]wire.Verdict{
 	"NotAuthorizedError":    reconnect,
 }
 
-// uploadAnswer is the shape of rupload.
+// uploadAnswer is an answer of rupload.
 type uploadAnswer struct {
 	success, debug, retriable bool
 	kind, message             string
@@ -159,8 +157,7 @@ func parseUploadAnswer(body []byte) uploadAnswer {
 	return u
 }
 
-// decodeUpload reads the answer of rupload, which has a shape of its own beside
-// the graph's.
+// decodeUpload decodes an answer of rupload, which has its own format or that of the graph.
 func (x *exchange) decodeUpload(resp *http.Response) error {
 	body, err := wire.ReadBody(resp)
 	var e graphError
@@ -188,7 +185,7 @@ func (x *exchange) decodeUpload(resp *http.Response) error {
 func judgeUpload(resp *http.Response, a uploadAnswer) wire.Verdict {
 	v, ok := uploadTypes[a.kind]
 	switch {
-	case resp.StatusCode == http.StatusTooManyRequests: // whatever the body calls it
+	case resp.StatusCode == http.StatusTooManyRequests: // whatever the body says
 		v = throttled
 		v.Wait = throttleWait(resp.Header)
 		return v

@@ -47,7 +47,7 @@ func TestUploadReelFailures(t *testing.T) {
 		"other, 500":        {500, `{"debug_info":{"retriable":false,"type":"X"}}`, platform.Unknown, upload, "X"},
 		"graph token":       {400, errorBody(190, 463), platform.AuthExpired, platform.CodeTokenExpired, "190/463"},
 		"graph missing":     {400, errorBody(24, 2207006), platform.Gone, upload, "24/2207006"},
-		"graph trouble":     {500, errorBody(2, 0), platform.Unknown, upload, "2"},
+		"graph error":       {500, errorBody(2, 0), platform.Unknown, upload, "2"},
 		"graph again":       {400, errorBody(-1, 2207053), platform.Gone, upload, "-1/2207053"},
 		"bare 400":          {400, `{}`, platform.Rejected, upload, ""},
 		"bare 502":          {502, `{}`, platform.Unknown, upload, ""},

@@ -14,26 +14,26 @@ import (
 	"socialqueue/secrets"
 )
 
-// ErrSignedRequest: the field signed_request is not one that Meta signed for this
-// app, or names no user.
-var ErrSignedRequest = errors.New("the signed request is not Meta's")
+// ErrSignedRequest means that the field signed_request is not signed by Meta for this app,
+// or has no user.
+var ErrSignedRequest = errors.New("the signed request is not signed by Meta")
 
-// signedAlgorithm is the only one that Meta uses.
+// signedAlgorithm is the only algorithm that Meta uses.
 const signedAlgorithm = "HMAC-SHA256"
 
-// SignedRequest is what Meta posts when a user removes the app or asks for the
-// deletion of data.
+// SignedRequest is what Meta posts if a user removes the app or asks for the deletion of
+// data.
 type SignedRequest struct {
-	// UserID is the Facebook user's id for this app, the one that Me gives.
+	// UserID is the Facebook user's id for this app, the one that Me returns.
 	UserID string
-	// IssuedAt is zero when Meta did not say.
+	// IssuedAt is zero if Meta did not say.
 	IssuedAt time.Time
 }
 
-// ParseSignedRequest reads the form field signed_request, which is
-// base64url(signature) "." base64url(JSON); the signature is the HMAC-SHA256 of
-// the second part as it was received, keyed with the app secret (Data Deletion
-// Callback). Nothing of the JSON is read before the signature holds.
+// ParseSignedRequest parses the form field signed_request, which is base64url(signature)
+// "." base64url(JSON). The signature is the HMAC-SHA256 of the second part as it was
+// received, keyed with the app secret (Data Deletion Callback). The JSON is not parsed
+// before the signature is verified.
 func ParseSignedRequest(raw string, appSecret secrets.Secret) (SignedRequest, error) {
 	signature, payload, _ := strings.Cut(raw, ".")
 	if appSecret.Empty() || !signedBy(signature, payload, appSecret) {
@@ -53,7 +53,7 @@ func signedBy(signature, payload string, secret secrets.Secret) bool {
 	return err == nil && hmac.Equal(got, mac.Sum(nil))
 }
 
-// decodeBase64URL takes the text with padding and, as Meta sends it, without.
+// decodeBase64URL accepts padding, and none, as Meta sends it.
 func decodeBase64URL(s string) ([]byte, error) {
 	return base64.RawURLEncoding.DecodeString(strings.TrimRight(s, "="))
 }

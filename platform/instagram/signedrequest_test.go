@@ -83,11 +83,11 @@ func FuzzSignedRequest(f *testing.F) {
 	f.Add("", "", `{"algorithm":"HMAC-SHA256","user_id":{}}`)
 	f.Add("=", "a.b=", `[]`)
 	f.Fuzz(func(t *testing.T, signature, payload, body string) {
-		// Nobody without the secret gets past the signature ...
+		// Without the secret the signature is not valid.
 		if _, err := ParseSignedRequest(signature+"."+payload, testSecret); err == nil && payload != goodPayload {
 			t.Fatalf("%q.%q passed", signature, payload)
 		}
-		// ... and whatever is signed reads as a user or as an error.
+		// Everything that is signed is parsed as a user or an error.
 		got, err := ParseSignedRequest(signedRequest(testSecret, base64.RawURLEncoding, body), testSecret)
 		if err == nil && !idForm.MatchString(got.UserID) || err != nil && (!errors.Is(err, ErrSignedRequest) || got != (SignedRequest{})) {
 			t.Fatalf("%q: got %+v %v", body, got, err)

@@ -15,32 +15,31 @@ import (
 
 const opDebugToken = "instagram.debug_token"
 
-// TokenInfo is what Meta says of a token.
+// TokenInfo is what Meta says about a token.
 type TokenInfo struct {
 	Valid bool
-	// AppID is the app that the token was made for.
+	// AppID is the app that the token was issued to.
 	AppID string
-	// UserID is the Facebook user behind the token, ProfileID the Page of a Page
-	// token.
+	// UserID is the Facebook user of the token, and ProfileID the Page of a Page token.
 	UserID, ProfileID string
 	// Type is USER, PAGE or another.
 	Type string
-	// ExpiresAt is zero when the token does not expire, or Meta did not say.
+	// ExpiresAt is zero if the token does not expire, or Meta did not say.
 	ExpiresAt time.Time
-	// DataAccessExpiresAt is a clock of its own, of about 90 days; a new consent
-	// winds it up. It is zero when it does not run, or Meta did not say.
+	// DataAccessExpiresAt is the end of data access, after about 90 days; only a new consent
+	// extends it. It is zero if there is no end, or Meta did not say.
 	DataAccessExpiresAt time.Time
 	Scopes              []string
-	// ErrorCode and ErrorSubcode say why a token is not valid; 0 when Meta did not.
+	// ErrorCode and ErrorSubcode say why a token is not valid; 0 if Meta did not say.
 	ErrorCode, ErrorSubcode int64
 }
 
-// Dead reports whether Meta says, by its own code for that, that the token is not
-// taken any more. One that is not valid for no reason may still be.
+// Dead reports whether Meta says, with its own code for that, that the token no longer
+// works. A token that is not valid without a reason may still work.
 func (i TokenInfo) Dead() bool { return !i.Valid && isDead(i.ErrorCode, i.ErrorSubcode) }
 
-// InspectToken asks what a user's or Page's token is worth (Access Tokens). A dead
-// token is an answer, no error.
+// InspectToken reads the state of a user's or Page's token (Access Tokens). A dead token is
+// a result, not an error.
 func (c *Client) InspectToken(ctx context.Context, token secrets.Secret) (TokenInfo, error) {
 	app := secrets.Secret(c.appID + "|" + c.appSecret.Reveal())
 	x := c.begin(opDebugToken, wire.Reading, app)
@@ -54,8 +53,8 @@ func (c *Client) InspectToken(ctx context.Context, token secrets.Secret) (TokenI
 	return info, x.Finish(ctx, err)
 }
 
-// parseTokenInfo reads debug_token. An answer that does not say whether the token
-// is valid is an error, since it must not cost a user the connection.
+// parseTokenInfo parses the answer of debug_token. An answer without is_valid is an error,
+// because it must not disconnect a user.
 func parseTokenInfo(body []byte) (TokenInfo, error) {
 	var a struct {
 		Data struct {
@@ -87,8 +86,7 @@ func parseTokenInfo(body []byte) (TokenInfo, error) {
 	}, nil
 }
 
-// texts gives a list's texts, without those that are none. A list that is not
-// there stays nil.
+// texts returns the non-empty texts of a list. A missing list stays nil.
 func texts(list []wire.Scalar) []string {
 	if list == nil {
 		return nil

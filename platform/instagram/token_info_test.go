@@ -47,8 +47,8 @@ func TestInspectToken(t *testing.T) {
 	}
 }
 
-// TestInspectTokenNeverBlamesTheUser: what is refused is the app's token, and an
-// answer that says nothing is no verdict.
+// TestInspectTokenNeverBlamesTheUser checks that a refusal concerns the app's token, and
+// that an answer without is_valid is no verdict.
 func TestInspectTokenNeverBlamesTheUser(t *testing.T) {
 	for name, tt := range map[string]struct {
 		status int

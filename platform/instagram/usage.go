@@ -9,18 +9,18 @@ import (
 )
 
 const (
-	// blindWait: without an estimate wait an hour, because calling while
-	// throttled lengthens the block (Rate Limits).
+	// blindWait is the wait without an estimate, because calling while throttled lengthens
+	// the block (Rate Limits).
 	blindWait = time.Hour
-	// maxWait bounds a wait that an answer names: limits count over 24 h.
+	// maxWait limits the wait that an answer asks for: limits count over 24 h.
 	maxWait = 24 * time.Hour
 )
 
-// usage is what the headers tell about the call limits.
+// usage is what the headers say about the call limits.
 type usage struct {
 	// percent is the highest of all counters.
 	percent int64
-	// regain is the longest wait named, 0 when none is.
+	// regain is the longest wait; 0 if there is none.
 	regain time.Duration
 }
 
@@ -31,8 +31,8 @@ type usageCounters struct {
 	Minutes wire.Scalar `json:"estimated_time_to_regain_access"`
 }
 
-// usageOf reads X-App-Usage and X-Business-Use-Case-Usage. In the second, the
-// value of each id is a list (Rate Limits).
+// usageOf parses X-App-Usage and X-Business-Use-Case-Usage. In the second, the value of
+// each id is a list (Rate Limits).
 func usageOf(h http.Header) usage {
 	var u usage
 	var app usageCounters
@@ -56,7 +56,7 @@ func (u *usage) take(c usageCounters) {
 	u.regain = max(u.regain, time.Duration(minutes)*time.Minute)
 }
 
-// throttleWait gives the wait after a throttled call.
+// throttleWait returns the wait after a throttled call.
 func throttleWait(h http.Header) time.Duration {
 	if u := usageOf(h); u.regain > 0 {
 		return u.regain

@@ -19,16 +19,16 @@ import (
 )
 
 var (
-	// ErrHubSignature: the request is not signed with the app's secret.
+	// ErrHubSignature means that the request is not signed with the app's secret.
 	ErrHubSignature = errors.New("the signature is not Meta's")
-	// ErrNotification: the body is no notification of Instagram's.
-	ErrNotification = errors.New("the body is no Instagram notification")
+	// ErrNotification means that the body is not a notification of Instagram.
+	ErrNotification = errors.New("the body is not an Instagram notification")
 )
 
-// VerifyHubSignature checks a notification's headers against the body as it was
-// received: X-Hub-Signature-256 is "sha256=" and the HMAC-SHA256 of the body in
-// hex, keyed with the app secret. Only where that is absent, X-Hub-Signature
-// counts, which is the same with SHA-1 (Webhooks, Validating Payloads).
+// VerifyHubSignature checks a notification's headers against the body as it was received:
+// X-Hub-Signature-256 is "sha256=" and the HMAC-SHA256 of the body in hex, keyed with the
+// app secret. Only if it is missing, X-Hub-Signature counts, which is the same with SHA-1
+// (Webhooks, Validating Payloads).
 func VerifyHubSignature(sha256Header, sha1Header string, body []byte, secret secrets.Secret) error {
 	header, name, algorithm := sha256Header, "sha256=", sha256.New
 	if sha256Header == "" {
@@ -47,8 +47,8 @@ func hubSignature(algorithm func() hash.Hash, body []byte, secret secrets.Secret
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
-// The fields that something is done about, and the one for messages (Webhooks,
-// Instagram). Meta sends others too, and may send new ones.
+// The fields that are processed, and the one for messages (Webhooks, Instagram). Meta also
+// sends others, and may add new ones.
 const (
 	FieldComments      = "comments"
 	FieldLiveComments  = "live_comments"
@@ -58,29 +58,29 @@ const (
 	FieldMessages      = "messages"
 )
 
-// Notice is one thing that Meta tells of an account. Meta sends up to 1,000 in one
-// request, in any order and more than once, and without an id.
+// Notice is one notification about an account. Meta sends up to 1,000 in one request, in
+// any order and more than once, and without an id.
 type Notice struct {
-	// AccountID is the Instagram account's.
+	// AccountID is the id of the Instagram account.
 	AccountID string
-	// Field is one of the constants Field..., or a name that is not known here.
+	// Field is one of the constants Field..., or an unknown name.
 	Field string
-	// At is when it happened; zero when Meta did not say.
+	// At is when it happened; zero if Meta did not say.
 	At time.Time
-	// Value is what it is, whose form depends on the field.
+	// Value is the content; its format depends on the field.
 	Value json.RawMessage
-	// Raw is a request that holds this one notice, as it was sent.
+	// Raw is a request with only this notice, as it was sent.
 	Raw json.RawMessage
 }
 
-// entry is what a request holds for one account.
+// entry is the part of a request for one account.
 type entry struct {
 	ID        json.RawMessage   `json:"id"`
 	Time      json.RawMessage   `json:"time"`
 	Changes   []json.RawMessage `json:"changes,omitempty"`
 	Messaging []json.RawMessage `json:"messaging,omitempty"`
 	Standby   []json.RawMessage `json:"standby,omitempty"`
-	// Some samples of the Instagram Login have these without "changes".
+	// Some samples of Instagram Login have these without "changes".
 	Field json.RawMessage `json:"field,omitempty"`
 	Value json.RawMessage `json:"value,omitempty"`
 }
@@ -90,8 +90,8 @@ type request struct {
 	Entry  []entry `json:"entry"`
 }
 
-// ParseNotices reads a request's body. What is odd in it is left as it is: whatever
-// is not answered with 200 Meta sends again for 36 hours (Webhooks).
+// ParseNotices parses a request's body. It ignores unexpected values, because Meta repeats
+// for 36 hours whatever is not answered with 200 (Webhooks).
 func ParseNotices(body []byte) ([]Notice, error) {
 	body = bytes.TrimSpace(body)
 	var r request
@@ -99,7 +99,7 @@ func ParseNotices(body []byte) ([]Notice, error) {
 		return nil, fmt.Errorf("%w: %w", ErrNotification, err)
 	}
 	if r.Object == "" {
-		return nil, fmt.Errorf("%w: it names no object", ErrNotification)
+		return nil, fmt.Errorf("%w: no object", ErrNotification)
 	}
 	var all []Notice
 	for _, e := range r.Entry {
@@ -115,7 +115,7 @@ func (e entry) notices(object string) []Notice {
 			Field wire.Scalar     `json:"field"`
 			Value json.RawMessage `json:"value"`
 		}
-		_ = json.Unmarshal(raw, &c) // of another form: kept without a name
+		_ = json.Unmarshal(raw, &c) // another format: kept without a name
 		all = append(all, e.notice(object, string(c.Field), c.Value, entry{Changes: []json.RawMessage{raw}}))
 	}
 	for _, raw := range e.Messaging {
@@ -132,7 +132,7 @@ func (e entry) notices(object string) []Notice {
 	return all
 }
 
-// notice makes a notice whose Raw holds only itself.
+// notice returns a notice whose Raw contains only itself.
 func (e entry) notice(object, field string, value json.RawMessage, only entry) Notice {
 	only.ID, only.Time = e.ID, e.Time
 	n := Notice{AccountID: text(e.ID), Field: field, At: noticeTime(e.Time), Value: value}
@@ -149,8 +149,8 @@ func text(raw json.RawMessage) string {
 	return string(s)
 }
 
-// firstMilli is a number that is a time in milliseconds rather than in seconds:
-// messages have those, changes seconds.
+// firstMilli is the smallest number that is a time in milliseconds. Messages have
+// milliseconds, changes seconds.
 const firstMilli = 100_000_000_000
 
 func noticeTime(raw json.RawMessage) time.Time {
@@ -161,10 +161,10 @@ func noticeTime(raw json.RawMessage) time.Time {
 	return s.Time()
 }
 
-// maxMilli is the last millisecond of the year 9999; encoders refuse what is later.
+// maxMilli is the last millisecond of the year 9999; encoders refuse later times.
 const maxMilli = 253402300799_999
 
-// messageFields names the kinds of messages by the key that each has.
+// messageFields maps the key of each kind of message to its field.
 var messageFields = []struct{ key, field string }{
 	{"message", FieldMessages}, {"reaction", "message_reactions"}, {"read", "messaging_seen"},
 	{"postback", "messaging_postbacks"}, {"referral", "messaging_referral"},
@@ -172,7 +172,7 @@ var messageFields = []struct{ key, field string }{
 
 func messageField(raw json.RawMessage) string {
 	var keys map[string]json.RawMessage
-	_ = json.Unmarshal(raw, &keys) // of another form: of a kind that is not known
+	_ = json.Unmarshal(raw, &keys) // another format: unknown kind
 	for _, m := range messageFields {
 		if _, ok := keys[m.key]; ok {
 			return m.field
@@ -181,9 +181,8 @@ func messageField(raw json.RawMessage) string {
 	return "messaging"
 }
 
-// DedupeKey is the same for the same notice, however often it is sent: a comment
-// goes by its id, a message by its mid. It is empty for one that only the whole of
-// it tells apart.
+// DedupeKey identifies a notice, however often it is sent: a comment by its id, a message
+// by its mid. It is empty if only the whole notice identifies it.
 func (n Notice) DedupeKey() []string {
 	switch n.Field {
 	case FieldComments, FieldLiveComments:
@@ -216,19 +215,19 @@ func (n Notice) DedupeKey() []string {
 	return nil
 }
 
-// Comment is what a notice of that field tells.
+// Comment is the content of a comments notice.
 type Comment struct {
 	ID, Text string
-	// FromID and Username are of who wrote it.
+	// FromID and Username are those of the author.
 	FromID, Username string
-	// MediaID is the post's; ParentID is set on answers to another comment.
+	// MediaID is the id of the post. ParentID is set on replies to another comment.
 	MediaID, ParentID string
-	// Own: the account itself wrote it.
+	// Own is true if the account itself wrote the comment.
 	Own bool
 }
 
-// Comment reads a comment; false: there is none in it. Its id stands in id, and in
-// comment_id in one of Meta's own samples (Webhooks, Instagram).
+// Comment returns the comment of a notice, or false if it has none. The comment's id is in
+// id, or in comment_id in one of Meta's samples (Webhooks, Instagram).
 func (n Notice) Comment() (Comment, bool) {
 	var v struct {
 		ID        wire.Scalar `json:"id"`
@@ -258,24 +257,24 @@ func (n Notice) Comment() (Comment, bool) {
 	}, id != ""
 }
 
-// MediaID is the post that a notice is about; empty if it names none.
+// MediaID returns the post of a notice; empty if it has none.
 func (n Notice) MediaID() string {
 	var v struct {
 		MediaID wire.Scalar `json:"media_id"`
 		ID      wire.Scalar `json:"id"`
 	}
-	_ = json.Unmarshal(n.Value, &v) // of another form: it names none
+	_ = json.Unmarshal(n.Value, &v) // another format: no id
 	if v.MediaID == "" && n.Field == FieldMedia {
 		return string(v.ID)
 	}
 	return string(v.MediaID)
 }
 
-// Metrics are the numbers of a story that ended. Meta tells -1 for one that is
-// below 5 (Webhooks, Instagram). A name with a NUL, which no database keeps, is none.
+// Metrics returns the numbers of a story that ended. Meta sends -1 for a number below 5
+// (Webhooks, Instagram). Names with a NUL, which no database stores, are ignored.
 func (n Notice) Metrics() map[string]int64 {
 	var v map[string]wire.Scalar
-	_ = json.Unmarshal(n.Value, &v) // of another form: there are none
+	_ = json.Unmarshal(n.Value, &v) // another format: no metrics
 	metrics := map[string]int64{}
 	for name, value := range v {
 		if number, err := strconv.ParseInt(string(value), 10, 64); err == nil && name != "media_id" && !strings.ContainsRune(name, 0) {

@@ -1,12 +1,10 @@
-// Package tiktok is a client of TikTok's Content Posting API v2 and of Login Kit:
-// the creator's current options, the start of a direct video post, the upload of
-// its bytes and its progress; the user's consent, the tokens that come of it, who
-// the user is, and the webhooks.
+// Package tiktok is a client for TikTok's Content Posting API v2 and Login Kit: the
+// creator's options, direct video posts with their upload and status, user consent, tokens
+// and user info, and webhooks.
 //
-// A client holds no user: each call takes the token. It retries nothing, since
-// only the caller's ledger knows what may be sent twice; every error is a
-// *platform.Error whose Kind says so. No secret is ever in an error or in a
-// recorded call.
+// A client holds no user: each call takes the token. It retries nothing, because only the
+// caller's ledger knows what may be sent twice. Every error is a *platform.Error whose Kind
+// says what may be done next. Errors and recorded calls never contain a secret.
 //
 // # Sources
 //
@@ -24,9 +22,8 @@
 //   - Get User Info: tiktok-api-v2-get-user-info
 //   - Webhooks, Events and Verification: webhooks-events, webhooks-verification
 //
-// The date is the day of the page's last change, where it tells one; all were
-// read on 2026-11-22. What others met in their own use of the API and published
-// is "seen in the field".
+// The date is the page's last change, if it shows one. All pages were read on 2026-11-22.
+// "Seen in the field" marks what other users of the API published.
 package tiktok
 
 import (
@@ -50,7 +47,7 @@ import (
 const (
 	// DefaultAPIURL is TikTok's own API.
 	DefaultAPIURL = "https://open.tiktokapis.com"
-	// DefaultAuthURL is where TikTok asks its users for their consent.
+	// DefaultAuthURL is the host of TikTok's consent page.
 	DefaultAuthURL = "https://www.tiktok.com"
 )
 
@@ -62,21 +59,21 @@ type Config struct {
 	// AuthURL is the base of the consent page and may carry a path prefix. Empty
 	// means DefaultAuthURL.
 	AuthURL string
-	// ClientKey and ClientSecret are the app's credentials. Only consent and the
-	// calls that give or take tokens need them.
+	// ClientKey and ClientSecret are the app's credentials. Only the consent page and the
+	// token calls need them.
 	ClientKey    string
 	ClientSecret secrets.Secret
-	// HTTP sends the requests; its Timeout, redirect policy and cookies are not
-	// used. Nil means a client with time-outs of its own.
+	// HTTP sends the requests. Its Timeout, redirect policy and cookies are not used. Nil
+	// means a client with its own time limits.
 	HTTP *http.Client
 	// Now is the clock of recorded calls. Nil means time.Now.
 	Now func() time.Time
-	// UploadHosts are further "host:port" that upload URLs may name. They are for
-	// a sandbox: next to TikTok's own API they are refused.
+	// UploadHosts lists more "host:port" that upload URLs may have. They are for a sandbox,
+	// and refused with TikTok's own API.
 	UploadHosts []string
 }
 
-// Client calls the API. It is safe for use by several goroutines at once.
+// Client calls the API. It is safe for concurrent use.
 type Client struct {
 	base, auth   string
 	clientKey    string
@@ -89,7 +86,7 @@ type Client struct {
 	uploadTimeout func(bytes int64) time.Duration
 }
 
-// New checks the configuration and makes a client.
+// New checks the configuration and returns a client.
 func New(cfg Config) (*Client, error) {
 	base, err := parseTikTok("TikTok API URL", cmp.Or(cfg.APIURL, DefaultAPIURL))
 	if err != nil {
@@ -122,7 +119,7 @@ func New(cfg Config) (*Client, error) {
 	c.uploadHosts[hostPort(base)] = true
 	for _, h := range cfg.UploadHosts {
 		if _, _, err := net.SplitHostPort(h); err != nil {
-			return nil, fmt.Errorf("TikTok upload host %q needs the form host:port", h)
+			return nil, fmt.Errorf("TikTok upload host %q must have the form host:port", h)
 		}
 		c.uploadHosts[strings.ToLower(h)] = true
 	}
@@ -134,19 +131,19 @@ const (
 	consentDomain = "tiktok.com"
 )
 
-// parseTikTok reads a base URL; TikTok's own hosts are reached by https only.
+// parseTikTok parses a base URL. TikTok's own hosts require https.
 func parseTikTok(setting, raw string) (*url.URL, error) {
 	u, err := wire.ParseBase(setting, raw)
 	if err != nil {
 		return nil, err
 	}
 	if u.Scheme != "https" && (isTikTok(u.Hostname()) || within(u.Hostname(), consentDomain)) {
-		return nil, fmt.Errorf("%s: https is needed", setting)
+		return nil, fmt.Errorf("%s: must use https", setting)
 	}
 	return u, nil
 }
 
-// isTikTok reports whether a host is one of TikTok's API.
+// isTikTok reports whether a host belongs to TikTok's API.
 func isTikTok(host string) bool { return within(host, tiktokDomain) }
 
 func within(host, domain string) bool {
@@ -154,7 +151,7 @@ func within(host, domain string) bool {
 	return host == domain || strings.HasSuffix(host, "."+domain)
 }
 
-// hostPort gives host and port of u, with the port its scheme stands for.
+// hostPort returns host and port of u, with the default port of its scheme.
 func hostPort(u *url.URL) string {
 	port := u.Port()
 	if port == "" {
@@ -166,15 +163,15 @@ func hostPort(u *url.URL) string {
 	return net.JoinHostPort(strings.ToLower(u.Hostname()), port)
 }
 
-// exchange is one call under way; its methods read TikTok's answers.
+// exchange is one call in progress; its methods read TikTok's answers.
 type exchange struct{ wire.Exchange }
 
 func (c *Client) begin(op string, class wire.Class) *exchange {
 	return &exchange{wire.Begin(models.TikTok, op, class, c.now)}
 }
 
-// exchange makes one API call: in is the JSON body (nil sends none), and read
-// takes the answer's data; its error means that the answer was not understood.
+// exchange makes one API call. in is the JSON body, or nil for none. read decodes the
+// answer's data; its error means that the answer was not understood.
 func (c *Client) exchange(ctx context.Context, x *exchange, token secrets.Secret, method, path string, in any, read func(json.RawMessage) error) error {
 	if err := x.Ready(ctx, token); err != nil {
 		return err
@@ -183,8 +180,8 @@ func (c *Client) exchange(ctx context.Context, x *exchange, token secrets.Secret
 	return c.roundTrip(ctx, x, build, func(resp *http.Response) error { return x.decode(resp, read) })
 }
 
-// roundTrip builds a request, sends it and has its answer decoded, all within
-// the time of one call.
+// roundTrip builds a request, sends it and decodes its answer, within the time limit of one
+// call.
 func (c *Client) roundTrip(ctx context.Context, x *exchange, build func(context.Context) (*http.Request, error), decode func(*http.Response) error) error {
 	ctx, cancel := context.WithTimeout(ctx, c.callTimeout)
 	defer cancel()
@@ -200,14 +197,14 @@ func (c *Client) roundTrip(ctx context.Context, x *exchange, build func(context.
 	return decode(resp)
 }
 
-// newRequest builds a call. Every path ends in "/": without it the gateway
-// answers 404 "Unsupported path(Janus)" (pilcrowonpaper/arctic issue 251).
+// newRequest builds a request. Every path ends in "/": without it the gateway answers 404
+// "Unsupported path(Janus)" (pilcrowonpaper/arctic issue 251).
 func (c *Client) newRequest(ctx context.Context, token secrets.Secret, method, path string, in any) (*http.Request, error) {
 	var body []byte
 	if in != nil {
 		var err error
 		if body, err = json.Marshal(in); err != nil {
-			return nil, fmt.Errorf("write body: %w", err)
+			return nil, fmt.Errorf("encode body: %w", err)
 		}
 	}
 	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
@@ -222,7 +219,7 @@ func (c *Client) newRequest(ctx context.Context, token secrets.Secret, method, p
 	return req, nil
 }
 
-// send sends a request, and notes the log id of the answer's header.
+// send sends a request and stores the log id from the answer's header.
 func (c *Client) send(x *exchange, req *http.Request) (*http.Response, error) {
 	resp, err := x.Send(c.http, req)
 	if err != nil {

@@ -14,20 +14,20 @@ import (
 
 const opCreatorInfo = "tiktok.creator_info"
 
-// CreatorInfo is what the account allows at this moment. It changes: ask again
-// just before each InitVideo (Content Sharing Guidelines, 2026-09-11).
+// CreatorInfo is what the account allows now. It changes: read it again just before each
+// InitVideo (Content Sharing Guidelines, 2026-09-11).
 type CreatorInfo struct {
 	Username, Nickname string
-	// PrivacyLevels are the only ones that a post may name.
+	// PrivacyLevels lists the levels that a post may have.
 	PrivacyLevels                                 []string
 	CommentDisabled, DuetDisabled, StitchDisabled bool
-	// MaxVideoDuration is 0 when the platform named none.
+	// MaxVideoDuration is 0 if TikTok gave none.
 	MaxVideoDuration time.Duration
 }
 
-// CreatorInfo asks what the account allows (creator_info/query; 20 a minute per
-// token). An account that may not post now, such as one at its daily cap,
-// is an error although TikTok answers HTTP 200: do not init after it.
+// CreatorInfo reads what the account allows (creator_info/query; 20 calls a minute per
+// token). An account that may not post now, such as one at its daily cap, is an error
+// although TikTok answers HTTP 200: do not call InitVideo after it.
 func (c *Client) CreatorInfo(ctx context.Context, token secrets.Secret) (CreatorInfo, error) {
 	x := c.begin(opCreatorInfo, wire.Reading)
 	x.Hide.Secret(token.Reveal())
@@ -68,7 +68,7 @@ func parseCreatorInfo(data json.RawMessage) (CreatorInfo, error) {
 	return info, nil
 }
 
-// seconds refuses what cannot be a video's length.
+// seconds returns 0 for values that cannot be a video's length.
 func seconds(n int64) time.Duration {
 	if n < 0 || n > int64((24*time.Hour)/time.Second) {
 		return 0
@@ -78,7 +78,7 @@ func seconds(n int64) time.Duration {
 
 var errNoData = errors.New("answer without data")
 
-// unmarshalData reads the data of an answer; none at all is an error.
+// unmarshalData decodes the data of an answer. Missing data is an error.
 func unmarshalData(data json.RawMessage, into any) error {
 	if len(data) == 0 || string(data) == "null" {
 		return errNoData

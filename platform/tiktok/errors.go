@@ -14,15 +14,14 @@ import (
 )
 
 const (
-	// minuteWait: limits count per sliding minute, so 60 s clear them (Direct
+	// minuteWait is the wait after a rate limit. Limits count per sliding minute (Direct
 	// Post reference, 2026-09-11; no Retry-After is documented).
 	minuteWait = time.Minute
-	// CapWait is the step in which a cap of a day is looked at again. The caps on
-	// posts per creator, pending shares and active creators count over a window
-	// of 24 h whose start nobody tells, so the next slot may open at any time in
-	// it (Content Sharing Guidelines, 2026-09-11).
+	// CapWait is how often a daily cap is checked again. The caps on posts per creator,
+	// pending shares and active creators count over 24 h with an unknown start, so the next
+	// slot may open at any time (Content Sharing Guidelines, 2026-09-11).
 	CapWait = time.Hour
-	// maxWait bounds a wait that an answer names.
+	// maxWait limits the wait that an answer asks for.
 	maxWait = 24 * time.Hour
 )
 
@@ -35,21 +34,22 @@ var (
 	badUpload  = wire.Verdict{Kind: platform.Rejected, Code: platform.CodeUploadFailed}
 	noScope    = wire.Verdict{Kind: platform.Rejected, Code: platform.CodeTokenInvalid}
 	goneUpload = wire.Verdict{Kind: platform.Gone, Code: platform.CodeUploadFailed}
-	// trouble inside TikTok: the call's class gives the verdict (see judge).
-	trouble = wire.Verdict{}
+	// internalError is an error inside TikTok. The call's class gives the verdict (see
+	// judge).
+	internalError = wire.Verdict{}
 )
 
-// verdicts is the one table of error codes, from all pages of the package
-// comment. The codes of caps and bans come with HTTP 403 from an init and with
-// HTTP 200 from creator_info; the code decides, not the status.
+// verdicts is the table of error codes, from all pages of the package comment. The codes of
+// caps and bans come with HTTP 403 from an init and with HTTP 200 from creator_info; the
+// code decides, not the status.
 var verdicts = map[string]wire.Verdict{
 	"invalid_param":            refused, // as the posting pages spell it
 	"invalid_params":           refused, // as real answers spell it
 	"invalid_file_upload":      badUpload,
 	"app_version_check_failed": refused,
 	"publish_not_cancellable":  refused,
-	// The publish_id is unknown: no proof that it never went live, so the caller
-	// has to look at its ledger.
+	// The publish_id is unknown. That does not prove that the post never went live, so the
+	// caller has to check its ledger.
 	"invalid_publish_id":                            {Kind: platform.Gone, Code: platform.CodePublishFailed},
 	"token_not_authorized_for_specified_publish_id": noScope,
 
@@ -69,34 +69,34 @@ var verdicts = map[string]wire.Verdict{
 	"privacy_level_option_mismatch":                      refused,
 
 	"rate_limit_exceeded": throttled,
-	"internal_error":      trouble,
+	"internal_error":      internalError,
 }
 
-// statusVerdicts differ from the table: status/fetch has one parameter, and a
-// bad publish_id was also seen in the field as invalid_params.
+// statusVerdicts are the exceptions for status/fetch. It has one parameter, and a bad
+// publish_id was also seen in the field as invalid_params.
 var statusVerdicts = map[string]wire.Verdict{
 	"invalid_param":  verdicts["invalid_publish_id"],
 	"invalid_params": verdicts["invalid_publish_id"],
 }
 
-// codeDeadToken is TikTok's word for an access token that is not taken any more.
+// codeDeadToken is TikTok's code for an access token that no longer works.
 const codeDeadToken = "access_token_invalid"
 
-// IsDeadToken reports whether TikTok refused an access token by its own code for
-// that. Kind AuthExpired alone may also come from an answer that nobody knows.
+// IsDeadToken reports whether TikTok refused an access token with its own code for that.
+// Kind AuthExpired alone may also come from an unknown answer.
 func IsDeadToken(err error) bool {
 	e, ok := errors.AsType[*platform.Error](err)
 	return ok && e.Kind == platform.AuthExpired && e.PlatformCode == codeDeadToken
 }
 
-// IsDeadGrant reports whether TikTok refused a refresh token for good. The OAuth
-// endpoints have one code for that, and give kind AuthExpired for nothing else.
+// IsDeadGrant reports whether TikTok refused a refresh token for good. The OAuth endpoints
+// have one code for that, and only it has kind AuthExpired.
 func IsDeadGrant(err error) bool {
 	e, ok := errors.AsType[*platform.Error](err)
 	return ok && e.Kind == platform.AuthExpired && e.Op == opRefreshToken
 }
 
-// judge says what an understood error answer means.
+// judge returns the verdict on an error answer that was understood.
 func judge(op string, class wire.Class, status int, code string) wire.Verdict {
 	v, ok := verdicts[code]
 	if op == opStatus {
@@ -112,16 +112,16 @@ func judge(op string, class wire.Class, status int, code string) wire.Verdict {
 		v = noToken
 	case status >= 400 && status < 500:
 		v = wire.Verdict{Kind: platform.Rejected, Code: class.Code}
-	default: // 5xx, and a code nobody knows under a status of success
-		v = trouble
+	default: // 5xx, or an unknown code with a status of success
+		v = internalError
 	}
-	if v == trouble {
+	if v == internalError {
 		v = class.Lost()
 	}
 	return v
 }
 
-// envelope is the shape of every answer but those of OAuth and of the PUT.
+// envelope is the format of every answer except those of OAuth and of the upload.
 type envelope struct {
 	data           json.RawMessage
 	code           string
@@ -130,11 +130,11 @@ type envelope struct {
 
 const codeOK = "ok"
 
-var errNoEnvelope = errors.New("the answer is not TikTok's JSON")
+var errNoEnvelope = errors.New("the answer is not JSON of TikTok")
 
-// parseEnvelope reads an answer. Field tables call the log id logid, samples
-// and real answers log_id. An error that is a bare string, as
-// OAuth sends it, still gives a code.
+// parseEnvelope parses an answer. The field tables call the log id logid; samples and real
+// answers have log_id. An error that is a plain string, as in OAuth answers, still gives a
+// code.
 func parseEnvelope(body []byte) (envelope, error) {
 	var raw struct {
 		Data  json.RawMessage `json:"data"`
@@ -174,7 +174,7 @@ func parseEnvelope(body []byte) (envelope, error) {
 	return e, nil
 }
 
-// note takes code and log id of an answer into the record.
+// note stores the code and log id of an answer in the call.
 func (x *exchange) note(e envelope) {
 	x.Code = x.Hide.Text(e.code)
 	if e.logID != "" {
@@ -182,8 +182,8 @@ func (x *exchange) note(e envelope) {
 	}
 }
 
-// decode reads an answer: data for read when the code is "ok", else the typed
-// error. The code counts on HTTP 200 too.
+// decode decodes an answer. If the code is "ok" it passes the data to read; otherwise it
+// returns the typed error. The code decides on HTTP 200 too.
 func (x *exchange) decode(resp *http.Response, read func(json.RawMessage) error) error {
 	body, err := wire.ReadBody(resp)
 	var e envelope
@@ -212,9 +212,8 @@ func (x *exchange) decode(resp *http.Response, read func(json.RawMessage) error)
 	return nil
 }
 
-// unread judges an answer whose body did not arrive or is not TikTok's: a page
-// of a gateway says nothing about what happened behind it. A 429 says it in its
-// status.
+// unread returns the verdict on an answer whose body did not arrive or is not TikTok's. A
+// gateway's error page says nothing about the call, except for status 429.
 func (x *exchange) unread(resp *http.Response) wire.Verdict {
 	if resp.StatusCode == http.StatusTooManyRequests {
 		v := throttled
@@ -224,8 +223,8 @@ func (x *exchange) unread(resp *http.Response) wire.Verdict {
 	return x.Class.Lost()
 }
 
-// waitOf gives the wait of a rate limit. TikTok documents no Retry-After;
-// one that comes all the same can only lengthen the wait.
+// waitOf returns the wait after a rate limit. TikTok documents no Retry-After; if there is
+// one it can only lengthen the wait.
 func waitOf(v wire.Verdict, resp *http.Response) time.Duration {
 	if v.Kind != platform.RateLimited {
 		return v.Wait

@@ -231,7 +231,7 @@ func FuzzParseEvent(f *testing.F) {
 	})
 }
 
-// sentAs writes an event as TikTok sends it today, whatever form it came in.
+// sentAs encodes an event as TikTok sends it today, from any form.
 func sentAs(e Event) []byte {
 	content := map[string]any{"publish_id": e.PublishID, "post_id": e.PostID, "publish_type": e.PublishType, "fail_reason": e.FailReason, "reason": e.Reason}
 	inner, _ := json.Marshal(content)

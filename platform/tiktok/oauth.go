@@ -27,35 +27,35 @@ const (
 )
 
 // Configured reports whether the client has the app's credentials. Without them
-// AuthorizationURL leads nowhere, and ExchangeCode, RefreshGrant and Revoke fail.
+// AuthorizationURL does not work, and ExchangeCode, RefreshGrant and Revoke fail.
 func (c *Client) Configured() bool { return c.clientKey != "" && !c.clientSecret.Empty() }
 
-// Challenge gives the code_challenge of a verifier: lower-case hex of its
-// SHA-256, where everyone else takes base64url (Login Kit for Desktop).
+// Challenge returns the code_challenge of a verifier: the lower-case hex of its SHA-256,
+// not base64url as in other OAuth servers (Login Kit for Desktop).
 func Challenge(verifier string) string {
 	sum := sha256.Sum256([]byte(verifier))
 	return hex.EncodeToString(sum[:])
 }
 
-// Authorization is what a consent is asked for.
+// Authorization holds the parameters of the consent page.
 type Authorization struct {
-	// RedirectURI is one of the registered ones, to the letter.
+	// RedirectURI must match a registered one exactly.
 	RedirectURI string
-	// State comes back unchanged.
+	// State is returned unchanged.
 	State string
 	// Challenge is the Challenge of the verifier that ExchangeCode will get.
 	Challenge string
 	Scopes    []string
 }
 
-// AuthorizationURL is the consent page to send the user's browser to (Login Kit
-// for Web). oauth2.Config.AuthCodeURL cannot write it: TikTok wants client_key for
-// client_id, and commas between the scopes for spaces.
+// AuthorizationURL returns the address of the consent page for the user's browser (Login
+// Kit for Web). oauth2.Config.AuthCodeURL cannot build it: TikTok uses client_key instead
+// of client_id, and commas instead of spaces between the scopes.
 //
-// PKCE is for desktop apps by that page, but some web apps were refused without
-// it (better-auth issue 3114), so it is always there. Without
-// disable_auto_auth "connect another account" would silently connect the account
-// of the browser's session again (seen in the field, 2026-08).
+// That page asks for PKCE for desktop apps only, but some web apps were refused without it
+// (better-auth issue 3114), so it is always used. Without disable_auto_auth, "connect
+// another account" would silently connect the account of the browser's session again (seen
+// in the field, 2026-08).
 func (c *Client) AuthorizationURL(a Authorization) string {
 	query := url.Values{
 		"client_key":            {c.clientKey},
@@ -70,25 +70,23 @@ func (c *Client) AuthorizationURL(a Authorization) string {
 	return c.auth + "/v2/auth/authorize/?" + query.Encode()
 }
 
-// Grant is what a user's consent gave. Its lifetimes changed in the autumn of
-// 2026, so only what an answer says counts (Manage User Access Tokens,
-// 2026-11-02).
+// Grant is the result of a user's consent. Its lifetimes changed in autumn 2026, so only
+// those in the answer count (Manage User Access Tokens, 2026-11-02).
 type Grant struct {
 	Access secrets.Secret
-	// Refresh is empty when the answer named none: the one before is kept.
+	// Refresh is empty if the answer had none: the previous one stays valid.
 	Refresh secrets.Secret
-	// OpenID is the user's id for this app, kept to the letter: it may begin with
-	// "-" or "_".
+	// OpenID is the user's id for this app, unchanged: it may begin with "-" or "_".
 	OpenID string
-	// Scopes are those granted: the user can untick some.
+	// Scopes lists the granted scopes; the user can untick some.
 	Scopes []string
-	// ExpiresIn and RefreshExpiresIn are 0 when the answer did not say.
+	// ExpiresIn and RefreshExpiresIn are 0 if the answer had none.
 	ExpiresIn, RefreshExpiresIn time.Duration
 }
 
-// ExchangeCode turns the code of a callback into the first grant. The code is
-// the callback's query value, decoded once; redirectURI is the one of the
-// consent. A code works once, so after kind Unknown the user has to consent again.
+// ExchangeCode turns the code of a callback into the first grant. code is the callback's
+// query value, unescaped once; redirectURI is that of the consent. A code works once, so
+// after kind Unknown the user has to consent again.
 func (c *Client) ExchangeCode(ctx context.Context, code, verifier secrets.Secret, redirectURI string) (Grant, error) {
 	x := c.beginOAuth(opExchangeCode, wire.Creating, code, verifier)
 	g, err := c.grant(ctx, x, code, url.Values{
@@ -100,11 +98,10 @@ func (c *Client) ExchangeCode(ctx context.Context, code, verifier secrets.Secret
 	return g, x.Finish(ctx, err)
 }
 
-// RefreshGrant gets new tokens. The refresh token given may stop working at that
-// moment (Manage User Access Tokens, 2026-11-02), so it is never used twice at
-// once, and after kind Unknown the new one may be lost and the user has to
-// consent again. AuthExpired with CodeTokenInvalid, and nothing else, says that
-// the refresh token is dead.
+// RefreshGrant returns new tokens. The refresh token may stop working at once (Manage User
+// Access Tokens, 2026-11-02), so it must not be used by two calls at the same time. After
+// kind Unknown the new tokens may be lost, and the user has to consent again. Only
+// AuthExpired with CodeTokenInvalid means that the refresh token is dead.
 func (c *Client) RefreshGrant(ctx context.Context, refresh secrets.Secret) (Grant, error) {
 	x := c.beginOAuth(opRefreshToken, wire.Creating, refresh)
 	g, err := c.grant(ctx, x, refresh, url.Values{
@@ -114,8 +111,7 @@ func (c *Client) RefreshGrant(ctx context.Context, refresh secrets.Secret) (Gran
 	return g, x.Finish(ctx, err)
 }
 
-// Revoke takes the app out of the user's connected apps, by the access token.
-// It can be repeated.
+// Revoke removes the app from the user's connected apps. It may be repeated.
 func (c *Client) Revoke(ctx context.Context, access secrets.Secret) error {
 	x := c.beginOAuth(opRevoke, wire.Reading, access)
 	form := url.Values{"token": {access.Reveal()}}
@@ -137,8 +133,8 @@ func (c *Client) beginOAuth(op string, class wire.Class, given ...secrets.Secret
 	return x
 }
 
-// grant asks for tokens. Failures come with HTTP 200 too (seen in the field,
-// 2026-09), so an access token makes the success, not the status.
+// grant requests tokens. Failures also come with HTTP 200 (seen in the field, 2026-09), so
+// the access token means success, not the status.
 func (c *Client) grant(ctx context.Context, x *exchange, given secrets.Secret, form url.Values) (Grant, error) {
 	var g Grant
 	err := c.oauth(ctx, x, given, tokenPath, form, func(answer Grant) error {
@@ -151,8 +147,8 @@ func (c *Client) grant(ctx context.Context, x *exchange, given secrets.Secret, f
 	return g, err
 }
 
-// oauth makes one call of the OAuth endpoints, which take a form and no token in
-// a header. read takes an answer without an error.
+// oauth makes one call of the OAuth endpoints, which take a form and no token header. read
+// gets an answer without an error.
 func (c *Client) oauth(ctx context.Context, x *exchange, given secrets.Secret, path string, form url.Values, read func(Grant) error) error {
 	if err := c.missingSettings(); err != nil {
 		return x.Fail(unsendable, "", err)
@@ -166,7 +162,7 @@ func (c *Client) oauth(ctx context.Context, x *exchange, given secrets.Secret, p
 	return c.roundTrip(ctx, x, build, func(resp *http.Response) error { return x.decodeOAuth(resp, read) })
 }
 
-// missingSettings names the credentials that the client was not given.
+// missingSettings names the missing credentials.
 func (c *Client) missingSettings() error {
 	var missing []string
 	if c.clientKey == "" {
@@ -191,7 +187,7 @@ func (c *Client) newForm(ctx context.Context, path string, form url.Values) (*ht
 	return req, nil
 }
 
-// decodeOAuth reads an answer of the OAuth endpoints, which is flat.
+// decodeOAuth decodes an answer of the OAuth endpoints, which has no envelope.
 func (x *exchange) decodeOAuth(resp *http.Response, read func(Grant) error) error {
 	body, err := wire.ReadBody(resp)
 	var e envelope
@@ -216,8 +212,7 @@ func (x *exchange) decodeOAuth(resp *http.Response, read func(Grant) error) erro
 	return x.Fail(v, e.message, cause)
 }
 
-// parseGrant reads what an answer holds of a grant; what it does not hold stays
-// empty.
+// parseGrant parses the grant in an answer. Missing fields stay empty.
 func parseGrant(body []byte) Grant {
 	var a struct {
 		Access         wire.Scalar `json:"access_token"`
@@ -244,9 +239,9 @@ func parseGrant(body []byte) Grant {
 // Handling).
 var oauthVerdicts = map[string]wire.Verdict{
 	"invalid_grant": noToken,
-	"access_denied": noScope, // needs new consent; says nothing about a refresh token
+	"access_denied": noScope, // needs new consent; does not concern the refresh token
 
-	// our settings, or our bug
+	// wrong settings, or a bug of ours
 	"invalid_client":            refused,
 	"unauthorized_client":       refused,
 	"invalid_request":           refused,
@@ -254,16 +249,16 @@ var oauthVerdicts = map[string]wire.Verdict{
 	"unsupported_grant_type":    refused,
 	"unsupported_response_type": refused,
 
-	// refused before anything happened: the page says to try again
+	// had no effect: the page says to try again
 	"server_error":            {Kind: platform.Transient, Code: platform.CodePublishFailed},
 	"temporarily_unavailable": {Kind: platform.Transient, Code: platform.CodePublishFailed},
 
 	"rate_limit_exceeded": throttled,
 }
 
-// judgeOAuth says what an understood error of the OAuth endpoints means. A 401
-// that nobody knows is about our own credentials, since no token goes into the
-// header: only invalid_grant may cost a user the connection.
+// judgeOAuth returns the verdict on an understood error of the OAuth endpoints. An unknown
+// 401 concerns our own credentials, since no token is in the header: only invalid_grant may
+// disconnect a user.
 func judgeOAuth(class wire.Class, status int, code string) wire.Verdict {
 	v, ok := oauthVerdicts[code]
 	switch {
@@ -274,5 +269,5 @@ func judgeOAuth(class wire.Class, status int, code string) wire.Verdict {
 	case status >= 400 && status < 500:
 		return refused
 	}
-	return class.Lost() // 5xx, and a code nobody knows under a status of success
+	return class.Lost() // 5xx, or an unknown code with a status of success
 }

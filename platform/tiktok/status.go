@@ -15,24 +15,24 @@ import (
 
 const opStatus = "tiktok.status"
 
-// State is where a post stands.
+// State is the state of a post at TikTok.
 type State uint8
 
 const (
-	// StateProcessing: bytes are missing or TikTok works on them. Any value that
-	// nobody knows counts as this.
+	// StateProcessing means that bytes are missing or TikTok is working on them. Unknown
+	// values count as this.
 	StateProcessing State = iota
-	// StateInbox: the draft lies in the user's TikTok inbox. Final for us.
+	// StateInbox means that the draft is in the user's TikTok inbox. It is final for us.
 	StateInbox
-	// StateComplete: posted. Its id may come later, or never for SELF_ONLY.
+	// StateComplete means posted. The id may come later, or never for SELF_ONLY.
 	StateComplete
-	// StateFailed: it will not go live; FailReason says why.
+	// StateFailed means that the post will not go live; FailReason says why.
 	StateFailed
 )
 
 var stateNames = [...]string{"processing", "inbox", "complete", "failed"}
 
-// String gives the state's name.
+// String returns the state's name.
 func (s State) String() string {
 	if int(s) < len(stateNames) {
 		return stateNames[s]
@@ -40,11 +40,11 @@ func (s State) String() string {
 	return "unknown"
 }
 
-// Final reports whether the state will not change any more.
+// Final reports whether the state is final.
 func (s State) Final() bool { return s != StateProcessing }
 
-// states is the table of Get Post Status. PROCESSING_UPLOAD also stands while
-// the video is processed after its last byte.
+// states is the table of Get Post Status. PROCESSING_UPLOAD is also used while the video is
+// processed after its last byte.
 var states = map[string]State{
 	"PROCESSING_UPLOAD":   StateProcessing,
 	"PROCESSING_DOWNLOAD": StateProcessing,
@@ -53,22 +53,22 @@ var states = map[string]State{
 	"FAILED":              StateFailed,
 }
 
-// Status is TikTok's account of a post.
+// Status is the status of a post at TikTok.
 type Status struct {
 	State State
-	// Raw is TikTok's own word for State.
+	// Raw is TikTok's own name of State.
 	Raw string
-	// FailReason is set when State is StateFailed; see FailReasonKind.
+	// FailReason is set if State is StateFailed; see FailReasonKind.
 	FailReason string
-	// UploadedBytes is 0 when TikTok did not say.
+	// UploadedBytes is 0 if TikTok did not say.
 	UploadedBytes int64
 	// PostIDs are decimal strings. They stay empty until moderation has passed
 	// (minutes, sometimes hours), and for SELF_ONLY posts always.
 	PostIDs []string
 }
 
-// Status asks how a post fares (status/fetch; 30 a minute per token). Store a
-// final state at once: how long a publish_id can be asked is not documented.
+// Status reads the status of a post (status/fetch; 30 calls a minute per token). Store a
+// final state at once: how long a publish_id can be read is not documented.
 func (c *Client) Status(ctx context.Context, token secrets.Secret, publishID string) (Status, error) {
 	in := struct {
 		PublishID string `json:"publish_id"`
@@ -89,7 +89,7 @@ func parseStatus(data json.RawMessage) (Status, error) {
 		Status     wire.Scalar     `json:"status"`
 		FailReason wire.Scalar     `json:"fail_reason"`
 		Uploaded   wire.Scalar     `json:"uploaded_bytes"`
-		IDs        json.RawMessage `json:"publicaly_available_post_id"` // spelled so
+		IDs        json.RawMessage `json:"publicaly_available_post_id"` // TikTok's spelling
 		IDsSpelled json.RawMessage `json:"publicly_available_post_id"`
 	}
 	if err := unmarshalData(data, &d); err != nil {
@@ -108,8 +108,8 @@ func parseStatus(data json.RawMessage) (Status, error) {
 	return s, nil
 }
 
-// postIDs reads ids from a list or a scalar of numbers or strings. They exceed
-// 2^53, so they never pass through a float.
+// postIDs parses ids from a list or a single value, as numbers or strings. They exceed
+// 2^53, so they must not be converted to floats.
 func postIDs(raw json.RawMessage) []string {
 	var list []wire.Scalar
 	if json.Unmarshal(raw, &list) != nil {
@@ -127,7 +127,7 @@ func postIDs(raw json.RawMessage) []string {
 	return ids
 }
 
-// isID reports whether s is a decimal id; a zero stands for none.
+// isID reports whether s is a decimal id; zero means none.
 func isID(s string) bool {
 	if s == "" || len(s) > 32 || strings.Trim(s, "0") == "" {
 		return false
@@ -135,8 +135,8 @@ func isID(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r < '0' || r > '9' })
 }
 
-// failReasons is the table of Get Post Status. A failed post is not live, so
-// Transient stands for "once more, with a new init".
+// failReasons is the table of Get Post Status. A failed post is not live, so Transient
+// means another attempt with a new init.
 var failReasons = map[string]wire.Verdict{
 	"file_format_check_failed":  refused,
 	"duration_check_failed":     refused,
@@ -156,11 +156,10 @@ var failReasons = map[string]wire.Verdict{
 	"spam_risk":                          refused,
 }
 
-// FailReasonKind says what may be done after StateFailed, which means that
-// nothing is live: Transient, a new InitVideo may pass; RateLimited, a new one
-// may pass after CapWait or more; AuthExpired, the user has to connect again;
-// Rejected, never. A reason that nobody knows is Rejected: TikTok looked at the
-// post and refused it.
+// FailReasonKind says what may be done after StateFailed, when nothing is live. Transient:
+// a new InitVideo may succeed. RateLimited: a new one may succeed after CapWait or more.
+// AuthExpired: the user has to connect again. Rejected: never. An unknown reason is
+// Rejected, because TikTok checked the post and refused it.
 func FailReasonKind(reason string) (platform.Kind, platform.Code) {
 	v, ok := failReasons[reason]
 	if !ok {
@@ -169,8 +168,8 @@ func FailReasonKind(reason string) (platform.Kind, platform.Code) {
 	return v.Kind, v.Code
 }
 
-// Permalink gives the public address of a video. It is empty when the
-// name or the id is missing.
+// Permalink returns the public address of a video. It is empty if the name or the id is
+// missing.
 func Permalink(username, id string) string {
 	username = strings.TrimPrefix(username, "@")
 	if username == "" || id == "" {

@@ -24,21 +24,21 @@ type Chunk struct {
 	ContentType string
 }
 
-// Progress is how far an upload came.
+// Progress is the progress of an upload.
 type Progress struct {
-	// Complete: the platform has all bytes and processes the video.
+	// Complete means that TikTok has all bytes and processes the video.
 	Complete bool
-	// Received is how many bytes the platform says it has, -1 if it did not say.
+	// Received is how many bytes TikTok reports, or -1 if it reports none.
 	Received int64
 }
 
-// PutChunk sends one chunk; open gives its bytes, from First to Last, afresh at
-// each call. Chunks go in order, one at a time.
+// PutChunk sends one chunk. open returns its bytes, from First to Last, at every call. Send
+// chunks in order, one at a time.
 //
-// A chunk that TikTok does not expect now (416) is no error: Progress tells
-// what it has. Kind Unknown means that the bytes may have arrived: read the
-// progress before sending more, and after the last chunk expect that the post
-// goes live. Kind Gone means that the upload URL has expired or is unknown.
+// A chunk that TikTok does not expect now (416) is no error: Progress says what it has.
+// Kind Unknown means that the bytes may have arrived: read the progress before sending
+// more, and after the last chunk expect the post to go live. Kind Gone means that the
+// upload URL has expired or is unknown.
 func (c *Client) PutChunk(ctx context.Context, link secrets.Secret, chunk Chunk, open func() (io.ReadCloser, error)) (Progress, error) {
 	x := c.begin(opChunk, wire.Uploading)
 	x.Hide.Link(link.Reveal())
@@ -50,7 +50,7 @@ func (c *Client) PutChunk(ctx context.Context, link secrets.Secret, chunk Chunk,
 func (c *Client) putChunk(ctx context.Context, x *exchange, link secrets.Secret, chunk Chunk, open func() (io.ReadCloser, error)) (Progress, error) {
 	none := Progress{Received: -1}
 	if chunk.First < 0 || chunk.Last < chunk.First || chunk.Last >= chunk.Total {
-		return none, x.Fail(badUpload, "", errors.New("the chunk is no range of the file"))
+		return none, x.Fail(badUpload, "", errors.New("the chunk is not a range of the file"))
 	}
 	if err := ctx.Err(); err != nil {
 		return none, x.Fail(x.Class.Unsent(), "", err)
@@ -74,10 +74,9 @@ func (c *Client) putChunk(ctx context.Context, x *exchange, link secrets.Secret,
 	return x.progress(resp, chunk)
 }
 
-// newChunkRequest builds the PUT. Length and GetBody are set by hand, since
-// net/http would else send chunked encoding, which TikTok refuses. There is no
-// Authorization header: the URL is the credential (Media Transfer Guide,
-// 2026-09-11).
+// newChunkRequest builds the PUT. It sets length and GetBody itself, because net/http would
+// otherwise use chunked encoding, which TikTok refuses. There is no Authorization header:
+// the URL is the credential (Media Transfer Guide, 2026-09-11).
 func newChunkRequest(ctx context.Context, target *url.URL, chunk Chunk, size int64, open func() (io.ReadCloser, error)) (*http.Request, error) {
 	body := func() (io.ReadCloser, error) {
 		r, err := open()
@@ -100,12 +99,12 @@ func newChunkRequest(ctx context.Context, target *url.URL, chunk Chunk, size int
 	return req, nil
 }
 
-// uploadURL allows TikTok's own hosts over https on port 443 (five are known),
-// and next to a sandbox the hosts it was configured with.
+// uploadURL allows TikTok's own hosts over https on port 443 (five are known), and with a
+// sandbox also the configured hosts.
 func (c *Client) uploadURL(x *exchange, link secrets.Secret) (*url.URL, error) {
 	u, err := url.Parse(link.Reveal())
 	if err != nil || u.Host == "" {
-		return nil, x.Fail(badUpload, "", errors.New("upload_url is no URL"))
+		return nil, x.Fail(badUpload, "", errors.New("upload_url is not a URL"))
 	}
 	web := u.Scheme == "https" || u.Scheme == "http"
 	switch {
@@ -115,18 +114,18 @@ func (c *Client) uploadURL(x *exchange, link secrets.Secret) (*url.URL, error) {
 	case web && c.uploadHosts[hostPort(u)]:
 		return u, nil
 	}
-	return nil, x.Fail(badUpload, "", fmt.Errorf("upload_url names a host that is not allowed: %s", x.Hide.Text(u.Host)))
+	return nil, x.Fail(badUpload, "", fmt.Errorf("upload_url has a host that is not allowed: %s", x.Hide.Text(u.Host)))
 }
 
-// progress reads the answer to a PUT, which has no envelope.
+// progress decodes the answer to a PUT, which has no envelope.
 func (x *exchange) progress(resp *http.Response, chunk Chunk) (Progress, error) {
 	p := Progress{Received: received(resp.Header.Get("Content-Range"), chunk.Total)}
-	body, _ := wire.ReadBody(resp) // the status says it all; a body only adds a text
+	body, _ := wire.ReadBody(resp) // the status decides; the body only adds a text
 	last := chunk.Last == chunk.Total-1
 	switch resp.StatusCode {
 	case http.StatusCreated:
 		return Progress{Complete: true, Received: chunk.Total}, nil
-	case http.StatusOK: // not documented; others report it
+	case http.StatusOK: // not documented, but seen in the field
 		if last {
 			return Progress{Complete: true, Received: chunk.Total}, nil
 		}
@@ -137,27 +136,26 @@ func (x *exchange) progress(resp *http.Response, chunk Chunk) (Progress, error) 
 		p.Complete = p.Received == chunk.Total
 		return p, nil
 	}
-	e, _ := parseEnvelope(body) // zero when there is none
+	e, _ := parseEnvelope(body) // zero if there is none
 	x.note(e)
 	v := chunkVerdict(resp.StatusCode)
 	v.Wait = waitOf(v, resp)
 	return Progress{Received: -1}, x.Fail(v, e.message, nil)
 }
 
-// chunkVerdicts is the Media Transfer Guide's table (2026-09-11) of answers that
-// take no bytes.
+// chunkVerdicts is the Media Transfer Guide's table (2026-09-11) of failed uploads.
 var chunkVerdicts = map[int]wire.Verdict{
-	http.StatusBadRequest:      badUpload,  // malformed headers or length: ours
+	http.StatusBadRequest:      badUpload,  // malformed headers or length: a bug of ours
 	http.StatusForbidden:       goneUpload, // upload_url expired
 	http.StatusNotFound:        goneUpload, // no such upload
 	http.StatusTooManyRequests: throttled,
-	http.StatusRequestTimeout:  trouble,
+	http.StatusRequestTimeout:  internalError,
 }
 
 func chunkVerdict(status int) wire.Verdict {
 	v, ok := chunkVerdicts[status]
 	switch {
-	case ok && v != trouble:
+	case ok && v != internalError:
 		return v
 	case !ok && status >= 400 && status < 500:
 		return badUpload
@@ -167,10 +165,9 @@ func chunkVerdict(status int) wire.Verdict {
 
 var contentRange = regexp.MustCompile(`^(?:bytes )?0-([0-9]{1,18})/([0-9]{1,18})$`)
 
-// received reads the progress header, "bytes 0-{UPLOADED_BYTES}/{TOTAL}". The
-// page does not say whether that number counts bytes or is the last byte's
-// index, so it is read as whichever falls on a boundary of the
-// plan; when neither does, as the smaller one.
+// received parses the progress header, "bytes 0-{UPLOADED_BYTES}/{TOTAL}". The page does
+// not say whether that number is a count or the index of the last byte, so it is read as
+// the one that is on a chunk boundary of the plan; if neither is, as the smaller one.
 func received(header string, total int64) int64 {
 	m := contentRange.FindStringSubmatch(strings.TrimSpace(header))
 	if m == nil {

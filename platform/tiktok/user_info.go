@@ -13,23 +13,23 @@ import (
 const (
 	opUserInfo = "tiktok.user_info"
 
-	// userFields are those of the scope user.info.basic. A field of another scope
-	// may be refused with the whole call (seen in the field, 2026-09).
+	// userFields lists the fields of the scope user.info.basic. A field of another scope may
+	// make the whole call fail (seen in the field, 2026-09).
 	userFields = "open_id,union_id,avatar_url,display_name"
 )
 
-// UserInfo is who a token speaks for.
+// UserInfo is the user of a token.
 type UserInfo struct {
-	// OpenID is the user's id for this app, UnionID the one for all apps of its
+	// OpenID is the user's id for this app, and UnionID the one for all apps of its
 	// developer.
 	OpenID, UnionID        string
 	DisplayName, AvatarURL string
-	// Username is of another scope and not asked for: it is mostly empty.
-	// CreatorInfo tells it.
+	// Username belongs to another scope and is not requested, so it is mostly empty.
+	// CreatorInfo returns it.
 	Username string
 }
 
-// UserInfo asks who the token speaks for (Get User Info).
+// UserInfo reads the user of the token (Get User Info).
 func (c *Client) UserInfo(ctx context.Context, access secrets.Secret) (UserInfo, error) {
 	x := c.begin(opUserInfo, wire.Reading)
 	x.Hide.Secret(access.Reveal())

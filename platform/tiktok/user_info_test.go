@@ -38,7 +38,8 @@ func TestUserInfoOfNobody(t *testing.T) {
 	}
 }
 
-// TestUserInfoRefused: a missing scope is told in two ways, and no dead token.
+// TestUserInfoRefused checks that a missing scope, reported in two ways, is not a dead
+// token.
 func TestUserInfoRefused(t *testing.T) {
 	for code, status := range map[string]int{"scope_not_authorized": 401, "scope_permission_missed": 400} {
 		ctx, c, _ := serve(t, answer(status, `{"data":{},"error":{"code":"`+code+`"}}`))

@@ -13,23 +13,22 @@ import (
 
 const opInit = "tiktok.init"
 
-// VideoPost is what the user chose for a direct post (Direct Post reference,
-// 2026-09-11).
+// VideoPost holds the user's choices for a direct post (Direct Post reference, 2026-09-11).
 type VideoPost struct {
 	// Title is the caption, at most 2200 UTF-16 code units.
 	Title string
-	// PrivacyLevel is one of CreatorInfo's.
+	// PrivacyLevel is one of CreatorInfo.PrivacyLevels.
 	PrivacyLevel                               string
 	DisableDuet, DisableComment, DisableStitch bool
-	// BrandContent says paid partnership, BrandOrganic own business, AIGC made
-	// by AI.
+	// BrandContent marks a paid partnership, BrandOrganic the creator's own business, and
+	// AIGC AI-generated content.
 	BrandContent, BrandOrganic, AIGC bool
-	// CoverTimestampMs picks the cover frame; nil leaves it to TikTok.
+	// CoverTimestampMs selects the cover frame; nil lets TikTok choose.
 	CoverTimestampMs *int32
 }
 
-// Upload is a started post. Store PublishID before the first byte is sent. URL
-// is a credential; it lives one hour, in which the whole upload must end.
+// Upload is a started post. Store PublishID before the first byte is sent. URL is a
+// credential, valid for one hour, in which the whole upload must end.
 type Upload struct {
 	PublishID string
 	URL       secrets.Secret
@@ -40,8 +39,8 @@ type initRequest struct {
 	Source sourceInfo `json:"source_info"`
 }
 
-// postInfo sends the brand toggles always: the page requires them although its
-// samples leave them out.
+// postInfo always sends the brand toggles: the page requires them although its samples omit
+// them.
 type postInfo struct {
 	Title          string `json:"title"`
 	Privacy        string `json:"privacy_level"`
@@ -61,9 +60,9 @@ type sourceInfo struct {
 	Count  int    `json:"total_chunk_count"`
 }
 
-// InitVideo starts a direct post by FILE_UPLOAD (6 a minute per token).
-// Nothing can go live before all bytes are in, so a lost answer (kind Unknown)
-// leaves nothing behind but a publish_id that nobody knows.
+// InitVideo starts a direct post by FILE_UPLOAD (6 calls a minute per token). Nothing can
+// go live before all bytes have arrived, so a lost answer (kind Unknown) leaves only an
+// unknown publish_id.
 func (c *Client) InitVideo(ctx context.Context, token secrets.Secret, post VideoPost, plan Plan) (Upload, error) {
 	x := c.begin(opInit, wire.Creating)
 	x.Hide.Secret(token.Reveal())

@@ -18,30 +18,29 @@ import (
 )
 
 var (
-	// ErrSignature: the request is not signed with the app's client secret.
+	// ErrSignature means that the request is not signed with the app's client secret.
 	ErrSignature = errors.New("the signature is not TikTok's")
-	// ErrStale: the request is signed, but its time is too far from now. Whether
+	// ErrStale means that the request is signed, but its time is too far from now. Whether
 	// TikTok signs a retry again is not documented.
 	ErrStale = errors.New("the signature's time is too far from now")
-	// ErrEvent: the body is no event.
-	ErrEvent = errors.New("the body is no TikTok event")
+	// ErrEvent means that the body is not an event.
+	ErrEvent = errors.New("the body is not a TikTok event")
 )
 
-// The events that matter to a post or an account (Webhooks Events). TikTok sends
-// others too, and may send new ones.
+// Events about posts and accounts (Webhooks Events). TikTok also sends others, and may add
+// new ones.
 const (
 	EventAuthorizationRemoved = "authorization.removed"
 	EventPublishFailed        = "post.publish.failed"
 	EventPublishComplete      = "post.publish.complete"
 	EventInboxDelivered       = "post.publish.inbox_delivered"
 	EventPubliclyAvailable    = "post.publish.publicly_available"
-	// EventNoLongerAvailable is spelled so by the page.
+	// EventNoLongerAvailable has TikTok's spelling.
 	EventNoLongerAvailable = "post.publish.no_longer_publicaly_available"
 )
 
-// otherNames are names under which events come, or came, as well: the right
-// spelling, as at least one project expects it; what the events of posts were
-// called before; and those of the guide that this system began with.
+// otherNames maps other names of events: the correct spelling, which at least one project
+// expects; the earlier names of the post events; and those of the original guide.
 var otherNames = map[string]string{
 	"post.publish.no_longer_publicly_available": EventNoLongerAvailable,
 	"video.upload.failed":                       EventPublishFailed,
@@ -50,10 +49,10 @@ var otherNames = map[string]string{
 	"video.delete":                              EventNoLongerAvailable,
 }
 
-// VerifySignature checks the header TikTok-Signature, "t={unix seconds},s={hex}",
-// against the body as it was received: s is the HMAC-SHA256 of t, "." and the
-// body, keyed with the client secret (Webhooks Verification). The time may be
-// off by the tolerance in both directions.
+// VerifySignature checks the header TikTok-Signature, "t={unix seconds},s={hex}", against
+// the body as it was received: s is the HMAC-SHA256 of t, "." and the body, keyed with the
+// client secret (Webhooks Verification). The time may differ by the tolerance in both
+// directions.
 func VerifySignature(header string, body []byte, secret secrets.Secret, now time.Time, tolerance time.Duration) error {
 	signed, signature := splitSignature(header)
 	if secret.Empty() || !hmac.Equal([]byte(signature), []byte(sign(signed, body, secret))) {
@@ -69,9 +68,9 @@ func VerifySignature(header string, body []byte, secret secrets.Secret, now time
 	return nil
 }
 
-// VerifyPlainSignature checks the header TikTok-Signature in the form of the guide
-// that this system began with: the HMAC-SHA256 of the body in hex. It holds no time,
-// so a message that somebody recorded passes for ever.
+// VerifyPlainSignature checks the header TikTok-Signature in the form of the original
+// guide: the HMAC-SHA256 of the body in hex. It has no time, so a recorded message stays
+// valid for ever.
 func VerifyPlainSignature(header string, body []byte, secret secrets.Secret) error {
 	mac := hmac.New(sha256.New, []byte(secret.Reveal()))
 	mac.Write(body)
@@ -81,8 +80,7 @@ func VerifyPlainSignature(header string, body []byte, secret secrets.Secret) err
 	return nil
 }
 
-// splitSignature gives the parts t and s of a header; those of other names are
-// left out.
+// splitSignature returns the parts t and s of a header and ignores others.
 func splitSignature(header string) (t, s string) {
 	for part := range strings.SplitSeq(header, ",") {
 		switch name, value, _ := strings.Cut(strings.TrimSpace(part), "="); name {
@@ -102,18 +100,18 @@ func sign(t string, body []byte, secret secrets.Secret) string {
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
-// Event is one webhook. Events come at least once and in any order; there is no
-// event id (Webhooks).
+// Event is one webhook. Events arrive at least once and in any order, without an event id
+// (Webhooks).
 type Event struct {
 	ClientKey string
-	// Name is one of the constants Event..., or a name that is not known here.
+	// Name is one of the constants Event..., or an unknown name.
 	Name string
-	// OpenID is the user's id for this app. A few events name no user.
+	// OpenID is the user's id for this app. A few events have none.
 	OpenID string
-	// CreatedAt is zero when TikTok did not say.
+	// CreatedAt is zero if TikTok did not say.
 	CreatedAt time.Time
-	// Reason says why an authorization was removed, by TikTok's numbers; 0 if it did
-	// not say. See RemovedReason.
+	// Reason is TikTok's number for why an authorization was removed; 0 if it did not say.
+	// See RemovedReason.
 	Reason int64
 	// PublishID is InitVideo's. PostID is a decimal string.
 	PublishID, PostID string
@@ -123,9 +121,8 @@ type Event struct {
 	FailReason string
 }
 
-// ParseEvent reads a webhook's body. An event of a name that is not known, or
-// with a content that cannot be read, is no error: TikTok repeats for three days
-// whatever is not answered with 200 (Webhooks).
+// ParseEvent parses a webhook's body. An unknown name, or content that cannot be parsed, is
+// no error: TikTok repeats for three days whatever is not answered with 200 (Webhooks).
 func ParseEvent(body []byte) (Event, error) {
 	var raw struct {
 		ClientKey wire.Scalar     `json:"client_key"`
@@ -133,7 +130,7 @@ func ParseEvent(body []byte) (Event, error) {
 		Created   wire.Scalar     `json:"create_time"`
 		OpenID    wire.Scalar     `json:"user_openid"`
 		Content   json.RawMessage `json:"content"`
-		// The guide's form.
+		// Fields of the original guide.
 		Type      wire.Scalar `json:"type"`
 		PublishID wire.Scalar `json:"publish_id"`
 		VideoID   wire.Scalar `json:"video_id"`
@@ -145,7 +142,7 @@ func ParseEvent(body []byte) (Event, error) {
 		raw.Name = raw.Type
 	}
 	if raw.Name == "" {
-		return Event{}, fmt.Errorf("%w: it has no name", ErrEvent)
+		return Event{}, fmt.Errorf("%w: no event name", ErrEvent)
 	}
 	e := Event{
 		ClientKey: string(raw.ClientKey), Name: string(raw.Name), OpenID: string(raw.OpenID),
@@ -165,7 +162,7 @@ func idOrNone(s wire.Scalar) string {
 	return string(s)
 }
 
-// removedReasons are what TikTok's numbers mean (Webhooks, authorization.removed).
+// removedReasons explains TikTok's numbers (Webhooks, authorization.removed).
 var removedReasons = map[int64]string{
 	1: "the person disconnected this app at TikTok",
 	2: "the TikTok account was deleted",
@@ -174,7 +171,7 @@ var removedReasons = map[int64]string{
 	5: "the consent was revoked",
 }
 
-// RemovedReason says why an authorization was removed, for people.
+// RemovedReason returns a text that says why an authorization was removed.
 func (e Event) RemovedReason() string {
 	if why := removedReasons[e.Reason]; why != "" {
 		return why
@@ -182,11 +179,11 @@ func (e Event) RemovedReason() string {
 	return "TikTok removed the authorization"
 }
 
-// DedupeKey is the same for the same event, however often it is sent; there is no
-// event id. Two events of a kind can tell of one post: an inbox share is posted
-// more than once, and a post is hidden and shown again. The time tells those apart;
-// a repetition has the first one's. It is empty for an event that nothing is known
-// of: then only the whole message tells.
+// DedupeKey identifies an event, however often it is sent; there is no event id. Two events
+// of one kind can be about the same post: an inbox share can be posted more than once, and
+// a post can be hidden and shown again. The time distinguishes those; a repeated event has
+// the time of the first. The key is empty for unknown events, which only the whole message
+// identifies.
 func (e Event) DedupeKey() []string {
 	var at string
 	if !e.CreatedAt.IsZero() {
@@ -203,8 +200,8 @@ func (e Event) DedupeKey() []string {
 	return nil
 }
 
-// take reads the content, which is JSON within a JSON string; the object itself
-// is taken too. reason is a number on one event and a fail_reason on another.
+// take parses the content, which is JSON in a JSON string, or the object itself. reason is
+// a number in one event and a fail_reason in another.
 func (e *Event) take(content json.RawMessage) {
 	var inner string
 	if bytes.HasPrefix(content, []byte(`"`)) && json.Unmarshal(content, &inner) == nil {

@@ -12,50 +12,49 @@ import (
 	"socialqueue/secrets"
 )
 
-// Class says what a lost answer means for a call: what may be done after it,
-// and what the app is told if it ends the post.
+// Class says what a lost answer of a call means: what may be done next, and which code the
+// app gets if it ends the post.
 type Class struct {
 	lost platform.Kind
-	// Code is what the app is told.
+	// Code is the code that the app gets.
 	Code platform.Code
 }
 
 // The classes of calls.
 var (
-	// Reading is a call that changes nothing: it can always be asked again.
+	// Reading is a call that changes nothing and may be repeated.
 	Reading = Class{platform.Transient, platform.CodePublishFailed}
-	// Creating is a call that makes something over there, perhaps the post itself.
+	// Creating is a call that creates something at the platform, perhaps the post itself.
 	Creating = Class{platform.Unknown, platform.CodePublishFailed}
-	// Uploading is a call that sends bytes, any number of which may have arrived.
+	// Uploading is a call that sends bytes. Any number of them may have arrived.
 	Uploading = Class{platform.Unknown, platform.CodeUploadFailed}
 )
 
-// Lost is the verdict on a call that was sent and got no answer that can be
+// Lost returns the verdict on a call that was sent and got no answer that can be
 // understood.
 func (c Class) Lost() Verdict { return Verdict{Kind: c.lost, Code: c.Code} }
 
-// Unsent is the verdict on a call of which no byte was sent.
+// Unsent returns the verdict on a call that was not sent.
 func (c Class) Unsent() Verdict { return Verdict{Kind: platform.Transient, Code: c.Code} }
 
-// Verdict is what the end of a call means to its caller: the fields of a
-// platform.Error that decide what happens next.
+// Verdict says what a failed call means to its caller: the fields of a platform.Error that
+// decide what happens next.
 type Verdict struct {
 	Kind platform.Kind
 	Code platform.Code
 	Wait time.Duration
 }
 
-// Exchange is one call under way: what its record and its error need. Begin
-// makes it; a client fills in what the answer tells, cleaned by Hide.
+// Exchange is one call in progress, with the data for its record and its error. Begin
+// creates it; the client adds what the answer says, cleaned by Hide.
 type Exchange struct {
 	Op    string
 	Class Class
-	// Hide must learn every secret of the call before it is sent.
+	// Hide must know every secret of the call before it is sent.
 	Hide Redactor
 
-	// Status is the answer's HTTP status, 0 when none came. Code is the
-	// platform's own code, LogID the id to quote to its support, and Detail a
-	// short fact for people.
+	// Status is the answer's HTTP status, or 0 without an answer. Code is the platform's own
+	// code, LogID the id to quote to its support, and Detail a short fact for readers.
 	Status              int
 	Code, LogID, Detail string
 
@@ -64,13 +63,13 @@ type Exchange struct {
 	started  time.Time
 }
 
-// Begin starts a call by the clock now.
+// Begin starts a call; now is its clock.
 func Begin(provider models.Platform, op string, class Class, now func() time.Time) Exchange {
 	return Exchange{Op: op, Class: class, provider: provider, now: now, started: now()}
 }
 
-// Finish records the call and gives err back. It is the last step of every
-// call, good or bad.
+// Finish records the call and returns err. It is the last step of every call, failed or
+// not.
 func (x *Exchange) Finish(ctx context.Context, err error) error {
 	platform.Record(ctx, platform.Call{
 		Provider:     x.provider,
@@ -86,8 +85,8 @@ func (x *Exchange) Finish(ctx context.Context, err error) error {
 	return err
 }
 
-// Fail makes the error of the call. It cleans the platform's message; the cause
-// must be clean already.
+// Fail returns the error of the call. It cleans the platform's message; the cause must be
+// clean already.
 func (x *Exchange) Fail(v Verdict, message string, cause error) error {
 	return &platform.Error{
 		Provider:     x.provider,
@@ -103,8 +102,8 @@ func (x *Exchange) Fail(v Verdict, message string, cause error) error {
 	}
 }
 
-// Ready refuses a call that cannot be sent: its context has ended, or the token,
-// or the code that stands for one, is none.
+// Ready refuses a call that cannot be sent, because its context has ended or its token (or
+// the code in place of a token) is invalid.
 func (x *Exchange) Ready(ctx context.Context, token secrets.Secret) error {
 	if err := ctx.Err(); err != nil {
 		return x.Fail(x.Class.Unsent(), "", err)
@@ -115,14 +114,14 @@ func (x *Exchange) Ready(ctx context.Context, token secrets.Secret) error {
 	return nil
 }
 
-// Send sends a request, and notes the answer's status. An error of it has its
-// kind by whether the request can have left.
+// Send sends a request and stores the answer's status. The kind of its error depends on
+// whether the request can have been sent.
 func (x *Exchange) Send(client *http.Client, req *http.Request) (*http.Response, error) {
-	var j journey
-	resp, err := client.Do(req.WithContext(j.watch(req.Context())))
+	var t sendTrace
+	resp, err := client.Do(req.WithContext(t.watch(req.Context())))
 	if err != nil {
 		v := x.Class.Lost()
-		if j.neverLeft(err) {
+		if t.notSent(err) {
 			v = x.Class.Unsent()
 		}
 		return nil, x.Fail(v, "", x.Hide.Err(err))

@@ -10,22 +10,22 @@ import (
 
 const (
 	hidden = "[secret]"
-	// maxText bounds what is kept of any text a platform sends.
+	// maxText limits the stored length of a platform's text.
 	maxText = 500
-	// minSecret: anything shorter is no secret, and hiding it would only garble texts.
+	// minSecret is the shortest text to hide. Anything shorter is no secret, and hiding it
+	// would only garble texts.
 	minSecret = 4
-	// headSize is how much of a token shows it, when a platform quotes it cut short.
+	// headSize is how many first bytes identify a token that a platform quotes truncated.
 	headSize = 12
 )
 
-// Redactor knows the secrets of one call and takes them out of every text that
-// leaves it: platforms quote tokens and links in their messages, and net/http
-// quotes whole URLs.
+// Redactor removes the secrets of one call from every text that leaves it: platforms quote
+// tokens and links in their messages, and net/http quotes whole URLs.
 type Redactor struct {
 	exact, heads []string
 }
 
-// Secret hides a token or key, also when it is quoted cut short.
+// Secret hides a token or key, even if it is quoted truncated.
 func (r *Redactor) Secret(s string) {
 	r.add(s)
 	if len(s) >= 2*headSize {
@@ -33,8 +33,8 @@ func (r *Redactor) Secret(s string) {
 	}
 }
 
-// Link hides a URL that is a credential: whole, its query, the values in it and
-// the long segments of its path.
+// Link hides a URL that is a credential: the whole URL, its query, the values in it and the
+// long segments of its path.
 func (r *Redactor) Link(raw string) {
 	r.add(raw)
 	u, err := url.Parse(raw)
@@ -60,11 +60,11 @@ func (r *Redactor) add(s string) {
 			r.exact = append(r.exact, form)
 		}
 	}
-	// The longest first: a part must not break up the whole.
+	// Longest first, so that a part does not break up the whole.
 	slices.SortFunc(r.exact, func(a, b string) int { return len(b) - len(a) })
 }
 
-// clean takes the secrets out of a text.
+// clean removes the secrets from a text.
 func (r *Redactor) clean(s string) string {
 	for _, secret := range r.exact {
 		s = strings.ReplaceAll(s, secret, hidden)
@@ -83,10 +83,10 @@ func (r *Redactor) clean(s string) string {
 	return credential.ReplaceAllString(s, "$1="+hidden)
 }
 
-// credential finds query parameters that are secret, whoever made them.
+// credential matches query parameters that are always secret.
 var credential = regexp.MustCompile(`(?i)(access_token|refresh_token|input_token|fb_exchange_token|upload_token|appsecret_proof|client_secret|code_verifier|signature|sig)=[^\s&"'<>]+`)
 
-// Text cleans and shortens a platform's text, and makes it one line.
+// Text cleans a platform's text, truncates it and makes it one line.
 func (r *Redactor) Text(s string) string {
 	s = strings.Join(strings.Fields(strings.ToValidUTF8(r.clean(s), "?")), " ")
 	if len(s) > maxText {
@@ -95,14 +95,14 @@ func (r *Redactor) Text(s string) string {
 	return s
 }
 
-// ownSide finds what net says of our side of a connection: both its sockets,
-// and the resolver that was asked. The reason of the failure stands behind it.
+// ownSide matches our own addresses in net's errors: both sockets of a connection, and the
+// DNS resolver. The reason of the failure follows after it.
 var ownSide = regexp.MustCompile(`\b(\w+) (?:tcp|udp)[46]? \S+->\S+: (?:(?:read|write|sendto|recvfrom): )?|(\blookup \S+) on [^\s]+: `)
 
 func withoutOwnSide(s string) string { return ownSide.ReplaceAllString(s, "$1$2: ") }
 
-// Err takes the URL off an error of net/http, leaving its host, takes our own
-// addresses off and hides whatever secret is left.
+// Err removes secrets, our own addresses and the URL, except its host, from an error of
+// net/http.
 func (r *Redactor) Err(err error) error {
 	if err == nil {
 		return nil
@@ -117,8 +117,8 @@ func (r *Redactor) Err(err error) error {
 	return &cleanError{text: r.clean(withoutOwnSide(text)), cause: cause}
 }
 
-// cleanError shows a cleaned text. It answers errors.Is and errors.As for its
-// cause but does not hand it out, since the cause may still quote a secret.
+// cleanError has a cleaned text. errors.Is and errors.As work on its cause, but it does not
+// return the cause, which may still quote a secret.
 type cleanError struct {
 	text  string
 	cause error

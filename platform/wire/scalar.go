@@ -8,12 +8,13 @@ import (
 	"time"
 )
 
-// Scalar reads a JSON string, number or boolean as its text: fields change
-// their type between a platform's answers. Anything else reads as empty, and so
-// does a text with a NUL, which no database keeps.
+// Scalar reads a JSON string, number or boolean as text, because fields change their type
+// between a platform's answers. Other values read as empty, and so does a text with a NUL,
+// which no database stores.
 type Scalar string
 
-// UnmarshalJSON never fails: an odd field must not hide the rest of an answer.
+// UnmarshalJSON never fails, so that an unexpected field does not hide the rest of an
+// answer.
 func (s *Scalar) UnmarshalJSON(b []byte) error {
 	*s = ""
 	switch {
@@ -29,7 +30,7 @@ func (s *Scalar) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// Number gives the value as an integer, 0 when it is none.
+// Number returns the value as an integer, or 0 if it is none.
 func (s Scalar) Number() int64 {
 	n, err := strconv.ParseInt(strings.TrimSpace(string(s)), 10, 64)
 	if err != nil {
@@ -38,8 +39,8 @@ func (s Scalar) Number() int64 {
 	return n
 }
 
-// Seconds gives the value as a span of seconds, 0 when it is none, negative or
-// longer than a Duration can be.
+// Seconds returns the value as a number of seconds. It is 0 if the value is no number,
+// negative or too large for a Duration.
 func (s Scalar) Seconds() time.Duration {
 	n := s.Number()
 	if n < 0 || n > int64(math.MaxInt64/time.Second) {
@@ -48,11 +49,11 @@ func (s Scalar) Seconds() time.Duration {
 	return time.Duration(n) * time.Second
 }
 
-// maxUnix is the last second of the year 9999; encoders refuse what is later.
+// maxUnix is the last second of the year 9999; encoders refuse later times.
 const maxUnix = 253402300799
 
-// Time gives the value, in seconds since 1970, as a time in UTC. 0 and what is no
-// time give the zero time.
+// Time returns the value, in seconds since 1970, as a time in UTC. 0 and invalid values
+// return the zero time.
 func (s Scalar) Time() time.Time {
 	n := s.Number()
 	if n <= 0 || n > maxUnix {
@@ -61,5 +62,5 @@ func (s Scalar) Time() time.Time {
 	return time.Unix(n, 0).UTC()
 }
 
-// Bool reports whether the value is true: as a boolean, as its text, or as 1.
+// Bool reports whether the value is true: a boolean, the text "true", or 1.
 func (s Scalar) Bool() bool { return s == "true" || s == "1" }

@@ -1,8 +1,7 @@
-// Package wire is what every platform client does on the wire, whatever the
-// platform: it bounds and sends requests so that a failure tells whether
-// anything can have left, keeps secrets out of errors and records, and reads
-// JSON whose fields change their type. What an answer means is the client's own
-// affair.
+// Package wire holds the HTTP code that all platform clients share. It sends requests with
+// time limits, and detects whether a failed request can have been sent. It keeps secrets
+// out of errors and records, and reads JSON fields of varying types. The clients interpret
+// the answers.
 package wire
 
 import (
@@ -19,23 +18,23 @@ import (
 )
 
 const (
-	// maxBody bounds every answer that is read. Real ones have a few hundred bytes.
+	// maxBody limits the answers that are read. Real ones have a few hundred bytes.
 	maxBody = 1 << 20
-	// CallTimeout bounds one API call, the answer's body included.
+	// CallTimeout limits one API call, including reading the answer.
 	CallTimeout = 30 * time.Second
-	// floorRate is the slowest upload, in bytes a second, that is worth waiting for.
+	// floorRate is the slowest accepted upload, in bytes per second.
 	floorRate = 64 << 10
 )
 
-// UploadTimeout bounds the sending of n bytes.
+// UploadTimeout returns the time limit for sending n bytes.
 func UploadTimeout(n int64) time.Duration {
 	return CallTimeout + time.Duration(n/floorRate+1)*time.Second
 }
 
-// Client returns a private copy of given, or for nil a client of our own. It
-// follows no redirect (a credential must not travel to another host), keeps no
-// cookies, and leaves time-outs to the context of each call, because an upload
-// may rightly take longer than an API call.
+// Client returns a private copy of given, or our own client for nil. It follows no
+// redirects, because a credential must not reach another host, and keeps no cookies. Its
+// time limits come from the context of each call, because an upload may take longer than an
+// API call.
 func Client(given *http.Client) *http.Client {
 	var own http.Client
 	if given != nil {
@@ -63,39 +62,39 @@ func newTransport() *http.Transport {
 	}
 }
 
-// ParseBase reads a base URL of the configuration, which may carry a path.
-// Its errors name the setting and never quote the URL, which may hold a password.
+// ParseBase parses a base URL of the configuration, which may have a path. Its errors name
+// the setting and never quote the URL, which may contain a password.
 func ParseBase(setting, raw string) (*url.URL, error) {
 	u, err := url.Parse(raw)
 	if err != nil {
-		return nil, fmt.Errorf("%s is no URL", setting)
+		return nil, fmt.Errorf("%s is not a URL", setting)
 	}
 	if (u.Scheme != "https" && u.Scheme != "http") || u.Hostname() == "" {
-		return nil, fmt.Errorf("%s needs the form https://host/path", setting)
+		return nil, fmt.Errorf("%s must have the form https://host/path", setting)
 	}
 	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return nil, fmt.Errorf("%s must hold no user, query or fragment", setting)
+		return nil, fmt.Errorf("%s must not contain a user, query or fragment", setting)
 	}
 	return u, nil
 }
 
-// journey watches how far a request came.
-type journey struct {
+// sendTrace records how far a request got.
+type sendTrace struct {
 	asked, connected atomic.Bool
 }
 
-func (j *journey) watch(ctx context.Context) context.Context {
+func (t *sendTrace) watch(ctx context.Context) context.Context {
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GetConn: func(string) { j.asked.Store(true) },
-		GotConn: func(httptrace.GotConnInfo) { j.connected.Store(true) },
+		GetConn: func(string) { t.asked.Store(true) },
+		GotConn: func(httptrace.GotConnInfo) { t.connected.Store(true) },
 	})
 }
 
-// neverLeft reports whether err surely came before a byte of the request was
-// sent. It needs proof: a transport that does not report its steps, such as a
-// test's, counts as having sent.
-func (j *journey) neverLeft(err error) bool {
-	if j.asked.Load() && !j.connected.Load() {
+// notSent reports whether err certainly came before a byte of the request was sent. It
+// needs proof: with a transport that does not report its steps, such as a test's, the
+// request counts as sent.
+func (t *sendTrace) notSent(err error) bool {
+	if t.asked.Load() && !t.connected.Load() {
 		return true
 	}
 	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
@@ -105,7 +104,7 @@ func (j *journey) neverLeft(err error) bool {
 	return ok
 }
 
-// ReadBody reads an answer. One that is larger than any real one is an error.
+// ReadBody reads an answer. An answer that is larger than maxBody is an error.
 func ReadBody(resp *http.Response) ([]byte, error) {
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
 	if err != nil {
@@ -117,8 +116,8 @@ func ReadBody(resp *http.Response) ([]byte, error) {
 	return body, nil
 }
 
-// ExactBody hands out n bytes of a source, no more; a source that ends early is
-// an error, so that the request breaks off instead of sending a shorter one.
+// ExactBody returns exactly n bytes of a source. A source that ends early is an error, so
+// that the request breaks off instead of sending less.
 func ExactBody(source io.ReadCloser, n int64) io.ReadCloser {
 	return &exactBody{ReadCloser: source, left: n}
 }
