@@ -2,8 +2,8 @@
 
 package media
 
-// The drivers that only the build tagged allclouds has: they bring 361
-// packages, and most installations use neither.
+// The drivers of the build tagged allclouds only: they add 361 packages, and most
+// installations use neither.
 import (
 	_ "gocloud.dev/blob/azureblob" // azblob://
 	_ "gocloud.dev/blob/gcsblob"   // gs://

@@ -9,14 +9,14 @@ import (
 )
 
 const (
-	// maxElement is the most that is read of a descriptive element, in bytes.
+	// maxElement is the largest descriptive element that is read, in bytes.
 	maxElement = 64 << 10
-	// unknownSize marks an element that ends where the next one of its level
-	// begins, as a live recording writes it.
+	// unknownSize marks an element that ends where the next one of its level begins, as in
+	// live recordings.
 	unknownSize = -1
 )
 
-// readElement reads a small element whole.
+// readElement reads a small element with its content.
 func readElement(r *bufio.Reader) (uint32, []byte, error) {
 	id, n, _, err := readElementHeader(r)
 	if err != nil {
@@ -35,8 +35,7 @@ func readPayload(r *bufio.Reader, n int64) ([]byte, error) {
 	return b, noEOF(err)
 }
 
-// readElementHeader reads the id and size of an element, and how long the two
-// are.
+// readElementHeader reads the id and size of an element, and returns the length of both.
 func readElementHeader(r io.ByteReader) (id uint32, size, headerLen int64, err error) {
 	rawID, _, idLen, err := readVint(r)
 	if err != nil {
@@ -56,9 +55,8 @@ func readElementHeader(r io.ByteReader) (id uint32, size, headerLen int64, err e
 	return uint32(rawID), size, int64(idLen + sizeLen), nil
 }
 
-// readVint reads a number of variable length: the zero bits before the first
-// one say how many bytes follow. Ids are written with that one bit, sizes
-// without it.
+// readVint reads a number of variable length. The zero bits before the first one bit give
+// the number of following bytes. Ids include that one bit, sizes do not.
 func readVint(r io.ByteReader) (raw, value uint64, length int, err error) {
 	first, err := r.ReadByte()
 	if err != nil {
@@ -79,8 +77,8 @@ func readVint(r io.ByteReader) (raw, value uint64, length int, err error) {
 	return raw, raw &^ (1 << (7 * length)), length, nil
 }
 
-// eachChild calls f for each child of an element, and reports whether the
-// element is made of children and nothing else.
+// eachChild calls f for each child of an element, and reports whether the element consists
+// of valid children only.
 func eachChild(b []byte, f func(id uint32, b []byte)) bool {
 	for r := (&sliceReader{b: b}); len(r.b) > 0; {
 		id, n, _, err := readElementHeader(r)
@@ -93,10 +91,10 @@ func eachChild(b []byte, f func(id uint32, b []byte)) bool {
 	return true
 }
 
-// sliceReader reads bytes off a slice; what is left can be sliced.
+// sliceReader reads bytes from a slice; b is the rest.
 type sliceReader struct{ b []byte }
 
-// ReadByte takes the first byte off.
+// ReadByte implements io.ByteReader.
 func (r *sliceReader) ReadByte() (byte, error) {
 	if len(r.b) == 0 {
 		return 0, io.EOF

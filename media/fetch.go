@@ -11,10 +11,10 @@ import (
 	"socialqueue/egress"
 )
 
-// FetchOptions are the limits of a Fetcher. Zero takes the default.
+// FetchOptions holds the limits of a Fetcher. Zero selects the default.
 type FetchOptions struct {
-	AllowPrivate  bool          // addresses of private networks too; for tests and intranets
-	MaxBytes      int64         // of one file; zero sets no limit
+	AllowPrivate  bool          // also addresses of private networks, for tests and intranets
+	MaxBytes      int64         // of one file; zero means no limit
 	HeaderTimeout time.Duration // to the headers of an answer, redirects included: 30 s
 	StallTimeout  time.Duration // without a byte of the body: 60 s
 	Timeout       time.Duration // of the whole fetch: 1 h
@@ -27,18 +27,17 @@ const (
 	maxRedirects         = 5
 )
 
-// Fetcher reads the files that apps name by URL, from public addresses only
-// (package egress).
+// Fetcher fetches the files that apps give by URL, from public addresses only (package
+// egress).
 type Fetcher struct {
-	// It is no http.Client: that one quotes URLs in its errors, and on a
-	// redirect tells the next host the whole URL of this one as the Referer.
-	// A signed link is a secret.
+	// A transport, not an http.Client, which quotes URLs in errors and sends the whole URL
+	// as the Referer to the host of a redirect. A signed link is a secret.
 	transport *http.Transport
 	guard     *egress.Guard
 	opts      FetchOptions
 }
 
-// NewFetcher makes a Fetcher.
+// NewFetcher returns a Fetcher.
 func NewFetcher(opts FetchOptions) *Fetcher {
 	return newFetcher(opts, egress.New(opts.AllowPrivate))
 }
@@ -48,8 +47,8 @@ func newFetcher(opts FetchOptions, guard *egress.Guard) *Fetcher {
 	setDefault(&opts.StallTimeout, defaultStallTimeout)
 	setDefault(&opts.Timeout, defaultFetchTimeout)
 	transport := guard.Transport(opts.HeaderTimeout)
-	transport.DisableCompression = true // the length is that of the file, and no bomb unpacks
-	transport.DisableKeepAlives = true  // hosts are many, fetches of one host few
+	transport.DisableCompression = true // Content-Length is the file's, and a compression bomb has no effect
+	transport.DisableKeepAlives = true  // there are many hosts and few fetches per host
 	return &Fetcher{transport: transport, guard: guard, opts: opts}
 }
 
@@ -59,10 +58,9 @@ func setDefault(d *time.Duration, value time.Duration) {
 	}
 }
 
-// Open begins to fetch a file and returns its body and length, which is -1
-// when the server does not say. The caller closes the body. Reading more than
-// MaxBytes from it ends with ErrTooLarge. All errors, those of the body
-// included, are *FetchError.
+// Open starts to fetch a file and returns its body and length, which is -1 if the server
+// does not say. The caller closes the body. Reading more than MaxBytes from it ends with
+// ErrTooLarge. All errors, including those of the body, are *FetchError.
 func (f *Fetcher) Open(ctx context.Context, rawURL string) (io.ReadCloser, int64, error) {
 	target, err := parseTarget(rawURL)
 	if err != nil {
@@ -80,14 +78,14 @@ func (f *Fetcher) Open(ctx context.Context, rawURL string) (io.ReadCloser, int64
 	}
 	host := resp.Request.URL.Host
 	if err := f.checkResponse(resp); err != nil {
-		_ = resp.Body.Close() // refused: its bytes are not wanted
+		_ = resp.Body.Close() // refused, so its bytes are not needed
 		release()
 		return nil, 0, fetchError(host, resp.StatusCode, err)
 	}
 	return f.newBody(ctx, stop, release, resp), resp.ContentLength, nil
 }
 
-// follow sends the request, and again to where it is redirected.
+// follow sends the request and follows redirects.
 func (f *Fetcher) follow(ctx context.Context, target *url.URL) (*http.Response, error) {
 	for range maxRedirects + 1 {
 		resp, err := f.get(ctx, target)
@@ -97,7 +95,7 @@ func (f *Fetcher) follow(ctx context.Context, target *url.URL) (*http.Response, 
 		if !isRedirect(resp.StatusCode) {
 			return resp, nil
 		}
-		_ = resp.Body.Close() // a redirect's body says nothing
+		_ = resp.Body.Close() // the body of a redirect is not needed
 		next, err := target.Parse(resp.Header.Get("Location"))
 		if err != nil || resp.Header.Get("Location") == "" {
 			return nil, fetchError(target.Host, resp.StatusCode, errBadRedirect)
@@ -142,7 +140,7 @@ func (f *Fetcher) checkResponse(resp *http.Response) error {
 	return nil
 }
 
-// transportCause is why a request or a body failed.
+// transportCause returns why a request or a body failed.
 func transportCause(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil {
 		return cause

@@ -17,8 +17,8 @@ import (
 	"socialqueue/egress"
 )
 
-// guarded is a Fetcher that takes 127.0.0.1 for a public address, where the
-// test servers are, and refuses all others that are not public.
+// guarded returns a Fetcher that accepts 127.0.0.1, where the test servers are, as a public
+// address, and refuses all other private ones.
 func guarded(opts FetchOptions) *Fetcher {
 	public := netip.MustParsePrefix("127.0.0.1/32")
 	return newFetcher(opts, egress.New(false, public))
@@ -161,15 +161,15 @@ func TestFetchErrors(t *testing.T) {
 		"too many requests": {status(429), false, "answered 429"},
 		"request timeout":   {status(408), false, "answered 408"},
 		"server error":      {status(503), false, "answered 503"},
-		"no location":       {status(302), true, "redirected to nowhere"},
-		"bad location":      {redirect("http://host:port/?s=hunter2"), true, "redirected to nowhere"},
+		"no location":       {status(302), true, "redirected without a valid address"},
+		"bad location":      {redirect("http://host:port/?s=hunter2"), true, "redirected without a valid address"},
 		"to a file":         {redirect("file:///etc/hunter2"), true, "not an http"},
 		"to a password":     {redirect("http://user:hunter2@127.0.0.1/"), true, "without user name"},
 		"announced size":    {body101, true, "larger than allowed"},
 		"unannounced size":  {chunked101, true, "larger than allowed"},
 		"cut off":           {cutOff, false, "unexpected EOF"},
 		"no answer":         {hang, false, "no answer in time"},
-		"stalled":           {stall, false, "stood still"},
+		"stalled":           {stall, false, "stalled"},
 		"too slow":          {trickle, false, "took too long"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// body is the body of a fetch. It ends a transfer that stalls or grows too
-// large, and tells why.
+// body is the body of a fetch. It ends a transfer that stalls or is too large, and reports
+// the reason.
 type body struct {
 	ctx     context.Context
 	resp    *http.Response
-	left    int64 // bytes still allowed; negative is no limit
+	left    int64 // bytes still allowed; negative means no limit
 	stall   *time.Timer
-	timeout time.Duration // for which a transfer may stand still
+	timeout time.Duration // the longest wait for the next bytes
 	release func()
 }
 
@@ -25,11 +25,11 @@ func (f *Fetcher) newBody(ctx context.Context, stop context.CancelCauseFunc, rel
 		b.left = f.opts.MaxBytes
 	}
 	b.stall = time.AfterFunc(b.timeout, func() { stop(errStalled) })
-	b.stall.Stop() // it runs during reads only: a slow consumer is no stall
+	b.stall.Stop() // it runs during reads only, because a slow consumer is not a stall
 	return b
 }
 
-// Read reads the file. Its errors but io.EOF are *FetchError.
+// Read reads the file. All its errors except io.EOF are *FetchError.
 func (b *body) Read(p []byte) (int, error) {
 	b.stall.Reset(b.timeout)
 	n, err := b.resp.Body.Read(p)
@@ -48,7 +48,7 @@ func (b *body) Read(p []byte) (int, error) {
 
 func (b *body) host() string { return b.resp.Request.URL.Host }
 
-// Close ends the fetch.
+// Close stops the fetch.
 func (b *body) Close() error {
 	b.stall.Stop()
 	err := b.resp.Body.Close()

@@ -11,24 +11,24 @@ import (
 
 var (
 	errBadURL           = errors.New("not an http or https URL without user name and password")
-	errNoHost           = errors.New("the host name is not known")
-	errBadRedirect      = errors.New("redirected to nowhere")
+	errNoHost           = errors.New("unknown host name")
+	errBadRedirect      = errors.New("redirected without a valid address")
 	errTooManyRedirects = fmt.Errorf("redirected more than %d times", maxRedirects)
 	errHeaderTimeout    = errors.New("no answer in time")
-	errStalled          = errors.New("the transfer stood still")
+	errStalled          = errors.New("the transfer stalled")
 	errFetchTimeout     = errors.New("the transfer took too long")
 )
 
-// FetchError says why a file could not be fetched. It names the host only, as
-// the rest of the URL may be a secret.
+// FetchError says why a file could not be fetched. It contains only the host, because the
+// rest of the URL may be a secret.
 type FetchError struct {
 	Host      string
-	Permanent bool // asking again will not help
-	Status    int  // of the server's answer; zero when there was none
+	Permanent bool // another attempt will not help
+	Status    int  // of the server's answer; zero if there was none
 	Err       error
 }
 
-// Error names the host and the reason.
+// Error returns the host and the reason.
 func (e *FetchError) Error() string {
 	if e.Host == "" {
 		return "fetch media: " + e.Err.Error()
@@ -49,8 +49,8 @@ func fetchError(host string, status int, err error) error {
 	return &FetchError{Host: host, Permanent: isPermanent(status, err), Status: status, Err: err}
 }
 
-// isPermanent decides whether the same request can ever succeed. What is not
-// known to be permanent is tried again.
+// isPermanent reports whether the same request can never succeed. Unknown errors are
+// retried.
 func isPermanent(status int, err error) bool {
 	for _, permanent := range []error{egress.ErrPrivateHost, ErrTooLarge, errBadURL, errNoHost, errBadRedirect, errTooManyRedirects} {
 		if errors.Is(err, permanent) {

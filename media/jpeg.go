@@ -23,10 +23,9 @@ const (
 	jpegSOF  = 0xcf // the last of the frame headers
 )
 
-// probeJPEG walks the markers of a JPEG up to its end of image. Unlike a look
-// for the marker near the end of the file it is not misled by a thumbnail in
-// the metadata, nor by what phones append after the picture. Pixels are not
-// decoded.
+// probeJPEG reads the markers of a JPEG up to its end of image. A search for that marker
+// near the end of the file would be misled by a thumbnail in the metadata, or by what
+// phones append after the picture. Pixels are not decoded.
 func probeJPEG(r *bufio.Reader) (Info, error) {
 	if err := skip(r, 2); err != nil { // start of image, seen by sniff
 		return Info{}, truncated(err, "JPEG image")
@@ -43,7 +42,7 @@ func probeJPEG(r *bufio.Reader) (Info, error) {
 		case marker == jpegEOI:
 			return info, nil
 		case marker == jpegTEM || marker >= jpegRST0 && marker <= jpegRST7:
-			continue // stand alone, without a length
+			continue // these have no length
 		case isFrameHeader(marker):
 			info.Width, info.Height, err = readFrameHeader(r, marker)
 		case marker == jpegSOS && info.Width == 0:
@@ -57,8 +56,8 @@ func probeJPEG(r *bufio.Reader) (Info, error) {
 	}
 }
 
-// nextMarker passes over compressed picture data, where a byte 0xff is always
-// followed by a zero, to the next marker.
+// nextMarker skips compressed picture data, where a byte 0xff is always followed by a zero,
+// to the next marker.
 func nextMarker(r *bufio.Reader) (byte, error) {
 	for {
 		if err := skipTo(r, 0xff); err != nil {
@@ -77,7 +76,7 @@ func nextMarker(r *bufio.Reader) (byte, error) {
 	}
 }
 
-// skipTo passes over everything up to and including the next such byte.
+// skipTo skips everything up to and including the next such byte.
 func skipTo(r *bufio.Reader, b byte) error {
 	for {
 		_, err := r.ReadSlice(b)
@@ -91,8 +90,8 @@ func isFrameHeader(marker byte) bool {
 	return marker >= jpegSOF0 && marker <= jpegSOF && marker != jpegDHT && marker != jpegJPG && marker != jpegDAC
 }
 
-// readFrameHeader reads the size in pixels. Lossless, hierarchical and
-// arithmetic-coded pictures are refused: no platform and no browser reads them.
+// readFrameHeader reads the size in pixels. It refuses lossless, hierarchical and
+// arithmetic-coded pictures, which no platform and no browser reads.
 func readFrameHeader(r *bufio.Reader, marker byte) (width, height int, err error) {
 	if marker != jpegSOF0 && marker != jpegSOF1 && marker != jpegSOF2 {
 		return 0, 0, reject("JPEG image uses a rare coding: save it as baseline or progressive JPEG")

@@ -31,7 +31,7 @@ func newSigner(t testing.TB, keys string) *Signer {
 
 const linkBase = "https://example.com/queue/media/"
 
-// signatureOf takes a link apart.
+// signatureOf returns the signature in a link.
 func signatureOf(t testing.TB, s *Signer, id string, expires time.Time) string {
 	t.Helper()
 	signature, ok := strings.CutPrefix(s.Link(id, expires).Reveal(), linkBase+id+"/")

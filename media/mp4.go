@@ -12,20 +12,20 @@ import (
 )
 
 const (
-	// maxBoxes is how many boxes of one file are looked at. A fragmented video
-	// has two to four for each fragment of a second or more; hours fit.
+	// maxBoxes is how many boxes of one file are read. A fragmented video has two to four
+	// per fragment of a second or more, so hours of video fit.
 	maxBoxes = 200_000
-	// maxBoxDepth is how deep boxes are entered: moov, trak, mdia, minf, stbl.
+	// maxBoxDepth is how deep boxes may be nested: moov, trak, mdia, minf, stbl.
 	maxBoxDepth = 8
-	// smallestBox is a box of nothing but its header, in bytes.
+	// smallestBox is the size of a box without content, in bytes.
 	smallestBox = 8
 )
 
 var errTooManyBoxes = reject("video is built of too many parts")
 
-// probeMP4 walks the boxes of an MP4 or MOV file. It enters the containers on
-// the way to the tracks, reads a few small boxes, and passes over all others,
-// the tables of samples and the media data among them.
+// probeMP4 reads the boxes of an MP4 or MOV file. It enters the containers that lead to the
+// tracks, reads a few small boxes, and skips all others, such as sample tables and media
+// data.
 func probeMP4(r *bufio.Reader) (Info, error) {
 	p := mp4Probe{r: r, boxesLeft: maxBoxes}
 	if err := p.walk(math.MaxInt64, 0); err != nil {
@@ -69,8 +69,8 @@ func (p *mp4Probe) info() (Info, error) {
 	}, nil
 }
 
-// walk reads the boxes in the next size bytes. The file itself is walked with
-// a size without end, as its length is not known before it ends.
+// walk reads the boxes in the next size bytes. For the file itself size is unlimited,
+// because its length is not known before it ends.
 func (p *mp4Probe) walk(size int64, depth int) error {
 	top := depth == 0
 	for size > 0 {
@@ -102,8 +102,8 @@ func (p *mp4Probe) walk(size int64, depth int) error {
 	return nil
 }
 
-// boxHeader is the start of a box. toEOF marks one without a size of its own,
-// which reaches to the end of the file.
+// boxHeader is the header of a box. toEOF marks a box without a size, which ends with the
+// file.
 type boxHeader struct {
 	kind       mp4.BoxType
 	headerSize int64
@@ -136,8 +136,7 @@ func (p *mp4Probe) readHeader() (boxHeader, error) {
 	return h, nil
 }
 
-// noEOF keeps a file that ends inside of something from looking like one that
-// ends where it may.
+// noEOF turns io.EOF into io.ErrUnexpectedEOF, for a file that ends inside an element.
 func noEOF(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
@@ -145,8 +144,7 @@ func noEOF(err error) error {
 	return err
 }
 
-// lastBox handles a box that reaches to the end of the file, which only the
-// media data may do here.
+// lastBox handles a box that ends with the file. Only media data may do that.
 func (p *mp4Probe) lastBox(box boxHeader, top bool) error {
 	if !top || box.kind != mp4.BoxTypeMdat() {
 		return reject("video is damaged: a part has no size")

@@ -11,11 +11,11 @@ import (
 	"github.com/abema/go-mp4"
 )
 
-// boxPrefix is how much of one box is read, in bytes. What is asked for stands
-// in the first hundred or so.
+// boxPrefix is how many first bytes of a box are read. The needed fields are in the first
+// hundred or so.
 const boxPrefix = 1 << 10
 
-// mp4Track is what one trak box says.
+// mp4Track holds the properties of one trak box.
 type mp4Track struct {
 	video         bool
 	width, height int // in pixels, as shown
@@ -23,7 +23,7 @@ type mp4Track struct {
 	coding        mp4.BoxType
 }
 
-// trak reads one track, and keeps it when it is the first with video.
+// trak reads one track, and stores it if it is the first video track.
 func (p *mp4Probe) trak(box boxHeader, depth int) error {
 	p.track = mp4Track{}
 	if err := p.walk(box.payload, depth+1); err != nil {
@@ -36,7 +36,7 @@ func (p *mp4Probe) trak(box boxHeader, depth int) error {
 	return nil
 }
 
-// leaf reads the start of a small box and passes over the rest of it.
+// leaf reads the start of a small box and skips the rest.
 func (p *mp4Probe) leaf(box boxHeader) error {
 	b := make([]byte, min(box.payload, boxPrefix))
 	if _, err := io.ReadFull(p.r, b); err != nil {
@@ -82,8 +82,8 @@ func (p *mp4Probe) parseMvhd(b []byte) (err error) {
 	return err
 }
 
-// parseMehd reads how long all fragments are together: a fragmented video has
-// a duration of zero in its mvhd box, which comes before this one.
+// parseMehd reads the duration of all fragments. A fragmented video has a duration of zero
+// in its mvhd box, which comes before this one.
 func (p *mp4Probe) parseMehd(b []byte) (err error) {
 	var mehd mp4.Mehd
 	if err := unmarshalBox(b, &mehd); err != nil {
@@ -117,8 +117,8 @@ func (p *mp4Probe) parseMdhd(b []byte) (err error) {
 	return err
 }
 
-// parseHdlr reads what kind of track it is. QuickTime has a second hdlr box,
-// for the data handler, in each track; it never says "vide".
+// parseHdlr reads the kind of the track. QuickTime has a second hdlr box for the data
+// handler in each track, which never says "vide".
 func (p *mp4Probe) parseHdlr(b []byte) error {
 	const kindAt = 8 // version and flags, pre_defined
 	if len(b) < kindAt+4 {
@@ -128,7 +128,7 @@ func (p *mp4Probe) parseHdlr(b []byte) error {
 	return nil
 }
 
-// parseStsd reads how the first kind of sample is coded.
+// parseStsd reads the codec of the first sample entry.
 func (p *mp4Probe) parseStsd(b []byte) error {
 	const codingAt = 12 // version and flags, entry count, size of the first entry
 	if len(b) < codingAt+4 || binary.BigEndian.Uint32(b[4:]) == 0 {
@@ -138,8 +138,8 @@ func (p *mp4Probe) parseStsd(b []byte) error {
 	return nil
 }
 
-// boxDuration converts a duration of so many units of 1/scale second. All bits
-// set, in the width of the box's version, means unknown, as zero does.
+// boxDuration converts a duration in units of 1/scale second. All bits set, in the width of
+// the box's version, means unknown, as zero does.
 func boxDuration(units uint64, version uint8, scale uint32) (time.Duration, error) {
 	if scale == 0 || units == math.MaxUint64 || version == 0 && units == math.MaxUint32 {
 		return 0, nil
@@ -157,7 +157,7 @@ func boxDuration(units uint64, version uint8, scale uint32) (time.Duration, erro
 
 var errImpossibleDuration = reject("video is damaged: it claims an impossible duration")
 
-// codecNames are the usual names of the codings that platforms take.
+// codecNames maps the codings that platforms accept to their usual names.
 var codecNames = map[string]string{
 	"avc1": "h264", "avc3": "h264",
 	"hvc1": "hevc", "hev1": "hevc", "dvh1": "hevc", "dvhe": "hevc",

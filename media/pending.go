@@ -11,10 +11,9 @@ import (
 	"gocloud.dev/blob"
 )
 
-// prepareURL completes the URL of a file bucket; others pass as they are. The
-// half-written file must lie beside the final one, as a rename into another
-// file system fails, and the sidecar files with attributes are of no use to
-// us: Info is kept by our callers.
+// prepareURL adds parameters to the URL of a file bucket and leaves other URLs unchanged.
+// The temporary file must be in the folder of the final one, because a rename to another
+// file system fails. Sidecar files with attributes are not needed: our callers store Info.
 func prepareURL(bucketURL string) (string, error) {
 	u, err := url.Parse(bucketURL)
 	if err != nil {
@@ -30,14 +29,14 @@ func prepareURL(bucketURL string) (string, error) {
 	return u.String(), nil
 }
 
-// pending is a file being written, which nobody sees before its commit.
+// pending is a file that is being written. It is not visible before its commit.
 type pending struct {
 	store *Store
 	key   string
 	w     *blob.Writer
 	ctx   context.Context
 	abort context.CancelFunc
-	file  *os.File // the half-written file of a file bucket, nil in others
+	file  *os.File // the temporary file of a file bucket, nil in others
 	err   error    // the first failed write
 }
 
@@ -68,9 +67,9 @@ func (p *pending) Write(b []byte) (int, error) {
 	return n, p.err
 }
 
-// commit makes the file appear under its key. gocloud's file driver renames
-// the finished file but syncs nothing, and what we accept must outlive a power
-// cut: so its bytes are synced before the rename and its folders after it.
+// commit makes the file visible under its key. gocloud's file driver renames the finished
+// file but syncs nothing, and accepted files must survive a power failure. So commit syncs
+// the file before the rename and its folders after it.
 func (p *pending) commit() error {
 	if p.file != nil {
 		if err := p.file.Sync(); err != nil {
@@ -86,14 +85,13 @@ func (p *pending) commit() error {
 		return nil
 	}
 	if err := syncFolders(filepath.Dir(p.file.Name()), p.key); err != nil {
-		_ = p.store.Delete(p.ctx, p.key) // the disk fails: what we refuse should not stay, if it can go
+		_ = p.store.Delete(p.ctx, p.key) // the disk fails: delete the refused file if possible
 		return fmt.Errorf("sync folder of media %s: %w", p.key, err)
 	}
 	return nil
 }
 
-// discard drops a file that was not committed; after a commit it only frees
-// what the writing held.
+// discard deletes a file that was not committed. After a commit it only releases resources.
 func (p *pending) discard() {
 	p.abort()
 	if p.w != nil {
@@ -102,8 +100,8 @@ func (p *pending) discard() {
 	}
 }
 
-// syncFolders syncs the folder a file was renamed into and those above it that
-// its key may have created, the bucket's own included.
+// syncFolders syncs the folder of a renamed file and the folders above it that its key may
+// have created, including the bucket's.
 func syncFolders(dir, key string) error {
 	for range strings.Count(key, "/") + 1 {
 		if err := syncFolder(dir); err != nil {

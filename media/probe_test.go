@@ -115,7 +115,7 @@ func patch(file []byte, mark string, offset int, with ...byte) []byte {
 	return file
 }
 
-// Every shorter version of a file must be rejected, whatever is cut.
+// Every truncated version of a file must be rejected.
 func TestProbeRejectsEveryTruncation(t *testing.T) {
 	for _, name := range []string{"h264.mp4", "h264.mov", "vp9.webm", "baseline.jpg", "lossy.webp"} {
 		file := fixture(t, name)

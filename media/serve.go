@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// Serve answers a GET or HEAD for a file, with ranges and conditions, as its
-// ETag the SHA-256. Nothing has been written when it returns an error, which
-// is ErrNotFound when the file is gone.
+// Serve answers a GET or HEAD for a file, with ranges and conditional requests; the ETag is
+// the SHA-256. If it returns an error it has written nothing. The error is ErrNotFound if
+// the file is gone.
 func (s *Store) Serve(w http.ResponseWriter, r *http.Request, key string, info Info) error {
 	attrs, err := s.bucket.Attributes(r.Context(), key)
 	if err != nil {
@@ -22,13 +22,13 @@ func (s *Store) Serve(w http.ResponseWriter, r *http.Request, key string, info I
 	h.Set("Content-Type", info.ContentType)
 	h.Set("ETag", `"`+info.SHA256+`"`)
 	h.Set("X-Content-Type-Options", "nosniff")
-	var undated time.Time // a file's bytes never change: the ETag says it all
+	var undated time.Time // a file's bytes never change, so the ETag is enough
 	http.ServeContent(w, r, "", undated, content)
 	return nil
 }
 
-// content reads a stored file for http.ServeContent, which seeks to learn the
-// size and to start a range. The bucket is asked when reading begins.
+// content reads a stored file for http.ServeContent, which seeks to find the size and to
+// start a range. It opens the file at the first read.
 type content struct {
 	ctx   context.Context
 	store *Store

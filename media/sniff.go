@@ -8,17 +8,17 @@ import (
 	"slices"
 )
 
-// sniffLen is how many of the first bytes tell the format of a file.
+// sniffLen is how many first bytes identify the format of a file.
 const sniffLen = 64
 
-// format is a kind of file: its type, and the probe that checks a whole file
-// of it. A probe reads as far as it needs to; what it leaves is not looked at.
+// format is a file format: its content type, and the probe that checks a whole file. A
+// probe reads as far as it needs to.
 type format struct {
 	contentType string
 	probe       func(*bufio.Reader) (Info, error)
 }
 
-// sniff recognises a format by the first bytes of a file.
+// sniff detects the format by the first bytes of a file.
 func sniff(head []byte) (format, error) {
 	switch {
 	case bytes.HasPrefix(head, []byte("\xff\xd8\xff")):
@@ -39,11 +39,11 @@ func sniff(head []byte) (format, error) {
 
 var errUnknownFormat = reject("not a video or image we know: send MP4, MOV or WebM video, or a JPEG or WebP image")
 
-// quickTimeStarts are the boxes that old QuickTime files begin with, which
-// carry no ftyp box.
+// quickTimeStarts lists the boxes that old QuickTime files, which have no ftyp box, begin
+// with.
 var quickTimeStarts = []string{"moov", "mdat", "wide", "free", "skip", "pnot"}
 
-// sniffISO tells the members of the MP4 family apart by their major brand.
+// sniffISO distinguishes the formats of the MP4 family by their major brand.
 func sniffISO(head []byte) (format, error) {
 	boxType, brand := string(head[4:8]), string(head[8:12])
 	if slices.Contains(quickTimeStarts, boxType) {
@@ -61,8 +61,8 @@ func sniffISO(head []byte) (format, error) {
 	return format{TypeMP4, probeMP4}, nil
 }
 
-// truncated turns the end of the file, met where more was announced, into a
-// rejection. Other errors stay: they are of the reader, not of the file.
+// truncated turns an early end of the file into a rejection. Other errors come from the
+// reader and are returned unchanged.
 func truncated(err error, what string) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return reject(what + " is cut off: the file ends too early")
@@ -70,7 +70,7 @@ func truncated(err error, what string) error {
 	return err
 }
 
-// skip passes over n bytes; meeting the end before is io.ErrUnexpectedEOF.
+// skip skips n bytes. If the file ends before, it returns io.ErrUnexpectedEOF.
 func skip(r *bufio.Reader, n int64) error {
 	for n > 0 {
 		step := int(min(n, 1<<30))
@@ -86,7 +86,7 @@ func skip(r *bufio.Reader, n int64) error {
 	return nil
 }
 
-// skipAll passes over the rest and returns how many bytes that was.
+// skipAll skips the rest and returns its size.
 func skipAll(r *bufio.Reader) (int64, error) {
 	var total int64
 	for {

@@ -16,10 +16,10 @@ import (
 	"gocloud.dev/gcerrors"
 )
 
-// streamBuffer is the memory one upload is read through, in bytes.
+// streamBuffer is the buffer of one upload, in bytes.
 const streamBuffer = 64 << 10
 
-// Store keeps files in a bucket, each under a key that the caller chooses.
+// Store stores files in a bucket, each under a key that the caller chooses.
 type Store struct {
 	bucket   *blob.Bucket
 	maxBytes int64
@@ -39,10 +39,10 @@ func OpenStore(ctx context.Context, bucketURL string, maxBytes int64) (*Store, e
 	return &Store{bucket: bucket, maxBytes: maxBytes}, nil
 }
 
-// Close releases the bucket. Reads and writes under way fail.
+// Close releases the bucket. Reads and writes in progress fail.
 func (s *Store) Close() error { return s.bucket.Close() }
 
-// Try writes, reads and deletes a file, to see whether that can be done.
+// Try writes, reads and deletes a file, to check that the bucket works.
 func (s *Store) Try(ctx context.Context) error {
 	const key = ".socialqueue-try"
 	want := []byte("this file may be deleted\n")
@@ -51,7 +51,7 @@ func (s *Store) Try(ctx context.Context) error {
 	}
 	got, err := s.bucket.ReadAll(ctx, key)
 	if err == nil && !bytes.Equal(got, want) {
-		err = errors.New("it holds something else")
+		err = errors.New("its content differs")
 	}
 	if err != nil {
 		return fmt.Errorf("read the file again: %w", err)
@@ -62,13 +62,13 @@ func (s *Store) Try(ctx context.Context) error {
 	return nil
 }
 
-// Save streams a file into the bucket and says what it is. The file appears
-// under its key only when it is complete, accepted and, in a file bucket, on
-// the disk; it then replaces any earlier one. Otherwise the key is as it was,
-// but for a disk that fails in the last step, which leaves none.
+// Save streams a file into the bucket and returns its properties. The file appears under
+// its key only when it is complete, accepted and, in a file bucket, synced to disk; it then
+// replaces any earlier one. After an error the key is unchanged, except if the disk fails
+// in the last step, which leaves no file.
 //
-// The errors that the sender can mend are ErrEmpty, ErrTooLarge and
-// *RejectedError. An error of r comes back wrapped.
+// The errors that the sender can fix are ErrEmpty, ErrTooLarge and *RejectedError. An error
+// of r is wrapped.
 func (s *Store) Save(ctx context.Context, key string, r io.Reader) (Info, error) {
 	src := &source{r: r, left: s.maxBytes, sum: sha256.New()}
 	head := make([]byte, sniffLen)
@@ -100,9 +100,9 @@ func (s *Store) Save(ctx context.Context, key string, r io.Reader) (Info, error)
 	return info, nil
 }
 
-// copyAndProbe writes all of r to dst, and lets the probe see each byte on its
-// way. So a probe can neither seek nor read a byte twice, which is what bounds
-// the cost of a hostile file, and no rejected file is ever stored.
+// copyAndProbe writes all of r to dst, and passes each byte to the probe on the way. A
+// probe can neither seek nor read a byte twice, which limits the cost of a malicious file,
+// and no rejected file is ever stored.
 func copyAndProbe(dst io.Writer, r io.Reader, form format) (Info, error) {
 	in := bufio.NewReaderSize(io.TeeReader(r, dst), streamBuffer)
 	info, err := form.probe(in)
@@ -114,8 +114,8 @@ func copyAndProbe(dst io.Writer, r io.Reader, form format) (Info, error) {
 	return info, err
 }
 
-// firstError returns the first error there is: a probe that was cut off by a
-// lost connection or a full disk sees a truncated file, but that is not why.
+// firstError returns the first error that is not nil. A lost connection or a full disk also
+// makes the probe fail, but is the cause.
 func firstError(errs ...error) error {
 	for _, err := range errs {
 		if err != nil {
@@ -125,8 +125,8 @@ func firstError(errs ...error) error {
 	return nil
 }
 
-// source counts and hashes what is read, ends with ErrTooLarge when that is
-// more than allowed, and remembers its own error.
+// source counts and hashes what is read. It ends with ErrTooLarge if that is too much, and
+// stores its own error.
 type source struct {
 	r    io.Reader
 	left int64 // bytes still allowed
@@ -154,8 +154,8 @@ func (s *source) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// NewRangeReader reads length bytes of a file from offset on; a negative
-// length reads to the end. A missing file is ErrNotFound.
+// NewRangeReader reads length bytes of a file from offset; a negative length reads to the
+// end. A missing file is ErrNotFound.
 func (s *Store) NewRangeReader(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error) {
 	r, err := s.bucket.NewRangeReader(ctx, key, offset, length, nil)
 	if err != nil {
@@ -173,8 +173,8 @@ func (s *Store) Exists(ctx context.Context, key string) (bool, error) {
 	return ok, nil
 }
 
-// Delete removes a file. Removing one that is not there is no error, so a
-// deletion that was cut off can be repeated.
+// Delete deletes a file. A missing file is no error, so an interrupted deletion can be
+// repeated.
 func (s *Store) Delete(ctx context.Context, key string) error {
 	err := s.bucket.Delete(ctx, key)
 	if err != nil && gcerrors.Code(err) != gcerrors.NotFound {
@@ -190,8 +190,8 @@ func bucketError(op, key string, err error) error {
 	return fmt.Errorf("%s media %s: %w", op, key, err)
 }
 
-// EachOlder calls fn with the key of every file that was last changed before
-// the given time, until fn returns an error.
+// EachOlder calls fn with the key of every file that was last changed before a time, until
+// fn returns an error.
 func (s *Store) EachOlder(ctx context.Context, before time.Time, fn func(key string) error) error {
 	files := s.bucket.List(nil)
 	for {

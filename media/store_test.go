@@ -94,7 +94,7 @@ func readAll(t *testing.T, s *Store, key string, offset, length int64) []byte {
 	return b
 }
 
-// Whatever ends an upload, nothing of it stays, and what was there before does.
+// A failed upload leaves nothing behind, and the earlier file stays.
 func TestSaveFailureLeavesNothing(t *testing.T) {
 	file := fixture(t, "h264.mp4")
 	lost := errors.New("connection lost")
@@ -235,7 +235,7 @@ func TestOpenStoreRefuses(t *testing.T) {
 	}
 }
 
-// A large file takes no more memory than a small one.
+// A large file needs no more memory than a small one.
 func TestSaveUsesConstantMemory(t *testing.T) {
 	const size, allowed = 256 << 20, 8 << 20
 	s, _ := openFiles(t, size)

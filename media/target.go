@@ -7,12 +7,12 @@ import (
 	"socialqueue/egress"
 )
 
-// CheckURL refuses a URL that cannot be fetched: at the time a post is
-// accepted, so that its sender hears of it at once. It resolves the host but
-// does not connect. The dial is guarded all the same, as names change.
+// CheckURL refuses a URL that cannot be fetched when a post is accepted, so that its sender
+// gets the error at once. It resolves the host but does not connect. The later dial is
+// guarded too, because names change.
 //
-// Its errors are *FetchError; one that is not Permanent means that the name
-// could not be looked up just now.
+// Its errors are *FetchError. One that is not Permanent means that the name cannot be
+// looked up at the moment.
 func (f *Fetcher) CheckURL(ctx context.Context, rawURL string) error {
 	target, err := parseTarget(rawURL)
 	if err != nil {
@@ -24,8 +24,8 @@ func (f *Fetcher) CheckURL(ctx context.Context, rawURL string) error {
 	return nil
 }
 
-// parseTarget accepts the URLs that a file may be fetched from. Its errors do
-// not show the URL.
+// parseTarget parses a URL that a file may be fetched from. Its errors do not contain the
+// URL.
 func parseTarget(rawURL string) (*url.URL, error) {
 	u, err := url.Parse(rawURL)
 	if err != nil {

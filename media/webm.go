@@ -30,9 +30,8 @@ const maxElements = 1000
 
 var errWebMDamaged = reject("WebM video is damaged: its header is not readable")
 
-// probeWebM reads what precedes the media data of a WebM file, and checks that
-// the file is as long as it says. What a browser has recorded says neither
-// its length nor its duration.
+// probeWebM reads what comes before the media data of a WebM file, and checks that the file
+// is as long as it says. Recordings of browsers have neither a length nor a duration.
 func probeWebM(r *bufio.Reader) (Info, error) {
 	if err := readDocType(r); err != nil {
 		return Info{}, truncated(err, "WebM video")
@@ -44,8 +43,8 @@ func probeWebM(r *bufio.Reader) (Info, error) {
 	return p.info()
 }
 
-// readDocType reads the EBML header, which must say "webm": Matroska files are
-// alike but for that.
+// readDocType reads the EBML header, which must say "webm". Other Matroska files differ
+// only in that.
 func readDocType(r *bufio.Reader) error {
 	id, header, err := readElement(r)
 	if err != nil {
@@ -93,7 +92,7 @@ func (p *webmProbe) info() (Info, error) {
 	}, nil
 }
 
-// segment reads up to the first cluster and passes over the rest.
+// segment reads up to the first cluster and skips the rest.
 func (p *webmProbe) segment(r *bufio.Reader) error {
 	id, size, _, err := readElementHeader(r)
 	if err != nil {
@@ -160,7 +159,7 @@ func (p *webmProbe) infoChild(id uint32, b []byte) {
 	}
 }
 
-// trackEntry keeps what the first video track says.
+// trackEntry stores the properties of the first video track.
 func (p *webmProbe) trackEntry(b []byte) {
 	const videoTrack = 1
 	var track webmProbe

@@ -8,12 +8,12 @@ import (
 	"golang.org/x/image/webp"
 )
 
-// webpPrefix is how much of a WebP file its size in pixels is looked for in,
-// in bytes. It stands in the first chunk.
+// webpPrefix is how many first bytes of a WebP file are searched for its size in pixels,
+// which is in the first chunk.
 const webpPrefix = 4 << 10
 
-// probeWebP reads the size in pixels and checks that the file is as long as
-// its header says.
+// probeWebP reads the size in pixels and checks that the file is as long as its header
+// says.
 func probeWebP(r *bufio.Reader) (Info, error) {
 	head, err := r.Peek(webpPrefix)
 	if len(head) < 12 {
