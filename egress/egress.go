@@ -1,7 +1,6 @@
-// Package egress guards the calls that go to where a customer says: they reach
-// public addresses only. The address is looked at in the moment it is dialed, so
-// a name that resolves to another one the second time does not lead into our
-// network, and neither does a redirect.
+// Package egress guards calls to addresses that customers give: they reach public addresses
+// only. The address is checked when it is dialed, so neither a name that later resolves to
+// another address nor a redirect leads into our network.
 package egress
 
 import (
@@ -17,7 +16,7 @@ import (
 	"code.dny.dev/ssrf"
 )
 
-// ErrPrivateHost: the address is not public.
+// ErrPrivateHost means that the address is not public.
 var ErrPrivateHost = errors.New("the address is not public")
 
 // Guard decides which addresses may be called.
@@ -25,9 +24,8 @@ type Guard struct {
 	guardian *ssrf.Guardian // nil allows every address
 }
 
-// New makes a guard that lets public addresses pass, or all of them: for tests and
-// intranets. Any port will do; it is the address that counts. The public prefixes
-// are taken for public beside those that are.
+// New returns a guard that allows public addresses, or with allowPrivate all addresses, for
+// tests and intranets. Every port is allowed. The prefixes in public also count as public.
 func New(allowPrivate bool, public ...netip.Prefix) *Guard {
 	if allowPrivate {
 		return &Guard{}
@@ -38,11 +36,11 @@ func New(allowPrivate bool, public ...netip.Prefix) *Guard {
 // AllowsPrivate reports whether every address may be called.
 func (g *Guard) AllowsPrivate() bool { return g.guardian == nil }
 
-// maxHeaderBytes bounds the headers of an answer.
+// maxHeaderBytes limits the headers of an answer.
 const maxHeaderBytes = 64 << 10
 
-// Transport makes a transport whose every connection is guarded. The time-out is
-// that of connecting. It uses no proxy: the guard would see that one's address only.
+// Transport returns a transport whose every connection is guarded. timeout limits
+// connecting. It uses no proxy, because the guard would only see the proxy's address.
 func (g *Guard) Transport(timeout time.Duration) *http.Transport {
 	dialer := &net.Dialer{Timeout: timeout}
 	if g.guardian != nil {
@@ -57,9 +55,8 @@ func (g *Guard) Transport(timeout time.Duration) *http.Transport {
 	}
 }
 
-// Check resolves a host and refuses it with ErrPrivateHost if it leads to an
-// address that is not public. Its other errors are those of the look-up. Names
-// change: the dial is guarded all the same.
+// Check resolves a host and returns ErrPrivateHost if one of its addresses is not public.
+// Its other errors are those of the lookup. The dial is guarded too, because names change.
 func (g *Guard) Check(ctx context.Context, host string) error {
 	if err := CheckName(host); err != nil || g.guardian == nil {
 		return err
@@ -76,8 +73,8 @@ func (g *Guard) Check(ctx context.Context, host string) error {
 	return nil
 }
 
-// Cause gives the error of a call that the guard refused its name, and leaves
-// every other as it is.
+// Cause returns ErrPrivateHost for the error of a call that the guard refused, and other
+// errors unchanged.
 func Cause(err error) error {
 	for _, refused := range []error{ssrf.ErrProhibitedIP, ssrf.ErrProhibitedNetwork, ssrf.ErrInvalidHostPort} {
 		if errors.Is(err, refused) {
@@ -87,9 +84,8 @@ func Cause(err error) error {
 	return err
 }
 
-// CheckName refuses a host, with ErrPrivateHost, that ends in a number but is no
-// address as we read them, like 2130706433 or 0x7f.1: some resolvers take it for
-// one.
+// CheckName returns ErrPrivateHost for a host that ends in a number but is not an address
+// to Go, like 2130706433 or 0x7f.1, because some resolvers accept it as one.
 func CheckName(host string) error {
 	if _, err := netip.ParseAddr(host); err == nil {
 		return nil
