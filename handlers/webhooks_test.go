@@ -86,7 +86,7 @@ func TestInstagramHandshake(t *testing.T) {
 	}
 	bad := w.do(call{method: "GET", path: path + "other", noKey: true})
 	bad.WantProblem(403, "WEBHOOK_INVALID", "")
-	if got := bad.Text("detail"); got != "hub.mode or hub.verify_token is not right" {
+	if got := bad.Text("detail"); got != "wrong hub.mode or hub.verify_token" {
 		t.Errorf("detail %q", got)
 	}
 }

@@ -13,8 +13,8 @@ import (
 	"socialqueue/sandbox"
 )
 
-// Meta sends again what it got no answer for while the first request is still at
-// work, and in any order: both are taken, and each notice is stored once.
+// Meta repeats a request that got no answer while the first one is still being processed,
+// in any order: both are accepted, and each notice is stored once.
 func TestTheSameBatchAtOnce(t *testing.T) {
 	each(t, func(t *testing.T, w *fixture) {
 		for round := range 10 {

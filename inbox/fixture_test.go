@@ -121,7 +121,7 @@ func (w *fixture) build() {
 	w.Service = w.inbox()
 }
 
-// inbox makes a service of its sources as they are set up now.
+// inbox creates a service with its current sources.
 func (w *fixture) inbox() *inbox.Service {
 	deps := w.deps
 	deps.Sources = []inbox.Source{tiktokwebhooks.New(w.fromTikTok), instagramwebhooks.New(w.fromMeta)}
@@ -270,7 +270,7 @@ func (w *fixture) receiveMeta(body string) error {
 	return w.Receive(w.ctx, models.Instagram, http.Header{"X-Hub-Signature-256": {"sha256=" + hmacHex(metaSecret, body)}}, []byte(body))
 }
 
-// tiktokEvent makes an event of TikTok's about an upload.
+// tiktokEvent returns an event of TikTok about an upload.
 func tiktokEvent(event, publishID, postID string, at time.Time) string {
 	content := map[string]string{"publish_id": publishID, "publish_type": "DIRECT_PUBLISH"}
 	if postID != "" {
@@ -281,7 +281,7 @@ func tiktokEvent(event, publishID, postID string, at time.Time) string {
 	return string(body)
 }
 
-// events lists what is stored, the oldest first.
+// events lists the stored events, oldest first.
 func (w *fixture) events() []models.WebhookEvent {
 	w.t.Helper()
 	all, err := w.db.Inbox.List(w.ctx, db.WebhookFilter{Limit: 10_000})
@@ -290,7 +290,7 @@ func (w *fixture) events() []models.WebhookEvent {
 	return all
 }
 
-// wantEvents compares the states of what is stored.
+// wantEvents compares the states of the stored events.
 func (w *fixture) wantEvents(want ...models.WebhookStatus) {
 	w.t.Helper()
 	var got []models.WebhookStatus

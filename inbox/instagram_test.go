@@ -22,7 +22,7 @@ func newSQLiteWorld(t *testing.T) *fixture {
 	return newFixture(t, dbtest.SQLite(t))
 }
 
-// change makes a message with one change of the account.
+// change returns a message with one change of the account.
 func change(field, value string) string {
 	return fmt.Sprintf(`{"object":"instagram","entry":[{"id":%q,"time":1795687009,"changes":[{"field":%q,"value":%s}]}]}`, igID, field, value)
 }
@@ -176,7 +176,7 @@ func TestBatch(t *testing.T) {
 	})
 }
 
-// What is more than one statement holds is stored all the same, and all or nothing.
+// More events than one statement holds are stored too, all or none.
 func TestMoreThanABatch(t *testing.T) {
 	each(t, func(t *testing.T, w *fixture) {
 		batch := func(prefix, last string) string {

@@ -22,7 +22,7 @@ import (
 	"socialqueue/sandbox"
 )
 
-// fate is what becomes of a post, and which events TikTok sends about it.
+// fate describes what happens to a post, and which events TikTok sends about it.
 type fate struct {
 	name    string
 	privacy string
@@ -58,7 +58,7 @@ var fates = []fate{
 	{name: "missed", privacy: everyone, missed: true, status: models.Missed},
 }
 
-// What is not to begin is for a time that lies behind all the others' ends.
+// Posts that must not begin are scheduled for a time after the end of all others.
 const (
 	laterOn  = 10 * time.Hour
 	lateness = time.Minute
@@ -78,7 +78,7 @@ type orders struct {
 	sent []string // everything that TikTok sent
 }
 
-// captures is where TikTok sends to: what comes is kept until the test delivers it.
+// captures receives TikTok's events and stores them until the test delivers them.
 func (o *orders) captures() {
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
@@ -90,7 +90,7 @@ func (o *orders) captures() {
 	o.sim.SetTikTokWebhook(server.URL)
 }
 
-// take keeps an event. After a video became visible, the later events of its fate follow.
+// take stores an event. After a video became visible, the later events of its fate follow.
 func (o *orders) take(body string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -106,13 +106,13 @@ func (o *orders) take(body string) {
 		}
 	}
 	o.sent = append(o.sent, all...)
-	if !comesLongAfter(event) {
+	if !isLate(event) {
 		o.pool = append(o.pool, all...)
 	}
 }
 
-// comesLongAfter holds some events back until everything has ended.
-func comesLongAfter(e tiktok.Event) bool {
+// isLate selects some events that are delivered after everything has ended.
+func isLate(e tiktok.Event) bool {
 	ends := e.Name == tiktok.EventPublishComplete || e.Name == tiktok.EventPublishFailed
 	return ends && (strings.HasSuffix(e.PublishID, "1") || strings.HasSuffix(e.PublishID, "2"))
 }
@@ -130,7 +130,7 @@ func (o *orders) fateOfUpload(publishID string) fate {
 	return fate{}
 }
 
-// draw takes an event at random; now and then it stays, and comes again.
+// draw returns an event at random. Sometimes the event stays and is delivered again.
 func (o *orders) draw() (string, bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -216,7 +216,7 @@ func (o *orders) standings() map[string]standing {
 	return all
 }
 
-// watch sees to it that no post takes a step back.
+// watch checks that no post goes back to an earlier status.
 func (o *orders) watch(all map[string]standing) {
 	o.t.Helper()
 	for id, s := range all {
@@ -296,7 +296,8 @@ func (o *orders) expected() int {
 	return n
 }
 
-// passTime lets the early waits of events end, and then the time of what is missed.
+// passTime advances the clock past the waits of early events, and then past the time of
+// missed posts.
 func (o *orders) passTime() {
 	o.t.Helper()
 	for range 12 {
@@ -394,8 +395,8 @@ func countUploads(uploads map[string][]upload, fates map[string]fate) int {
 	return n
 }
 
-// wantPost compares the ids of a post, and the rows of its uploads: the last one is
-// what became of it, those before it were given up.
+// wantPost compares the ids of a post, and the rows of its uploads. The last upload became
+// the post, and those before it were given up.
 func (o *orders) wantPost(p *models.Post, f fate, l sandbox.LivePost, uploads []upload) {
 	o.t.Helper()
 	var id, link string
@@ -444,8 +445,8 @@ func (o *orders) wantTimeline(p *models.Post) {
 	}
 }
 
-// TestEveryOrder: whatever order the events come in, twice, early or late, the end is
-// the same, and no post takes a step back on the way there.
+// TestEveryOrder checks that in every order of events, repeated, early or late, the end is
+// the same, and that no post goes back to an earlier status.
 func TestEveryOrder(t *testing.T) {
 	posts := 200
 	if testing.Short() { // as under the race detector
@@ -469,7 +470,7 @@ func anyOrder(w *fixture, seed uint64, posts int) {
 	o.passTime()
 	o.wantEnd()
 
-	// All of it once more, long after.
+	// Deliver everything again, much later.
 	o.clock.Advance(30 * time.Hour)
 	o.mu.Lock()
 	late := slices.Clone(o.sent)

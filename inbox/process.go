@@ -14,27 +14,27 @@ import (
 )
 
 var (
-	// earlyWaits space the tries of an event that arrived before its post or account was
-	// known here. After the last one the event is unmatched.
+	// earlyWaits are the waits of an event that arrived before its post or account was known
+	// here. After the last one the event is unmatched.
 	earlyWaits = []time.Duration{2 * time.Second, 5 * time.Second, 15 * time.Second, time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour}
-	// busyWaits space the tries of an event whose post a worker holds. The last one
-	// repeats, because a lease always ends.
+	// busyWaits are the waits of an event whose post a worker holds. The last one repeats,
+	// because a lease always ends.
 	busyWaits = []time.Duration{time.Second, time.Second, 2 * time.Second, 5 * time.Second, 30 * time.Second}
-	// errorWaits space the tries after internal errors. After the last one the event is
+	// errorWaits are the waits after internal errors. After the last one the event is
 	// unmatched, with the error as its outcome, and an operator can replay it.
 	errorWaits = []time.Duration{
 		time.Second, 5 * time.Second, 30 * time.Second, 2 * time.Minute, 10 * time.Minute, 30 * time.Minute, time.Hour, 6 * time.Hour,
 	}
 )
 
-// Process applies an event. A settled event is left alone. An error means that nothing
-// is known to be written; the task may be tried again.
+// Process applies an event. It does nothing for a settled event. After an error the event
+// may be unchanged, and the task may be tried again.
 func (s *Service) Process(ctx context.Context, id int64) error {
 	e, err := s.DB.Inbox.Event(ctx, id)
 	if err != nil && !errors.Is(err, db.ErrNotFound) {
 		return err
 	}
-	if err != nil || e.Status != models.WebhookPending { // it was deleted, or is settled
+	if err != nil || e.Status != models.WebhookPending { // deleted or settled
 		observe.AttemptOf(ctx).Outcome = observe.AttemptRevoked
 		return nil
 	}
@@ -53,7 +53,7 @@ func (s *Service) Process(ctx context.Context, id int64) error {
 	return s.DB.Inbox.End(ctx, e)
 }
 
-// apply has the platform's source apply an event. A process without that source leaves
+// apply applies an event with its platform's source. A process without that source leaves
 // the event to one that has it.
 func (s *Service) apply(ctx context.Context, e *models.WebhookEvent) (Outcome, error) {
 	source, err := s.source(e.Platform)
@@ -63,7 +63,7 @@ func (s *Service) apply(ctx context.Context, e *models.WebhookEvent) (Outcome, e
 	return source.Apply(ctx, e)
 }
 
-// note records the result of a try for the metrics. err is the error of the try.
+// note records the result of an attempt for the metrics. err is the error of the attempt.
 func note(ctx context.Context, e *models.WebhookEvent, err error) {
 	a, waits := observe.AttemptOf(ctx), e.Status == models.WebhookPending
 	if err != nil {
@@ -81,11 +81,11 @@ func note(ctx context.Context, e *models.WebhookEvent, err error) {
 	}
 }
 
-// next is the state of an event after a try.
+// next is the state of an event after an attempt.
 type next struct {
 	status models.WebhookStatus
 	text   string
-	// in is the wait before the next try, while the event is pending.
+	// in is the wait before the next attempt, while the event is pending.
 	in time.Duration
 }
 
@@ -93,7 +93,7 @@ func tryAgain(in time.Duration, text string) next {
 	return next{status: models.WebhookPending, text: text, in: in}
 }
 
-// nextOf returns the state of an event after a try with this outcome.
+// nextOf returns the state of an event after an attempt with this outcome.
 func nextOf(e *models.WebhookEvent, o Outcome) next {
 	switch o.kind {
 	case outcomeProcessed:
@@ -110,12 +110,12 @@ func nextOf(e *models.WebhookEvent, o Outcome) next {
 	return next{status: models.WebhookUnmatched, text: o.text}
 }
 
-// afterError returns the state of an event after a try that failed. Where the database
-// does not answer, writing that state fails as well, and the task is tried again.
+// afterError returns the state of an event after a failed attempt. If the database does not
+// answer, storing that state fails as well, and the task is tried again.
 func (s *Service) afterError(e *models.WebhookEvent, err error) next {
-	observe.OfEvent(s.Log, e).WithError(err).Error("a webhook event could not be processed")
+	observe.OfEvent(s.Log, e).WithError(err).Error("cannot process a webhook event")
 	if !strings.HasPrefix(e.Outcome, toBeTriedAgain) {
-		e.Attempts = 0 // tries that waited for a worker or for a post do not count
+		e.Attempts = 0 // waits for a worker or for a post do not count
 	}
 	if e.Attempts >= len(errorWaits) {
 		return next{status: models.WebhookUnmatched, text: "given up: " + err.Error()}
@@ -123,10 +123,10 @@ func (s *Service) afterError(e *models.WebhookEvent, err error) next {
 	return tryAgain(errorWaits[e.Attempts], toBeTriedAgain+err.Error())
 }
 
-// toBeTriedAgain begins the outcome of an event whose last try failed.
+// toBeTriedAgain is the prefix of the outcome of an event whose last attempt failed.
 const toBeTriedAgain = "to be tried again: "
 
-// set puts the state after a try into an event.
+// set stores the state after an attempt in an event.
 func (s *Service) set(e *models.WebhookEvent, n next) {
 	now := s.Now()
 	e.Status, e.Outcome, e.EnqueuedAt = n.status, models.Cut(n.text, maxOutcome), nil
@@ -139,5 +139,5 @@ func (s *Service) set(e *models.WebhookEvent, n next) {
 	e.RunAt, e.SettledAt = nil, &now
 }
 
-// maxOutcome bounds the stored text of an outcome, in characters.
+// maxOutcome limits the stored text of an outcome, in characters.
 const maxOutcome = 1000

@@ -14,9 +14,8 @@ import (
 	"socialqueue/observe"
 )
 
-// Receive stores the events of a platform's request. When it returns nil they are
-// durable. Its error is ErrNotAuthentic, or one of the database; after any error nothing
-// is stored.
+// Receive stores the events of a platform's request. After nil they are durable. Its error
+// is ErrNotAuthentic, or one of the database; after an error nothing is stored.
 func (s *Service) Receive(ctx context.Context, p models.Platform, header http.Header, body []byte) error {
 	source, err := s.source(p)
 	if err != nil {
@@ -32,8 +31,8 @@ func (s *Service) Receive(ctx context.Context, p models.Platform, header http.He
 	return s.store(ctx, s.rows(ctx, p, events))
 }
 
-// Handshake answers a platform that checks the address of its webhooks, with the text
-// that it expects. Its error is ErrNotAuthentic.
+// Handshake returns the text that a platform expects when it checks the address of its
+// webhooks. Its error is ErrNotAuthentic.
 func (s *Service) Handshake(p models.Platform, query url.Values) (string, error) {
 	source, err := s.source(p)
 	if err != nil {
@@ -56,7 +55,7 @@ func (s *Service) refuse(p models.Platform, err error) error {
 	return fmt.Errorf("%w: %w", ErrNotAuthentic, err)
 }
 
-// rows makes the rows of events that are received now and due now.
+// rows builds the rows of events that are received now and due now.
 func (s *Service) rows(ctx context.Context, p models.Platform, events []Event) []models.WebhookEvent {
 	now, correlationID := s.Now(), observe.CorrelationID(ctx)
 	rows := make([]models.WebhookEvent, len(events))
@@ -70,8 +69,7 @@ func (s *Service) rows(ctx context.Context, p models.Platform, events []Event) [
 	return rows
 }
 
-// store stores events and enqueues their tasks. When it returns nil the events are
-// durable.
+// store stores events and enqueues their tasks. After nil the events are durable.
 func (s *Service) store(ctx context.Context, events []models.WebhookEvent) error {
 	if len(events) == 0 {
 		return nil
@@ -96,14 +94,14 @@ func (s *Service) count(events []models.WebhookEvent) {
 }
 
 const (
-	// enqueueTimeout bounds the fast path. The sweep is the guarantee.
+	// enqueueTimeout limits the fast path. The sweep enqueues what it missed.
 	enqueueTimeout = 2 * time.Second
-	// noteTimeout bounds the write that marks missing tasks.
+	// noteTimeout limits the write that marks missing tasks.
 	noteTimeout = 5 * time.Second
 )
 
-// enqueue is the fast path of every task. Tasks that do not reach Redis are marked as
-// missing, so that the next sweep enqueues them at once.
+// enqueue is the fast path. Tasks that do not reach Redis are marked as missing, so that
+// the next sweep enqueues them at once.
 func (s *Service) enqueue(ctx context.Context, events []models.WebhookEvent) {
 	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), enqueueTimeout)
 	defer cancel()
@@ -123,11 +121,11 @@ func (s *Service) enqueue(ctx context.Context, events []models.WebhookEvent) {
 	if len(missing) == 0 {
 		return
 	}
-	observe.In(ctx, s.Log).WithError(err).WithField("events", len(missing)).Warn("tasks of webhook events did not reach Redis; the sweep will enqueue them")
+	observe.In(ctx, s.Log).WithError(err).WithField("events", len(missing)).Warn("cannot enqueue the tasks of webhook events; the sweep enqueues them")
 	noting, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteTimeout) // Redis may have used up its time
 	defer cancel()
 	if err := s.DB.Inbox.Seen(noting, missing, nil); err != nil {
-		observe.In(ctx, s.Log).WithError(err).Warn("could not mark missing tasks; the sweep will find them by their age")
+		observe.In(ctx, s.Log).WithError(err).Warn("cannot mark missing tasks; the sweep finds them by their age")
 	}
 }
 
@@ -137,7 +135,7 @@ const (
 	maxAccount = 255
 )
 
-// dedupeKey hashes the parts that identify an event, or its payload where there are none.
+// dedupeKey hashes the parts that identify an event, or its payload if there are none.
 func dedupeKey(parts []string, payload []byte) string {
 	kind := "parts\x00"
 	if len(parts) == 0 {

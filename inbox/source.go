@@ -12,21 +12,21 @@ import (
 	"socialqueue/observe"
 )
 
-// Source is what knows the webhooks of one platform: how its requests are signed, which
-// events they hold, and what an event changes here. The engine does everything else.
+// Source handles the webhooks of one platform: how its requests are signed, which events
+// they contain, and what an event changes here. The engine does everything else.
 type Source interface {
 	Platform() models.Platform
 	// MaxBody is the size in bytes of the largest request that the platform may send.
 	MaxBody() int64
-	// Verify reports an error unless the platform signed the request. body is what was
-	// received, byte for byte.
+	// Verify returns an error unless the platform signed the request. body is the body
+	// exactly as received.
 	Verify(header http.Header, body []byte) error
-	// Parse reads the events of a request. An event of an unknown name is no error: the
-	// platform would send it again for days.
+	// Parse returns the events of a request. An unknown event name is no error: the platform
+	// would repeat the request for days.
 	Parse(body []byte) ([]Event, error)
-	// Apply gives a stored event its effect. It may run more than once for one event, at
-	// the same time too, and must then have the effect of one run. An error means that
-	// the event is tried again.
+	// Apply applies a stored event. It may run more than once for one event, even at the
+	// same time, and must then have the effect of one run. After an error the event is tried
+	// again.
 	Apply(ctx context.Context, e *models.WebhookEvent) (Outcome, error)
 }
 
@@ -34,8 +34,7 @@ type Source interface {
 // sends webhooks there.
 type Handshaker interface {
 	Source
-	// Handshake returns the text that the platform expects. The caller sees the text of
-	// its error.
+	// Handshake returns the text that the platform expects. The text of its error is public.
 	Handshake(query url.Values) (challenge string, err error)
 }
 
@@ -45,16 +44,16 @@ type Event struct {
 	Name string
 	// Account is the platform's id of the account that the event is about; it may be empty.
 	Account string
-	// At is when it happened; zero where the platform does not say.
+	// At is when it happened; zero if the platform does not say.
 	At time.Time
-	// Key holds what identifies the event among all events of the platform, however often
-	// it is sent. Where it is empty, Payload as a whole does.
+	// Key identifies the event among all events of the platform, however often it is sent.
+	// If it is empty, the whole Payload does.
 	Key []string
 	// Payload is a request that holds only this event. Apply reads it.
 	Payload []byte
 }
 
-// Outcome is the result of applying an event; the functions below make them. Its text is
+// Outcome is the result of applying an event. The functions below create them. Its text is
 // shown to operators. The zero Outcome counts as unmatched, which an operator can replay.
 type Outcome struct {
 	kind   outcomeKind
@@ -75,14 +74,14 @@ const (
 // Processed means that the event had its effect, or needs none.
 func Processed(text string) Outcome { return Outcome{kind: outcomeProcessed, text: text} }
 
-// Unmatched means that the event is about no post or account of ours, and will not be.
+// Unmatched means that the event does not belong to a post or account of ours, and will
+// not.
 func Unmatched(text string) Outcome { return Outcome{kind: outcomeUnmatched, text: text} }
 
-// Unknown means that nothing is done about events of this kind, or that the event cannot
-// be read.
+// Unknown means that events of this kind are ignored, or that the event cannot be parsed.
 func Unknown(text string) Outcome { return Outcome{kind: outcomeUnknown, text: text} }
 
-// Early means that the event is about something that is not known here, but may be soon.
+// Early means that the event may belong to a post or account that is not stored here yet.
 // The event is tried again for about an hour and is then unmatched.
 func Early(text string) Outcome { return Outcome{kind: outcomeEarly, text: text} }
 

@@ -42,7 +42,7 @@ func (s toySource) Apply(_ context.Context, e *models.WebhookEvent) (inbox.Outco
 	return s.apply(string(e.Payload))
 }
 
-// useToy makes the service of the fixture one of a toy platform alone.
+// useToy gives the fixture a service with only a toy platform.
 func (w *fixture) useToy(apply func(payload string) (inbox.Outcome, error)) {
 	deps := w.deps
 	deps.Sources = []inbox.Source{toySource{secret: "s", apply: apply}}

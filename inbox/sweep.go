@@ -13,20 +13,20 @@ import (
 )
 
 const (
-	// checkAfter is how long a due event may go without a sign of its task before the
-	// sweep asks Asynq for it.
+	// checkAfter is how long a due event may wait before the sweep looks for its task in
+	// Asynq.
 	checkAfter = 15 * time.Second
-	// sweepBatch bounds the events of one sweep.
+	// sweepBatch limits the events of one sweep.
 	sweepBatch = 1000
-	// keepFor is how long settled events are kept, for operators to read and replay.
-	// Platforms stop sending an event again long before that.
+	// keepFor is how long settled events are stored, for operators to read and replay.
+	// Platforms stop repeating an event long before that.
 	keepFor = 30 * 24 * time.Hour
-	// pruneBatch bounds the events that one clean-up deletes.
+	// pruneBatch limits the events that one clean-up deletes.
 	pruneBatch = 10_000
 )
 
-// Sweep enqueues a task for every due event that has no live one. It is the guarantee
-// behind every enqueue, and one tick of the scheduler.
+// Sweep enqueues a task for every due event without a live one. It makes up for lost
+// enqueues. It is one tick of the scheduler.
 func (s *Service) Sweep(ctx context.Context) error {
 	now := s.Now()
 	events, err := s.DB.Inbox.Unattended(ctx, now, now.Add(-checkAfter), sweepBatch)
@@ -35,7 +35,7 @@ func (s *Service) Sweep(ctx context.Context) error {
 	}
 	ids := make([]int64, 0, len(events))
 	for i := range events {
-		if err := s.attend(ctx, &events[i]); err != nil {
+		if err := s.ensureTask(ctx, &events[i]); err != nil {
 			return errors.Join(err, s.DB.Inbox.Seen(ctx, ids, &now))
 		}
 		ids = append(ids, events[i].ID)
@@ -43,10 +43,10 @@ func (s *Service) Sweep(ctx context.Context) error {
 	return s.DB.Inbox.Seen(ctx, ids, &now)
 }
 
-// attend makes sure that an event has a task that will run. A task that is still active
-// belongs to a worker that died, and a dead task keeps its id taken: in both cases the
-// event gets a new fence, and so a task with a new id.
-func (s *Service) attend(ctx context.Context, e *models.WebhookEvent) error {
+// ensureTask makes sure that an event has a task that will run. A task that is still active
+// belongs to a dead worker, and a dead task keeps its id taken. In both cases the event
+// gets a new fence, and so a task with a new id.
+func (s *Service) ensureTask(ctx context.Context, e *models.WebhookEvent) error {
 	state, err := s.Queue.WebhookState(ctx, e)
 	if err != nil {
 		return fmt.Errorf("find the task of webhook event %d: %w", e.ID, err)

@@ -9,7 +9,7 @@ import (
 	"socialqueue/publish"
 )
 
-// Redis is away: what comes is stored all the same, and processed when it is back.
+// While Redis does not answer, events are stored, and they are processed when it is back.
 func TestRedisIsAway(t *testing.T) {
 	each(t, func(t *testing.T, w *fixture) {
 		w.queue.Events.SetDown(true)
@@ -74,7 +74,7 @@ func TestReplay(t *testing.T) {
 	})
 }
 
-// What is settled goes after 30 days, what is not stays.
+// Settled events are deleted after 30 days, others stay.
 func TestPrune(t *testing.T) {
 	each(t, func(t *testing.T, w *fixture) {
 		w.sendMeta(change("comments", lovely))

@@ -22,7 +22,7 @@ func (w *fixture) processing() *models.Post {
 	return w.until(p.ID, "processing", is(models.Processing))
 }
 
-// A webhook makes the next poll due at once, whatever name it comes under.
+// A webhook makes the next poll due at once, under each of its names.
 func TestAnEventEndsTheWait(t *testing.T) {
 	for name, event := range map[string]func(w *fixture, publishID string) string{
 		"complete": func(w *fixture, id string) string {
@@ -120,7 +120,7 @@ func TestAnEventWaitsForTheWorker(t *testing.T) {
 	})
 }
 
-// A published post takes its id from an event, and is polled no more.
+// A published post gets its id from an event, and is not polled again.
 func TestTheIDComesWithAnEvent(t *testing.T) {
 	each(t, func(t *testing.T, w *fixture) {
 		p := w.processing()
@@ -159,8 +159,8 @@ func (w *fixture) wantVideo(p *models.Post, want string) {
 	}
 }
 
-// A video for its creator alone has no id, and the post ends without. One that is
-// made public long after takes it from the event, and is not polled for it.
+// A video for its creator alone has no id, and the post ends without one. If it is made
+// public much later, the post gets the id from the event, and is not polled for it.
 func TestMadePublicLater(t *testing.T) {
 	each(t, func(t *testing.T, w *fixture) {
 		p := w.until(w.acceptVideo("a diary", "SELF_ONLY", nil).ID, "published", is(models.Published))
@@ -189,7 +189,7 @@ func TestMadePublicLater(t *testing.T) {
 	})
 }
 
-// What is known of a video's being on view goes by TikTok's own times.
+// The stored availability of a video follows TikTok's own times.
 func TestAvailability(t *testing.T) {
 	const on, off = tiktok.EventPubliclyAvailable, tiktok.EventNoLongerAvailable
 	for name, tt := range map[string]struct {
@@ -224,8 +224,8 @@ func TestAvailability(t *testing.T) {
 	}
 }
 
-// What names nothing of ours is kept as unmatched, after a while in which it may turn
-// out to be ours; what is of an unknown kind is kept at once.
+// An event without a post or account here becomes unmatched after a wait in which they may
+// appear. An event of an unknown kind is settled at once.
 func TestNothingOfOurs(t *testing.T) {
 	each(t, func(t *testing.T, w *fixture) {
 		w.sendTikTok(tiktokEvent(tiktok.EventPublishComplete, "v_pub_file~v2-1.1", "", w.clock.Now()))
@@ -242,7 +242,7 @@ func TestNothingOfOurs(t *testing.T) {
 	})
 }
 
-// An event that came before its upload was known has its effect when that is.
+// An event that arrives before its upload is stored is applied when it is.
 func TestEarly(t *testing.T) {
 	each(t, func(t *testing.T, w *fixture) {
 		p := w.processing()
@@ -327,7 +327,7 @@ func TestTikTokSignatures(t *testing.T) {
 	w.wantEvents(models.WebhookPending) // the good ones are one event
 }
 
-// hideUpload makes an upload one that is not known yet, showUpload takes that back.
+// hideUpload makes an upload unknown, and showUpload makes it known again.
 func (w *fixture) hideUpload(p *models.Post) { w.renameUpload(p, *p.PublishID, "hidden") }
 func (w *fixture) showUpload(p *models.Post) { w.renameUpload(p, "hidden", *p.PublishID) }
 

@@ -11,7 +11,7 @@ import (
 func (s *Source) comment(ctx context.Context, account *models.InstagramAccount, e *models.WebhookEvent, n instagram.Notice) (inbox.Outcome, error) {
 	c, ok := n.Comment()
 	if !ok || len(c.ID) > maxID || len(c.MediaID) > maxID || len(c.ParentID) > maxID {
-		return inbox.Unknown("the notification names no comment"), nil
+		return inbox.Unknown("the notification has no comment id"), nil
 	}
 	now := s.Now()
 	stored, err := s.DB.Inbox.ReceiveComment(ctx, account, &models.InstagramComment{

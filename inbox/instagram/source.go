@@ -18,12 +18,12 @@ import (
 	"socialqueue/secrets"
 )
 
-// Deps is what the source works with.
+// Deps holds the dependencies of a Source.
 type Deps struct {
 	DB *db.DB
-	// Secret is what Meta signs its webhooks with.
+	// Secret is the key of Meta's webhook signatures.
 	Secret secrets.Secret
-	// VerifyToken is what Meta repeats in its handshake.
+	// VerifyToken is the token that Meta must send in its handshake.
 	VerifyToken secrets.Secret
 	Now         func() time.Time
 }
@@ -33,7 +33,7 @@ type Source struct {
 	Deps
 }
 
-// New makes a Source.
+// New returns a Source.
 func New(deps Deps) *Source {
 	now := deps.Now
 	deps.Now = func() time.Time { return models.Time(now()) }
@@ -54,7 +54,7 @@ func (*Source) MaxBody() int64 { return maxBody }
 func (s *Source) Handshake(query url.Values) (challenge string, err error) {
 	want, got := sha256.Sum256([]byte(s.VerifyToken.Reveal())), sha256.Sum256([]byte(query.Get("hub.verify_token")))
 	if s.VerifyToken.Empty() || query.Get("hub.mode") != "subscribe" || subtle.ConstantTimeCompare(want[:], got[:]) != 1 {
-		return "", errors.New("hub.mode or hub.verify_token is not right")
+		return "", errors.New("wrong hub.mode or hub.verify_token")
 	}
 	return query.Get("hub.challenge"), nil
 }
@@ -80,8 +80,8 @@ func (*Source) Parse(body []byte) ([]inbox.Event, error) {
 	return events, nil
 }
 
-// Apply stores comments and reports them to the app, and stores the media and the numbers
-// of stories that a notification names.
+// Apply stores comments and reports them to the app. It also stores the media and the story
+// numbers in a notification.
 func (s *Source) Apply(ctx context.Context, e *models.WebhookEvent) (inbox.Outcome, error) {
 	notices, err := instagram.ParseNotices(e.Payload)
 	if err != nil || len(notices) != 1 {
@@ -91,9 +91,9 @@ func (s *Source) Apply(ctx context.Context, e *models.WebhookEvent) (inbox.Outco
 	switch n.Field {
 	case instagram.FieldComments, instagram.FieldLiveComments, instagram.FieldStoryInsights, instagram.FieldMedia:
 	case instagram.FieldMentions, instagram.FieldMessages:
-		return inbox.Processed("the notification is kept"), nil
+		return inbox.Processed("the notification is stored"), nil
 	default:
-		return inbox.Unknown("nothing is done about notifications of this kind"), nil
+		return inbox.Unknown("notifications of this kind are ignored"), nil
 	}
 	account, err := s.DB.Accounts.InstagramAccountOf(ctx, n.AccountID)
 	if errors.Is(err, db.ErrNotFound) {
@@ -119,7 +119,7 @@ const maxID = 255
 func (s *Source) media(ctx context.Context, account *models.InstagramAccount, n instagram.Notice) (inbox.Outcome, error) {
 	id := n.MediaID()
 	if id == "" || len(id) > maxID {
-		return inbox.Unknown("the notification names no media"), nil
+		return inbox.Unknown("the notification has no media id"), nil
 	}
 	var metrics map[string]int64
 	if n.Field == instagram.FieldStoryInsights {

@@ -11,12 +11,12 @@ import (
 	"socialqueue/publish"
 )
 
-// postEvent applies an event about an upload to the post that it was made for. While a
-// worker holds the post nothing is changed.
+// postEvent applies an event about an upload to its post. While a worker holds the post,
+// nothing is changed.
 func (s *Source) postEvent(ctx context.Context, e *models.WebhookEvent, event tiktok.Event) (inbox.Outcome, error) {
 	p, err := s.DB.Runs.PostOfUpload(ctx, event.PublishID)
 	if errors.Is(err, db.ErrNotFound) {
-		return inbox.Early("no post with this publish_id is known"), nil
+		return inbox.Early("no post has this publish_id yet"), nil
 	}
 	if err != nil {
 		return inbox.Outcome{}, err
@@ -39,8 +39,8 @@ func (s *Source) applyTo(ctx context.Context, p *models.Post, e *models.WebhookE
 
 func held() inbox.Outcome { return inbox.Busy("a worker holds the post") }
 
-// poll makes the next poll of a post due now, unless the event is about an upload that
-// was given up for a newer one.
+// poll makes the next poll of a post due now, unless the event is about an upload that a
+// newer one replaced.
 func (s *Source) poll(ctx context.Context, p *models.Post, event tiktok.Event) (publish.Effect, error) {
 	if !current(p, event) {
 		return publish.EffectNone, nil
@@ -66,7 +66,7 @@ func (s *Source) identify(ctx context.Context, p *models.Post, event tiktok.Even
 		return publish.EffectNone, err
 	}
 	link := tiktok.Permalink(account.Username, event.PostID)
-	return s.Posts.Identify(ctx, p, event.PostID, link, "live on TikTok as "+event.PostID+", says "+event.Name)
+	return s.Posts.Identify(ctx, p, event.PostID, link, "live on TikTok as "+event.PostID+", according to "+event.Name)
 }
 
 func outcomeOf(effect publish.Effect) inbox.Outcome {

@@ -16,16 +16,16 @@ import (
 	"socialqueue/secrets"
 )
 
-// Deps is what the source works with.
+// Deps holds the dependencies of a Source.
 type Deps struct {
 	DB       *db.DB
 	Posts    *publish.Service
 	Accounts *oauth.Service
-	// Secret is what TikTok signs its webhooks with.
+	// Secret is the key of TikTok's webhook signatures.
 	Secret secrets.Secret
-	// Plain accepts signatures without a time too.
+	// Plain also accepts signatures without a time.
 	Plain bool
-	// Tolerance is how far the time in a signature may be from ours.
+	// Tolerance is how far the time in a signature may differ from ours.
 	Tolerance time.Duration
 	Now       func() time.Time
 }
@@ -35,7 +35,7 @@ type Source struct {
 	Deps
 }
 
-// New makes a Source.
+// New returns a Source.
 func New(deps Deps) *Source {
 	now := deps.Now
 	deps.Now = func() time.Time { return models.Time(now()) }
@@ -87,7 +87,7 @@ func (s *Source) Apply(ctx context.Context, e *models.WebhookEvent) (inbox.Outco
 		tiktok.EventPubliclyAvailable, tiktok.EventNoLongerAvailable:
 		return s.postEvent(ctx, e, event)
 	}
-	return inbox.Unknown("nothing is done about events of this kind"), nil
+	return inbox.Unknown("events of this kind are ignored"), nil
 }
 
 func (s *Source) authorizationRemoved(ctx context.Context, event tiktok.Event) (inbox.Outcome, error) {
@@ -96,7 +96,7 @@ func (s *Source) authorizationRemoved(ctx context.Context, event tiktok.Event) (
 	case err != nil:
 		return inbox.Outcome{}, err
 	case !known:
-		return inbox.Unmatched("nobody connected this account"), nil
+		return inbox.Unmatched("this account is not connected"), nil
 	}
 	return inbox.Processed("the accounts of " + event.OpenID + " are disconnected, unless they were connected since"), nil
 }
