@@ -11,9 +11,9 @@ import (
 	"socialqueue/secrets"
 )
 
-// A key reads sq_<prefix>_<secret>: the prefix finds its row and may be shown, the
-// secret is 256 random bits. Only a hash of the whole key is stored. With so much
-// entropy a plain SHA-256 cannot be searched, and it is cheap on every request.
+// A key has the form sq_<prefix>_<secret>. The prefix finds its row and may be shown; the
+// secret is 256 random bits. Only a hash of the whole key is stored. With that entropy a
+// plain SHA-256 is safe, and it is cheap on every request.
 const (
 	mark        = "sq_"
 	prefixBytes = 6
@@ -22,19 +22,19 @@ const (
 	keyLen      = len(mark) + prefixLen + 1 + (secretBytes*8+5)/6
 )
 
-// generateKey makes a new key. The key itself is shown once and not stored; prefix
-// and hash are stored.
+// generateKey returns a new key. The key itself is shown once and not stored; prefix and
+// hash are stored.
 func generateKey() (key secrets.Secret, prefix string, hash []byte) {
 	raw := make([]byte, prefixBytes+secretBytes)
-	_, _ = rand.Read(raw) // never fails: crypto/rand ends the process instead
+	_, _ = rand.Read(raw) // never fails: crypto/rand crashes the program instead
 	prefix = hex.EncodeToString(raw[:prefixBytes])
 	text := mark + prefix + "_" + base64.RawURLEncoding.EncodeToString(raw[prefixBytes:])
 	sum := hashKey(text)
 	return secrets.Secret(text), prefix, sum[:]
 }
 
-// keyPrefix reads the prefix of a key. It reports false for text that does not have the
-// form of a key, so that nobody queries the database for it.
+// keyPrefix returns the prefix of a key. It returns false for text that does not have the
+// form of a key, which saves a database query.
 func keyPrefix(key string) (prefix string, ok bool) {
 	if len(key) != keyLen || !strings.HasPrefix(key, mark) {
 		return "", false
@@ -46,7 +46,7 @@ func keyPrefix(key string) (prefix string, ok bool) {
 	return prefix, true
 }
 
-// hashKey returns the hash that is stored for a key.
+// hashKey returns the stored hash of a key.
 func hashKey(key string) [sha256.Size]byte { return sha256.Sum256([]byte(key)) }
 
 // verifyKey reports whether hash is the hash of key, in constant time.

@@ -13,23 +13,22 @@ import (
 )
 
 const (
-	// cacheLife is how long a revoked key may still be let in.
+	// cacheLife is how long a revoked key may still be accepted.
 	cacheLife = 2 * time.Second
 	cacheSize = 10_000
-	// touchEvery spaces the notes of a key's last use.
+	// touchEvery is how often a key's last use is stored.
 	touchEvery = time.Minute
 	touchTime  = 5 * time.Second
-	// touchesAtOnce bounds the writes that are under way.
+	// touchesAtOnce limits the concurrent writes.
 	touchesAtOnce = 2
 )
 
-// keyCache remembers for a moment who a key belongs to, so that a busy app
-// costs one look-up every two seconds and not one per request. Keys are
-// remembered by their hash.
+// keyCache caches the owners of keys for two seconds, so that a busy app does not cost a
+// database query per request. Keys are cached by their hash.
 type keyCache struct {
 	db    *db.DB
 	log   logrus.FieldLogger
-	slots chan struct{} // one for each touch under way
+	slots chan struct{} // one for each touch in progress
 
 	mu      sync.RWMutex
 	known   map[[sha256.Size]byte]knownKey // guarded by mu
@@ -59,14 +58,13 @@ func (k *keyCache) put(sum [sha256.Size]byte, who Caller, now time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if len(k.known) >= cacheSize {
-		clear(k.known) // dearer than it need be, and never wrong
+		clear(k.known) // simple and safe; the next requests query again
 	}
 	k.known[sum] = knownKey{who: who, until: now.Add(cacheLife)}
 }
 
-// touch notes that a key was used, at most once a minute and beside the
-// request. When too many notes are under way this one is left to a later
-// request.
+// touch stores the last use of a key, at most once a minute and in the background. If too
+// many writes are in progress, a later request stores it.
 func (k *keyCache) touch(key *models.APIKey, now time.Time) {
 	if key.LastUsedAt != nil && now.Sub(*key.LastUsedAt) < touchEvery {
 		return
@@ -85,13 +83,12 @@ func (k *keyCache) touch(key *models.APIKey, now time.Time) {
 		ctx, cancel := context.WithTimeout(context.Background(), touchTime)
 		defer cancel()
 		if err := k.db.Tenants.TouchKey(ctx, key.ID, now); err != nil {
-			k.log.WithError(err).Warn("the last use of an API key was not noted")
+			k.log.WithError(err).Warn("cannot store the last use of an API key")
 		}
 	}()
 }
 
-// mayTouch keeps the requests that missed the cache together from all noting
-// the same use.
+// mayTouch makes sure that only one of several concurrent requests stores the same use.
 func (k *keyCache) mayTouch(id int64, now time.Time) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -13,29 +13,29 @@ import (
 	"socialqueue/secrets"
 )
 
-// Deps is what the service works with.
+// Deps holds the dependencies of a Service.
 type Deps struct {
 	DB *db.DB
-	// Log may be nil in a process that authenticates nobody.
+	// Log may be nil in a process that does not authenticate.
 	Log logrus.FieldLogger
 	Now func() time.Time
 }
 
-// Service carries out the use cases of apps. It is safe for concurrent use.
+// Service implements the use cases of apps. It is safe for concurrent use.
 type Service struct {
 	Deps
 	keys *keyCache
 }
 
-// New makes a Service.
+// New returns a Service.
 func New(deps Deps) *Service {
 	now := deps.Now
 	deps.Now = func() time.Time { return models.Time(now()) }
 	return &Service{Deps: deps, keys: newKeyCache(&deps)}
 }
 
-// CreateApp stores an app with its first API key. The key is returned this one time:
-// only its hash is stored.
+// CreateApp stores an app with its first API key. The key cannot be read again: only its
+// hash is stored.
 func (s *Service) CreateApp(ctx context.Context, name string) (appID int64, key secrets.Secret, err error) {
 	key, row := s.newKey()
 	app := &models.App{Name: name, CreatedAt: row.CreatedAt}
@@ -45,7 +45,7 @@ func (s *Service) CreateApp(ctx context.Context, name string) (appID int64, key 
 	return app.ID, key, nil
 }
 
-// CreateKey stores another API key of an app and returns it, this one time.
+// CreateKey stores another API key of an app and returns it. It cannot be read again.
 func (s *Service) CreateKey(ctx context.Context, appID int64) (secrets.Secret, error) {
 	key, row := s.newKey()
 	row.AppID = appID
@@ -57,8 +57,8 @@ func (s *Service) newKey() (secrets.Secret, *models.APIKey) {
 	return key, &models.APIKey{Prefix: prefix, Hash: hash, CreatedAt: s.Now()}
 }
 
-// RevokeKey ends the key with a prefix. Running processes refuse it within two
-// seconds. It returns models.ErrNotFound if no active key has that prefix.
+// RevokeKey revokes the key with a prefix. Running processes refuse it within two seconds.
+// It returns models.ErrNotFound if no active key has that prefix.
 func (s *Service) RevokeKey(ctx context.Context, prefix string) error {
 	return s.DB.Tenants.RevokeKey(ctx, prefix, s.Now())
 }
