@@ -22,7 +22,7 @@ func NewAllInOne(ctx context.Context, cfg config.Config, opts Options) (*AllInOn
 		return nil, err
 	}
 	if _, err := c.db.Migrate(ctx); err != nil {
-		_ = c.Stop(ctx) // the first error tells more
+		_ = c.Stop(ctx) // the first error says more
 		return nil, err
 	}
 	return newAllInOne(c), nil
@@ -33,8 +33,8 @@ func newAllInOne(c *core) *AllInOne {
 	return &AllInOne{core: c, http: c.newHTTPServer(), worker: c.newWorker(), scheduler: c.newScheduler()}
 }
 
-// Start starts all three. They are stopped in the other order, so that nothing
-// new comes in while running work ends.
+// Start starts all three. They stop in the reverse order, so that nothing new arrives while
+// running work ends.
 func (a *AllInOne) Start(ctx context.Context) error {
 	a.onStop("worker", waiting(a.worker.Stop))
 	if err := a.worker.Start(); err != nil {
@@ -45,5 +45,5 @@ func (a *AllInOne) Start(ctx context.Context) error {
 	return a.http.start(ctx, &a.lifecycle)
 }
 
-// Addr is where the api listens.
+// Addr returns the address of the api.
 func (a *AllInOne) Addr() string { return a.http.addr() }

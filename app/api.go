@@ -15,7 +15,7 @@ import (
 	"socialqueue/jobs"
 )
 
-// API is the process that apps and platforms talk to.
+// API is the process that serves apps and platforms.
 type API struct {
 	*core
 	http *httpServer
@@ -30,13 +30,13 @@ func NewAPI(ctx context.Context, cfg config.Config, opts Options) (*API, error) 
 	return &API{core: c, http: c.newHTTPServer()}, nil
 }
 
-// Start begins to listen.
+// Start starts to listen.
 func (a *API) Start(ctx context.Context) error {
 	a.warnUnlessReady(ctx)
 	return a.http.start(ctx, &a.lifecycle)
 }
 
-// Addr is where the api listens.
+// Addr returns the address of the api.
 func (a *API) Addr() string { return a.http.addr() }
 
 // httpServer is the api's server with its listener.
@@ -57,7 +57,7 @@ func (c *core) newHTTPServer() *httpServer {
 	}))}
 }
 
-// monitoring is the page of the queues.
+// monitoring returns the queues' page.
 func (c *core) monitoring() handlers.Pages {
 	if c.cfg.OperatorPassword.Empty() {
 		return handlers.Pages{}
@@ -67,7 +67,7 @@ func (c *core) monitoring() handlers.Pages {
 	}
 }
 
-// console is the page of posts and accounts.
+// console returns the page of posts and accounts.
 func (c *core) console() handlers.Pages {
 	if c.cfg.OperatorPassword.Empty() {
 		return handlers.Pages{}
@@ -76,7 +76,7 @@ func (c *core) console() handlers.Pages {
 	return handlers.Pages{Operator: console.New(deps, true), Viewer: console.New(deps, false)}
 }
 
-// accepts reports whether a post can be accepted here: load balancers ask it.
+// accepts returns nil if a post can be accepted here. Load balancers use it.
 func (c *core) accepts(ctx context.Context) error {
 	if c.isStopping() {
 		return handlers.Unhealthy(errStopping.Error())
@@ -84,8 +84,7 @@ func (c *core) accepts(ctx context.Context) error {
 	return c.db.Ping(ctx)
 }
 
-// shownReady is ready with the reasons that an operator can do something about
-// in words that everybody may read.
+// shownReady is ready, but makes the reasons that an operator can fix public.
 func (c *core) shownReady(ctx context.Context) error {
 	err := c.ready(ctx)
 	if errors.Is(err, db.ErrMigrationsMissing) || errors.Is(err, jobs.ErrEvicts) || errors.Is(err, errStopping) {
@@ -105,13 +104,13 @@ func (c *core) workerAlive(context.Context) error {
 	return nil
 }
 
-// reachable makes a check that a platform answers at all. Any answer will do:
-// asking more would use an account's budget.
+// reachable returns a check that a platform answers at all. Any answer counts: a real call
+// would use an account's budget.
 func reachable(baseURL string) handlers.Check {
 	return func(ctx context.Context) error {
 		req, err := http.NewRequestWithContext(ctx, http.MethodHead, baseURL, nil)
 		if err != nil {
-			return fmt.Errorf("ask %s: %w", baseURL, err)
+			return fmt.Errorf("call %s: %w", baseURL, err)
 		}
 		resp, err := http.DefaultClient.Do(req)
 		if err != nil {
@@ -137,9 +136,9 @@ func (h *httpServer) start(ctx context.Context, l *lifecycle) error {
 	return nil
 }
 
-// stop serves on until load balancers have seen that this process is not ready any more.
-// Then it lets requests end and cuts those that are still under way after the time-out,
-// uploads among them: an upload that was cut is stored nowhere.
+// stop keeps serving until load balancers have seen that this process is no longer ready.
+// Then it waits for requests to end, and after the timeout closes the rest, including
+// uploads, which are then not stored.
 func (h *httpServer) stop(ctx context.Context) error {
 	select {
 	case <-time.After(h.cfg.ShutdownDelay):

@@ -25,17 +25,17 @@ import (
 	"socialqueue/tenants"
 )
 
-// apiConns is how many database connections an api or scheduler holds at most.
+// apiConns is the largest number of database connections of an api or scheduler.
 const apiConns = 20
 
-// Options are what a process gets beside its settings.
+// Options are what a process needs besides its settings.
 type Options struct {
 	Log *logrus.Logger
 	// Now is the clock; nil means the real one.
 	Now func() time.Time
-	// Timings shape posts' lives; zero means those of production.
+	// Timings are the waits and limits of posts; nil means those of production.
 	Timings *publish.Timings
-	// Platforms are added to those of the registry, for tests.
+	// Platforms adds platforms to the registry, for tests.
 	Platforms []Platform
 }
 
@@ -50,7 +50,7 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// core is what every process stands on.
+// core holds what every process needs.
 type core struct {
 	lifecycle
 	cfg     config.Config
@@ -67,14 +67,13 @@ type core struct {
 	inbox   *inbox.Service
 	notify  *notify.Service
 	log     *logrus.Logger
-	// platforms are those of the registry, built with the settings.
+	// platforms are the platforms of the registry, built with the settings.
 	platforms []built
-	// metrics is what this process counts.
+	// metrics are the metrics of this process.
 	metrics *observe.Metrics
 }
 
-// openCore opens the servers of the settings. Whatever it opened is closed
-// again if it fails.
+// openCore connects to the servers of the settings. If it fails, it closes what it opened.
 func openCore(ctx context.Context, cfg config.Config, opts Options, conns int) (*core, error) {
 	c := newCore(cfg, opts)
 	err := c.openDB(ctx, conns)
@@ -100,7 +99,7 @@ func (c *core) openDB(ctx context.Context, conns int) error {
 	return nil
 }
 
-// build makes everything else. It asks neither Redis nor the database.
+// build builds everything else. It calls neither Redis nor the database.
 func (c *core) build(ctx context.Context) error {
 	settings, err := config.ParseRedisURL(c.cfg.RedisURL)
 	if err != nil {
@@ -187,10 +186,10 @@ func (c *core) buildWebhooks() {
 	c.onStop("webhooks", closing(c.notify.Close))
 }
 
-// errStopping: the process was told to stop.
+// errStopping means that the process is stopping.
 var errStopping = errors.New("the process is stopping")
 
-// ready reports whether the servers can be worked with, and the process still works.
+// ready returns nil if the servers can be used and the process is not stopping.
 func (c *core) ready(ctx context.Context) error {
 	if c.isStopping() {
 		return errStopping
@@ -201,7 +200,7 @@ func (c *core) ready(ctx context.Context) error {
 	return jobs.CheckNoEviction(ctx, c.redis)
 }
 
-// warnUnlessReady tells an operator at the start what /readyz will say.
+// warnUnlessReady logs at the start what /readyz will say.
 func (c *core) warnUnlessReady(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()

@@ -16,9 +16,9 @@ import (
 	"socialqueue/jobs"
 )
 
-// NewEmbedded builds the whole system in one process on SQLite and an embedded
-// Redis, with its data in dir. It is for trying and developing: one process,
-// no replication, and a fraction of the speed.
+// NewEmbedded builds the whole system in one process on SQLite and an embedded Redis, with
+// its data in dir. It is for trying and developing: one process, no replication, and lower
+// speed.
 func NewEmbedded(ctx context.Context, cfg config.Config, dir string, opts Options) (*AllInOne, error) {
 	c := newCore(cfg, opts)
 	err := c.openEmbedded(ctx, dir)
@@ -36,7 +36,7 @@ func NewEmbedded(ctx context.Context, cfg config.Config, dir string, opts Option
 
 func (c *core) openEmbedded(ctx context.Context, dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("make data folder: %w", err)
+		return fmt.Errorf("create data folder: %w", err)
 	}
 	database, err := db.OpenSQLite(ctx, filepath.Join(dir, "socialqueue.db"))
 	if err != nil {
@@ -57,8 +57,8 @@ func (c *core) openEmbedded(ctx context.Context, dir string) error {
 	return nil
 }
 
-// clockStep is how often the embedded Redis is told the time: it has no clock,
-// so nothing in it would ever expire.
+// clockStep is how often the clock of the embedded Redis is advanced. It has no clock of
+// its own, so keys would never expire.
 const clockStep = 250 * time.Millisecond
 
 func tickClock(server *miniredis.Miniredis) func(context.Context) error {

@@ -8,8 +8,8 @@ import (
 	"socialqueue/doctor"
 )
 
-// Examine checks the installation that the settings describe, even if the database or Redis
-// does not answer. An error means that the checks could not start.
+// Examine checks the installation of the settings, even if the database or Redis does not
+// answer. An error means that the check could not start.
 func Examine(ctx context.Context, cfg config.Config, opts Options, how doctor.Options) (found []doctor.Finding, err error) {
 	c := newCore(cfg, opts)
 	defer func() { err = errors.Join(err, c.Stop(context.WithoutCancel(ctx))) }()

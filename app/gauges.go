@@ -8,13 +8,13 @@ import (
 	"socialqueue/observe"
 )
 
-// ask shows what waits, and how Redis is. It is asked of schedulers only: shown by every
-// process, the same numbers would be counted several times.
+// ask adds the gauges of queues, database and Redis. Only schedulers have them: if every
+// process had them, the same numbers would be counted several times.
 func (c *core) ask() {
 	c.metrics.AddSources(c.log, map[string]observe.Source{"queues": c.queue.Gauges, "database": c.backlog, "redis": c.queue.RedisGauges})
 }
 
-// backlog tells how much there is to do.
+// backlog returns the gauges of pending work.
 func (c *core) backlog(ctx context.Context) ([]observe.Gauge, error) {
 	b, err := c.db.Operators.Backlog(ctx, c.opts.Now().UTC())
 	if err != nil {
@@ -23,7 +23,7 @@ func (c *core) backlog(ctx context.Context) ([]observe.Gauge, error) {
 	var gauges []observe.Gauge
 	for _, n := range b.Posts {
 		gauges = append(gauges, observe.Gauge{
-			Name: "posts", Help: "Posts under way.", Labels: []string{"platform", string(n.Platform), "status", string(n.Status)}, Value: float64(n.N),
+			Name: "posts", Help: "Posts that have not ended.", Labels: []string{"platform", string(n.Platform), "status", string(n.Status)}, Value: float64(n.N),
 		})
 	}
 	for _, n := range b.Accounts {
@@ -36,18 +36,18 @@ func (c *core) backlog(ctx context.Context) ([]observe.Gauge, error) {
 			continue
 		}
 		gauges = append(gauges, observe.Gauge{
-			Name: "accounts_token_ending", Help: "Active accounts whose token ends within a day, and whose last refresh failed or that have nothing to refresh with.",
+			Name: "accounts_token_ending", Help: "Active accounts whose token expires within a day, and whose last refresh failed or that have no refresh token.",
 			Labels: []string{"platform", string(p.Name)}, Value: float64(tokensEnding(b, p.Name)),
 		})
 	}
 	return append(gauges,
-		observe.Gauge{Name: "posts_overdue_seconds", Help: "How long the post has been due that waits longest for a worker, or to be given to one.", Value: b.Overdue.Seconds()},
+		observe.Gauge{Name: "posts_overdue_seconds", Help: "Longest wait of a due post for a worker, or to be enqueued.", Value: b.Overdue.Seconds()},
 		observe.Gauge{Name: "webhook_events_pending", Help: "Events of platforms that are not settled.", Value: float64(b.WebhookEvents)},
-		observe.Gauge{Name: "webhook_events_oldest_age_seconds", Help: "How long the oldest of them has been due.", Value: b.OldestEvent.Seconds()},
-		observe.Gauge{Name: "outbox_unsent", Help: "Events that apps are still to be told of.", Value: float64(b.Deliveries)},
-		observe.Gauge{Name: "outbox_oldest_age_seconds", Help: "How long the oldest of them has been waiting.", Value: b.OldestDelivery.Seconds()},
-		observe.Gauge{Name: "webhook_endpoints_disabled", Help: "Endpoints of apps that were disabled for failing, or as they answered 410.", Value: float64(b.DisabledEndpoints)},
-		observe.Gauge{Name: "pauses", Help: "Platforms and accounts to which operators let nothing be sent.", Value: float64(b.Pauses)},
+		observe.Gauge{Name: "webhook_events_oldest_age_seconds", Help: "Age of the oldest due event.", Value: b.OldestEvent.Seconds()},
+		observe.Gauge{Name: "outbox_unsent", Help: "Webhook deliveries to apps that are pending.", Value: float64(b.Deliveries)},
+		observe.Gauge{Name: "outbox_oldest_age_seconds", Help: "Age of the oldest pending delivery.", Value: b.OldestDelivery.Seconds()},
+		observe.Gauge{Name: "webhook_endpoints_disabled", Help: "Endpoints of apps that were disabled because they failed or answered 410.", Value: float64(b.DisabledEndpoints)},
+		observe.Gauge{Name: "pauses", Help: "Platforms and accounts that operators paused.", Value: float64(b.Pauses)},
 	), nil
 }
 

@@ -11,12 +11,12 @@ import (
 	"testing"
 )
 
-// module is what the import paths of this project begin with.
+// module is the prefix of the import paths of this project.
 const module = "socialqueue"
 
-// floors is the house, from the roof down. A package may import what stands on
-// a floor below its own: nothing above it, and none of its neighbours.
-var floors = [][]string{
+// layers lists the packages from top to bottom. A package may import only packages of lower
+// layers.
+var layers = [][]string{
 	{"cmd/api", "cmd/worker", "cmd/scheduler", "cmd/socialqueue"},
 	{"app"},
 	{"doctor"},
@@ -35,14 +35,14 @@ var floors = [][]string{
 	{"sandbox/engine", "sandbox/sample"},
 }
 
-// wall is an import that is forbidden although its floors would allow it, or
-// that deserves a better reason than its floors.
-type wall struct {
+// ban is an import that is forbidden although the layers allow it, or for a better reason
+// than the layers.
+type ban struct {
 	from, to func(pkg string) bool
 	why      string
 }
 
-var walls = []wall{
+var bans = []ban{
 	{in("models"), anything, "models imports nothing of ours"},
 	{in("sandbox/engine"), anything, "the engine of the sandbox knows no platform"},
 	{in("sandbox"), notIn("sandbox"), "the sandbox is the platforms' side and imports nothing of ours"},
@@ -60,13 +60,13 @@ var walls = []wall{
 	{anything, helper, "only tests import the helpers of tests"},
 }
 
-// helper reports whether pkg is there for tests. Such packages stand on no
-// floor and may import what they like.
+// helper reports whether pkg is only for tests. Such packages are in no layer and may
+// import anything.
 func helper(pkg string) bool {
 	return in("db/dbtest", "jobs/redistest", "sandbox/sandboxtest", "test")(pkg)
 }
 
-// bagNames say nothing about what is in the package.
+// bagNames are package names that say nothing about the content.
 var bagNames = []string{"util", "utils", "common", "helper", "helpers", "misc", "shared"}
 
 // imported is one package as go list shows it; Imports are without those of its
@@ -77,21 +77,21 @@ type imported struct {
 	Imports    []string
 }
 
-// TestImportsPointDownwards holds the packages to the floors and walls above.
+// TestImportsPointDownwards checks all packages against layers and bans.
 func TestImportsPointDownwards(t *testing.T) {
 	for _, complaint := range complaints(listPackages(t)) {
 		t.Error(complaint)
 	}
 }
 
-// TestHouseRules breaks each rule once, so that a rule that stopped looking shows.
+// TestHouseRules breaks each rule once, to show that the check finds it.
 func TestHouseRules(t *testing.T) {
 	for _, c := range []struct{ name, from, to, want string }{
-		{"upwards", "db", "publish", "db imports publish, which stands above it"},
-		{"neighbour", "handlers", "jobs", "handlers imports jobs, its neighbour on the same floor"},
+		{"upwards", "db", "publish", "db imports publish, which is in a higher layer"},
+		{"neighbour", "handlers", "jobs", "handlers imports jobs, which is in the same layer"},
 		{"models", "models", "secrets", "models imports secrets: models imports nothing of ours"},
 		{"sandbox", "sandbox", "models", "sandbox imports models: the sandbox is the platforms' side and imports nothing of ours"},
-		{"sandbox's platforms", "sandbox/tiktok", "sandbox/instagram", "sandbox/tiktok imports sandbox/instagram, its neighbour on the same floor"},
+		{"sandbox's platforms", "sandbox/tiktok", "sandbox/instagram", "sandbox/tiktok imports sandbox/instagram, which is in the same layer"},
 		{"sandbox's engine", "sandbox/engine", "sandbox/sample", "sandbox/engine imports sandbox/sample: the engine of the sandbox knows no platform"},
 		{"client", "handlers", "platform/tiktok", "handlers imports platform/tiktok: handlers call use cases, never a platform client"},
 		{"database", "handlers", "db", "handlers imports db: handlers call use cases, never the database"},
@@ -105,7 +105,7 @@ func TestHouseRules(t *testing.T) {
 		{"sandbox in production", "publish", "sandbox", "publish imports sandbox: only cmd, app and tests run the sandbox"},
 		{"cmd", "app", "cmd/api", "app imports cmd/api: nothing imports cmd"},
 		{"test helper", "jobs", "jobs/redistest", "jobs imports jobs/redistest: only tests import the helpers of tests"},
-		{"no floor", "lost", "models", "lost stands on no floor: give it a place in app/house_test.go"},
+		{"no layer", "lost", "models", "lost is in no layer: add it to app/house_test.go"},
 		{"bag", "jobs/utils", "models", "jobs/utils has a name that says nothing: name the package for what it does"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -131,8 +131,8 @@ func complaints(pkgs []imported) []string {
 		if helper(from) {
 			continue
 		}
-		if floorOf(from) < 0 {
-			all = append(all, from+" stands on no floor: give it a place in app/house_test.go")
+		if layerOf(from) < 0 {
+			all = append(all, from+" is in no layer: add it to app/house_test.go")
 			continue
 		}
 		for _, path := range p.Imports {
@@ -149,24 +149,24 @@ func complaints(pkgs []imported) []string {
 
 // broken says which rule an import breaks; it is empty if none.
 func broken(from, to string) string {
-	for _, w := range walls {
+	for _, w := range bans {
 		if w.from(from) && w.to(to) {
 			return ": " + w.why
 		}
 	}
-	switch above, below := floorOf(from), floorOf(to); {
+	switch above, below := layerOf(from), layerOf(to); {
 	case below < 0:
-		return ", which stands on no floor"
+		return ", which is in no layer"
 	case below < above:
-		return ", which stands above it"
+		return ", which is in a higher layer"
 	case below == above:
-		return ", its neighbour on the same floor"
+		return ", which is in the same layer"
 	}
 	return ""
 }
 
-func floorOf(pkg string) int {
-	return slices.IndexFunc(floors, func(floor []string) bool { return slices.Contains(floor, pkg) })
+func layerOf(pkg string) int {
+	return slices.IndexFunc(layers, func(layer []string) bool { return slices.Contains(layer, pkg) })
 }
 
 // listPackages asks the go command for every package of the module.
@@ -191,10 +191,10 @@ func listPackages(t *testing.T) []imported {
 		}
 		pkgs = append(pkgs, p)
 	}
-	for _, floor := range floors {
-		for _, pkg := range floor {
+	for _, layer := range layers {
+		for _, pkg := range layer {
 			if !slices.ContainsFunc(pkgs, func(p imported) bool { return inModule(p.ImportPath) == pkg }) {
-				t.Errorf("%s has a floor, but there is no such package", pkg)
+				t.Errorf("%s is in a layer, but there is no such package", pkg)
 			}
 		}
 	}

@@ -20,8 +20,8 @@ var instagramPlatform = Platform{
 	Tasks: jobs.PostTypes{Platform: models.Instagram, Transfer: "instagram:publish", Publish: "instagram:publish"},
 }
 
-// buildInstagram makes Instagram's parts. Where no Facebook app is configured, its posts
-// wait and nobody can connect an account.
+// buildInstagram builds Instagram's parts. Without a Facebook app in the settings, its
+// posts wait and users cannot connect accounts.
 func buildInstagram(cfg config.Config, now func() time.Time) (Parts, error) {
 	parts := Parts{
 		Publisher: instagramposts.New(nil), Connector: oauth.Unconfigured(models.Instagram, instagramlogin.Settings), URL: cfg.FacebookGraphURL,

@@ -1,5 +1,5 @@
-// Package app wires the processes together and gives each one a life: New,
-// Start, Stop, Addr. A main runs it, and a test runs any of them in-process.
+// Package app wires the processes together. Each has New, Start, Stop and Addr. A main runs
+// it, and tests run any of them in-process.
 package app
 
 import (
@@ -9,21 +9,21 @@ import (
 	"sync"
 )
 
-// stopper is one step of taking a process down.
+// stopper is one step of stopping a process.
 type stopper struct {
 	name string
 	stop func(context.Context) error
 }
 
-// lifecycle is the stack of those steps. The last thing that was built goes
-// first, so nothing is taken away from under its user.
+// lifecycle is a stack of those steps. What was built last stops first, so that nothing
+// stops before its users.
 type lifecycle struct {
 	mu       sync.Mutex
 	stoppers []stopper
 	stopping bool
 }
 
-// isStopping reports whether Stop was called: what still runs then takes nothing new.
+// isStopping reports whether Stop was called. A stopping process takes no new work.
 func (l *lifecycle) isStopping() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -37,9 +37,9 @@ func (l *lifecycle) onStop(name string, stop func(context.Context) error) {
 	l.stoppers = append(l.stoppers, stopper{name, stop})
 }
 
-// Stop takes everything down, the last built first, and joins the errors. It
-// may be called twice; the second call finds nothing to do. What does not end
-// before ctx does is left behind and named.
+// Stop runs all steps, the last added first, and joins the errors. It may be called twice;
+// the second call does nothing. A step that does not end before ctx is abandoned, and the
+// error names it.
 func (l *lifecycle) Stop(ctx context.Context) error {
 	l.mu.Lock()
 	stoppers := l.stoppers
@@ -59,8 +59,7 @@ func closing(closeIt func() error) func(context.Context) error {
 	return func(context.Context) error { return closeIt() }
 }
 
-// waiting adapts a Stop method that takes no context: it is waited for until
-// the context ends.
+// waiting adapts a Stop method without a context. It waits until the context ends.
 func waiting(stop func()) func(context.Context) error {
 	return func(ctx context.Context) error {
 		done := make(chan struct{})

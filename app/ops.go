@@ -17,8 +17,7 @@ const (
 	readyTimeout = 3 * time.Second
 )
 
-// opsServer answers the operators of a process that has no API: is it alive,
-// is it ready, what did it count.
+// opsServer serves liveness, readiness and metrics of a process without an API.
 type opsServer struct {
 	listenOn string
 	log      logrus.FieldLogger
@@ -31,7 +30,7 @@ func newOpsServer(addr string, log logrus.FieldLogger, metrics http.Handler, ali
 	mux.Handle("GET /metrics", metrics)
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
 		if !alive() {
-			answer(w, http.StatusServiceUnavailable, "down", errors.New("a loop of this process stands still"))
+			answer(w, http.StatusServiceUnavailable, "down", errors.New("a loop of this process has stalled"))
 			return
 		}
 		answer(w, http.StatusOK, "ok", nil)
@@ -58,7 +57,7 @@ func answer(w http.ResponseWriter, code int, status string, err error) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
-	_ = json.NewEncoder(w).Encode(body) // the operator is gone; nobody is left to tell
+	_ = json.NewEncoder(w).Encode(body) // fails only if the client is gone
 }
 
 func (o *opsServer) start(ctx context.Context, l *lifecycle) error {

@@ -20,38 +20,38 @@ import (
 	"socialqueue/publish"
 )
 
-// registry lists the platforms of this program, in the order in which people see them. It
-// is the only such list: filters, routes, titles, task types, metrics and health checks
-// are made from it. To add a platform, add its line here (see CONTRIBUTING.md).
+// registry lists the platforms of this program, in the order in which they are shown. It is
+// the only such list: filters, routes, titles, task types, metrics and health checks follow
+// from it. To add a platform, add its line here (see CONTRIBUTING.md).
 var registry = []Platform{tiktokPlatform, instagramPlatform}
 
 // Platform is one line of the registry.
 type Platform struct {
 	Name models.Platform
-	// Title is the platform as people write it.
+	// Title is the platform's display name.
 	Title string
 	// Tasks names the types of its posts' tasks. Zero means "name:upload" and
 	// "name:publish".
 	Tasks jobs.PostTypes
 	// Kinds declares what can be posted, for commands that call no platform.
 	Kinds publish.Publisher
-	// Build makes what works with the platform, from a process's settings.
+	// Build builds the parts of the platform from a process's settings.
 	Build func(config.Config, func() time.Time) (Parts, error)
 }
 
-// Parts are what a process works with a platform by.
+// Parts are the components of one platform in a process.
 type Parts struct {
 	Publisher publish.Publisher
 	Connector oauth.Connector
-	// Source makes what receives the platform's webhooks. It may be nil.
+	// Source returns the source of the platform's webhooks. It may be nil.
 	Source func(Services) inbox.Source
-	// URL is where the platform's API is, for the health check.
+	// URL is the address of the platform's API, for the health check.
 	URL string
-	// Endpoints are further routes by which apps post there. They may be nil.
+	// Endpoints are more routes for creating posts. They may be nil.
 	Endpoints []handlers.Endpoint
 }
 
-// Services are what a source of webhooks applies events with.
+// Services are the services that a source of webhooks uses.
 type Services struct {
 	DB       *db.DB
 	Posts    *publish.Service
@@ -64,7 +64,7 @@ type built struct {
 	Parts
 }
 
-// buildPlatforms makes the parts of all platforms, those that a test adds included.
+// buildPlatforms builds the parts of all platforms, including those of a test.
 func buildPlatforms(cfg config.Config, opts Options) ([]built, error) {
 	var all []built
 	for _, p := range slices.Concat(registry, opts.Platforms) {
@@ -86,7 +86,7 @@ func PlatformNames() models.Platforms {
 	return names
 }
 
-// CheckPlatform returns models.FieldErrors for a name that is no platform's.
+// CheckPlatform returns models.FieldErrors for an unknown platform.
 func CheckPlatform(p models.Platform) error {
 	if names := PlatformNames(); !names.Has(p) {
 		return models.FieldErrors{{Field: "platform", Message: "must be " + names.String()}}
@@ -95,7 +95,7 @@ func CheckPlatform(p models.Platform) error {
 }
 
 // TaskKinds returns all kinds of tasks of this program, and of the platforms that a test
-// adds. Every process and command that enqueues or runs tasks uses the same.
+// adds. Every process and command that enqueues or runs tasks uses it.
 func TaskKinds(more ...Platform) *jobs.Kinds {
 	var types []jobs.PostTypes
 	for _, p := range slices.Concat(registry, more) {
@@ -107,7 +107,8 @@ func TaskKinds(more ...Platform) *jobs.Kinds {
 	return jobs.NewKinds(types...)
 }
 
-// OperatorPosts builds what commands for operators do with posts. It calls no platform.
+// OperatorPosts builds the use cases of posts for operators' commands. It calls no
+// platform.
 func OperatorPosts(d *db.DB, client redis.UniversalClient, log logrus.FieldLogger) (*publish.Service, error) {
 	var publishers []publish.Publisher
 	for _, p := range registry {
@@ -154,7 +155,7 @@ func (c *core) endpoints() []handlers.Endpoint {
 	return all
 }
 
-// titles are the platforms as people see them.
+// titles returns the platforms with their display names.
 func (c *core) titles() models.PlatformTitles {
 	var all models.PlatformTitles
 	for _, p := range c.platforms {
@@ -163,7 +164,7 @@ func (c *core) titles() models.PlatformTitles {
 	return all
 }
 
-// kindsOf lists what can be posted, by platform, for metrics.
+// kindsOf lists the kinds of posts by platform, for metrics.
 func kindsOf(platforms ...Platform) []observe.PlatformKinds {
 	var all []observe.PlatformKinds
 	for _, p := range platforms {
@@ -176,7 +177,7 @@ func kindsOf(platforms ...Platform) []observe.PlatformKinds {
 	return all
 }
 
-// healthChecks are the checks of /api/health.
+// healthChecks returns the checks of /api/health.
 func (c *core) healthChecks() map[string]handlers.Check {
 	checks := map[string]handlers.Check{"database": c.accepts, "redis": c.queue.Ping}
 	for _, p := range c.platforms {

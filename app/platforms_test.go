@@ -9,11 +9,11 @@ import (
 	"testing"
 )
 
-// platformWords are the ways in which code names one platform.
+// platformWords matches the names of platforms in code.
 var platformWords = regexp.MustCompile(`\bmodels\.(TikTok|Instagram)\b|(==|!=|case) *"(tiktok|instagram)"`)
 
-// ofPlatforms are the places that may: the constants' own package, the registry, settings,
-// migrations, each platform's own folders and files, and tests.
+// ofPlatforms lists the places that may: the package of the constants, the registry,
+// settings, migrations, each platform's own folders and files, and tests.
 var ofPlatforms = regexp.MustCompile(`^(models|app|config|db/migrations)/|(^|/)(tiktok|instagram)/|^handlers/(tiktok|instagram)[^/]*$|_test\.go$|^(test|sandbox/sandboxtest|db/dbtest)/`)
 
 // TestPlatformsAreNamedAtHomeOnly keeps branches on a platform out of the engines: one more
@@ -24,7 +24,7 @@ func TestPlatformsAreNamedAtHomeOnly(t *testing.T) {
 	}
 }
 
-// TestPlatformRule: the rule sees what it is for, and lets pass what it should.
+// TestPlatformRule checks that the rule finds violations and accepts the rest.
 func TestPlatformRule(t *testing.T) {
 	for file, line := range map[string]string{
 		"publish/run.go": "if p.Platform == models.TikTok {", "console/posts.go": "case models.Instagram:", "jobs/queue.go": `if p == "tiktok" {`,

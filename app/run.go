@@ -16,20 +16,20 @@ import (
 	"socialqueue/observe"
 )
 
-// stopGrace is what Stop gets beyond SHUTDOWN_DELAY and SHUTDOWN_TIMEOUT, for closing
-// what the jobs used.
+// stopGrace is the extra time of Stop after SHUTDOWN_DELAY and SHUTDOWN_TIMEOUT, for
+// closing what the jobs used.
 const stopGrace = 5 * time.Second
 
-// Process is something with a life.
+// Process is a program that can be started and stopped.
 type Process interface {
 	Start(ctx context.Context) error
 	Stop(ctx context.Context) error
-	// Addr is where the process listens, once it was started.
+	// Addr returns the address on which the process listens, after Start.
 	Addr() string
 }
 
-// Run starts a process and stops it on SIGTERM, SIGINT or the end of ctx. It
-// returns when everything has ended, within the time-out and a little grace.
+// Run starts a process and stops it on SIGTERM, SIGINT or the end of ctx. It returns when
+// everything has stopped, at most stopGrace after the shutdown time.
 func Run(ctx context.Context, p Process, shutdown time.Duration, log logrus.FieldLogger) error {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
@@ -41,22 +41,21 @@ func Run(ctx context.Context, p Process, shutdown time.Duration, log logrus.Fiel
 	} else {
 		startErr = fmt.Errorf("start: %w", startErr)
 	}
-	stop() // a second signal ends the process at once
+	stop() // a second signal kills the process
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdown+stopGrace)
 	defer cancel()
 	return errors.Join(startErr, p.Stop(ctx))
 }
 
-// connectTimeout bounds how long a process tries to reach its servers when it
-// starts.
+// connectTimeout limits how long a starting process tries to reach its servers.
 const connectTimeout = 30 * time.Second
 
-// Main is the main function of a process: settings, logs, build, run. It
-// returns the exit code.
+// Main is the main function of a process: it reads the settings, sets up logs, builds and
+// runs the process, and returns the exit code.
 func Main(role config.Role, name string, build func(context.Context, config.Config, Options) (Process, error)) int {
 	cfg, err := config.Load(role, os.Getenv)
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "%s: the settings are not usable:\n%v\n", name, err)
+		fmt.Fprintf(os.Stderr, "%s: invalid settings:\n%v\n", name, err)
 		return exitUsage
 	}
 	log := observe.NewLogger(name, cfg.LogLevel, cfg.LogFormat, os.Stderr)

@@ -46,17 +46,17 @@ func (c *core) newScheduler() *jobs.Scheduler {
 	)
 }
 
-// repair mends what Asynq left behind.
+// repair repairs tasks that Asynq left behind.
 func (c *core) repair(ctx context.Context) error {
 	n, err := c.queue.Repair(ctx, owner())
 	if n > 0 {
 		c.metrics.Repaired(observe.RepairAsynq, n)
-		c.log.WithField("repaired", n).Warn("Asynq had left tasks behind that nobody would have seen to")
+		c.log.WithField("repaired", n).Warn("repaired tasks that Asynq had left behind")
 	}
 	return err
 }
 
-// Start begins to tick.
+// Start starts the ticks.
 func (s *Scheduler) Start(ctx context.Context) error {
 	s.warnUnlessReady(ctx)
 	if err := s.ops.start(ctx, &s.lifecycle); err != nil {
@@ -67,5 +67,5 @@ func (s *Scheduler) Start(ctx context.Context) error {
 	return nil
 }
 
-// Addr is where the scheduler answers operators.
+// Addr returns the address of the scheduler's operators' server.
 func (s *Scheduler) Addr() string { return s.ops.addr() }

@@ -26,7 +26,7 @@ func NewWorker(ctx context.Context, cfg config.Config, opts Options) (*Worker, e
 	return w, nil
 }
 
-// workerConns is how many database connections a worker holds at most.
+// workerConns is the largest number of database connections of a worker.
 func workerConns(cfg config.Config) int {
 	return cfg.WorkerConcurrency/2 + cfg.UploadConcurrency + apiConns
 }
@@ -39,7 +39,7 @@ func (c *core) newWorker() *jobs.Worker {
 	})
 }
 
-// Start begins to work.
+// Start starts the worker.
 func (w *Worker) Start(ctx context.Context) error {
 	w.warnUnlessReady(ctx)
 	if err := w.ops.start(ctx, &w.lifecycle); err != nil {
@@ -49,5 +49,5 @@ func (w *Worker) Start(ctx context.Context) error {
 	return w.worker.Start()
 }
 
-// Addr is where the worker answers operators.
+// Addr returns the address of the worker's operators' server.
 func (w *Worker) Addr() string { return w.ops.addr() }
