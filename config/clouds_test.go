@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// Every role stops at a bucket that this build cannot open, and says which build can.
+// Every role refuses a bucket that this build cannot open, and names the build that can.
 func TestBucketsOfThisBuild(t *testing.T) {
 	for scheme, everyBuild := range map[string]bool{"file": true, "s3": true, "gs": false, "azblob": false} {
 		bucket := scheme + "://media"

@@ -1,6 +1,6 @@
-// Package config reads the settings of a process from its environment, once,
-// and checks them all before anything starts: a process with a missing or
-// malformed setting stops at once and says what to write instead.
+// Package config reads the settings of a process from its environment once, and checks them
+// all before anything starts. A process with a missing or malformed setting stops at once
+// with a message that says what to write instead.
 package config
 
 import (
@@ -15,8 +15,7 @@ import (
 	"socialqueue/secrets"
 )
 
-// Role is the kind of process that is configured. It decides which settings
-// must be there.
+// Role is the kind of process. It decides which settings are required.
 type Role uint8
 
 const (
@@ -26,43 +25,43 @@ const (
 	Worker
 	// Scheduler is cmd/scheduler. It needs both servers.
 	Scheduler
-	// Dev is everything in one process: "socialqueue demo" and "dev". It needs
-	// either both servers or none: without them it runs embedded ones.
+	// Dev is everything in one process: "socialqueue demo" and "dev". It needs both servers
+	// or none: without them it runs embedded ones.
 	Dev
 	// CLI is a command that works on the database: "migrate", "app create".
 	CLI
-	// CLITokens is a command that also stores tokens, as the import of an
-	// account does. It needs the encryption key besides the database.
+	// CLITokens is a command that also stores tokens, such as the import of an account. It
+	// needs the encryption key and the database.
 	CLITokens
 )
 
-// Config is all settings of a process. Base URLs have no trailing slash and
-// may carry a path prefix.
+// Config holds all settings of a process. Base URLs have no trailing slash and may have a
+// path prefix.
 type Config struct {
 	HTTPAddr  string // HTTP_ADDR: where the api listens
-	OpsAddr   string // OPS_ADDR: where worker and scheduler answer operators; empty in other roles
+	OpsAddr   string // OPS_ADDR: address of the operators' server of worker and scheduler; empty in other roles
 	PublicURL string // PUBLIC_URL: how browsers and platforms reach the api
-	// TrustedProxies is TRUSTED_PROXIES: whose X-Forwarded-For the api believes.
+	// TrustedProxies is TRUSTED_PROXIES: the proxies whose X-Forwarded-For the api uses.
 	TrustedProxies []netip.Prefix
 
 	DatabaseURL secrets.Secret // DATABASE_URL: empty when Embedded
 	RedisURL    secrets.Secret // REDIS_URL: empty when Embedded; read it with ParseRedisURL
-	// Keyring is TOKEN_ENCRYPTION_KEY. It is nil when that is not set, which
-	// only Scheduler, Dev and CLI allow.
+	// Keyring is TOKEN_ENCRYPTION_KEY. It is nil if that is not set, which only Scheduler,
+	// Dev and CLI allow.
 	Keyring *secrets.Keyring
 
-	// Credentials of the platforms. Each pair is there or not as a whole.
+	// Credentials of the platforms. Each pair is set as a whole or not at all.
 	TikTokClientKey    string         // TIKTOK_CLIENT_KEY
 	TikTokClientSecret secrets.Secret // TIKTOK_CLIENT_SECRET
 	FacebookAppID      string         // FACEBOOK_APP_ID
 	FacebookAppSecret  secrets.Secret // FACEBOOK_APP_SECRET
 	// TikTokWebhookSecret is TIKTOK_WEBHOOK_SECRET, or else the client secret.
 	TikTokWebhookSecret secrets.Secret
-	// TikTokWebhookPlain is TIKTOK_WEBHOOK_PLAIN_SIGNATURE: a signature without a time
-	// is taken too.
+	// TikTokWebhookPlain is TIKTOK_WEBHOOK_PLAIN_SIGNATURE: also accept signatures without a
+	// time.
 	TikTokWebhookPlain bool
-	// TikTokWebhookTolerance is TIKTOK_WEBHOOK_TOLERANCE: how far the time in a
-	// signature may be from ours.
+	// TikTokWebhookTolerance is TIKTOK_WEBHOOK_TOLERANCE: how far the time in a signature
+	// may differ from ours.
 	TikTokWebhookTolerance time.Duration
 	// InstagramWebhookSecret is INSTAGRAM_WEBHOOK_SECRET, or else the app secret.
 	InstagramWebhookSecret secrets.Secret
@@ -82,28 +81,28 @@ type Config struct {
 	MediaAllowPrivateHosts bool   // MEDIA_ALLOW_PRIVATE_HOSTS
 
 	WorkerConcurrency int // WORKER_CONCURRENCY: jobs at once
-	UploadConcurrency int // UPLOAD_CONCURRENCY: heavy transfers at once, in a pool of their own
+	UploadConcurrency int // UPLOAD_CONCURRENCY: file transfers at once, in their own pool
 
-	// OperatorUser and OperatorPassword are OPERATOR_USER and OPERATOR_PASSWORD: who may
-	// see what the api shows to operators. Without a password nobody may.
+	// OperatorUser and OperatorPassword are OPERATOR_USER and OPERATOR_PASSWORD: the
+	// credentials of the operators' pages. Without a password nobody has access.
 	OperatorUser     string
 	OperatorPassword secrets.Secret
-	// OperatorReadOnly is OPERATOR_READONLY_PASSWORD: the password, with the same user,
-	// of who may look and do nothing.
+	// OperatorReadOnly is OPERATOR_READONLY_PASSWORD: a second password for the same user
+	// that allows viewing only.
 	OperatorReadOnly secrets.Secret
 
 	LogLevel        string        // LOG_LEVEL: trace, debug, info, warn or error
 	LogFormat       string        // LOG_FORMAT: json or text
-	ShutdownTimeout time.Duration // SHUTDOWN_TIMEOUT: for work under way to end
-	// ShutdownDelay is SHUTDOWN_DELAY: how long the api serves on after it was told to
-	// stop, for load balancers to see that it is not ready any more. 0 in other roles.
+	ShutdownTimeout time.Duration // SHUTDOWN_TIMEOUT: for running work to end
+	// ShutdownDelay is SHUTDOWN_DELAY: how long the api keeps serving after the stop signal,
+	// so that load balancers see that it is no longer ready. 0 in other roles.
 	ShutdownDelay time.Duration
 }
 
 // Embedded reports whether the process runs its own database and queue.
 func (c Config) Embedded() bool { return c.DatabaseURL.Empty() && c.RedisURL.Empty() }
 
-// Simulated names the settings that lead to another place than the real platforms.
+// Simulated lists the settings that do not point to the real platforms.
 func (c Config) Simulated() []string {
 	real := defaults(CLI)
 	var names []string
@@ -119,11 +118,11 @@ func (c Config) Simulated() []string {
 	return names
 }
 
-// mediaFolder is where files are kept when MEDIA_BUCKET_URL does not say,
-// below the working directory.
+// mediaFolder is where files are stored if MEDIA_BUCKET_URL is not set, below the working
+// directory.
 const mediaFolder = "data/media"
 
-// defaults is what holds where the environment says nothing.
+// defaults returns the values of settings that are not set.
 func defaults(role Role) Config {
 	return Config{
 		HTTPAddr:           ":3000",
@@ -148,9 +147,9 @@ func defaults(role Role) Config {
 	}
 }
 
-// fileBucketURL names a folder, which is made when it is not there. A working
-// directory that cannot be told leaves the path relative, which the driver
-// marks by a host of ".".
+// fileBucketURL returns the bucket URL of a folder, which is created if it is missing. If
+// the working directory is unknown the path stays relative, which the driver marks by the
+// host ".".
 func fileBucketURL(folder string) string {
 	u := url.URL{Scheme: "file", RawQuery: "create_dir=true"}
 	if abs, err := filepath.Abs(folder); err == nil {
@@ -161,7 +160,7 @@ func fileBucketURL(folder string) string {
 	return u.String()
 }
 
-// defaultLogFormat is for the reader at the other end of standard error.
+// defaultLogFormat is text on a terminal.
 func defaultLogFormat() string {
 	if isatty.IsTerminal(os.Stderr.Fd()) {
 		return "text"

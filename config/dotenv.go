@@ -9,9 +9,9 @@ import (
 	"github.com/joho/godotenv"
 )
 
-// LoadDotEnv adds the settings of the file .env in dir to the environment of
-// this process, where they are not set already. No such file is no error. Only
-// the commands for development call it: a server reads its real environment.
+// LoadDotEnv adds the settings of the file .env in dir to the environment of this process,
+// unless they are set already. A missing file is no error. Only commands for development
+// call it; a server reads its real environment.
 func LoadDotEnv(dir string) error {
 	path := filepath.Join(dir, ".env")
 	err := godotenv.Load(path)

@@ -11,8 +11,8 @@ import (
 	"github.com/joho/godotenv"
 )
 
-// TestEnvExample: .env.example names every setting there is and no other, the
-// defaults it shows are accepted, and as it stands it changes nothing.
+// TestEnvExample checks that .env.example has every setting and no other, that its defaults
+// are valid, and that unchanged it changes nothing.
 func TestEnvExample(t *testing.T) {
 	const path = "../.env.example"
 	var read []string

@@ -10,9 +10,9 @@ import (
 
 var graphVersion = regexp.MustCompile(`^v[0-9]+\.[0-9]+$`)
 
-// Load reads the settings of a process with getenv, which is os.Getenv outside
-// of tests. A setting that is empty counts as not set. The error joins all
-// problems, each a line that names the setting; it never shows a secret.
+// Load reads the settings of a process with getenv, which is os.Getenv outside of tests. An
+// empty setting counts as not set. The error joins all problems, one per line with the name
+// of the setting; it never shows a secret.
 func Load(role Role, getenv func(string) string) (Config, error) {
 	c := defaults(role)
 	r := reader{getenv: getenv}
@@ -75,7 +75,7 @@ func Load(role Role, getenv func(string) string) (Config, error) {
 	return c, errors.Join(r.problems...)
 }
 
-// requireFor complains about settings that the role cannot do without.
+// requireFor reports missing settings that the role needs.
 func (r *reader) requireFor(role Role) {
 	switch role {
 	case API, Worker:
@@ -91,11 +91,11 @@ func (r *reader) requireFor(role Role) {
 	}
 }
 
-// howTo says what to write for a setting that is missing.
+// howTo says what to write for a missing setting.
 var howTo = map[string]string{
 	"DATABASE_URL":         "postgresql://user:password@host:5432/name",
-	"REDIS_URL":            "redis://host:6379, redis-sentinel://h1:26379,h2:26379/?master=name or redis-cluster://h1:7000,h2:7000; rediss… is with TLS",
-	"TOKEN_ENCRYPTION_KEY": "32 random bytes as base64, made for instance by: openssl rand -base64 32",
+	"REDIS_URL":            "redis://host:6379, redis-sentinel://h1:26379,h2:26379/?master=name or redis-cluster://h1:7000,h2:7000; use rediss… for TLS",
+	"TOKEN_ENCRYPTION_KEY": "32 random bytes as base64, for example from: openssl rand -base64 32",
 }
 
 func (r *reader) require(names ...string) {
@@ -106,7 +106,7 @@ func (r *reader) require(names ...string) {
 	}
 }
 
-// pair complains when one of two settings is there without the other.
+// pair reports if only one of two settings is set.
 func (r *reader) pair(a, b string) {
 	if r.isSet(a) && !r.isSet(b) {
 		r.complain(b, "is not set, but %s is: set both or none", a)
@@ -116,15 +116,15 @@ func (r *reader) pair(a, b string) {
 	}
 }
 
-// operators complains about a password for looking that does something else.
+// operators reports a read-only password that would not work as one.
 func (r *reader) operators(c Config) {
 	const name = "OPERATOR_READONLY_PASSWORD"
 	switch {
 	case !r.isSet(name):
 	case !r.isSet("OPERATOR_PASSWORD"):
-		r.complain(name, "is set, but OPERATOR_PASSWORD is not, without which nobody may look: set both or none")
+		r.complain(name, "is set, but OPERATOR_PASSWORD is not, and nothing is shown without it: set both or none")
 	case c.OperatorReadOnly == c.OperatorPassword && !c.OperatorReadOnly.Empty():
-		r.complain(name, "is the same as OPERATOR_PASSWORD, so who is to look only could do everything: choose another")
+		r.complain(name, "is the same as OPERATOR_PASSWORD, so it would not be read-only: choose another")
 	}
 }
 

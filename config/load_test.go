@@ -15,7 +15,7 @@ import (
 
 const encryptionKey = "0123456789abcdef0123456789abcdef"
 
-// servers is the least a production role needs.
+// servers holds the settings that every production role needs.
 var servers = map[string]string{
 	"DATABASE_URL":         "postgresql://app:hunter2@db:5432/socialqueue",
 	"REDIS_URL":            "redis://:hunter2@redis:6379/1",
@@ -133,11 +133,11 @@ func TestLoadRefuses(t *testing.T) {
 		{"PUBLIC_URL", "queue.example.com", "PUBLIC_URL is not a base URL"},
 		{"PUBLIC_URL", "ftp://queue.example.com", "PUBLIC_URL"},
 		{"PUBLIC_URL", "https://a:b@queue.example.com", "PUBLIC_URL"},
-		{"TRUSTED_PROXIES", "10.0.0.0/8,proxy.internal", "TRUSTED_PROXIES names \"proxy.internal\": write addresses and networks"},
+		{"TRUSTED_PROXIES", "10.0.0.0/8,proxy.internal", "TRUSTED_PROXIES contains \"proxy.internal\": write addresses and networks"},
 		{"TRUSTED_PROXIES", "127.0.0.1,", "TRUSTED_PROXIES"},
 		{"TRUSTED_PROXIES", "10.0.0.0/33", "TRUSTED_PROXIES"},
-		{"TRUSTED_PROXIES", "0.0.0.0/0", "none that holds everybody"},
-		{"TRUSTED_PROXIES", "::/0", "none that holds everybody"},
+		{"TRUSTED_PROXIES", "0.0.0.0/0", "none that contains all addresses"},
+		{"TRUSTED_PROXIES", "::/0", "none that contains all addresses"},
 		{"TRUSTED_PROXIES", "fe80::1%eth0", "TRUSTED_PROXIES"},
 		{"TRUSTED_PROXIES", "::ffff:10.0.0.0/104", "TRUSTED_PROXIES"},
 		{"TIKTOK_API_URL", "https://host?x=1", "TIKTOK_API_URL"},
@@ -147,7 +147,7 @@ func TestLoadRefuses(t *testing.T) {
 		{"INSTAGRAM_UPLOAD_URL", "//host", "INSTAGRAM_UPLOAD_URL"},
 		{"GRAPH_API_VERSION", "25", "GRAPH_API_VERSION is \"25\": write a version such as v25.0"},
 		{"DATABASE_URL", "mysql://hunter2@db/x", "postgresql://user"},
-		{"DATABASE_URL", "postgresql:///x", "names no host"},
+		{"DATABASE_URL", "postgresql:///x", "has no host"},
 		{"DATABASE_URL", "postgresql://a:hunter2%zz@db", "DATABASE_URL is not a URL"},
 		{"REDIS_URL", "hunter2:6379", "REDIS_URL does not begin with"},
 		{"REDIS_URL", "redis-sentinel://:hunter2@h1,h2", "does not name the master"},
@@ -186,7 +186,7 @@ func TestLoadRefuses(t *testing.T) {
 	}
 }
 
-// A password for looking that lets everything be done, or nothing, is a mistake.
+// A read-only password that allows everything, or nothing, is refused.
 func TestReadOnlyPassword(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "password")
 	if err := os.WriteFile(file, []byte("hunter2\n"), 0o600); err != nil {

@@ -17,23 +17,22 @@ import (
 	"socialqueue/secrets"
 )
 
-// fileSuffix makes the name of the setting that names a file with a secret.
+// fileSuffix is the suffix of the setting that names a file with the secret.
 const fileSuffix = "_FILE"
 
-// reader reads settings one by one and collects what is wrong with them. Each
-// method leaves its target, which holds the default, as it is when the setting
-// is not there.
+// reader reads settings and collects the problems. Each method leaves its target, which
+// holds the default, unchanged if the setting is not set.
 type reader struct {
 	getenv   func(string) string
 	problems []error
 }
 
-// complain notes a problem. Callers do not pass the value of a secret.
+// complain records a problem. Callers must not pass the value of a secret.
 func (r *reader) complain(name, format string, args ...any) {
 	r.problems = append(r.problems, fmt.Errorf(name+" "+format, args...))
 }
 
-// isSet reports whether a setting is there, itself or as a file.
+// isSet reports whether a setting is set, directly or as a file.
 func (r *reader) isSet(name string) bool {
 	return r.getenv(name) != "" || r.getenv(name+fileSuffix) != ""
 }
@@ -44,7 +43,7 @@ func (r *reader) text(name string, target *string) {
 	}
 }
 
-// secret reads a setting that may stand in a file instead.
+// secret reads a setting that may be in a file instead.
 func (r *reader) secret(name string, target *secrets.Secret) {
 	value, path := r.getenv(name), r.getenv(name+fileSuffix)
 	switch {
@@ -71,7 +70,7 @@ func (r *reader) secretFile(name, path string, target *secrets.Secret) {
 	*target = secrets.Secret(value)
 }
 
-// check complains about a secret that is there and not well formed.
+// check reports a secret that is set and malformed.
 func (r *reader) check(name string, value secrets.Secret, check func(secrets.Secret) error) {
 	if value.Empty() {
 		return
@@ -154,7 +153,7 @@ func (r *reader) matching(name string, target *string, pattern *regexp.Regexp, w
 	*target = value
 }
 
-// address reads where to listen.
+// address reads an address to listen on.
 func (r *reader) address(name string, target *string) {
 	var value string
 	r.text(name, &value)
@@ -179,15 +178,15 @@ func (r *reader) networks(name string, target *[]netip.Prefix) {
 	for text := range strings.SplitSeq(list, ",") {
 		network, ok := parseNetwork(strings.TrimSpace(text))
 		if !ok {
-			r.complain(name, "names %q: write addresses and networks, such as 127.0.0.1,::1,10.1.0.0/16, and none that holds everybody", text)
+			r.complain(name, "contains %q: write addresses and networks, such as 127.0.0.1,::1,10.1.0.0/16, and none that contains all addresses", text)
 			continue
 		}
 		*target = append(*target, network)
 	}
 }
 
-// parseNetwork reads an address, which is a network of one, or a network. One that holds
-// all addresses there are is none.
+// parseNetwork parses a network, or an address as a network of one. It refuses a network of
+// all addresses.
 func parseNetwork(text string) (netip.Prefix, bool) {
 	if addr, err := netip.ParseAddr(text); err == nil {
 		addr = addr.Unmap()

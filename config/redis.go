@@ -12,29 +12,29 @@ import (
 	"socialqueue/secrets"
 )
 
-// RedisMode is how the Redis behind REDIS_URL is built.
+// RedisMode is the topology of the Redis in REDIS_URL.
 type RedisMode uint8
 
 const (
 	// RedisSingle is one server.
 	RedisSingle RedisMode = iota
-	// RedisSentinel is a master that sentinels name.
+	// RedisSentinel is a master that is found through sentinels.
 	RedisSentinel
 	// RedisCluster is a Redis Cluster.
 	RedisCluster
 )
 
-// Redis is what a REDIS_URL says.
+// Redis holds the parts of a REDIS_URL.
 type Redis struct {
 	Mode     RedisMode
 	Addrs    []string // host:port; of the sentinels in sentinel mode
 	Username string
 	Password secrets.Secret
-	DB       int // zero in a cluster, which has no other
+	DB       int // zero in a cluster, which has only that one
 	TLS      bool
 
-	// What only sentinel mode has: the master's name, and who we are to the sentinels,
-	// which have no user of the master's.
+	// For sentinel mode only: the master's name, and the credentials for the sentinels,
+	// which differ from those of the master.
 	Master           string
 	SentinelUsername string
 	SentinelPassword secrets.Secret
@@ -53,11 +53,11 @@ var redisSchemes = map[string]struct {
 	"rediss-cluster":  {RedisCluster, true, "6379"},
 }
 
-// ParseRedisURL reads redis://, redis-sentinel://h1,h2/?master=name and
-// redis-cluster://h1,h2, with rediss for TLS. The user and password are those of Redis;
-// sentinels may want others, sentinel_username and sentinel_password. The hosts are
-// split off first, as net/url knows no lists of them. Errors do not show the URL, which
-// holds passwords.
+// ParseRedisURL parses redis://, redis-sentinel://h1,h2/?master=name and
+// redis-cluster://h1,h2, with rediss for TLS. User and password are those of Redis;
+// sentinels may need others, sentinel_username and sentinel_password. The hosts are split
+// off first, because net/url supports no lists of hosts. Errors do not show the URL, which
+// contains passwords.
 func ParseRedisURL(s secrets.Secret) (Redis, error) {
 	scheme, rest, _ := strings.Cut(s.Reveal(), "://")
 	kind, ok := redisSchemes[scheme]
@@ -87,8 +87,8 @@ func ParseRedisURL(s secrets.Secret) (Redis, error) {
 	return redis, redis.check(query)
 }
 
-// splitHosts takes what follows the scheme apart: user and password with their "@", the
-// hosts, and path and parameters.
+// splitHosts splits the part after the scheme: user and password with their "@", the hosts,
+// and path and parameters.
 func splitHosts(rest string) (user, hosts, tail string) {
 	hosts = rest
 	if i := strings.IndexAny(hosts, "/?"); i >= 0 {
@@ -102,20 +102,20 @@ func splitHosts(rest string) (user, hosts, tail string) {
 
 var sentinelParams = []string{"master", "sentinel_username", "sentinel_password"}
 
-// check refuses what does not go together.
+// check refuses values that do not fit together.
 func (r Redis) check(query url.Values) error {
 	for name := range query {
 		if r.Mode != RedisSentinel || !slices.Contains(sentinelParams, name) {
-			return fmt.Errorf("has a parameter %q that nothing reads", name)
+			return fmt.Errorf("has an unknown parameter %q", name)
 		}
 	}
 	switch {
 	case r.Mode == RedisSentinel && r.Master == "":
 		return errors.New("does not name the master")
 	case r.Mode == RedisSingle && len(r.Addrs) > 1:
-		return errors.New("names several hosts")
+		return errors.New("has several hosts")
 	case r.Mode == RedisCluster && r.DB != 0:
-		return errors.New("names a database, but a cluster has only number 0")
+		return errors.New("has a database number, but a cluster has only database 0")
 	}
 	return nil
 }
@@ -138,7 +138,7 @@ func redisAddrs(hosts, defaultPort string) ([]string, error) {
 	for host := range strings.SplitSeq(hosts, ",") {
 		u, err := url.Parse("redis://" + host)
 		if err != nil || u.Hostname() == "" {
-			return nil, errors.New("names no host, or one that is malformed")
+			return nil, errors.New("has no host, or a malformed one")
 		}
 		port := u.Port()
 		if port == "" {

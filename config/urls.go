@@ -9,7 +9,7 @@ import (
 	"socialqueue/secrets"
 )
 
-// baseURL reads the address of a service, to which paths will be added.
+// baseURL reads the base address of a service.
 func (r *reader) baseURL(name string, target *string) {
 	var value string
 	r.text(name, &value)
@@ -32,8 +32,8 @@ func isBaseURL(value string) bool {
 	return web && u.Hostname() != "" && u.User == nil && !strings.ContainsAny(value, "?#")
 }
 
-// The storage drivers of package media, by the scheme of MEDIA_BUCKET_URL.
-// cloudSchemes are those that only the build tagged allclouds has.
+// The storage drivers of package media, by the scheme of MEDIA_BUCKET_URL. Only the build
+// tagged allclouds has the cloudSchemes.
 var (
 	bucketSchemes = []string{"file", "s3", "mem"}
 	cloudSchemes  = []string{"gs", "azblob"}
@@ -58,8 +58,8 @@ func (r *reader) bucketURL(name string, target *string, role Role) {
 	}
 }
 
-// checkDatabaseURL refuses what is not a PostgreSQL URL. Its errors do not
-// show the URL, which holds a password.
+// checkDatabaseURL refuses anything but a PostgreSQL URL. Its errors do not show the URL,
+// which contains a password.
 func checkDatabaseURL(s secrets.Secret) error {
 	u, err := url.Parse(s.Reveal())
 	if err != nil {
@@ -68,9 +68,9 @@ func checkDatabaseURL(s secrets.Secret) error {
 	if u.Scheme != "postgresql" && u.Scheme != "postgres" {
 		return errors.New("does not begin with postgresql://")
 	}
-	// A Unix socket stands in the query: postgresql:///name?host=/run/postgresql
+	// A Unix socket is in the query: postgresql:///name?host=/run/postgresql
 	if u.Hostname() == "" && u.Query().Get("host") == "" {
-		return errors.New("names no host")
+		return errors.New("has no host")
 	}
 	return nil
 }
