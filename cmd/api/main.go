@@ -1,4 +1,4 @@
-// Command api takes requests of apps.
+// Command api serves apps and platforms over HTTP.
 package main
 
 import (

@@ -14,17 +14,16 @@ import (
 	"socialqueue/secrets"
 )
 
-// The demo accounts, as the simulated platforms know them. They are the same at
-// every start: those platforms forget everything, and the database does not.
+// The demo accounts at the simulated platforms. They are the same at every start, because
+// the simulated platforms lose their data and the database does not.
 const (
 	demoOpenID    = "-000SimCafe"
 	demoFacebook  = "9001000000000001"
 	demoInstagram = "17841400000000001"
 )
 
-// cast is who acts on a stage: an app with its key, a user, and an account of
-// each platform.
-type cast struct {
+// demoAccounts are an app with its key, a user, and an account on each platform.
+type demoAccounts struct {
 	AppID       int64  `json:"app_id"`
 	APIKey      string `json:"api_key"`
 	UserID      int64  `json:"user_id"`
@@ -32,86 +31,85 @@ type cast struct {
 	InstagramID int64  `json:"instagram_account_id"`
 }
 
-func (c cast) key() secrets.Secret { return secrets.Secret(c.APIKey) }
+func (a demoAccounts) key() secrets.Secret { return secrets.Secret(a.APIKey) }
 
-// connect brings the cast on the stage: the one that kept remembers, or a new
-// one.
-func (s *stage) connect(ctx context.Context, kept string) error {
-	if err := s.recall(kept); err != nil {
+// connect loads the demo accounts from a file or creates them, and connects them.
+func (e *environment) connect(ctx context.Context, path string) error {
+	if err := e.loadAccounts(path); err != nil {
 		return err
 	}
-	if s.cast.AppID == 0 {
-		if err := s.hire(ctx); err != nil {
+	if e.accounts.AppID == 0 {
+		if err := e.createTenant(ctx); err != nil {
 			return err
 		}
 	}
-	s.register()
+	e.register()
 	var err error
-	if s.cast.TikTokID, err = s.consent(ctx, "tiktok", demoOpenID); err != nil {
+	if e.accounts.TikTokID, err = e.consent(ctx, "tiktok", demoOpenID); err != nil {
 		return err
 	}
-	if s.cast.InstagramID, err = s.consent(ctx, "instagram", demoFacebook); err != nil {
+	if e.accounts.InstagramID, err = e.consent(ctx, "instagram", demoFacebook); err != nil {
 		return err
 	}
-	return s.remember(kept)
+	return e.saveAccounts(path)
 }
 
-func (s *stage) recall(kept string) error {
-	if kept == "" {
+func (e *environment) loadAccounts(path string) error {
+	if path == "" {
 		return nil
 	}
-	raw, err := os.ReadFile(kept)
+	raw, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
 	if err == nil {
-		err = json.Unmarshal(raw, &s.cast)
+		err = json.Unmarshal(raw, &e.accounts)
 	}
 	if err != nil {
-		return fmt.Errorf("read the kept demo accounts in %s: %w", kept, err)
+		return fmt.Errorf("read the demo accounts in %s: %w", path, err)
 	}
 	return nil
 }
 
-func (s *stage) remember(kept string) error {
-	if kept == "" {
+func (e *environment) saveAccounts(path string) error {
+	if path == "" {
 		return nil
 	}
-	raw, err := json.MarshalIndent(s.cast, "", "  ")
+	raw, err := json.MarshalIndent(e.accounts, "", "  ")
 	if err == nil {
-		err = os.WriteFile(kept, raw, 0o600)
+		err = os.WriteFile(path, raw, 0o600)
 	}
 	if err != nil {
-		return fmt.Errorf("keep the demo accounts: %w", err)
+		return fmt.Errorf("store the demo accounts: %w", err)
 	}
 	return nil
 }
 
-// hire makes the app and its user.
-func (s *stage) hire(ctx context.Context) error {
-	appID, key, err := s.system.CreateApp(ctx, "demo")
+// createTenant creates the app and its user.
+func (e *environment) createTenant(ctx context.Context) error {
+	appID, key, err := e.system.CreateApp(ctx, "demo")
 	if err != nil {
 		return err
 	}
-	s.cast.AppID, s.cast.APIKey = appID, key.Reveal()
-	s.cast.UserID, err = s.newClient().createUser(ctx)
+	e.accounts.AppID, e.accounts.APIKey = appID, key.Reveal()
+	e.accounts.UserID, err = e.newClient().createUser(ctx)
 	return err
 }
 
-// register makes the accounts known to the simulated platforms.
-func (s *stage) register() {
-	s.sim.AddTikTokAccount(sandbox.TikTokAccount{OpenID: demoOpenID, Username: "simcafe", Nickname: "Sim Cafe"})
-	s.sim.AddInstagramAccount(sandbox.InstagramAccount{IGID: demoInstagram, Username: "simbakery", Name: "Sim Bakery"})
-	s.sim.AddFacebookUser(sandbox.FacebookUser{
+// register creates the accounts at the simulated platforms.
+func (e *environment) register() {
+	e.sim.AddTikTokAccount(sandbox.TikTokAccount{OpenID: demoOpenID, Username: "simcafe", Nickname: "Sim Cafe"})
+	e.sim.AddInstagramAccount(sandbox.InstagramAccount{IGID: demoInstagram, Username: "simbakery", Name: "Sim Bakery"})
+	e.sim.AddFacebookUser(sandbox.FacebookUser{
 		ID: demoFacebook, Name: "Sim Baker", Pages: []sandbox.FacebookPage{{Name: "Sim Bakery", InstagramID: demoInstagram}},
 	})
 }
 
-// consent connects an account the way a person does: it asks the api for the
-// consent page, allows there, and follows the way back.
-func (s *stage) consent(ctx context.Context, platform, person string) (accountID int64, err error) {
-	c := s.newClient()
-	page, err := c.authorizationURL(ctx, platform, s.cast.UserID)
+// consent connects an account as a user does: it requests the consent page from the api,
+// allows access there, and follows the redirect.
+func (e *environment) consent(ctx context.Context, platform, person string) (accountID int64, err error) {
+	c := e.newClient()
+	page, err := c.authorizationURL(ctx, platform, e.accounts.UserID)
 	if err != nil {
 		return 0, err
 	}
@@ -127,7 +125,7 @@ func (s *stage) consent(ctx context.Context, platform, person string) (accountID
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return 0, fmt.Errorf("consent at %s: the way back ended in %s", platform, resp.Status)
+		return 0, fmt.Errorf("consent at %s: the callback answered %s", platform, resp.Status)
 	}
-	return c.connectedAccount(ctx, platform, s.cast.UserID)
+	return c.connectedAccount(ctx, platform, e.accounts.UserID)
 }

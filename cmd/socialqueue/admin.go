@@ -21,7 +21,7 @@ import (
 	"socialqueue/tenants"
 )
 
-// adminConns is how many connections a command needs.
+// adminConns is the number of database connections of a command.
 const adminConns = 2
 
 // withDB runs fn on the database of the settings.
@@ -40,7 +40,7 @@ func withDB(ctx context.Context, role config.Role, fn func(config.Config, *db.DB
 	return errors.Join(fn(cfg, d), d.Close())
 }
 
-// withMigratedDB is withDB for commands that need today's schema.
+// withMigratedDB is withDB for commands that need the current schema.
 func withMigratedDB(ctx context.Context, role config.Role, fn func(config.Config, *db.DB) error) error {
 	return withDB(ctx, role, func(cfg config.Config, d *db.DB) error {
 		if err := d.CheckMigrated(ctx); err != nil {
@@ -50,10 +50,10 @@ func withMigratedDB(ctx context.Context, role config.Role, fn func(config.Config
 	})
 }
 
-// printJSON writes one line that scripts can read.
+// printJSON writes one line of JSON for scripts.
 func printJSON(out io.Writer, v any) error {
 	if err := json.NewEncoder(out).Encode(v); err != nil {
-		return fmt.Errorf("print the answer: %w", err)
+		return fmt.Errorf("print the result: %w", err)
 	}
 	return nil
 }
@@ -61,7 +61,7 @@ func printJSON(out io.Writer, v any) error {
 func migrateCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:   "migrate",
-		Short: "Bring the database's schema to this version",
+		Short: "Migrate the database schema to this version",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withDB(cmd.Context(), config.CLI, func(_ config.Config, d *db.DB) error {
@@ -80,11 +80,11 @@ func appCmd() *cobra.Command {
 	var name string
 	create := &cobra.Command{
 		Use:   "create --name NAME",
-		Short: "Make an app and show its API key, this one time",
+		Short: "Create an app and show its API key, which is not shown again",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if strings.TrimSpace(name) == "" {
-				return misused("--name is empty; give the app a name for people")
+				return misused("--name is empty; give the app a display name")
 			}
 			return withMigratedDB(cmd.Context(), config.CLI, func(_ config.Config, d *db.DB) error {
 				id, key, err := tenants.New(tenants.Deps{DB: d, Now: time.Now}).CreateApp(cmd.Context(), name)
@@ -95,7 +95,7 @@ func appCmd() *cobra.Command {
 			})
 		},
 	}
-	create.Flags().StringVar(&name, "name", "", "a name for people")
+	create.Flags().StringVar(&name, "name", "", "the app's display name")
 	_ = create.MarkFlagRequired("name")
 	return group("app", "Manage apps, the tenants of this installation", create, allowReturnCmd())
 }
@@ -104,11 +104,11 @@ func allowReturnCmd() *cobra.Command {
 	var appID int64
 	cmd := &cobra.Command{
 		Use:   "allow-return --app ID HOST",
-		Short: "Let an app's users be sent back to a host after they connected an account",
-		Long: `Let an app's users be sent back to a host after they connected an account.
+		Short: "Register a host that an app's users may return to after they connected an account",
+		Long: `Register a host that an app's users may return to after they connected an account.
 
-HOST is what stands in return_url: app.example.com, or localhost:8080 with its
-port. An address that leads anywhere else is refused.`,
+HOST is the host in return_url: app.example.com, or with its port
+localhost:8080. A return_url with another host is refused.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withMigratedDB(cmd.Context(), config.CLI, func(_ config.Config, d *db.DB) error {
@@ -116,7 +116,7 @@ port. An address that leads anywhere else is refused.`,
 				if err := accounts.AllowReturn(cmd.Context(), appID, args[0]); err != nil {
 					return err
 				}
-				fmt.Fprintf(cmd.OutOrStdout(), "app %d: return_url may lead to %s\n", appID, args[0])
+				fmt.Fprintf(cmd.OutOrStdout(), "app %d: return_url may have the host %s\n", appID, args[0])
 				return nil
 			})
 		},
@@ -135,7 +135,7 @@ func keyCmd() *cobra.Command {
 	var appID int64
 	create := &cobra.Command{
 		Use:   "create --app ID",
-		Short: "Make a further API key and show it, this one time",
+		Short: "Create another API key and show it, which is not shown again",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withMigratedDB(cmd.Context(), config.CLI, func(_ config.Config, d *db.DB) error {
@@ -151,14 +151,14 @@ func keyCmd() *cobra.Command {
 	_ = create.MarkFlagRequired("app")
 	revoke := &cobra.Command{
 		Use:   "revoke PREFIX",
-		Short: "End an API key, named by the part between its underscores",
+		Short: "Revoke an API key, given by the part between its underscores",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withMigratedDB(cmd.Context(), config.CLI, func(_ config.Config, d *db.DB) error {
 				if err := tenants.New(tenants.Deps{DB: d, Now: time.Now}).RevokeKey(cmd.Context(), args[0]); err != nil {
 					return err
 				}
-				fmt.Fprintf(cmd.OutOrStdout(), "key %s is revoked; running processes notice within seconds\n", args[0])
+				fmt.Fprintf(cmd.OutOrStdout(), "key %s is revoked; running processes refuse it within seconds\n", args[0])
 				return nil
 			})
 		},
@@ -166,7 +166,7 @@ func keyCmd() *cobra.Command {
 	return group("key", "Manage API keys", create, revoke)
 }
 
-// maxTokenInput bounds what is read as a token.
+// maxTokenInput limits the size of a token on standard input.
 const maxTokenInput = 64 << 10
 
 func accountCmd() *cobra.Command {
@@ -177,10 +177,10 @@ func accountCmd() *cobra.Command {
 		Short: "Store an account whose access token you have; the token is read from standard input",
 		Long: `Store an account whose access token you have.
 
-The token is read from standard input, so that it shows in no process list and
-no shell history. A second line, if there is one, is the refresh token.
-The id is TikTok's open_id, or the id of the Instagram professional account,
-whose token is that of its Facebook Page.`,
+The token is read from standard input, so that it is not visible in the process
+list or the shell history. A second line, if there is one, is the refresh token.
+The id is TikTok's open_id, or the id of the Instagram professional account. The
+token of an Instagram account is that of its Facebook Page.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			in.Platform = models.Platform(platform)
@@ -204,9 +204,9 @@ whose token is that of its Facebook Page.`,
 	f.Int64Var(&in.UserID, "user", 0, "the id of the app's user (POST /api/users)")
 	f.StringVar(&platform, "platform", "", platformNames())
 	f.StringVar(&in.ProviderAccountID, "id", "", "the platform's id of the account")
-	f.StringVar(&in.Username, "username", "", "the account's name, for links and people")
+	f.StringVar(&in.Username, "username", "", "the account's username")
 	f.StringVar(&in.Scope, "scope", "", "the granted scopes, comma separated")
-	f.StringVar(&expiresAt, "expires-at", "", "when the access token ends (RFC 3339)")
+	f.StringVar(&expiresAt, "expires-at", "", "when the access token expires (RFC 3339)")
 	for _, name := range []string{"app", "user", "platform", "id"} {
 		_ = imp.MarkFlagRequired(name)
 	}
@@ -228,7 +228,7 @@ func readTokens(from io.Reader, expiresAt string, in *oauth.Import) error {
 	}
 	at, err := time.Parse(time.RFC3339, expiresAt)
 	if err != nil {
-		return misused("--expires-at %q is no RFC 3339 time, such as 2026-12-31T23:59:59Z", expiresAt)
+		return misused("--expires-at %q is not an RFC 3339 time, such as 2026-12-31T23:59:59Z", expiresAt)
 	}
 	at = models.Time(at)
 	in.ExpiresAt = &at

@@ -12,15 +12,15 @@ import (
 	"socialqueue/secrets"
 )
 
-// client talks to the api as any app would.
+// client calls the api as an app does.
 type client struct {
 	url string
 	key secrets.Secret
 }
 
-func (s *stage) newClient() client { return client{url: s.url(), key: s.cast.key()} }
+func (e *environment) newClient() client { return client{url: e.url(), key: e.accounts.key()} }
 
-// post is what the demo reads of a post.
+// post holds the fields of a post that the demo needs.
 type post struct {
 	ID        string `json:"id"`
 	Platform  string `json:"platform"`
@@ -50,7 +50,7 @@ func (c client) createUser(ctx context.Context) (int64, error) {
 	return user.ID, err
 }
 
-// authorizationURL asks where a user consents.
+// authorizationURL returns the address of the consent page for a user.
 func (c client) authorizationURL(ctx context.Context, platform string, userID int64) (string, error) {
 	var answer struct {
 		URL string `json:"authorization_url"`
@@ -59,7 +59,7 @@ func (c client) authorizationURL(ctx context.Context, platform string, userID in
 	return answer.URL, err
 }
 
-// connectedAccount finds the account that a user has on a platform.
+// connectedAccount returns the account of a user on a platform.
 func (c client) connectedAccount(ctx context.Context, platform string, userID int64) (int64, error) {
 	var accounts []struct {
 		ID int64 `json:"id"`
@@ -110,7 +110,7 @@ func (c client) call(ctx context.Context, method, path string, in, out any) erro
 	return c.send(ctx, method, path, "application/json", bytes.NewReader(body), out)
 }
 
-// maxAnswer bounds what is read of an answer.
+// maxAnswer limits the size of an answer.
 const maxAnswer = 4 << 20
 
 func (c client) send(ctx context.Context, method, path, contentType string, body io.Reader, out any) error {

@@ -20,13 +20,13 @@ func doctorCmd() *cobra.Command {
 	var how doctor.Options
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "doctor", Short: "Check the installation and report what is wrong with it", Args: cobra.NoArgs,
-		Long: `Check the installation and report what is wrong with it, and what to do.
+		Use: "doctor", Short: "Check the installation and report problems", Args: cobra.NoArgs,
+		Long: `Check the installation and report problems, with what to do.
 
-Run it with the settings of the api or a worker. With --fix it makes the repairs that can
-neither lose nor duplicate a post: it enqueues tasks that Redis lost, removes ids without a
-task, and deletes old archived tasks. Then it checks again and reports the result. With
---production it also checks what matters only in production.
+Run it with the settings of the api or a worker. With --fix it repairs what can be
+repaired without losing or doubling a post: tasks that Redis lost, ids that it left behind,
+and old archived tasks. Then it checks again and reports the result. With --production it
+also checks what matters only in production.
 
 It exits with 1 if something is still bad, or could not be checked.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -38,7 +38,7 @@ It exits with 1 if something is still bad, or could not be checked.`,
 				return err
 			}
 			log := observe.NewLogger("doctor", "error", cfg.LogFormat, cmd.ErrOrStderr())
-			jobs.LogRedis(log) // the findings report the same errors
+			jobs.LogRedis(log) // its messages are among the findings
 			found, err := app.Examine(cmd.Context(), cfg, app.Options{Log: log}, how)
 			if err != nil {
 				return err
@@ -48,14 +48,14 @@ It exits with 1 if something is still bad, or could not be checked.`,
 			} else {
 				printFindings(cmd.OutOrStdout(), found)
 			}
-			if err == nil && doctor.Unhealthy(found) {
-				err = errors.New("the installation is not healthy: see above")
+			if err == nil && doctor.Sick(found) {
+				err = errors.New("problems were found: see above")
 			}
 			return err
 		},
 	}
-	cmd.Flags().BoolVar(&how.Fix, "fix", false, "make the repairs that are safe")
-	cmd.Flags().BoolVar(&how.Production, "production", false, "also check what matters only in production")
+	cmd.Flags().BoolVar(&how.Fix, "fix", false, "repair what is safe to repair")
+	cmd.Flags().BoolVar(&how.Production, "production", false, "also check what matters in production")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON array, for scripts")
 	return cmd
 }

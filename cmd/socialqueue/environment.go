@@ -19,80 +19,79 @@ import (
 	"socialqueue/sandbox"
 )
 
-// stage is the system with the simulated platforms behind it.
-type stage struct {
-	sim    *sandbox.Server
-	system *app.AllInOne
-	cfg    config.Config
-	cast   cast
+// environment is the whole system with the simulated platforms, for demo and dev.
+type environment struct {
+	sim      *sandbox.Server
+	system   *app.AllInOne
+	cfg      config.Config
+	accounts demoAccounts
 }
 
-// stageOptions say where a stage lives and how it is seen.
-type stageOptions struct {
+// environmentOptions are the options of an environment.
+type environmentOptions struct {
 	env         map[string]string
 	dir         string
 	sandboxAddr string
 	log         *logrus.Logger
 	timings     *publish.Timings
-	// kept is the file that remembers the demo accounts over restarts; empty:
-	// nothing is remembered.
-	kept string
+	// accountsFile stores the demo accounts between restarts; empty stores nothing.
+	accountsFile string
 }
 
-// raise builds and starts a stage.
-func raise(ctx context.Context, o stageOptions) (*stage, error) {
-	s := &stage{sim: sandbox.New(registeredAt(o.env["PUBLIC_URL"]))}
-	if err := s.sim.Start(o.sandboxAddr); err != nil {
-		return nil, fmt.Errorf("%w (another --sandbox-addr may be free)", err)
+// startEnvironment builds and starts an environment.
+func startEnvironment(ctx context.Context, o environmentOptions) (*environment, error) {
+	e := &environment{sim: sandbox.New(registeredAt(o.env["PUBLIC_URL"]))}
+	if err := e.sim.Start(o.sandboxAddr); err != nil {
+		return nil, fmt.Errorf("%w (try another --sandbox-addr)", err)
 	}
-	err := s.start(ctx, o)
+	err := e.start(ctx, o)
 	if err == nil {
-		err = s.listen(ctx)
+		err = e.subscribe(ctx)
 	}
 	if err == nil {
-		err = s.connect(ctx, o.kept)
+		err = e.connect(ctx, o.accountsFile)
 	}
 	if err != nil {
-		return nil, errors.Join(err, s.strike(ctx))
+		return nil, errors.Join(err, e.stop(ctx))
 	}
-	return s, nil
+	return e, nil
 }
 
-func (s *stage) start(ctx context.Context, o stageOptions) error {
-	for name, value := range sandboxEnv(s.sim) {
+func (e *environment) start(ctx context.Context, o environmentOptions) error {
+	for name, value := range sandboxEnv(e.sim) {
 		o.env[name] = value
 	}
 	var err error
-	if s.cfg, err = config.Load(config.Dev, func(name string) string { return o.env[name] }); err != nil {
+	if e.cfg, err = config.Load(config.Dev, func(name string) string { return o.env[name] }); err != nil {
 		return err
 	}
 	opts := app.Options{Log: o.log, Timings: o.timings}
-	if s.cfg.Embedded() {
-		s.system, err = app.NewEmbedded(ctx, s.cfg, o.dir, opts)
+	if e.cfg.Embedded() {
+		e.system, err = app.NewEmbedded(ctx, e.cfg, o.dir, opts)
 	} else {
-		s.system, err = app.NewAllInOne(ctx, s.cfg, opts)
+		e.system, err = app.NewAllInOne(ctx, e.cfg, opts)
 	}
 	if err != nil {
 		return err
 	}
-	return s.system.Start(ctx)
+	return e.system.Start(ctx)
 }
 
-// listen has the simulated platforms tell the system of what happens there, as their
-// developer pages would be filled in. Both are on this machine, whatever PUBLIC_URL is.
-func (s *stage) listen(ctx context.Context) error {
-	s.sim.SetTikTokWebhook(s.url() + "/api/webhooks/tiktok")
-	if s.cfg.InstagramWebhookToken.Empty() {
+// subscribe registers the system's webhooks at the simulated platforms, like the platforms'
+// developer pages. Both run on this machine, whatever PUBLIC_URL is.
+func (e *environment) subscribe(ctx context.Context) error {
+	e.sim.SetTikTokWebhook(e.url() + "/api/webhooks/tiktok")
+	if e.cfg.InstagramWebhookToken.Empty() {
 		return nil
 	}
-	if err := s.sim.SetMetaWebhook(ctx, s.url()+"/api/webhooks/instagram", s.cfg.InstagramWebhookToken.Reveal()); err != nil {
+	if err := e.sim.SetMetaWebhook(ctx, e.url()+"/api/webhooks/instagram", e.cfg.InstagramWebhookToken.Reveal()); err != nil {
 		return fmt.Errorf("subscribe to Instagram's webhooks: %w", err)
 	}
 	return nil
 }
 
-// registeredAt are simulated platforms at which a system is registered that is
-// reached at publicURL; empty stands for this machine, whatever the port.
+// registeredAt returns options of simulated platforms that accept redirects to publicURL;
+// if it is empty, to any port on localhost.
 func registeredAt(publicURL string) sandbox.Options {
 	if publicURL == "" {
 		return sandbox.Options{}
@@ -103,7 +102,7 @@ func registeredAt(publicURL string) sandbox.Options {
 	}
 }
 
-// sandboxEnv are the settings that point the system to the simulated platforms.
+// sandboxEnv returns the settings for using the simulated platforms.
 func sandboxEnv(sim *sandbox.Server) map[string]string {
 	o := sim.Options()
 	return map[string]string{
@@ -116,7 +115,7 @@ func sandboxEnv(sim *sandbox.Server) map[string]string {
 }
 
 func printSandboxSettings(out io.Writer, sim *sandbox.Server) {
-	fmt.Fprintln(out, "Settings for a system that is to post here:")
+	fmt.Fprintln(out, "Settings for a system that posts here:")
 	env := sandboxEnv(sim)
 	for _, name := range []string{
 		"TIKTOK_AUTH_URL", "TIKTOK_API_URL", "TIKTOK_CLIENT_KEY", "TIKTOK_CLIENT_SECRET",
@@ -127,28 +126,28 @@ func printSandboxSettings(out io.Writer, sim *sandbox.Server) {
 	}
 }
 
-// strike takes the stage down.
-func (s *stage) strike(ctx context.Context) error {
+// stop stops the environment.
+func (e *environment) stop(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 	defer cancel()
 	var err error
-	if s.system != nil {
-		err = s.system.Stop(ctx)
+	if e.system != nil {
+		err = e.system.Stop(ctx)
 	}
-	return errors.Join(err, s.sim.Close())
+	return errors.Join(err, e.sim.Close())
 }
 
-// url is where the api listens, as this machine reaches it.
-func (s *stage) url() string { return localURL(s.system.Addr()) }
+// url returns the address of the api on this machine.
+func (e *environment) url() string { return localURL(e.system.Addr()) }
 
-// localURL is the address of a listener as this machine reaches it.
+// localURL returns the address of a listener on this machine.
 func localURL(addr string) string {
 	_, port, _ := net.SplitHostPort(addr)
 	return "http://" + net.JoinHostPort("127.0.0.1", port)
 }
 
-// freeAddr finds a port that is free now: PUBLIC_URL has to be known before the
-// api listens.
+// freeAddr returns an address with a free port: PUBLIC_URL must be known before the api
+// listens.
 func freeAddr(ctx context.Context) (string, error) {
 	var listen net.ListenConfig
 	l, err := listen.Listen(ctx, "tcp", "127.0.0.1:0")

@@ -1,5 +1,5 @@
-// Command socialqueue is the one binary for people: try the system, run it for
-// development, and look after an installation.
+// Command socialqueue is the command line program: it runs demos and development setups,
+// and manages an installation.
 package main
 
 import (
@@ -35,7 +35,7 @@ const (
 	exitMisuse  = 2
 )
 
-// misuse is a command line that means nothing: nothing was tried.
+// misuse is the error of an invalid command line, before anything was tried.
 type misuse struct{ error }
 
 func misused(format string, args ...any) error { return misuse{fmt.Errorf(format, args...)} }
@@ -65,7 +65,7 @@ func root() *cobra.Command {
 	return cmd
 }
 
-// group makes a command that only has commands under it.
+// group returns a command that only has subcommands.
 func group(name, short string, commands ...*cobra.Command) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: name, Short: short,
@@ -80,7 +80,7 @@ func group(name, short string, commands ...*cobra.Command) *cobra.Command {
 	return cmd
 }
 
-// version is what the Go toolchain noted when it built the program.
+// version returns the version that the Go toolchain stored in the program.
 func version() string {
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
 		return info.Main.Version

@@ -24,7 +24,7 @@ import (
 )
 
 func postCmd() *cobra.Command {
-	return group("post", "Look at a post, and mend it by hand", showPostCmd(), retryPostCmd(), cancelPostCmd(), resolvePostCmd())
+	return group("post", "Show a post, and change it by hand", showPostCmd(), retryPostCmd(), cancelPostCmd(), resolvePostCmd())
 }
 
 // withRedis runs fn on the Redis of the settings.
@@ -37,11 +37,11 @@ func withRedis(cfg config.Config, fn func(redis.UniversalClient) error) error {
 	return errors.Join(fn(client), client.Close())
 }
 
-// withPost runs fn on a post, with the use cases that a command has.
+// withPost runs fn on a post, with the use cases for commands.
 func withPost(ctx context.Context, id string, fn func(*db.DB, *publish.Service, *models.Post) error) error {
 	parsed, err := uuid.Parse(id)
 	if err != nil {
-		return misused("%q is no id of a post, such as %s", id, models.NewID())
+		return misused("%q is not the id of a post, such as %s", id, models.NewID())
 	}
 	return withMigratedDB(ctx, config.Scheduler, func(cfg config.Config, d *db.DB) error {
 		return withRedis(cfg, func(client redis.UniversalClient) error {
@@ -60,7 +60,7 @@ func withPost(ctx context.Context, id string, fn func(*db.DB, *publish.Service, 
 
 func showPostCmd() *cobra.Command {
 	return &cobra.Command{
-		Use: "show ID", Short: "Show a post with its guarded calls and its timeline", Args: cobra.ExactArgs(1),
+		Use: "show ID", Short: "Show a post with its recorded calls and its timeline", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withPost(cmd.Context(), args[0], func(d *db.DB, posts *publish.Service, p *models.Post) error {
 				ledger, err := posts.Ledger(cmd.Context(), p)
@@ -82,8 +82,8 @@ func showPostCmd() *cobra.Command {
 
 func tabulatePost(out io.Writer, p *models.Post, ledger models.Ledger, events []models.PostEvent) error {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(table, "\nfence %d, %s, next run %s, lease %s\n", p.Fence, orDefault(string(p.Admission), "nothing left to do"), timeText(p.RunAt), timeText(p.LeaseUntil))
-	fmt.Fprintln(table, "\nGUARDED CALL\tSTATE\tFENCE\tBEGUN\tSETTLED\tID")
+	fmt.Fprintf(table, "\nfence %d, %s, next run %s, lease %s\n", p.Fence, orDefault(string(p.Admission), "no run planned"), timeText(p.RunAt), timeText(p.LeaseUntil))
+	fmt.Fprintln(table, "\nRECORDED CALL\tSTATE\tFENCE\tBEGUN\tSETTLED\tID")
 	for _, e := range ledger {
 		id := ""
 		if e.ExternalID != nil {
@@ -116,12 +116,12 @@ func retryPostCmd() *cobra.Command {
 }
 
 func cancelPostCmd() *cobra.Command {
-	return changePostCmd("cancel ID", "Withdraw a post whose sending has not begun", func(ctx context.Context, s *publish.Service, p *models.Post) (*models.Post, error) {
+	return changePostCmd("cancel ID", "Cancel a post whose sending has not begun", func(ctx context.Context, s *publish.Service, p *models.Post) (*models.Post, error) {
 		return s.Cancel(ctx, p.AppID, p.ID)
 	})
 }
 
-// changePostCmd makes a command that does one thing to a post and shows it.
+// changePostCmd returns a command that changes a post and shows it.
 func changePostCmd(use, short string, change func(context.Context, *publish.Service, *models.Post) (*models.Post, error)) *cobra.Command {
 	return &cobra.Command{
 		Use: use, Short: short, Args: cobra.ExactArgs(1),
@@ -143,29 +143,29 @@ func resolvePostCmd() *cobra.Command {
 	cmd := changePostCmd("resolve ID", "Settle an uncertain post by hand", func(ctx context.Context, s *publish.Service, p *models.Post) (*models.Post, error) {
 		switch {
 		case (live != "") == notLive:
-			return nil, misused("say either --live PLATFORM_ID or --not-live")
+			return nil, misused("give either --live PLATFORM_ID or --not-live")
 		case notLive && permalink != "":
-			return nil, misused("--permalink goes with --live")
+			return nil, misused("--permalink needs --live")
 		case notLive:
 			return s.Release(ctx, p.ID, by)
 		default:
 			return s.ResolveLive(ctx, p.ID, live, permalink, by)
 		}
 	})
-	cmd.Long = `Settle an uncertain post by hand, after you looked at the account.
+	cmd.Long = `Settle an uncertain post by hand, after you checked the account.
 
-With --live the post is published, under the id that the platform shows. With
+With --live the post is published, with the id that the platform shows. With
 --not-live it is sent again: if it was live after all, it is then live twice.
-Both stand in the timeline, with who said so.`
+The timeline shows the decision and who made it.`
 	f := cmd.Flags()
-	f.StringVar(&live, "live", "", "it is live: the platform's id of it")
-	f.StringVar(&permalink, "permalink", "", "its address, with --live")
-	f.BoolVar(&notLive, "not-live", false, "it is not live and will not be: send it again")
-	f.StringVar(&by, "by", whoami(), "who says so")
+	f.StringVar(&live, "live", "", "the post is live: its id at the platform")
+	f.StringVar(&permalink, "permalink", "", "the address of the post, with --live")
+	f.BoolVar(&notLive, "not-live", false, "the post is not live and will not be: send it again")
+	f.StringVar(&by, "by", whoami(), "who decided")
 	return cmd
 }
 
-// whoami names who runs the command.
+// whoami returns the user who runs the command.
 func whoami() string {
 	if u, err := user.Current(); err == nil {
 		return u.Username

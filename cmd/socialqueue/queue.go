@@ -25,7 +25,7 @@ func queueCmd() *cobra.Command {
 	return group("queue", "Pause and resume a queue, a platform or an account", pauseCmd(), resumeCmd(), listPausesCmd())
 }
 
-// pauseTarget is what is paused or resumed: one of the three.
+// pauseTarget is what is paused or resumed. Exactly one field is set.
 type pauseTarget struct {
 	queue, platform, account string
 }
@@ -37,7 +37,7 @@ func (t *pauseTarget) command(use, short string, do func(*cobra.Command) error) 
 			t.queue = strings.Join(args, "")
 			given := slices.DeleteFunc([]string{t.queue, t.platform, t.account}, func(s string) bool { return s == "" })
 			if len(given) != 1 {
-				return misused("say one of a queue (%s), --platform and --account", strings.Join(jobs.Queues, ", "))
+				return misused("give exactly one of a queue (%s), --platform and --account", strings.Join(jobs.Queues, ", "))
 			}
 			if t.queue != "" && !slices.Contains(jobs.Queues, t.queue) {
 				return misused("there is no queue %q; there are %v", t.queue, jobs.Queues)
@@ -50,14 +50,14 @@ func (t *pauseTarget) command(use, short string, do func(*cobra.Command) error) 
 	return cmd
 }
 
-// scope is the target as publish names it.
+// scope returns the target as publish names it.
 func (t *pauseTarget) scope(ctx context.Context, s *publish.Service) (string, error) {
 	if t.account == "" {
 		return s.PauseScope(ctx, models.Platform(t.platform), 0)
 	}
 	platform, id, ok := models.ParseLane(t.account)
 	if !ok {
-		return "", misused("--account %q is none, such as tiktok:3", t.account)
+		return "", misused("--account %q is not an account, such as tiktok:3", t.account)
 	}
 	return s.PauseScope(ctx, platform, id)
 }
@@ -65,9 +65,9 @@ func (t *pauseTarget) scope(ctx context.Context, s *publish.Service) (string, er
 func pauseCmd() *cobra.Command {
 	var t pauseTarget
 	var reason, by string
-	cmd := t.command("pause", "Begin nothing new; what runs goes on", func(cmd *cobra.Command) error {
+	cmd := t.command("pause", "Start nothing new; what runs goes on", func(cmd *cobra.Command) error {
 		if t.queue != "" && reason != "" {
-			return misused("--reason goes with --platform or --account: Asynq keeps none of a queue")
+			return misused("--reason needs --platform or --account: Asynq stores none for a queue")
 		}
 		if t.queue != "" {
 			return changeQueue(cmd, t.queue, by, "paused", (*jobs.Queue).Pause)
@@ -80,20 +80,20 @@ func pauseCmd() *cobra.Command {
 			return say(cmd, s.Pause(publish.WithActor(cmd.Context(), by), scope, reason), scope+" is paused")
 		})
 	})
-	cmd.Long = `Begin nothing new; what runs goes on.
+	cmd.Long = `Start nothing new; what runs goes on.
 
-A paused queue keeps its tasks, of all accounts. Who paused it is logged, and nowhere kept.
-Of a paused platform or account nothing is sent: its posts wait, with the reason "paused",
-while what was sent before is looked at all the same. A post with max_lateness is missed if
-the pause outlasts it.`
+A paused queue keeps its tasks, of all accounts. Who paused it is only in the log.
+Nothing is sent to a paused platform or account: its posts wait, with the reason "paused".
+Posts that were sent before are still polled. A post with max_lateness is missed if the
+pause lasts longer.`
 	cmd.Flags().StringVar(&reason, "reason", "", "why, for other operators; only with --platform or --account")
-	cmd.Flags().StringVar(&by, "by", whoami(), "who says so")
+	cmd.Flags().StringVar(&by, "by", whoami(), "who pauses")
 	return cmd
 }
 
 func resumeCmd() *cobra.Command {
 	var t pauseTarget
-	return t.command("resume", "Begin again", func(cmd *cobra.Command) error {
+	return t.command("resume", "Start again what was paused", func(cmd *cobra.Command) error {
 		if t.queue != "" {
 			return changeQueue(cmd, t.queue, whoami(), "resumed", (*jobs.Queue).Resume)
 		}
@@ -106,7 +106,7 @@ func resumeCmd() *cobra.Command {
 			if err == nil && !was {
 				return say(cmd, nil, scope+" was not paused")
 			}
-			return say(cmd, err, scope+" goes on")
+			return say(cmd, err, scope+" is resumed")
 		})
 	})
 }
@@ -135,7 +135,7 @@ func listPausesCmd() *cobra.Command {
 	}
 }
 
-// say prints what was done, unless it was not.
+// say prints the outcome unless there is an error.
 func say(cmd *cobra.Command, err error, outcome string) error {
 	if err == nil {
 		fmt.Fprintln(cmd.OutOrStdout(), outcome)
@@ -143,7 +143,7 @@ func say(cmd *cobra.Command, err error, outcome string) error {
 	return err
 }
 
-// changeQueue pauses or resumes a queue. Asynq does not remember who did, so the log does.
+// changeQueue pauses or resumes a queue. Asynq does not store who did it, so it is logged.
 func changeQueue(cmd *cobra.Command, name, by, done string, change func(*jobs.Queue, string) error) error {
 	return withDB(cmd.Context(), config.Scheduler, func(cfg config.Config, _ *db.DB) error {
 		return withRedis(cfg, func(client redis.UniversalClient) error {
@@ -157,7 +157,7 @@ func changeQueue(cmd *cobra.Command, name, by, done string, change func(*jobs.Qu
 	})
 }
 
-// withPosts runs fn on the use cases that a command has.
+// withPosts runs fn with the use cases for commands.
 func withPosts(ctx context.Context, fn func(*publish.Service) error) error {
 	return withMigratedDB(ctx, config.Scheduler, func(cfg config.Config, d *db.DB) error {
 		return withRedis(cfg, func(client redis.UniversalClient) error {
@@ -170,7 +170,7 @@ func withPosts(ctx context.Context, fn func(*publish.Service) error) error {
 	})
 }
 
-// logOf is the log of a command that changes something.
+// logOf returns the log of a command that changes something.
 func logOf(cfg config.Config, out io.Writer) *logrus.Logger {
 	return observe.NewLogger("socialqueue", cfg.LogLevel, cfg.LogFormat, out)
 }

@@ -14,7 +14,7 @@ import (
 	"socialqueue/secrets"
 )
 
-// run runs a command on servers of the test, and tells what it wrote to standard error.
+// run runs a command on the test's servers and returns its standard error.
 func run(t *testing.T, args ...string) (logged string, err error) {
 	t.Helper()
 	var out, log bytes.Buffer
@@ -26,7 +26,7 @@ func run(t *testing.T, args ...string) (logged string, err error) {
 	return log.String(), err
 }
 
-// Who pauses and resumes a queue is logged, as Asynq does not remember it.
+// Who pauses and resumes a queue is logged, because Asynq does not store it.
 func TestPausedQueueIsLogged(t *testing.T) {
 	t.Setenv("DATABASE_URL", dbtest.PostgresURL(t))
 	redisURL := redistest.URL(t)
@@ -56,7 +56,7 @@ func TestPausedQueueIsLogged(t *testing.T) {
 	}
 }
 
-// What means nothing is refused with a code of its own, and nothing is tried.
+// An invalid command line is refused with its own exit code, and nothing is tried.
 func TestMisuse(t *testing.T) {
 	for _, line := range []string{
 		"queue pause publish --reason maintenance", "queue pause nothing", "queue pause", "queue pause publish --platform tiktok",

@@ -20,7 +20,7 @@ func sandboxCmd() *cobra.Command {
 				return err
 			}
 			out := cmd.OutOrStdout()
-			fmt.Fprintf(out, "The simulated platforms are up; they forget everything when they stop.\n\n")
+			fmt.Fprintf(out, "The simulated platforms are running. They keep no data when they stop.\n\n")
 			fmt.Fprintf(out, "  feeds                   %s/\n", sim.URL())
 			fmt.Fprintf(out, "  control                 %s/_sandbox/\n\n", sim.URL())
 			printSandboxSettings(out, sim)
@@ -29,6 +29,6 @@ func sandboxCmd() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&addr, "addr", "127.0.0.1:4010", "where to listen")
-	cmd.Flags().StringVar(&publicURL, "public-url", "", "the PUBLIC_URL of the system whose users consent here; without it any port of this machine")
+	cmd.Flags().StringVar(&publicURL, "public-url", "", "the PUBLIC_URL of the system whose users consent here; without it, any port on localhost")
 	return cmd
 }

@@ -28,7 +28,7 @@ type webhookChoice struct {
 	limit                   int
 }
 
-// maxWebhooks bounds the events that one command lists or replays.
+// maxWebhooks limits the events that one command lists or replays.
 const maxWebhooks = 10_000
 
 func (w *webhookChoice) flags(cmd *cobra.Command, limit int) {
@@ -45,14 +45,14 @@ func (w *webhookChoice) filter() (db.WebhookFilter, error) {
 	case w.platform != "" && !slices.Contains(app.PlatformNames(), f.Platform):
 		return f, misused("--platform %q is not %s", w.platform, platformNames())
 	case w.status != "" && !slices.Contains(models.WebhookStatuses, f.Status):
-		return f, misused("--status %q is none of %v", w.status, models.WebhookStatuses)
+		return f, misused("--status %q is not one of %v", w.status, models.WebhookStatuses)
 	case w.limit < 1 || w.limit > maxWebhooks:
 		return f, misused("--limit must be from 1 to %d", maxWebhooks)
 	}
 	return f, nil
 }
 
-// platformNames lists the known platforms for people, such as "tiktok or instagram".
+// platformNames returns the known platforms as text, such as "tiktok or instagram".
 func platformNames() string {
 	var names []string
 	for _, p := range app.PlatformNames() {
@@ -70,8 +70,8 @@ func listWebhooksCmd() *cobra.Command {
 		Long: `List the events of platforms' webhooks, newest first.
 
 An event is pending while it waits to be processed, or to be tried again because
-its post or account is not known yet. It is unmatched if that did not change, and
-unknown if nothing is done about events of its kind. OUTCOME gives the reason.`,
+its post or account is not stored yet. It is unmatched if that did not change, and
+unknown if events of its kind are ignored. OUTCOME gives the reason.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			filter, err := choice.filter()
@@ -105,7 +105,7 @@ func tabulateEvents(out io.Writer, events []models.WebhookEvent) error {
 	return table.Flush()
 }
 
-// printable puts a text into one line, without the characters that control a terminal.
+// printable puts a text on one line, without control characters.
 func printable(s string) string {
 	signs := strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) && !unicode.IsSpace(r) {
@@ -116,7 +116,7 @@ func printable(s string) string {
 	return strings.Join(strings.Fields(signs), " ")
 }
 
-// printedEvent is an event for scripts.
+// printedEvent is an event in JSON output.
 type printedEvent struct {
 	ID         int64                `json:"id"`
 	Platform   models.Platform      `json:"platform"`
@@ -151,7 +151,7 @@ func replayWebhooksCmd() *cobra.Command {
 		Short: "Process events again, by their ids or selected by flags",
 		Long: `Process events again, by their ids or selected by flags.
 
-This is safe: an event that had its effect has no second one. The running
+This is safe: an event that was applied has no second effect. The running
 scheduler enqueues the events within a second.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			filter, err := choice.filter()
@@ -162,14 +162,14 @@ scheduler enqueues the events within a second.`,
 				return err
 			}
 			if len(args) == 0 && filter.Platform == "" && filter.Status == "" && filter.Name == "" {
-				return misused("name the events: give their ids, or --platform, --status or --event")
+				return misused("select events: give their ids, or --platform, --status or --event")
 			}
 			return withMigratedDB(cmd.Context(), config.CLI, func(_ config.Config, d *db.DB) error {
 				n, err := d.Inbox.Replay(cmd.Context(), filter, models.Time(time.Now()))
 				if err != nil {
 					return err
 				}
-				fmt.Fprintf(cmd.OutOrStdout(), "events that are processed again: %d\n", n)
+				fmt.Fprintf(cmd.OutOrStdout(), "events to process again: %d\n", n)
 				return nil
 			})
 		},

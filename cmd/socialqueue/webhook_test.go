@@ -2,7 +2,7 @@ package main
 
 import "testing"
 
-// What others wrote is shown to a terminal: in one line, with its words apart.
+// Foreign text is printed on one line, with its words separated.
 func TestPrintable(t *testing.T) {
 	for in, want := range map[string]string{
 		"plain":                     "plain",

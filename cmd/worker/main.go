@@ -1,4 +1,4 @@
-// Command worker runs the tasks.
+// Command worker runs tasks.
 package main
 
 import (
