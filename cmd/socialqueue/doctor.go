@@ -48,8 +48,8 @@ It exits with 1 if something is still bad, or could not be checked.`,
 			} else {
 				printFindings(cmd.OutOrStdout(), found)
 			}
-			if err == nil && doctor.Sick(found) {
-				err = errors.New("problems were found: see above")
+			if err == nil && doctor.Unhealthy(found) {
+				err = errors.New("the installation is not healthy: see above")
 			}
 			return err
 		},
