@@ -133,7 +133,9 @@ func TestFiftyWorkersReadOnePage(t *testing.T) {
 		p := w.post(models.Instagram, ig.ID, nil)
 		dead, refusal := w.token(p), &platform.Error{Kind: platform.AuthExpired, PlatformCode: "190/460"}
 		w.clock.Advance(2 * time.Minute)
-		w.sim.Script(sandbox.Fault{Op: sandbox.OpInstagramPage, Mode: sandbox.ModeSlow, Delay: 300 * time.Millisecond})
+		// Long enough for all fifty to have asked, on a busy machine too: one that comes later
+		// reads the page again.
+		w.sim.Script(sandbox.Fault{Op: sandbox.OpInstagramPage, Mode: sandbox.ModeSlow, Delay: 3 * time.Second})
 		var all sync.WaitGroup
 		answers := make([]error, 50)
 		for i := range answers {
