@@ -12,7 +12,7 @@ CREATE TABLE restores (
 -- Which database this is, as it last knew itself: one row. Empty: no process that compares
 -- it has run here yet.
 CREATE TABLE installation (
-    id       SMALLINT     PRIMARY KEY CHECK (id = 1),
+    id       SMALLINT     PRIMARY KEY,
     identity VARCHAR(200) NOT NULL
 );
 INSERT INTO installation (id, identity) VALUES (1, '');

@@ -12,7 +12,7 @@ CREATE TABLE restores (
 -- Which database this is: one row. A copy of the file has the same identity, so only its
 -- high-water mark tells whether it is behind.
 CREATE TABLE installation (
-    id       SMALLINT     PRIMARY KEY CHECK (id = 1),
+    id       SMALLINT     PRIMARY KEY,
     identity VARCHAR(200) NOT NULL
 );
 INSERT INTO installation (id, identity) VALUES (1, lower(hex(randomblob(16))));
