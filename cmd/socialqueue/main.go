@@ -61,7 +61,7 @@ func root() *cobra.Command {
 		SilenceErrors: true,
 	}
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return misuse{err} })
-	cmd.AddCommand(demoCmd(), devCmd(), sandboxCmd(), migrateCmd(), appCmd(), keyCmd(), accountCmd(), postCmd(), queueCmd(), webhookCmd(), secretsCmd(), doctorCmd())
+	cmd.AddCommand(demoCmd(), devCmd(), sandboxCmd(), migrateCmd(), appCmd(), keyCmd(), accountCmd(), postCmd(), restoredCmd(), queueCmd(), webhookCmd(), secretsCmd(), doctorCmd())
 	return cmd
 }
 

@@ -24,7 +24,7 @@ import (
 )
 
 func postCmd() *cobra.Command {
-	return group("post", "Show a post, and change it by hand", showPostCmd(), retryPostCmd(), cancelPostCmd(), resolvePostCmd())
+	return group("post", "Show a post, and change it by hand", showPostCmd(), retryPostCmd(), cancelPostCmd(), resolvePostCmd(), releasePostCmd())
 }
 
 // withRedis runs fn on the Redis of the settings.
@@ -37,15 +37,24 @@ func withRedis(cfg config.Config, fn func(redis.UniversalClient) error) error {
 	return errors.Join(fn(client), client.Close())
 }
 
+// postID reads the id of a post.
+func postID(text string) (string, error) {
+	id, err := uuid.Parse(text)
+	if err != nil {
+		return "", misused("%q is not the id of a post, such as %s", text, models.NewID())
+	}
+	return id.String(), nil
+}
+
 // withPost runs fn on a post, with the use cases for commands.
 func withPost(ctx context.Context, id string, fn func(*db.DB, *publish.Service, *models.Post) error) error {
-	parsed, err := uuid.Parse(id)
+	id, err := postID(id)
 	if err != nil {
-		return misused("%q is not the id of a post, such as %s", id, models.NewID())
+		return err
 	}
 	return withMigratedDB(ctx, config.Scheduler, func(cfg config.Config, d *db.DB) error {
 		return withRedis(cfg, func(client redis.UniversalClient) error {
-			p, err := d.Posts.ByID(ctx, parsed.String())
+			p, err := d.Posts.ByID(ctx, id)
 			if err != nil {
 				return err
 			}
