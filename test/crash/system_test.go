@@ -54,6 +54,7 @@ type system struct {
 	redis     redis.UniversalClient
 	dir       string   // of logs
 	env       []string // of every process
+	database  string   // its URL
 	rows      *sql.DB
 	tiktok    []int64
 	insta     []int64
@@ -104,6 +105,7 @@ func newSystem(t *testing.T, want setup) *system {
 	})
 	s.wire.target = mustURL(t, platforms.URL)
 	databaseURL := dbtest.PostgresURL(t)
+	s.database = databaseURL
 	key := secrets.NewRandomKey()
 	s.connect(t, databaseURL, key)
 	if want.redisURL == "" {
