@@ -128,9 +128,14 @@ func ownPostgres(t *testing.T) *server {
 		t.Fatalf("initdb: %v\n%s", err, out)
 	}
 	_, port, _ := net.SplitHostPort(testkit.FreeAddr(t))
+	return newServer(t, postgresServer("postgres", bin, dir, data, port, attr))
+}
+
+// postgresServer is a PostgreSQL on a folder with data.
+func postgresServer(name, bin, dir, data, port string, attr *syscall.SysProcAttr) *server {
 	url := fmt.Sprintf("postgresql://postgres@127.0.0.1:%s/postgres?sslmode=disable&connect_timeout=2", port)
-	return newServer(t, &server{
-		name: "postgres", url: url, attr: attr,
+	return &server{
+		name: name, url: url, attr: attr,
 		args: []string{filepath.Join(bin, "postgres"), "-D", data, "-p", port, "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=" + dir, "-c", "max_connections=200"},
 		ready: func(ctx context.Context) error {
 			d, err := sql.Open("pgx", url)
@@ -140,7 +145,7 @@ func ownPostgres(t *testing.T) *server {
 			defer d.Close()
 			return d.PingContext(ctx)
 		},
-	})
+	}
 }
 
 // ownRedis is a Redis that keeps what it was told.

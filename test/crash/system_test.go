@@ -85,9 +85,10 @@ type interruption struct {
 
 // setup is what a test wants otherwise.
 type setup struct {
-	redisURL string          // of servers of the test's own
-	delays   *sandbox.Delays // of the platforms
-	env      map[string]string
+	redisURL    string          // of servers of the test's own
+	databaseURL string          // likewise; it is migrated
+	delays      *sandbox.Delays // of the platforms
+	env         map[string]string
 }
 
 func newSystem(t *testing.T, want setup) *system {
@@ -104,7 +105,10 @@ func newSystem(t *testing.T, want setup) *system {
 		platforms.Close()
 	})
 	s.wire.target = mustURL(t, platforms.URL)
-	databaseURL := dbtest.PostgresURL(t)
+	databaseURL := want.databaseURL
+	if databaseURL == "" {
+		databaseURL = dbtest.PostgresURL(t)
+	}
 	s.database = databaseURL
 	key := secrets.NewRandomKey()
 	s.connect(t, databaseURL, key)
@@ -137,6 +141,9 @@ func (s *system) connect(t *testing.T, databaseURL, key string) {
 		t.Fatal(err)
 	}
 	defer d.Close()
+	if _, err := d.Migrate(ctx); err != nil {
+		t.Fatal(err)
+	}
 	appID, apiKey, err := tenants.New(tenants.Deps{DB: d, Now: time.Now}).CreateApp(ctx, "crash")
 	if err != nil {
 		t.Fatal(err)
