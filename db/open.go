@@ -100,17 +100,29 @@ func readTimesAsUTC(_ context.Context, conn *pgx.Conn) error {
 
 // OpenSQLite opens the database file at path. It creates the file if it does not exist.
 func OpenSQLite(ctx context.Context, path string) (*DB, error) {
+	conn, err := sql.Open(sqlite.DriverName, SQLiteSource(path))
+	if err != nil {
+		return nil, fmt.Errorf("open database %s: %w", path, err)
+	}
+	conn.SetMaxOpenConns(1) // one writer at a time is SQLite's rule; waiting here beats SQLITE_BUSY
+	return OnSQLite(ctx, conn)
+}
+
+// SQLiteSource is the data source name of the database file at path, with the settings that
+// the stores rely on.
+func SQLiteSource(path string) string {
 	params := url.Values{
 		"_pragma":      {"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)"},
 		"_txlock":      {"immediate"},
 		"_time_format": {"sqlite"},
 	}
-	conn, err := sql.Open(sqlite.DriverName, "file:"+path+"?"+params.Encode())
-	if err != nil {
-		return nil, fmt.Errorf("open database %s: %w", path, err)
-	}
-	conn.SetMaxOpenConns(1) // SQLite allows one writer; waiting for the connection avoids SQLITE_BUSY
-	return open(ctx, sqlite.Dialector{Conn: conn}, conn, SQLite)
+	return "file:" + path + "?" + params.Encode()
+}
+
+// OnSQLite opens the stores on a pool of connections that the caller made, to a SQLite
+// database opened by a name of SQLiteSource.
+func OnSQLite(ctx context.Context, pool *sql.DB) (*DB, error) {
+	return open(ctx, sqlite.Dialector{Conn: pool}, pool, SQLite)
 }
 
 func open(ctx context.Context, dialector gorm.Dialector, sqlDB *sql.DB, dialect Dialect) (*DB, error) {
