@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"socialqueue/egress"
@@ -152,7 +151,7 @@ func (r *run) retry(err error) outcome {
 		return o
 	}
 	wait := r.Timings.Retries[r.post.Attempts]
-	wait += time.Duration(retryJitter * rand.Float64() * float64(wait)) //nolint:gosec // jitter is no secret
+	wait += time.Duration(retryJitter * r.Rand() * float64(wait))
 	return outcome{
 		status: r.waitingStatus(), step: r.post.Step, in: wait, reason: models.DeferredRetry, attempt: true,
 		message: fmt.Sprintf("attempt %d failed: %v", r.post.Attempts+1, err), code: codeOf(err), detail: err.Error(),

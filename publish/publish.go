@@ -12,6 +12,7 @@ package publish
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -139,6 +140,8 @@ type Deps struct {
 	Timings Timings
 	// Owner names this process in leases.
 	Owner string
+	// Rand returns numbers from 0 to 1 that spread retries. Nil means math/rand.
+	Rand func() float64
 }
 
 // Service carries out the use cases. It is safe for concurrent use.
@@ -164,6 +167,9 @@ func New(deps Deps) (*Service, error) {
 	deps.Now = func() time.Time { return models.Time(now()) }
 	if deps.Metrics == nil {
 		deps.Metrics = observe.NewMetrics()
+	}
+	if deps.Rand == nil {
+		deps.Rand = rand.Float64
 	}
 	s := &Service{Deps: deps, publishers: all, destinations: newDestinations(deps.DB)}
 	for _, p := range deps.Publishers {
