@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"slices"
 	"sync"
@@ -230,7 +229,7 @@ func (r *run) settle(d *models.WebhookDelivery, a answer) {
 	case !now.Before(d.GiveUpAt):
 		d.Status, d.NextAt, d.SettledAt = models.DeliveryFailed, nil, &now
 	default:
-		next := models.Time(now.Add(max(spread(waits[min(d.Attempts, len(waits))-1]), a.retryAfter)))
+		next := models.Time(now.Add(max(r.spread(waits[min(d.Attempts, len(waits))-1]), a.retryAfter)))
 		if next.After(d.GiveUpAt) {
 			next = d.GiveUpAt // the last attempt
 		}
@@ -267,11 +266,11 @@ func (r *run) judge(answers []answer) db.EndpointHealth {
 	if now.Sub(*h.FailingSince) >= failingFor {
 		h.Disable = "nothing could be delivered for 5 days; the last time: " + failed.err.Error()
 	}
-	rest := models.Time(now.Add(max(spread(rests[min(h.Failures, len(rests))-1]), failed.retryAfter)))
+	rest := models.Time(now.Add(max(r.spread(rests[min(h.Failures, len(rests))-1]), failed.retryAfter)))
 	h.BackoffUntil = &rest
 	return h
 }
 
-func spread(d time.Duration) time.Duration {
-	return d + time.Duration(jitter*rand.Float64()*float64(d)) //nolint:gosec // jitter is no secret
+func (s *Service) spread(d time.Duration) time.Duration {
+	return d + time.Duration(jitter*s.Rand()*float64(d))
 }

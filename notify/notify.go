@@ -16,6 +16,8 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	mathrand "math/rand/v2"
+	"net/http"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -49,6 +51,16 @@ type Deps struct {
 	Metrics *observe.Metrics
 	Log     logrus.FieldLogger
 	Now     func() time.Time
+	// Transport carries the calls to apps. Nil means one that Guard guards.
+	Transport Transport
+	// Rand returns numbers from 0 to 1 that spread the waits. Nil means math/rand.
+	Rand func() float64
+}
+
+// Transport carries HTTP, and can give up the connections that it keeps.
+type Transport interface {
+	http.RoundTripper
+	CloseIdleConnections()
 }
 
 // Service implements the use cases of webhook endpoints. It is safe for concurrent use.
@@ -64,7 +76,13 @@ func New(deps Deps) *Service {
 	if deps.Metrics == nil {
 		deps.Metrics = observe.NewMetrics()
 	}
-	return &Service{Deps: deps, sender: newSender(deps.Guard)}
+	if deps.Transport == nil {
+		deps.Transport = guarded(deps.Guard)
+	}
+	if deps.Rand == nil {
+		deps.Rand = mathrand.Float64
+	}
+	return &Service{Deps: deps, sender: &sender{deps.Transport, callTimeout}}
 }
 
 // Close closes idle connections.

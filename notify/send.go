@@ -34,16 +34,17 @@ const (
 // sender makes the calls.
 type sender struct {
 	// A transport, not an http.Client, which follows redirects and quotes URLs in errors.
-	transport *http.Transport
+	transport Transport
 	timeout   time.Duration
 }
 
-func newSender(guard *egress.Guard) *sender {
+// guarded makes a transport that reaches only where endpoints may be.
+func guarded(guard *egress.Guard) *http.Transport {
 	transport := guard.Transport(callTimeout)
 	transport.IdleConnTimeout = idleFor
 	transport.MaxIdleConnsPerHost, transport.MaxIdleConns = parallel, maxIdle
 	transport.DisableCompression = true // store the beginning of the answer as it was sent
-	return &sender{transport, callTimeout}
+	return transport
 }
 
 // answer is the result of one attempt.
