@@ -72,4 +72,5 @@
 //	curl -X POST   $S/_sandbox/webhooks -d '{"tiktok_url":"http://...","meta_url":"http://...","meta_verify_token":"..."}'
 //	curl -X POST   $S/_sandbox/webhooks/instagram -d '{"ig_id":"17841400000000001","comment":{"text":"Hi","username":"ann"}}'
 //	curl           $S/_sandbox/webhooks
+//	curl -X POST   $S/_sandbox/instagram/double_publish -d '{"mode":"e"}'
 package sandbox

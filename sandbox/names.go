@@ -38,7 +38,7 @@ type (
 	InstagramComment = instagram.Comment
 	// InstagramStoryInsights is the numbers of a story that ended.
 	InstagramStoryInsights = instagram.StoryInsights
-	// DoublePublish is the answer to a second media_publish of one container.
+	// DoublePublish is what a second media_publish of one container comes to.
 	DoublePublish = instagram.DoublePublish
 )
 
@@ -54,12 +54,13 @@ const (
 	ProfileLegacy  = tiktok.ProfileLegacy
 )
 
-// The candidate answers to a second media_publish.
+// What a second media_publish may come to.
 const (
 	DoubleNotFound = instagram.DoubleNotFound
 	DoubleNotReady = instagram.DoubleNotReady
 	DoubleSameID   = instagram.DoubleSameID
 	DoubleGeneric  = instagram.DoubleGeneric
+	DoublePost     = instagram.DoublePost
 )
 
 // What a Fault does.

@@ -49,7 +49,7 @@ type Options struct {
 	NoExpiresIn bool
 	// ProofOptional switches off "Require App Secret". A proof that is sent must be right all the same.
 	ProofOptional bool
-	// DoublePublish selects the answer to a second media_publish of one container.
+	// DoublePublish selects what a second media_publish of one container comes to.
 	DoublePublish DoublePublish
 
 	// TikTokWebhookURL and MetaWebhookURL are where the platforms send events; "" sends none. Meta's handshake, with

@@ -71,6 +71,12 @@ func (s *Server) InvalidateFacebook(userID string, subcode int) {
 // unknown id.
 func (s *Server) LosePage(userID, pageID string) { s.instagram.LosePage(userID, pageID) }
 
+// SetDoublePublish selects what a second media_publish of one Instagram container comes to from now on. It panics on an
+// unknown mode.
+func (s *Server) SetDoublePublish(mode DoublePublish) {
+	engine.Must(s.instagram.SetDoublePublish(mode))
+}
+
 // SetTikTokWebhook sets the address of TikTok's webhooks, including retries of earlier deliveries; "" stops them.
 // Earlier events are not sent to a new address.
 func (s *Server) SetTikTokWebhook(url string) {

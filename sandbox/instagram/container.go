@@ -39,7 +39,7 @@ type container struct {
 	stuck     bool
 	polls     int // reads answered IN_PROGRESS
 
-	mediaID string // set once, by the first media_publish
+	mediaID string // of the latest post, set by media_publish
 }
 
 func (n *container) maxBytes() int64 {

@@ -1,6 +1,10 @@
 package instagram
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+	"slices"
+)
 
 const wantEntries = `{"ig_id":"17841400000000001","comment":{"text":"Lovely!","username":"ann"}}, or {"entries":[...]} as Meta has them`
 
@@ -31,3 +35,24 @@ func (ig *Platform) postEntries(in postedEntries) (any, error) {
 	}
 	return map[string][]Entry{"entries": entries}, err
 }
+
+const wantDouble = `{"mode":"e"}: what a second media_publish of a container comes to, a to e; e makes a second post`
+
+// SetDoublePublish selects what a second media_publish of one container comes to from now on.
+func (ig *Platform) SetDoublePublish(mode DoublePublish) error {
+	modes := []DoublePublish{DoubleNotFound, DoubleNotReady, DoubleSameID, DoubleGeneric, DoublePost}
+	if !slices.Contains(modes, mode) {
+		return fmt.Errorf("double publish: unknown mode %q (known: %v)", mode, modes)
+	}
+	ig.mu.Lock()
+	defer ig.mu.Unlock()
+	ig.double = mode
+	return nil
+}
+
+// postedDouble is the body of the control endpoint.
+type postedDouble struct {
+	Mode DoublePublish `json:"mode"`
+}
+
+func (ig *Platform) postDouble(in postedDouble) (any, error) { return in, ig.SetDoublePublish(in.Mode) }

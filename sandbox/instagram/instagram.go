@@ -30,6 +30,7 @@ type Platform struct {
 	containers map[string]*container
 	media      map[string]*publishedMedia
 	facebook   facebook
+	double     DoublePublish
 }
 
 // Name of the platform, as it appears in a LivePost.
@@ -43,7 +44,8 @@ const (
 
 // New creates an Instagram for one server.
 func New(opts Options) *Platform {
-	return &Platform{opts: opts.withDefaults(), accounts: map[string]*account{}, tokens: map[string]*graphToken{},
+	opts = opts.withDefaults()
+	return &Platform{opts: opts, double: opts.DoublePublish, accounts: map[string]*account{}, tokens: map[string]*graphToken{},
 		containers: map[string]*container{}, media: map[string]*publishedMedia{},
 		facebook: facebook{users: map[string]*facebookUser{}, codes: map[string]*facebookCode{}}}
 }
@@ -71,6 +73,7 @@ func (ig *Platform) Attach(host *engine.Host) engine.Description {
 			engine.Post("accounts/facebook", `{"name":"Ann","pages":[{"name":"Bakery","instagram_id":"17841400000000001"}]}, or {} for one without Pages`,
 				func(u FacebookUser) (any, error) { return ig.AddFacebookUser(u), nil }),
 			engine.Post("webhooks/instagram", wantEntries, ig.postEntries),
+			engine.Post("instagram/double_publish", wantDouble, ig.postDouble),
 		},
 		Revocations: []engine.Revocation{
 			engine.Revoke("facebook", `{"platform":"facebook","id":"122...","subcode":460}`,

@@ -288,6 +288,33 @@ func TestDoublePublishNeverMakesASecondPost(t *testing.T) {
 	}
 }
 
+// TestDoublePostMakesASecondPost selects the mode in both ways in which it can be selected while the sandbox runs.
+func TestDoublePostMakesASecondPost(t *testing.T) {
+	media := sandboxtest.MediaHost(t, map[string][]byte{"/ok.jpg": sandboxtest.JPEG(640, 640)})
+	w := sandboxtest.New(t, sandbox.Options{})
+	publish := func(id string) string {
+		t.Helper()
+		return w.WantGraph(200, 0, 0, "POST", w.Instagram.IGID+"/media_publish", "creation_id", id).ID
+	}
+	for i, choose := range []func(){
+		func() { w.SetDoublePublish(sandbox.DoublePost) },
+		func() { w.Control("POST", "instagram/double_publish", `{"mode":"e"}`, http.StatusOK, nil) },
+	} {
+		w.SetDoublePublish(sandbox.DoubleNotFound)
+		id := w.FinishedContainer(media.URL + "/ok.jpg")
+		first := publish(id)
+		w.WantGraph(400, 24, 2207006, "POST", w.Instagram.IGID+"/media_publish", "creation_id", id)
+		choose()
+		second := publish(id)
+		live := w.WantLive(2 * (i + 1))[2*i:]
+		if first == second || live[0].ID != first || live[1].ID != second || live[0].ContainerID != live[1].ContainerID {
+			t.Errorf("the ids are %s and %s, live are %+v", first, second, live)
+		}
+		w.WantContainer(id, "PUBLISHED")
+	}
+	w.Control("POST", "instagram/double_publish", `{"mode":"z"}`, http.StatusBadRequest, nil)
+}
+
 func TestContainersExpire(t *testing.T) {
 	media := sandboxtest.MediaHost(t, map[string][]byte{"/ok.jpg": sandboxtest.JPEG(640, 640)})
 	w := sandboxtest.New(t, sandbox.Options{})

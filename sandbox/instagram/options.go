@@ -18,7 +18,7 @@ type Options struct {
 	NoExpiresIn bool
 	// ProofOptional switches off "Require App Secret". A proof that is sent must be right all the same.
 	ProofOptional bool
-	// DoublePublish selects the answer to a second media_publish of one container.
+	// DoublePublish selects what a second media_publish of one container comes to.
 	DoublePublish DoublePublish
 
 	// WebhookURL is where events go; "" sends none. The handshake, with VerifyToken, is made before the first delivery.
@@ -49,8 +49,8 @@ type Delays struct {
 // DefaultDelays are short enough to watch and long enough that a client must poll.
 func DefaultDelays() *Delays { return &Delays{Image: time.Second, Video: 3 * time.Second} }
 
-// DoublePublish is the answer to a second media_publish of a published container. What Meta really answers is not
-// known, so each candidate can be chosen. None of them makes a second post.
+// DoublePublish is what a second media_publish of a published container comes to. What Meta really does is not known, so
+// each candidate can be chosen. Only DoublePost makes a second post.
 type DoublePublish string
 
 // The candidate answers.
@@ -59,6 +59,7 @@ const (
 	DoubleNotReady DoublePublish = "b" // 400 9007/2207027
 	DoubleSameID   DoublePublish = "c" // 200 with the id of the first publish
 	DoubleGeneric  DoublePublish = "d" // 400 100
+	DoublePost     DoublePublish = "e" // 200 with the id of a second post
 )
 
 func (o Options) withDefaults() Options {

@@ -15,8 +15,8 @@ type publishedMedia struct {
 	at        time.Time
 }
 
-// publish answers media_publish, the only call that creates a post. It creates at most one per container, whatever
-// DoublePublish says.
+// publish answers media_publish, the only call that creates a post. It creates at most one per container, except with
+// DoublePost.
 func (ig *Platform) publish(c *graphCall) engine.Reply {
 	ig.mu.Lock()
 	defer ig.mu.Unlock()
@@ -61,7 +61,10 @@ func (ig *Platform) mayPublish(c *graphCall, n *container) *graphError {
 }
 
 func (ig *Platform) publishAgain(c *graphCall, n *container) engine.Reply {
-	switch ig.opts.DoublePublish {
+	switch ig.double {
+	case DoublePost:
+		ig.goLive(n, c.Now)
+		return ig.ok(c, map[string]string{"id": n.mediaID})
 	case DoubleNotReady:
 		return ig.fail(c.Exchange, graphError{Code: 9007, Subcode: 2207027})
 	case DoubleSameID:
