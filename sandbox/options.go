@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"net/http"
 	"time"
 
 	"socialqueue/sandbox/engine"
@@ -60,6 +61,11 @@ type Options struct {
 	NoPrivateFetch bool
 	// FetchTimeout bounds one media fetch in real time. Default 30 s.
 	FetchTimeout time.Duration
+	// FetchTransport carries the media fetches. Default: the network.
+	FetchTransport http.RoundTripper
+	// OnWebhook takes each webhook instead of the sandbox's own sender, which then needs no address and sends nothing. sign
+	// returns the headers of one sending at the time of the call.
+	OnWebhook func(w Webhook, sign func() http.Header)
 
 	Limits *Limits // nil: the documented limits. A zero field means no limit, so &Limits{} switches all of them off.
 	Delays *Delays // nil: a few seconds. &Delays{} makes every step immediate.
@@ -92,7 +98,7 @@ type Delays struct {
 func (o Options) engine() engine.Options {
 	return engine.Options{
 		Now: o.Now, BaseURL: o.BaseURL, DataDir: o.DataDir, Retain: o.Retain, DiscardBytes: o.DiscardBytes,
-		NoPrivateFetch: o.NoPrivateFetch, FetchTimeout: o.FetchTimeout,
+		NoPrivateFetch: o.NoPrivateFetch, FetchTimeout: o.FetchTimeout, FetchTransport: o.FetchTransport, OnWebhook: o.OnWebhook,
 	}
 }
 

@@ -1,9 +1,13 @@
 package sandbox_test
 
 import (
+	"bytes"
+	"io"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -86,5 +90,36 @@ func TestStartRefuses(t *testing.T) {
 	}
 	if sandbox.New(sandbox.Options{DataDir: filepath.Join(file, "below")}).Start("127.0.0.1:0") == nil {
 		t.Error("started without a data directory")
+	}
+}
+
+// transport is a function that carries HTTP.
+type transport func(*http.Request) (*http.Response, error)
+
+func (f transport) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// TestCallerCarriesFetchesAndWebhooks: a sandbox without a network fetches and sends through its caller.
+func TestCallerCarriesFetchesAndWebhooks(t *testing.T) {
+	var fetched, events []string
+	w := sandboxtest.New(t, sandbox.Options{
+		FetchTransport: transport(func(r *http.Request) (*http.Response, error) {
+			fetched = append(fetched, r.URL.String())
+			return &http.Response{
+				StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"image/jpeg"}},
+				Body: io.NopCloser(bytes.NewReader(sandboxtest.JPEG(640, 640))), Request: r,
+			}, nil
+		}),
+		OnWebhook: func(h sandbox.Webhook, sign func() http.Header) {
+			events = append(events, h.Platform+" "+h.Event)
+			if sign().Get("TikTok-Signature") == "" {
+				t.Error("the webhook has no signature")
+			}
+		},
+	})
+	const address = "http://nowhere.test/ok.jpg"
+	w.FinishedContainer(address)
+	w.InvalidateTikTok(w.TikTok.OpenID)
+	if !slices.Equal(fetched, []string{address}) || !slices.Equal(events, []string{"tiktok authorization.removed"}) {
+		t.Errorf("fetched %q, sent %q", fetched, events)
 	}
 }

@@ -31,12 +31,21 @@ type fetcher struct {
 
 func newFetcher(opts Options) *fetcher {
 	f := &fetcher{timeout: opts.FetchTimeout, allowPrivate: !opts.NoPrivateFetch}
-	dialer := &net.Dialer{Timeout: 10 * time.Second, Control: f.control}
+	transport := opts.FetchTransport
+	if transport == nil {
+		transport = f.network()
+	}
 	f.client = &http.Client{
-		Transport:     &http.Transport{DialContext: dialer.DialContext, DisableKeepAlives: true, DisableCompression: true},
+		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return f
+}
+
+// network connects to the addresses that are allowed.
+func (f *fetcher) network() *http.Transport {
+	dialer := &net.Dialer{Timeout: 10 * time.Second, Control: f.control}
+	return &http.Transport{DialContext: dialer.DialContext, DisableKeepAlives: true, DisableCompression: true}
 }
 
 func (f *fetcher) close() { f.client.CloseIdleConnections() }

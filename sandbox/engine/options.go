@@ -1,6 +1,9 @@
 package engine
 
-import "time"
+import (
+	"net/http"
+	"time"
+)
 
 // Options configures what all platforms share.
 type Options struct {
@@ -18,6 +21,12 @@ type Options struct {
 	NoPrivateFetch bool
 	// FetchTimeout bounds one media fetch in real time. Default 30 s.
 	FetchTimeout time.Duration
+	// FetchTransport carries the media fetches. Default: the network.
+	FetchTransport http.RoundTripper
+
+	// OnWebhook takes each webhook instead of the sandbox's own sender, which then needs no address and sends nothing. sign
+	// returns the headers of one sending at the time of the call.
+	OnWebhook func(w Webhook, sign func() http.Header)
 }
 
 const (
