@@ -122,11 +122,18 @@ func eraseSome(tx *gorm.DB, login *models.OAuthAccount, limit int, now time.Time
 		WHERE code = ? AND NOT EXISTS (SELECT 1 FROM oauth_accounts WHERE deletion_code = data_deletions.code)`, now, login.DeletionCode).Error
 }
 
+// eraseCalls remembers the newest of the calls that are erased with some posts: without it
+// the database would look as if it lacked them.
+const eraseCalls = `
+	UPDATE installation SET erased_seq = erased.id, erased_at = erased.created_at
+	FROM (SELECT id, created_at FROM ledger WHERE post_id IN ? ORDER BY id DESC LIMIT 1) AS erased
+	WHERE erased.id > installation.erased_seq`
+
 // erasePosts deletes posts with their timelines, ledgers and idempotency keys. The clean-up
 // of unused files later deletes their files.
 func erasePosts(tx *gorm.DB, posts []string) error {
 	return inTurn(tx, posts,
-		"DELETE FROM post_events WHERE post_id IN ?", "DELETE FROM ledger WHERE post_id IN ?",
+		eraseCalls, "DELETE FROM post_events WHERE post_id IN ?", "DELETE FROM ledger WHERE post_id IN ?",
 		"DELETE FROM idempotency_keys WHERE post_id IN ?", "DELETE FROM posts WHERE id IN ?")
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"socialqueue/db"
 	"socialqueue/db/dbtest"
+	"socialqueue/highwater"
 	"socialqueue/models"
 )
 
@@ -196,7 +197,7 @@ func TestOldRunChangesNothing(t *testing.T) {
 		f.must(err)
 
 		wantStale(t, f.Runs.Renew(ctx, p.ID, old.Fence, now.Add(time.Minute)))
-		_, err = f.Runs.Intend(ctx, &models.LedgerEntry{PostID: p.ID, Op: "tiktok.init", Harmless: true, State: models.Intended, Fence: old.Fence, CreatedAt: now}, now)
+		_, err = f.Runs.Intend(ctx, &models.LedgerEntry{PostID: p.ID, Op: "tiktok.init", Harmless: true, State: models.Intended, Fence: old.Fence, CreatedAt: now}, highwater.Mark{}, now)
 		wantStale(t, err)
 		old.Status = models.Published
 		wantStale(t, f.Runs.Write(ctx, db.RunWrite{Post: old, From: models.Publishing}))
@@ -215,9 +216,9 @@ func TestIntendNeedsALiveLease(t *testing.T) {
 		_, err := f.Runs.Claim(ctx, p.ID, 0, "w1", epoch, time.Minute)
 		f.must(err)
 		entry := &models.LedgerEntry{PostID: p.ID, Op: "tiktok.init", Harmless: true, State: models.Intended, Fence: 1, CreatedAt: epoch}
-		_, err = f.Runs.Intend(ctx, entry, epoch.Add(time.Minute))
+		_, err = f.Runs.Intend(ctx, entry, highwater.Mark{}, epoch.Add(time.Minute))
 		wantStale(t, err)
-		_, err = f.Runs.Intend(ctx, entry, epoch.Add(time.Second))
+		_, err = f.Runs.Intend(ctx, entry, highwater.Mark{}, epoch.Add(time.Second))
 		f.must(err)
 
 		id, settled := "v_pub_1", epoch.Add(2*time.Second)

@@ -52,22 +52,108 @@ func (s *Restores) compare(tx *gorm.DB, mark *highwater.Mark, now time.Time) (St
 	if err != nil {
 		return Standing{}, err
 	}
-	var top int64
-	if err := tx.Raw("SELECT COALESCE(MAX(id), 0) FROM ledger").Scan(&top).Error; err != nil {
+	own, err := newestMark(tx, here)
+	if err != nil {
 		return Standing{}, err
 	}
-	found := Standing{Mark: highwater.Mark{Identity: here, Seq: top}}
-	reason := lacking(mark, known, here, top)
+	has, err := knows(tx, mark, own)
+	if err != nil {
+		return Standing{}, err
+	}
+	found := Standing{Mark: own}
+	reason := lacking(mark, known, here, has)
 	switch {
 	case reason == "" && mark == nil:
 		found.Unmarked = known != ""
 		return found, nil
 	case reason == "":
-		found.Mark.Seq = max(top, mark.Seq)
 		return found, nil
 	}
-	found.Restore, err = record(tx, reason, evidence(mark, here), nil, now)
+	found.Restore, err = s.record(tx, reason, evidence(mark, here), beyond(mark, own.Seq), nil, now)
+	if err == nil {
+		found.Mark = markOf(found.Restore, here)
+	}
 	return found, err
+}
+
+// newestMark is the mark of the newest call that the database knows of. A restore takes a
+// number behind all calls that it was found to lack.
+func newestMark(tx *gorm.DB, here string) (highwater.Mark, error) {
+	var calls []models.LedgerEntry
+	if err := tx.Select("id", "created_at").Order("id DESC").Limit(1).Find(&calls).Error; err != nil {
+		return highwater.Mark{}, err
+	}
+	mark := highwater.Mark{Identity: here}
+	for _, e := range calls {
+		mark = highwater.New(here, e.ID, e.CreatedAt)
+	}
+	var erased struct {
+		ErasedSeq int64
+		ErasedAt  *time.Time
+	}
+	if err := tx.Table("installation").Where("id = 1").Take(&erased).Error; err != nil {
+		return highwater.Mark{}, err
+	}
+	if erased.ErasedSeq > mark.Seq && erased.ErasedAt != nil {
+		mark = highwater.New(here, erased.ErasedSeq, *erased.ErasedAt)
+	}
+	newest, err := newestRestore(tx)
+	if err == nil && newest != nil && newest.Beyond > mark.Seq {
+		mark = markOf(newest, here)
+	}
+	return mark, err
+}
+
+func markOf(r *models.Restore, here string) highwater.Mark {
+	return highwater.New(here, r.Beyond, r.FoundAt)
+}
+
+// knows reports whether the database has the call of a mark: own is its newest. Of an older
+// call it is enough that its number was not given to another one: erased calls are gone.
+func knows(tx *gorm.DB, mark *highwater.Mark, own highwater.Mark) (bool, error) {
+	if mark == nil || mark.Seq == 0 {
+		return true, nil
+	}
+	if mark.Seq >= own.Seq {
+		return mark.Seq == own.Seq && mark.At == own.At, nil
+	}
+	var found struct{ Known, Taken bool }
+	err := tx.Raw("SELECT "+knowsMark+" AS known, EXISTS (SELECT 1 FROM ledger WHERE id = @mark) AS taken",
+		map[string]any{"mark": mark.Seq, "at": mark.Time()}).Scan(&found).Error
+	return found.Known || !found.Taken, err
+}
+
+// beyond is behind every call that was made, whether the database has it or not.
+func beyond(mark *highwater.Mark, top int64) int64 {
+	if mark != nil {
+		top = max(top, mark.Seq)
+	}
+	return top + 1
+}
+
+// Doubt returns the reason for which Compare would store a restore; empty if there is none.
+// unmarked reports that the mark is gone, and the database is where it was. It changes
+// nothing. The mark has to be read before: the ledger then reaches up to it.
+func (s *Restores) Doubt(ctx context.Context, mark *highwater.Mark) (reason models.RestoreReason, unmarked bool, err error) {
+	tx := s.orm.WithContext(ctx)
+	var known string
+	if err := tx.Table("installation").Where("id = 1").Pluck("identity", &known).Error; err != nil {
+		return "", false, wrap(err, "read which database this is")
+	}
+	here, err := s.identity(tx, known)
+	if err != nil {
+		return "", false, wrap(err, "read which database this is")
+	}
+	own, err := newestMark(tx, here)
+	if err != nil {
+		return "", false, wrap(err, "read how far the ledger goes")
+	}
+	has, err := knows(tx, mark, own)
+	if err != nil {
+		return "", false, wrap(err, "read the call of the high-water mark")
+	}
+	reason = lacking(mark, known, here, has)
+	return reason, reason == "" && mark == nil && known != "", nil
 }
 
 // Settle notes that the mark of this identity is written.
@@ -78,9 +164,9 @@ func (s *Restores) Settle(ctx context.Context, identity string) error {
 
 // lacking returns the reason to believe that the database lacks calls; empty if there is
 // none.
-func lacking(mark *highwater.Mark, known, here string, top int64) models.RestoreReason {
+func lacking(mark *highwater.Mark, known, here string, has bool) models.RestoreReason {
 	switch {
-	case mark != nil && top < mark.Seq && (mark.Identity == here || mark.Identity == known):
+	case mark != nil && !has && (mark.Identity == here || mark.Identity == known):
 		return models.RestoreBehind
 	case mark != nil && mark.Identity != here && mark.Identity != known:
 		return models.RestoreMoved
@@ -109,8 +195,9 @@ func (s *Restores) identity(tx *gorm.DB, known string) (string, error) {
 }
 
 // record stores a restore, unless the newest one was found by the same evidence: then a
-// process ended before it wrote the new mark.
-func record(tx *gorm.DB, reason models.RestoreReason, evidence string, asOf *time.Time, now time.Time) (*models.Restore, error) {
+// process ended before it wrote the new mark. The ledger goes on counting beyond the calls
+// that the database lacks: restored once more from the same backup, it is behind again.
+func (s *Restores) record(tx *gorm.DB, reason models.RestoreReason, evidence string, beyond int64, asOf *time.Time, now time.Time) (*models.Restore, error) {
 	newest, err := newestRestore(tx)
 	if err != nil {
 		return nil, err
@@ -118,13 +205,27 @@ func record(tx *gorm.DB, reason models.RestoreReason, evidence string, asOf *tim
 	if newest != nil && newest.Evidence == evidence && evidence != "" {
 		return newest, nil
 	}
-	restore := &models.Restore{FoundAt: now, Reason: reason, Evidence: evidence}
+	restore := &models.Restore{FoundAt: now, Reason: reason, Evidence: evidence, Beyond: beyond}
+	if err := s.countFrom(tx, beyond); err != nil {
+		return nil, err
+	}
 	if asOf != nil {
 		restore.AsOf = *asOf
 	} else if restore.AsOf, err = reach(tx, now); err != nil {
 		return nil, err
 	}
 	return restore, tx.Create(restore).Error
+}
+
+// countFrom has the ledger give higher ids than that from now on.
+func (s *Restores) countFrom(tx *gorm.DB, id int64) error {
+	if s.dialect == SQLite {
+		if err := tx.Exec("INSERT INTO sqlite_sequence (name, seq) SELECT 'ledger', 0 WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'ledger')").Error; err != nil {
+			return err
+		}
+		return tx.Exec("UPDATE sqlite_sequence SET seq = MAX(seq, ?) WHERE name = 'ledger'", id).Error
+	}
+	return tx.Exec("SELECT setval(pg_get_serial_sequence('ledger', 'id'), GREATEST(?, nextval(pg_get_serial_sequence('ledger', 'id'))))", id).Error
 }
 
 // unknownReach is how long before its discovery a backup without any call is taken to be
@@ -162,7 +263,11 @@ func (s *Restores) Record(ctx context.Context, asOf time.Time, mark *highwater.M
 			return err
 		}
 		if found.Restore == nil {
-			found.Restore, err = record(tx, models.RestoreOperator, "", &asOf, now)
+			here := found.Mark.Identity
+			found.Restore, err = s.record(tx, models.RestoreOperator, "", beyond(mark, found.Mark.Seq), &asOf, now)
+			if err == nil {
+				found.Mark = markOf(found.Restore, here)
+			}
 			return err
 		}
 		if asOf.Before(found.Restore.AsOf) {
@@ -185,11 +290,15 @@ func (s *Restores) List(ctx context.Context) ([]models.Restore, error) {
 	return all, wrap(err, "list restores")
 }
 
-// Reaches reports whether the ledger reaches up to an entry.
-func (s *Restores) Reaches(ctx context.Context, seq int64) (bool, error) {
-	var top int64
-	err := s.orm.WithContext(ctx).Raw("SELECT COALESCE(MAX(id), 0) FROM ledger").Scan(&top).Error
-	return top >= seq, wrap(err, "read how far the ledger goes")
+// Knows reports whether the database has the call of a mark.
+func (s *Restores) Knows(ctx context.Context, mark highwater.Mark) (bool, error) {
+	orm := s.orm.WithContext(ctx)
+	own, err := newestMark(orm, mark.Identity)
+	if err != nil {
+		return false, wrap(err, "read how far the ledger goes")
+	}
+	has, err := knows(orm, &mark, own)
+	return has, wrap(err, "read the call of the high-water mark")
 }
 
 // Held lists posts that wait for a person, oldest first, after the one with the id after. A

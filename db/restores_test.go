@@ -1,6 +1,7 @@
 package db_test
 
 import (
+	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -17,7 +18,7 @@ func (f *fixture) call(at time.Time) *models.LedgerEntry {
 	claimed, err := f.Runs.Claim(f.t.Context(), p.ID, 0, "w", at, time.Minute)
 	f.must(err)
 	e := &models.LedgerEntry{PostID: p.ID, Op: "instagram.publish", State: models.Intended, Fence: claimed.Fence, CreatedAt: at}
-	_, err = f.Runs.Intend(f.t.Context(), e, at)
+	_, err = f.Runs.Intend(f.t.Context(), e, highwater.Mark{}, at)
 	f.must(err)
 	return e
 }
@@ -38,30 +39,49 @@ func (f *fixture) settled() highwater.Mark {
 func TestCompare(t *testing.T) {
 	other := "another/database"
 	for name, tc := range map[string]struct {
-		mark     func(here string, top int64) *highwater.Mark
+		// mark names a call by its distance from the newest one of the database, and by the
+		// distance of the time when it was recorded; nil is no mark.
+		mark     *[2]int64
+		of       string // whose mark it is; empty: this database's
 		known    string // where the database was; empty: here
 		want     models.RestoreReason
 		unmarked bool
 	}{
-		"the mark is that of its newest call":       {func(here string, top int64) *highwater.Mark { return &highwater.Mark{Identity: here, Seq: top} }, "", "", false},
-		"the mark is older":                         {func(here string, top int64) *highwater.Mark { return &highwater.Mark{Identity: here, Seq: top - 1} }, "", "", false},
-		"the mark is ahead":                         {func(here string, top int64) *highwater.Mark { return &highwater.Mark{Identity: here, Seq: top + 1} }, "", models.RestoreBehind, false},
-		"no mark, and the database is where it was": {func(string, int64) *highwater.Mark { return nil }, "", "", true},
-		"the mark is of another database":           {func(_ string, top int64) *highwater.Mark { return &highwater.Mark{Identity: other, Seq: top} }, "", models.RestoreMoved, false},
-		"moved, with all calls":                     {func(_ string, top int64) *highwater.Mark { return &highwater.Mark{Identity: other, Seq: top} }, other, "", false},
-		"moved, and behind":                         {func(_ string, top int64) *highwater.Mark { return &highwater.Mark{Identity: other, Seq: top + 1} }, other, models.RestoreBehind, false},
-		"moved, and no mark":                        {func(string, int64) *highwater.Mark { return nil }, other, models.RestoreMoved, false},
+		"the mark is that of its newest call":       {mark: &[2]int64{0, 0}},
+		"the mark is that of an older call":         {mark: &[2]int64{-1, -1}},
+		"the call of the mark was erased":           {mark: &[2]int64{-2, 0}},
+		"the mark is ahead":                         {mark: &[2]int64{1, 1}, want: models.RestoreBehind},
+		"its number was given to another call":      {mark: &[2]int64{0, -5}, want: models.RestoreBehind},
+		"an older number was given to another call": {mark: &[2]int64{-1, 5}, want: models.RestoreBehind},
+		"no mark, and the database is where it was": {unmarked: true},
+		"the mark is of another database":           {mark: &[2]int64{0, 0}, of: other, want: models.RestoreMoved},
+		"moved, with all calls":                     {mark: &[2]int64{0, 0}, of: other, known: other},
+		"moved, and behind":                         {mark: &[2]int64{1, 1}, of: other, known: other, want: models.RestoreBehind},
+		"moved, and no mark":                        {known: other, want: models.RestoreMoved},
 	} {
 		t.Run(name, func(t *testing.T) {
 			each(t, func(t *testing.T, f *fixture) {
 				if tc.known != "" && f.Dialect() == db.SQLite {
 					return // an embedded database has the same identity everywhere
 				}
-				ctx, here, e := t.Context(), f.settled().Identity, f.call(epoch)
+				ctx, here := t.Context(), f.settled().Identity
+				f.call(epoch) // erased below
+				f.call(epoch.Add(-time.Second))
+				e := f.call(epoch)
+				if _, err := f.Pool().ExecContext(ctx, fmt.Sprintf("DELETE FROM ledger WHERE id = %d", e.ID-2)); err != nil {
+					t.Fatal(err)
+				}
 				if tc.known != "" {
 					f.must(f.Restores.Settle(ctx, tc.known))
 				}
-				mark := tc.mark(here, e.ID)
+				var mark *highwater.Mark
+				if tc.mark != nil {
+					m := highwater.New(here, e.ID+tc.mark[0], epoch.Add(time.Duration(tc.mark[1])*time.Second))
+					if tc.of != "" {
+						m.Identity = tc.of
+					}
+					mark = &m
+				}
 				found, err := f.Restores.Compare(ctx, mark, epoch.Add(time.Hour))
 				f.must(err)
 				if found.Unmarked != tc.unmarked || found.Mark.Identity != here {
@@ -73,13 +93,16 @@ func TestCompare(t *testing.T) {
 					}
 					return
 				}
-				if found.Restore == nil || found.Restore.Reason != tc.want || found.Mark.Seq != e.ID || !found.Restore.AsOf.Equal(epoch) {
+				if found.Restore == nil || found.Restore.Reason != tc.want || found.Mark.Seq <= e.ID || !found.Restore.AsOf.Equal(epoch) {
 					t.Fatalf("standing %+v, restore %+v; want %s as of the newest call", found, found.Restore, tc.want)
 				}
-				again, err := f.Restores.Compare(ctx, mark, epoch.Add(2*time.Hour)) // the mark was not written
+				if next := f.call(epoch.Add(time.Hour)); next.ID <= found.Mark.Seq {
+					t.Errorf("the next call has the number %d, the mark is %d", next.ID, found.Mark.Seq)
+				}
+				_, err = f.Restores.Compare(ctx, mark, epoch.Add(2*time.Hour)) // the new mark was not written
 				f.must(err)
-				if again.Restore == nil || again.Restore.ID != found.Restore.ID {
-					t.Errorf("the same mark showed another restore: %+v", again.Restore)
+				if all, err := f.Restores.List(ctx); err != nil || len(all) != 1 {
+					t.Errorf("the same mark showed %d restores, %v", len(all), err)
 				}
 			})
 		})

@@ -9,6 +9,7 @@ import (
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
+	"socialqueue/highwater"
 	"socialqueue/models"
 )
 
@@ -92,9 +93,9 @@ func (s *Runs) Renew(ctx context.Context, id string, fence int64, until time.Tim
 // unless the run with the entry's fence still has its lease. Make the call only after Intend
 // returned nil.
 //
-// at is where the entry was stored. Before a call that can make the post live, compare it
+// mark is the high-water mark, and at where the entry was stored. Before a call that can make the post live, compare it
 // with the database that was compared with the high-water mark: it may have been replaced.
-func (s *Runs) Intend(ctx context.Context, e *models.LedgerEntry, now time.Time) (at Place, err error) {
+func (s *Runs) Intend(ctx context.Context, e *models.LedgerEntry, mark highwater.Mark, now time.Time) (at Place, err error) {
 	miss := "" // once sending begins it can no longer be too late to begin
 	if !e.Harmless {
 		miss = ", miss_at = NULL"
@@ -102,8 +103,8 @@ func (s *Runs) Intend(ctx context.Context, e *models.LedgerEntry, now time.Time)
 	err = s.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		res := tx.Raw(fmt.Sprintf(`
 			UPDATE posts SET updated_at = @now%s WHERE id = @id AND fence = @fence AND lease_until > @now
-			RETURNING %s AS name, (SELECT COALESCE(MAX(id), 0) FROM restores) AS restore_id`, miss, s.place()),
-			map[string]any{"now": now, "id": e.PostID, "fence": e.Fence}).Scan(&at)
+			RETURNING %s AS name, (SELECT COALESCE(MAX(id), 0) FROM restores) AS restore_id, %s AS knows_mark`, miss, s.place(), knowsMark),
+			map[string]any{"now": now, "id": e.PostID, "fence": e.Fence, "mark": mark.Seq, "at": mark.Time()}).Scan(&at)
 		if err := changedOne(res, "write ledger of post "+e.PostID); err != nil {
 			return err
 		}
@@ -122,7 +123,15 @@ type Place struct {
 	Name string
 	// RestoreID is the newest restore.
 	RestoreID int64
+	// KnowsMark reports whether the call of the mark is recorded in it.
+	KnowsMark bool
 }
+
+// knowsMark holds if the call of a mark is recorded. A restore takes a number too, and the
+// newest of the erased calls is remembered.
+const knowsMark = `(EXISTS (SELECT 1 FROM ledger WHERE id = @mark AND created_at = @at)
+	OR EXISTS (SELECT 1 FROM restores WHERE beyond = @mark AND found_at = @at)
+	OR EXISTS (SELECT 1 FROM installation WHERE erased_seq = @mark AND erased_at = @at))`
 
 func (s *Runs) place() string {
 	if s.dialect == SQLite {

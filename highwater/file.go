@@ -42,21 +42,6 @@ func (s *File) read() (*Mark, error) {
 	return &m, err
 }
 
-// Advance raises the mark.
-func (s *File) Advance(_ context.Context, m Mark) (Mark, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	current, err := s.read()
-	if err != nil {
-		return Mark{}, err
-	}
-	raised := raise(current, m)
-	if current != nil && raised == *current {
-		return raised, nil
-	}
-	return raised, s.write(raised)
-}
-
 // Replace puts another mark in the place of old.
 func (s *File) Replace(_ context.Context, old *Mark, m Mark) (bool, error) {
 	s.mu.Lock()

@@ -13,34 +13,48 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 )
 
-// Mark is how far sending has come in one database.
+// Mark names the newest call that was recorded in a database before it was made.
 type Mark struct {
-	// Identity names the database, as db.Restores.Identity returns it. It changes when the
+	// Identity names the database, as db.Restores.Compare returns it. It changes when the
 	// database is copied, restored or replaced.
 	Identity string
-	// Seq is the id of the ledger's entry for the newest call.
-	Seq int64
+	// Seq is the call's number in the ledger, and At when it was recorded, in microseconds
+	// since 1970. A restored ledger gives the same numbers again, at another time.
+	Seq, At int64
 }
 
-// separator stands between identity and number. No identity contains it.
+// New returns the mark of a call.
+func New(identity string, seq int64, at time.Time) Mark {
+	return Mark{Identity: identity, Seq: seq, At: at.UnixMicro()}
+}
+
+// Time returns when the call was recorded.
+func (m Mark) Time() time.Time { return time.UnixMicro(m.At).UTC() }
+
+// separator stands between the parts of a stored mark. No identity contains it.
 const separator = "#"
 
 // String returns the mark as stores keep it.
-func (m Mark) String() string { return m.Identity + separator + strconv.FormatInt(m.Seq, 10) }
+func (m Mark) String() string { return fmt.Sprint(m.Identity, separator, m.Seq, separator, m.At) }
 
 // ErrMalformed is returned for a stored mark that cannot be read.
 var ErrMalformed = errors.New("the stored high-water mark is malformed; remove it if nothing else explains it")
 
 // Parse reads what String returned.
 func Parse(s string) (Mark, error) {
-	identity, number, found := strings.Cut(s, separator)
-	seq, err := strconv.ParseInt(number, 10, 64)
-	if !found || err != nil || seq < 0 {
+	parts := strings.Split(s, separator)
+	if len(parts) != 3 {
 		return Mark{}, fmt.Errorf("%w: %.100q", ErrMalformed, s)
 	}
-	return Mark{Identity: identity, Seq: seq}, nil
+	seq, err := strconv.ParseInt(parts[1], 10, 64)
+	at, err2 := strconv.ParseInt(parts[2], 10, 64)
+	if err != nil || err2 != nil || seq < 0 {
+		return Mark{}, fmt.Errorf("%w: %.100q", ErrMalformed, s)
+	}
+	return Mark{Identity: parts[0], Seq: seq, At: at}, nil
 }
 
 // Store keeps one mark. It is safe for concurrent use, by several processes where they
@@ -48,20 +62,9 @@ func Parse(s string) (Mark, error) {
 type Store interface {
 	// Read returns the mark; nil if there is none.
 	Read(ctx context.Context) (*Mark, error)
-	// Advance raises the mark to m, unless it is higher or of another database, and
-	// returns the mark as it is now. Where there is none, m becomes the mark.
-	Advance(ctx context.Context, m Mark) (Mark, error)
-	// Replace puts m in the place of old, whatever their order. It reports false, and
-	// changes nothing, if the mark is no longer old. Nil stands for no mark.
+	// Replace puts m in the place of old; nil stands for no mark. It reports false, and
+	// changes nothing, if the mark is no longer old.
 	Replace(ctx context.Context, old *Mark, m Mark) (bool, error)
-}
-
-// raise returns what becomes of the mark current when it is advanced to m.
-func raise(current *Mark, m Mark) Mark {
-	if current == nil || current.Identity == m.Identity && current.Seq < m.Seq {
-		return m
-	}
-	return *current
 }
 
 func same(a, b *Mark) bool { return a == b || a != nil && b != nil && *a == *b }

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -33,11 +34,10 @@ func client(t *testing.T) redis.UniversalClient {
 }
 
 func mark(identity string, seq int64) highwater.Mark {
-	return highwater.Mark{Identity: identity, Seq: seq}
+	return highwater.New(identity, seq, time.UnixMicro(seq))
 }
 
-// TestStores: a mark only rises, and only by its own database; a replacement needs to know
-// what it replaces.
+// TestStores: a mark is replaced only by one who knows it.
 func TestStores(t *testing.T) {
 	for name, s := range stores(t) {
 		t.Run(name, func(t *testing.T) {
@@ -45,29 +45,21 @@ func TestStores(t *testing.T) {
 			if m, err := s.Read(ctx); m != nil || err != nil {
 				t.Fatalf("a new store has the mark %v, %v", m, err)
 			}
-			for _, step := range []struct{ raise, want highwater.Mark }{
-				{mark("a", 9), mark("a", 9)},
-				{mark("a", 10), mark("a", 10)},
-				{mark("a", 9), mark("a", 10)},
-				{mark("b", 11), mark("a", 10)},
-				{mark("a", 1<<62), mark("a", 1<<62)},
-				{mark("a", 1<<62-1), mark("a", 1<<62)},
+			first, second, lower := mark("a", 9), mark("a", 10), mark("b/1", 1)
+			for _, step := range []struct {
+				old      *highwater.Mark
+				by       highwater.Mark
+				replaced bool
+			}{
+				{&first, second, false}, {nil, first, true}, {nil, second, false}, {&second, second, false},
+				{&highwater.Mark{Identity: "a", Seq: 9}, second, false}, {&first, second, true}, {&second, lower, true},
 			} {
-				if got, err := s.Advance(ctx, step.raise); err != nil || got != step.want {
-					t.Fatalf("after advancing to %v the mark is %v, %v; want %v", step.raise, got, err, step.want)
+				if replaced, err := s.Replace(ctx, step.old, step.by); replaced != step.replaced || err != nil {
+					t.Fatalf("replace %v by %v: %v, %v; want %v", step.old, step.by, replaced, err, step.replaced)
 				}
 			}
-			old, wrong := mark("a", 1<<62), mark("a", 10)
-			for _, expected := range []*highwater.Mark{nil, &wrong} {
-				if replaced, err := s.Replace(ctx, expected, mark("b", 1)); replaced || err != nil {
-					t.Fatalf("the mark was replaced by one who expected %v: %v, %v", expected, replaced, err)
-				}
-			}
-			if replaced, err := s.Replace(ctx, &old, mark("b", 1)); !replaced || err != nil {
-				t.Fatalf("the mark was not replaced: %v", err)
-			}
-			if m, err := s.Read(ctx); err != nil || m == nil || *m != mark("b", 1) {
-				t.Fatalf("the mark is %v, %v; want b#1", m, err)
+			if m, err := s.Read(ctx); err != nil || m == nil || *m != lower {
+				t.Fatalf("the mark is %v, %v; want %v", m, err, lower)
 			}
 		})
 	}
@@ -104,18 +96,18 @@ func TestReplaceNone(t *testing.T) {
 // TestMalformed: a file that is no mark stops sending instead of passing for none.
 func TestMalformed(t *testing.T) {
 	dir := t.TempDir()
-	for _, text := range []string{"", "a", "a#", "a#x", "a#-1"} {
+	for _, text := range []string{"", "a", "a#", "a#x", "a#1", "a#-1#1", "a#1#x", "a#b#1#1"} {
 		if err := os.WriteFile(filepath.Join(dir, "highwater"), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := highwater.NewFile(dir).Advance(context.Background(), mark("a", 1)); err == nil {
+		if _, err := highwater.NewFile(dir).Replace(context.Background(), nil, mark("a", 1)); err == nil {
 			t.Errorf("the mark %q was taken for one", text)
 		}
 	}
 }
 
 func FuzzParse(f *testing.F) {
-	for _, seed := range []string{"a#1", "", "#", "a#b#2", "7/16384/16999/00000001#42"} {
+	for _, seed := range []string{"a#1#2", "", "##", "a#b#2", "7/16384/16999/00000001#42#1790000000000000"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

@@ -17,20 +17,6 @@ type Redis struct{ client redis.UniversalClient }
 // NewRedis makes a store on a client that the caller closes.
 func NewRedis(client redis.UniversalClient) *Redis { return &Redis{client} }
 
-// advance compares numbers as text, by length first: they may exceed what Lua keeps
-// exactly.
-var advance = redis.NewScript(`
-local current = redis.call('GET', KEYS[1])
-local mark = ARGV[1] .. '#' .. ARGV[2]
-if current then
-	local at = string.find(current, '#', 1, true)
-	if not at or string.sub(current, 1, at - 1) ~= ARGV[1] then return current end
-	local seq = string.sub(current, at + 1)
-	if #seq > #ARGV[2] or (#seq == #ARGV[2] and seq >= ARGV[2]) then return current end
-end
-redis.call('SET', KEYS[1], mark)
-return mark`)
-
 var replace = redis.NewScript(`
 if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2])
@@ -47,15 +33,6 @@ func (s *Redis) Read(ctx context.Context) (*Mark, error) {
 	}
 	m, err := Parse(text)
 	return &m, err
-}
-
-// Advance raises the mark.
-func (s *Redis) Advance(ctx context.Context, m Mark) (Mark, error) {
-	text, err := advance.Run(ctx, s.client, []string{redisKey}, m.Identity, m.Seq).Text()
-	if err != nil {
-		return Mark{}, fmt.Errorf("raise the high-water mark in Redis: %w", err)
-	}
-	return Parse(text)
 }
 
 // Replace puts another mark in the place of old.

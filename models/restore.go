@@ -26,6 +26,9 @@ type Restore struct {
 	// FoundAt is when it was noticed. Later calls are in the database.
 	FoundAt time.Time
 	Reason  RestoreReason
+	// Beyond is a number that no call made until then has in the ledger, whether the database
+	// has the call or not. Later calls have higher ones.
+	Beyond int64
 	// Evidence is the high-water mark that showed it; empty if an operator said so.
 	Evidence string
 }
@@ -58,3 +61,6 @@ const (
 	// HeldMatch: the post is new, and what it would put live is live already.
 	HeldMatch HeldReason = "resembles"
 )
+
+// HeldReasons lists every reason.
+var HeldReasons = []HeldReason{HeldDue, HeldUnsearchable, HeldMatch}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"socialqueue/db"
 	"socialqueue/highwater"
 	"socialqueue/models"
 	"socialqueue/observe"
@@ -38,40 +39,88 @@ const (
 // watch is what a process knows of its database.
 type watch struct {
 	mu sync.Mutex
-	// identity is that of the database that was compared with the mark; empty before.
-	identity string
+	// mark is the newest one that is known to be in the database. Its identity is that of
+	// the database that was compared; empty before.
+	mark highwater.Mark
 	// restores are all of them, newest first, as read at readAt.
 	restores []models.Restore
 	readAt   time.Time
 }
 
-// CompareMark compares the database with its high-water mark. It is one tick of the
-// scheduler.
-func (s *Service) CompareMark(ctx context.Context) error {
-	s.watch.mu.Lock()
-	defer s.watch.mu.Unlock()
-	return s.compare(ctx)
+// ErrMarkUnreadable is returned by CheckMark if the high-water mark cannot be read. Nothing
+// is sent then.
+var ErrMarkUnreadable = errors.New("the high-water mark cannot be read")
+
+// CheckMark returns the reason for which CompareMark would find the database restored; empty
+// if there is none. unmarked reports that the mark is gone, and nothing else says that the
+// database was restored. It changes neither the database nor the mark.
+func (s *Service) CheckMark(ctx context.Context) (reason models.RestoreReason, unmarked bool, err error) {
+	mark, err := s.readMark(ctx)
+	if err != nil {
+		return "", false, fmt.Errorf("%w: %w", ErrMarkUnreadable, err)
+	}
+	return s.DB.Restores.Doubt(ctx, mark)
 }
 
-// knownRestores lists the restores, newest first, of a database that was compared with its
-// mark.
-func (s *Service) knownRestores(ctx context.Context) ([]models.Restore, error) {
-	w := &s.watch
+// known returns the restores, if they are as fresh as they have to be at now.
+func (w *watch) known(now time.Time) (restores []models.Restore, fresh bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.identity == "" {
+	return w.restores, w.mark.Identity != "" && !w.readAt.IsZero() && now.Sub(w.readAt) < restoresFor
+}
+
+func (w *watch) set(restores []models.Restore, at time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.restores, w.readAt = restores, at
+}
+
+// compared returns the newest mark that is known to be in the database; without an
+// identity if the database was not compared.
+func (w *watch) compared() highwater.Mark {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.mark
+}
+
+// setCompared has the restores read again for a database.
+func (w *watch) setCompared(m highwater.Mark) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.mark, w.readAt = m, time.Time{}
+}
+
+// raised notes a newer mark of the same database.
+func (w *watch) raised(m highwater.Mark) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if m.Identity == w.mark.Identity && m.Seq > w.mark.Seq {
+		w.mark = m
+	}
+}
+
+// CompareMark compares the database with its high-water mark. It is one tick of the
+// scheduler.
+func (s *Service) CompareMark(ctx context.Context) error { return s.compare(ctx) }
+
+// knownRestores lists the restores, newest first, of a database that was compared with its
+// mark. Several runs may compare at once, as several processes may.
+func (s *Service) knownRestores(ctx context.Context) ([]models.Restore, error) {
+	restores, fresh := s.watch.known(s.Now())
+	if fresh {
+		return restores, nil
+	}
+	if s.watch.compared().Identity == "" {
 		if err := s.compare(ctx); err != nil {
 			return nil, err
 		}
 	}
-	if now := s.Now(); now.Sub(w.readAt) >= restoresFor || w.readAt.IsZero() {
-		restores, err := s.DB.Restores.List(ctx)
-		if err != nil {
-			return nil, err
-		}
-		w.restores, w.readAt = restores, now
+	now := s.Now()
+	restores, err := s.DB.Restores.List(ctx)
+	if err == nil {
+		s.watch.set(restores, now)
 	}
-	return w.restores, nil
+	return restores, err
 }
 
 // compare compares until the mark that it read is the one that it leaves.
@@ -94,7 +143,7 @@ func (s *Service) compareOnce(ctx context.Context) (done bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if mark == nil || found.Restore != nil || mark.Identity != found.Mark.Identity {
+	if mark == nil || *mark != found.Mark {
 		replaced, err := s.replaceMark(ctx, mark, found.Mark)
 		if err != nil || !replaced {
 			return false, err
@@ -103,7 +152,7 @@ func (s *Service) compareOnce(ctx context.Context) (done bool, err error) {
 	if err := s.DB.Restores.Settle(ctx, found.Mark.Identity); err != nil {
 		return false, err
 	}
-	s.watch.identity, s.watch.readAt = found.Mark.Identity, time.Time{}
+	s.watch.setCompared(found.Mark)
 	switch {
 	case found.Restore != nil:
 		s.reportRestore(found.Restore)
@@ -133,47 +182,73 @@ func (s *Service) replaceMark(ctx context.Context, old *highwater.Mark, m highwa
 	return s.Marks.Replace(ctx, old, m)
 }
 
-// raiseMark raises the mark to a call that is recorded and not made yet. An error means that
-// the call must not be made; errRestored that the database has to be compared first.
-func (s *Service) raiseMark(ctx context.Context, seq int64) error {
-	s.watch.mu.Lock()
-	identity := s.watch.identity
-	s.watch.mu.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, markTimeout)
-	defer cancel()
-	mark, err := s.Marks.Advance(ctx, highwater.Mark{Identity: identity, Seq: seq})
-	if err != nil {
-		return fmt.Errorf("nothing is sent while it cannot be noted: %w", err)
-	}
-	if mark.Identity != identity {
+// maxRaises bounds how often the mark is raised anew because another run raised it first.
+const maxRaises = 100
+
+// raiseMark raises the mark to a call that is recorded and not made yet. at is where it was
+// recorded, and seen the mark that was known before. An error means that the call must not
+// be made; errRestored that the database has to be compared first.
+func (s *Service) raiseMark(ctx context.Context, e *models.LedgerEntry, seen highwater.Mark, at db.Place) error {
+	if seen.Seq > 0 && !at.KnowsMark {
 		return s.forget()
 	}
-	if seq >= mark.Seq {
-		return nil
+	mine := highwater.New(seen.Identity, e.ID, e.CreatedAt)
+	for range maxRaises {
+		replaced, err := s.replaceMark(ctx, &seen, mine)
+		if err != nil {
+			return fmt.Errorf("nothing is sent while it cannot be noted: %w", err)
+		}
+		if replaced {
+			s.watch.raised(mine)
+			return nil
+		}
+		other, err := s.otherMark(ctx, seen.Identity)
+		if err != nil {
+			return err
+		}
+		if other.Seq > mine.Seq { // recorded later and made sooner
+			return nil
+		}
+		if other.Seq == mine.Seq {
+			return s.forget()
+		}
+		seen = other
 	}
-	// Another process recorded its call later and made it sooner, which is usual, or the
-	// ledger counts the same numbers a second time.
-	reaches, err := s.DB.Restores.Reaches(ctx, mark.Seq)
+	return errors.New("nothing is sent while it cannot be noted: the high-water mark changed again and again")
+}
+
+// otherMark reads the mark that another run raised, and makes sure that its call is in this
+// database.
+func (s *Service) otherMark(ctx context.Context, identity string) (highwater.Mark, error) {
+	mark, err := s.readMark(ctx)
 	if err != nil {
-		return err
+		return highwater.Mark{}, fmt.Errorf("nothing is sent while it cannot be noted: %w", err)
 	}
-	if !reaches {
-		return s.forget()
+	if mark == nil || mark.Identity != identity {
+		return highwater.Mark{}, s.forget()
 	}
-	return nil
+	if *mark == s.watch.compared() {
+		return *mark, nil // raised by this process
+	}
+	known, err := s.DB.Restores.Knows(ctx, *mark)
+	if err != nil {
+		return highwater.Mark{}, err
+	}
+	if !known {
+		return highwater.Mark{}, s.forget()
+	}
+	s.watch.raised(*mark)
+	return *mark, nil
 }
 
 // isHere reports whether a place is that of the database that was compared with the mark.
 func (s *Service) isHere(place string) bool {
-	s.watch.mu.Lock()
-	defer s.watch.mu.Unlock()
-	return s.watch.identity != "" && (place == "" || strings.HasSuffix(s.watch.identity, "/"+place))
+	identity := s.watch.compared().Identity
+	return identity != "" && (place == "" || strings.HasSuffix(identity, "/"+place))
 }
 
 // forget has the database compared with its mark before the next call.
 func (s *Service) forget() error {
-	s.watch.mu.Lock()
-	defer s.watch.mu.Unlock()
-	s.watch.identity = ""
+	s.watch.setCompared(highwater.Mark{})
 	return errRestored
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"socialqueue/db"
+	"socialqueue/highwater"
 	"socialqueue/models"
 )
 
@@ -24,9 +25,10 @@ func (r *run) intend(ctx context.Context, step *Step) (*models.LedgerEntry, erro
 	e := &models.LedgerEntry{
 		PostID: r.post.ID, Op: step.Op, Harmless: models.Harmless(step.Harmless), State: models.Intended, Fence: r.post.Fence, CreatedAt: now,
 	}
-	place, err := r.DB.Runs.Intend(ctx, e, now)
+	seen := r.watch.compared()
+	place, err := r.DB.Runs.Intend(ctx, e, seen, now)
 	if err == nil && !step.Harmless {
-		err = r.mark(ctx, place, e)
+		err = r.mark(ctx, e, seen, place)
 	}
 	if err != nil {
 		if e.ID != 0 { // the call is not made; the record may be there even if its commit got no answer
@@ -40,11 +42,11 @@ func (r *run) intend(ctx context.Context, step *Step) (*models.LedgerEntry, erro
 
 // mark notes outside the database that the recorded call is made now. An error means that
 // it must not be made.
-func (r *run) mark(ctx context.Context, at db.Place, e *models.LedgerEntry) error {
+func (r *run) mark(ctx context.Context, e *models.LedgerEntry, seen highwater.Mark, at db.Place) error {
 	if at.RestoreID > r.restoreID || !r.isHere(at.Name) {
 		return r.forget()
 	}
-	return r.raiseMark(ctx, e.ID)
+	return r.raiseMark(ctx, e, seen, at)
 }
 
 // settle writes the result of a recorded call. The result is a fact, so even a run that lost

@@ -60,6 +60,9 @@ func (r *run) checkRestored(ctx context.Context) (o outcome, stop bool, err erro
 		return r.later(searchAgain, models.DeferredRestored, "the database was restored; searching for the post failed and is tried again: "+err.Error()), true, nil
 	}
 	newest := &restores[0]
+	if settled := newest.FoundAt.Add(r.Timings.Arrival); v.State == NotLive && r.readBegan.Before(settled) {
+		return r.later(settled.Sub(r.Now()), models.DeferredRestored, "the database was restored; a call made before may still arrive, so the post is searched for once more"), true, nil
+	}
 	covered := restores[len(restores)-1].Covers(r.post) || newest.Covers(r.post)
 	switch {
 	case v.State == Live && covered:
@@ -96,6 +99,7 @@ func (r *run) search(ctx context.Context, w Window) (Verdict, error) {
 	if r.kind.Search == nil {
 		return Verdict{Message: fmt.Sprintf("%s shows no list of such posts", r.post.Platform)}, nil
 	}
+	r.readBegan = r.Now()
 	v, err := r.kind.Search(ctx, &Run{r}, w)
 	if platform.KindOf(err) == platform.Rejected && err != nil {
 		return Verdict{Message: err.Error()}, nil
@@ -103,15 +107,16 @@ func (r *run) search(ctx context.Context, w Window) (Verdict, error) {
 	return v, err
 }
 
-// hold keeps a post back until a person releases it. A post that may be live is only polled
-// on; an operator settles it.
+// hold keeps a post back until a person releases it. It is queued then, whatever it was, so
+// that it can be released or canceled. A post that may be live is only polled on; an operator
+// settles it.
 func (r *run) hold(reason models.HeldReason, message string) outcome {
 	if r.ledger.MayBeLive() {
 		o := r.uncertain(message)
 		o.reason = models.DeferredRestored
 		return o
 	}
-	return outcome{status: r.waitingStatus(), step: r.post.Step, reason: models.DeferredRestored, held: reason, message: message}
+	return outcome{status: models.Queued, step: r.post.Step, reason: models.DeferredRestored, held: reason, message: message}
 }
 
 // RecordRestore stores that the database was restored from a backup of a time: what it
@@ -121,8 +126,6 @@ func (s *Service) RecordRestore(ctx context.Context, asOf time.Time, by string) 
 	if now := s.Now(); asOf.After(now) {
 		return nil, models.FieldErrors{{Field: "as-of", Message: "lies in the future; give the time at which the backup was made"}}
 	}
-	s.watch.mu.Lock()
-	defer s.watch.mu.Unlock()
 	mark, err := s.readMark(ctx)
 	if err != nil {
 		return nil, err

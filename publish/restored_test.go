@@ -2,6 +2,7 @@ package publish_test
 
 import (
 	"bytes"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"socialqueue/db"
+	"socialqueue/highwater"
 	"socialqueue/models"
 	"socialqueue/publish"
 	instagramposts "socialqueue/publish/instagram"
@@ -333,4 +335,69 @@ func TestOperatorSaysRestored(t *testing.T) {
 	if _, err := w.RecordRestore(w.ctx, w.clock.Now().Add(time.Hour), "anna"); err == nil {
 		t.Error("a backup of the future was accepted")
 	}
+}
+
+// TestRestoredTwice: the same backup is restored a second time, after what followed the
+// first one: it is noticed again.
+func TestRestoredTwice(t *testing.T) {
+	w := withBackup(t)
+	p := w.accept(instagramImage, image("twice", w.clock.Now().Add(time.Minute)))
+	w.backup()
+	w.settle(p)
+	for range 2 {
+		w.clock.Advance(time.Hour)
+		w.restore()
+		w.wantStatus(w.settle(p), models.Published)
+		w.wantLive(1)
+	}
+}
+
+// TestRestoreWaitsForWhatMayArrive: the post went live moments before the backup was
+// restored, and the account does not show it yet. A search proves nothing until it would.
+func TestRestoreWaitsForWhatMayArrive(t *testing.T) {
+	w := withBackup(t)
+	at := w.clock.Now().Add(time.Hour)
+	p := w.accept(instagramImage, image("moved up", at))
+	w.backup()
+	_, err := w.Reschedule(w.ctx, w.app.ID, p.ID, w.clock.Now())
+	w.must(err)
+	w.settle(p)
+	w.restore()
+	w.tick()
+	_, err = w.Reschedule(w.ctx, w.app.ID, p.ID, w.clock.Now().Add(time.Second))
+	w.must(err)
+	lists := 0
+	w.wire.Intercept(func(r *http.Request) (*http.Response, error) {
+		if strings.HasSuffix(r.URL.Path, "/media") && r.Method == http.MethodGet {
+			if lists++; lists == 1 {
+				return answer(http.StatusOK, `{"data":[]}`), nil
+			}
+		}
+		return nil, nil
+	})
+	w.wantStatus(w.settle(p), models.Published)
+	w.wantLive(1)
+	if lists != 2 {
+		t.Errorf("the account was searched %d times, want twice: %s", lists, w.story(p))
+	}
+}
+
+// TestHeldWhileProcessing: the backup was made while Instagram processed the container of the
+// post. A search does not find the post, so it is held, and can be released.
+func TestHeldWhileProcessing(t *testing.T) {
+	w := withBackup(t)
+	p := w.accept(instagramImage, image("between two calls", time.Time{}))
+	w.until(p, "processing", func(p *models.Post) bool { return p.Status == models.Processing })
+	marks := highwater.NewFile(w.marks)
+	mark, err := marks.Read(w.ctx)
+	w.must(err)
+	_, err = marks.Replace(w.ctx, mark, highwater.New(mark.Identity, mark.Seq+100, w.clock.Now()))
+	w.must(err)
+	w.backup()
+	w.restore()
+	w.clock.Advance(time.Hour)
+	w.until(p, "held", held)
+	_, err = w.ReleaseHeld(w.ctx, p.ID, "anna")
+	w.must(err)
+	w.wantStatus(w.settle(p), models.Published)
 }

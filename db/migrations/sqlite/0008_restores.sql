@@ -6,6 +6,7 @@ CREATE TABLE restores (
     as_of    TIMESTAMP    NOT NULL,
     found_at TIMESTAMP    NOT NULL,
     reason   VARCHAR(50)  NOT NULL,
+    beyond   BIGINT       NOT NULL,
     evidence VARCHAR(255) NOT NULL DEFAULT ''
 );
 
@@ -13,7 +14,10 @@ CREATE TABLE restores (
 -- high-water mark tells whether it is behind.
 CREATE TABLE installation (
     id       SMALLINT     PRIMARY KEY,
-    identity VARCHAR(200) NOT NULL
+    identity VARCHAR(200) NOT NULL,
+    -- The newest of the recorded calls that were erased, with the posts of an account.
+    erased_seq BIGINT     NOT NULL DEFAULT 0,
+    erased_at  TIMESTAMP
 );
 INSERT INTO installation (id, identity) VALUES (1, lower(hex(randomblob(16))));
 
