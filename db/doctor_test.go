@@ -44,19 +44,23 @@ func TestStuck(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		ctx, over, later := t.Context(), epoch.Add(-time.Hour), epoch.Add(time.Hour)
 		f.post(nil)
-		held := f.post(nil)
-		_, err := f.Pool().ExecContext(ctx, "UPDATE posts SET lease_until = $1 WHERE id = $2", over, held.ID)
+		leased := f.post(nil)
+		_, err := f.Pool().ExecContext(ctx, "UPDATE posts SET lease_until = $1 WHERE id = $2", over, leased.ID)
 		f.must(err)
 		f.post(func(p *models.Post) { p.Admission, p.RunAt, p.EnqueuedAt = models.AdmissionWaiting, &over, nil })
 		f.post(func(p *models.Post) { p.Admission, p.RunAt, p.EnqueuedAt = models.AdmissionWaiting, &later, nil })
+		f.post(func(p *models.Post) { p.Admission, p.RunAt, p.EnqueuedAt = models.AdmissionHeld, &over, nil })
 		s, err := f.Operators.Stuck(ctx, epoch)
 		f.must(err)
 		if s.Leases != 1 || s.Waiting != 1 || s.Events != 0 || s.Endpoints != 0 {
 			t.Errorf("stuck = %+v, want one lease and one waiting post", s)
 		}
-		fences, err := f.Operators.Fences(ctx, []string{held.ID, "gone"})
+		if n, _, err := f.Admission.CountUnattended(ctx, epoch.Add(2*time.Minute), time.Minute); err != nil || n != 2 {
+			t.Errorf("unattended: %d, %v; want the two posts that are admitted", n, err)
+		}
+		fences, err := f.Operators.Fences(ctx, []string{leased.ID, "gone"})
 		f.must(err)
-		if len(fences) != 1 || fences[held.ID] != held.Fence {
+		if len(fences) != 1 || fences[leased.ID] != leased.Fence {
 			t.Errorf("fences = %v", fences)
 		}
 	})

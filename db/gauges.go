@@ -13,7 +13,7 @@ type Backlog struct {
 	// Posts that have not ended, by platform and status.
 	Posts []PostCount
 	// Overdue is how long the most overdue post has been due without a worker. Posts that
-	// wait for their lane or for the end of a pause do not count.
+	// wait for their lane or for the end of a pause do not count, nor do held ones.
 	Overdue time.Duration
 	// Accounts by platform and status.
 	Accounts []AccountCount
@@ -63,6 +63,7 @@ func (o *Operators) Backlog(ctx context.Context, now time.Time) (Backlog, error)
 	err := orm.Raw(`SELECT platform, status, COUNT(*) AS n FROM (
 			SELECT platform, status FROM posts WHERE admission = 'waiting'
 			UNION ALL SELECT platform, status FROM posts WHERE admission = 'parked'
+			UNION ALL SELECT platform, status FROM posts WHERE admission = 'held'
 			UNION ALL SELECT platform, status FROM posts WHERE admission = 'admitted' AND fence >= 0) live
 		GROUP BY platform, status`).Scan(&b.Posts).Error
 	if err == nil {

@@ -89,8 +89,8 @@ func TestTokensEnding(t *testing.T) {
 }
 
 // TestOverdueCountsWaitingPosts checks that a due post that was not admitted to Asynq is
-// overdue too. A post that is not due, or that waits for its lane or for the end of a
-// pause, is not.
+// overdue too. A post that is not due, that waits for its lane or for the end of a pause, or
+// that is held, is not, but it is counted among the posts that have not ended.
 func TestOverdueCountsWaitingPosts(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		now := epoch.Add(time.Hour)
@@ -107,7 +107,11 @@ func TestOverdueCountsWaitingPosts(t *testing.T) {
 		}
 		at(time.Minute, models.AdmissionWaiting)
 		at(-time.Hour, models.AdmissionParked)
+		at(-time.Hour, models.AdmissionHeld)
 		wantOverdue(0)
+		if b, err := f.Operators.Backlog(t.Context(), now); err != nil || len(b.Posts) != 1 || b.Posts[0].N != 3 {
+			t.Errorf("posts that have not ended: %+v, %v, want 3", b.Posts, err)
+		}
 		at(-time.Minute, models.AdmissionAdmitted)
 		wantOverdue(time.Minute)
 		at(-2*time.Minute, models.AdmissionWaiting)

@@ -150,10 +150,10 @@ func wakeChange(now time.Time, lanes ...string) laneChange {
 	}
 }
 
-// deferChange defers the due posts of an account to until.
+// deferChange defers the due posts of an account to until. Held posts stay held.
 func deferChange(e Deactivation, until, now time.Time) laneChange {
 	return laneChange{
-		lanes: []string{e.lane()}, now: now, where: "status = 'queued' AND run_at <= @now",
+		lanes: []string{e.lane()}, now: now, where: "status = 'queued' AND run_at <= @now AND admission <> 'held'",
 		set:   "admission = 'waiting', enqueued_at = NULL, run_at = @until, deferred_until = @until, deferred_reason = @reason, fence = fence + 1",
 		args:  map[string]any{"until": until, "reason": models.DeferredReauthorize},
 		event: models.EventPostDeferred, reason: models.DeferredReauthorize,
