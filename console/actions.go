@@ -27,14 +27,17 @@ type done struct {
 // doneMessages are the messages by key. The URL carries only the key, so that a link cannot
 // show a text of its own.
 var doneMessages = map[string]string{
-	"retried":  "The post was queued again.",
-	"canceled": "The post is canceled.",
-	"live":     "The post is settled: live.",
-	"released": "The post is settled: not live. It will be sent again.",
-	"paused":   "Paused. Posts that are already being sent will finish.",
-	"resumed":  "Resumed. Waiting posts will be sent.",
-	"all":      "All these posts were queued again.",
-	"some":     "Some posts could not be queued again; they are still listed.",
+	"retried":   "The post was queued again.",
+	"canceled":  "The post is canceled.",
+	"live":      "The post is settled: live.",
+	"released":  "The post is settled: not live. It will be sent again.",
+	"sent":      "The post was released. It will be sent.",
+	"sent_all":  "All posts that a search did not find were released. They will be sent.",
+	"sent_some": "Many posts were released and will be sent. Others are left: release them with the same button.",
+	"paused":    "Paused. Posts that are already being sent will finish.",
+	"resumed":   "Resumed. Waiting posts will be sent.",
+	"all":       "All these posts were queued again.",
+	"some":      "Some posts could not be queued again; they are still listed.",
 }
 
 // act runs an action and redirects to a page, so that reloading the page does not repeat the
@@ -128,7 +131,7 @@ func (c *Console) resolve(ctx context.Context, r *http.Request) (done, error) {
 		return done{postPath(p.ID), "live"}, err
 	case "not_live":
 		if r.PostForm.Get("looked") != "yes" {
-			return done{}, models.FieldErrors{{Field: "looked", Message: "confirm that you checked the account: if the post is live after all, it will be live twice"}}
+			return done{}, errNotConfirmed
 		}
 		_, err = c.Posts.Release(ctx, p.ID, name)
 		return done{postPath(p.ID), "released"}, err

@@ -57,7 +57,7 @@ func New(deps Deps, mayAct bool) *Console {
 	c := &Console{Deps: deps, mayAct: mayAct, mux: http.NewServeMux(), pages: map[string]*template.Template{}}
 	functions := maps.Clone(functions)
 	functions["platformName"] = deps.Platforms.Of
-	for _, name := range []string{"overview", "posts", "post", "accounts", "account", "error"} {
+	for _, name := range []string{"overview", "posts", "post", "accounts", "account", "restored", "error"} {
 		c.pages[name] = template.Must(template.New("layout.html").Funcs(functions).ParseFS(files, "templates/layout.html", "templates/parts.html", "templates/"+name+".html"))
 	}
 	c.routes()
@@ -73,6 +73,7 @@ func (c *Console) routes() {
 	show("/posts/{id}", "post", c.post)
 	show("/accounts", "accounts", c.accounts)
 	show("/accounts/{platform}/{id}", "account", c.account)
+	show("/restored", "restored", c.restored)
 	c.mux.HandleFunc("GET "+Root+"/style.css", c.style)
 
 	act := func(pattern string, do func(context.Context, *http.Request) (done, error)) {
@@ -81,6 +82,8 @@ func (c *Console) routes() {
 	act("/posts/{id}/retry", c.retry)
 	act("/posts/{id}/cancel", c.cancel)
 	act("/posts/{id}/resolve", c.resolve)
+	act("/posts/{id}/release", c.release)
+	act("/restored/release", c.releaseAll)
 	act("/posts/retry", c.retryAll)
 	act("/pause", c.pause)
 	act("/resume", c.resume)

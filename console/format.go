@@ -16,8 +16,8 @@ var functions = template.FuncMap{
 	"ago": ago, "at": at, "clock": clock, "span": span, "bytes": byteSize, "ms": milliseconds,
 	"statusText": statusText, "reasonText": reasonText, "deref": deref, "filter": filterPath,
 	"sum": func(a, b int64) int64 { return a + b }, "postPath": postPath, "accountPath": accountPath, "seconds": time.Duration.Seconds,
-	"has": strings.Contains, "isLink": isLink, "rowsView": viewOfRows, "pauseView": viewOfPause, "retryable": retryable,
-	"admissionText": admissionText,
+	"has": strings.Contains, "isLink": isLink, "rowsView": viewOfRows, "pauseView": viewOfPause, "releaseView": viewOfRelease, "retryable": retryable,
+	"admissionText": admissionText, "heldText": heldText, "restoreText": restoreText,
 }
 
 // rowsView and pauseView are the data of the templates that several pages share.
@@ -27,6 +27,12 @@ type rowsView struct {
 }
 
 func viewOfRows(now time.Time, rows []postRow) rowsView { return rowsView{now, rows} }
+
+// releaseView is the data of the form that releases a held post. Back is the page to return
+// to; empty means the post's own.
+type releaseView struct{ ID, Back string }
+
+func viewOfRelease(id, back string) releaseView { return releaseView{id, back} }
 
 type pauseView struct{ Root, Scope, Name string }
 
@@ -126,7 +132,7 @@ func statusText(s models.Status) string {
 func admissionText(a models.Admission) string {
 	return map[models.Admission]string{
 		models.AdmissionWaiting: "not in a queue yet", models.AdmissionParked: "waiting for its account's lane or for the end of a pause",
-		models.AdmissionAdmitted: "in a queue or running",
+		models.AdmissionAdmitted: "in a queue or running", models.AdmissionHeld: "held until you release it",
 	}[a]
 }
 
@@ -137,11 +143,30 @@ func reasonText(reason string) string {
 		models.DeferredDailyCap: "the daily limit of the platform is reached", models.DeferredRetry: "the last attempt failed; it will be retried",
 		models.DeferredReauthorize: "the account has to be connected again", models.DeferredToken: "the token could not be refreshed yet",
 		models.DeferredInternal: "an internal error occurred; it will be retried", models.DeferredPaused: "paused by an operator",
+		models.DeferredRestored: "the database was restored from a backup, so the post may be live already",
 	}[reason]
 	if text == "" {
 		return reason
 	}
 	return text
+}
+
+// heldText says why a post is held.
+func heldText(reason models.HeldReason) string {
+	return map[models.HeldReason]string{
+		models.HeldDue:          "A search of the account did not find the post, but its time had passed before the restore was found: it may have been live and deleted since, or come too late.",
+		models.HeldUnsearchable: "No search can show whether the post is live.",
+		models.HeldMatch:        "A post like it went live, which the restored database does not know of: the app may have sent it a second time.",
+	}[reason]
+}
+
+// restoreText says how a restored database was noticed.
+func restoreText(reason models.RestoreReason) string {
+	return map[models.RestoreReason]string{
+		models.RestoreBehind:   "Calls were made that the database does not know of.",
+		models.RestoreMoved:    "It is another database than before, and nothing shows that it lacks no calls.",
+		models.RestoreOperator: "An operator recorded it.",
+	}[reason]
 }
 
 // isLink reports whether an address is safe to link to. It comes from the platform, so it

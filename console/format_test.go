@@ -53,17 +53,27 @@ func TestTexts(t *testing.T) {
 			t.Errorf("state %s has no text", s)
 		}
 	}
-	for _, a := range []models.Admission{models.AdmissionWaiting, models.AdmissionParked, models.AdmissionAdmitted} {
+	for _, a := range []models.Admission{models.AdmissionWaiting, models.AdmissionParked, models.AdmissionHeld, models.AdmissionAdmitted} {
 		if admissionText(a) == "" {
 			t.Errorf("admission %s has no text", a)
 		}
 	}
 	for _, reason := range []string{
 		models.DeferredLane, models.DeferredRateLimit, models.DeferredDailyCap, models.DeferredRetry, models.DeferredReauthorize, models.DeferredToken,
-		models.DeferredInternal, models.DeferredPaused,
+		models.DeferredInternal, models.DeferredPaused, models.DeferredRestored,
 	} {
 		if reasonText(reason) == reason {
 			t.Errorf("reason %s has no text", reason)
+		}
+	}
+	for _, reason := range models.HeldReasons {
+		if heldText(reason) == "" {
+			t.Errorf("reason %s to hold a post has no text", reason)
+		}
+	}
+	for _, reason := range []models.RestoreReason{models.RestoreBehind, models.RestoreMoved, models.RestoreOperator} {
+		if restoreText(reason) == "" {
+			t.Errorf("restore %s has no text", reason)
 		}
 	}
 }

@@ -26,6 +26,8 @@ type overviewPage struct {
 	// QueuesUnknown means that Redis did not answer.
 	QueuesUnknown bool
 	Platforms     models.Platforms
+	// Restore is what there is of restored backups.
+	Restore restoreState
 	// Uncertain and Failed are the newest posts in these states.
 	Uncertain, Failed []postRow
 }
@@ -58,6 +60,9 @@ func (c *Console) overview(r *http.Request) (any, error) {
 		return nil, err
 	}
 	page.OutcomesTruncated = more
+	if page.Restore, _, err = c.restoreState(ctx); err != nil {
+		return nil, err
+	}
 	page.Live, page.Outcomes, page.Failures = rowsOf(page.Platforms, page.Backlog.Posts, ends)
 	if page.Uncertain, err = c.newestOf(r, models.Uncertain); err != nil {
 		return nil, err

@@ -174,6 +174,8 @@ type postPage struct {
 	Events []models.PostEvent
 	Ledger models.Ledger
 	Files  []models.PostMedia
+	// Settleable is whether an operator may settle the post.
+	Settleable bool
 	// MayBeLive is true if a call that can make the post live may have taken effect.
 	MayBeLive bool
 }
@@ -199,6 +201,9 @@ func (c *Console) post(r *http.Request) (any, error) {
 		return nil, err
 	}
 	page.MayBeLive = page.Ledger.MayBeLive()
+	if page.Settleable, err = c.Posts.CanSettle(ctx, p); err != nil {
+		return nil, err
+	}
 	account, err := c.DB.Operators.AccountByID(ctx, p.Platform, p.AccountID())
 	if err != nil {
 		return nil, err

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"socialqueue/highwater"
 	"socialqueue/sandbox"
 	"socialqueue/sandbox/sample"
 	"socialqueue/test/testkit"
@@ -275,7 +276,7 @@ func TestConsoleRefuses(t *testing.T) {
 		"pause, no UTF-8":     {operatorPassword, "/console/pause", url.Values{"scope": {"tiktok"}, "reason": {"odd \xff"}}, 303, ""},
 		"and resume":          {operatorPassword, "/console/resume", url.Values{"scope": {"tiktok"}}, 303, ""},
 		"retry of a live one": {operatorPassword, "/console/posts/" + p.ID + "/retry", url.Values{}, 409, "only failed and missed posts"},
-		"settle a sure one":   {operatorPassword, "/console/posts/" + p.ID + "/resolve", url.Values{"outcome": {"live"}, "platform_post_id": {"1"}}, 409, "only uncertain posts"},
+		"settle a sure one":   {operatorPassword, "/console/posts/" + p.ID + "/resolve", url.Values{"outcome": {"live"}, "platform_post_id": {"1"}}, 409, "only posts whose result is unknown"},
 		"settle without id":   {operatorPassword, "/console/posts/" + p.ID + "/resolve", url.Values{"outcome": {"live"}}, 422, "platform_post_id"},
 		"settle, script link": {operatorPassword, "/console/posts/" + p.ID + "/resolve", url.Values{"outcome": {"live"}, "platform_post_id": {"1"}, "permalink": {"javascript:alert(1)"}}, 422, "permalink"},
 		"settle as what":      {operatorPassword, "/console/posts/" + p.ID + "/resolve", url.Values{}, 422, "outcome"},
@@ -306,4 +307,127 @@ func TestConsoleRefuses(t *testing.T) {
 	if strings.Contains(w.logs.String(), operatorPassword) {
 		t.Error("the password is in the log")
 	}
+}
+
+// behind raises the high-water mark beyond the ledger, as a restore of the database from a
+// backup leaves it, and waits until the scheduler has noticed.
+func (w *system) behind() {
+	w.t.Helper()
+	marks := highwater.NewRedis(w.redis)
+	testkit.Await(w.t, testkit.Patience, "there is a mark", func() (bool, string) {
+		mark, err := marks.Read(w.t.Context())
+		w.must(err)
+		if mark == nil {
+			return false, "none"
+		}
+		replaced, err := marks.Replace(w.t.Context(), mark, highwater.New(mark.Identity, mark.Seq+1000, time.Now()))
+		w.must(err)
+		return replaced, "another run raised it"
+	})
+	testkit.Await(w.t, testkit.Patience, "the restore is noticed", func() (bool, string) {
+		restores, err := w.db.Restores.List(w.t.Context())
+		w.must(err)
+		return len(restores) > 0, "it is not"
+	})
+}
+
+// Posts of a restored database that may be live are listed with the reason, and go out only
+// once an operator releases them; those that no search could have found one by one.
+func TestConsoleReleasesHeldPosts(t *testing.T) {
+	t.Parallel()
+	w := newSystem(t, operated())
+	w.startScheduler()
+	ig, tt := w.instagramAccount(), w.tiktokAccount()
+	still, clip := w.upload("image/jpeg", sample.Picture), w.upload("video/mp4", sample.Video)
+	if page := w.looks("/console"); strings.Contains(page, "estored") {
+		t.Errorf("nothing was restored, and the overview speaks of it: %s", page)
+	}
+	wantText(t, w.looks("/console/restored"), "No restore was found.", "No post is held.")
+	first, second := w.accept(ig, picture(ig, still, "the <first>")), w.accept(ig, picture(ig, still, "the second"))
+	hidden := w.accept(tt, video(tt, clip, "nobody can find it"))
+	w.behind()
+	w.startWorker()
+	testkit.Await(t, testkit.Patience, "three posts are held", func() (bool, string) {
+		page := w.looks("/console/restored")
+		return strings.Contains(page, "Held posts: 3"), page
+	})
+
+	wantText(t, w.looks("/console"), "The database was found restored", "3 posts are held until you release them.")
+	page := w.looks("/console/restored")
+	wantText(t, page, "Calls were made that the database does not know of.", "searched for on its account before it is sent",
+		first.ID, second.ID, hidden.ID, "the &lt;first&gt;", "nobody can find it", "A search of the account did not find the post",
+		"No search can show whether the post is live.", "Release all 2 that a search did not find", "1 post has to be released one by one")
+	if _, _, seen := w.page(viewerPassword, "/console/restored", nil); !strings.Contains(seen, hidden.ID) || strings.Contains(seen, "<button>Release") {
+		t.Errorf("who may only look sees %s", seen)
+	}
+	release := "/console/posts/" + hidden.ID + "/release"
+	looked := url.Values{"looked": {"yes"}}
+	for name, c := range map[string]struct {
+		password, path string
+		form           url.Values
+		status         int
+	}{
+		"all, without looking":  {operatorPassword, "/console/restored/release", url.Values{}, 422},
+		"one, without looking":  {operatorPassword, release, url.Values{}, 422},
+		"all, by a viewer":      {viewerPassword, "/console/restored/release", looked, 403},
+		"one, by a viewer":      {viewerPassword, release, looked, 403},
+		"a page behind no post": {operatorPassword, "/console/restored?after=x", nil, 422},
+	} {
+		if status, _, body := w.page(c.password, c.path, c.form); status != c.status {
+			t.Errorf("%s: %d, want %d: %s", name, status, c.status, body)
+		}
+	}
+
+	wantText(t, w.does("/console/restored/release", looked), "All posts that a search did not find were released.", "Held posts: 1")
+	for _, p := range []post{first, second} {
+		w.untilStatus(testkit.Patience, p.ID, "published")
+	}
+	if n := len(w.sim.LivePosts()); n != 2 {
+		t.Errorf("%d posts are live before the third is released, want 2", n)
+	}
+	wantText(t, w.looks("/console/posts/"+hidden.ID), "Held: No search can show whether the post is live.", "none, held until you release it", "Release this post")
+	wantText(t, w.does(release, url.Values{"looked": {"yes"}, "back": {"restored"}}), "The post was released. It will be sent.", "Held posts: 0")
+	w.untilStatus(testkit.Patience, hidden.ID, "published")
+	wantText(t, w.looks("/console/posts/"+hidden.ID), "released by operator: not live; it is sent")
+	if status, _, body := w.page(operatorPassword, release, looked); status != http.StatusConflict {
+		t.Errorf("released twice: %d %s", status, body)
+	}
+	if n := len(w.sim.LivePosts()); n != 3 {
+		t.Errorf("%d posts are live, want 3", n)
+	}
+}
+
+// A list of held posts has pages.
+func TestConsolePagesHeldPosts(t *testing.T) {
+	t.Parallel()
+	w := newSystem(t, operated())
+	tt := w.tiktokAccount()
+	clip := w.upload("video/mp4", sample.Video)
+	const n = 51
+	for i := range n {
+		w.accept(tt, video(tt, clip, fmt.Sprint("held ", i)).with(fields{"publish_at": time.Now().Add(time.Hour)}))
+	}
+	w.exec("UPDATE posts SET admission = 'held', held_reason = 'not_searchable'")
+	first := w.looks("/console/restored")
+	next := regexp.MustCompile(`href="(/console/restored\?after=[^"]+)"`).FindStringSubmatch(first)
+	if next == nil || strings.Count(first, ">Release<") != n-1 {
+		t.Fatalf("the first page does not hold %d posts and a link: %s", n-1, first)
+	}
+	if second := w.looks(next[1]); strings.Count(second, ">Release<") != 1 || strings.Contains(second, "More held posts") {
+		t.Errorf("the second page does not hold the last post: %s", second)
+	}
+}
+
+// A post can be settled in every state in which the result of a call is unknown.
+func TestConsoleSettlesBetweenTries(t *testing.T) {
+	t.Parallel()
+	w := newSystem(t, operated())
+	w.startScheduler()
+	stopWorker := w.startWorker()
+	ig := w.instagramAccount()
+	p := w.uncertain(ig, w.upload("image/jpeg", sample.Picture), "between two tries")
+	stopWorker()
+	w.exec("UPDATE posts SET status = 'publishing', lease_until = NULL")
+	wantText(t, w.looks("/console/posts/"+p.ID), "Settle this post")
+	wantText(t, w.settles(p.ID, url.Values{"outcome": {"live"}, "platform_post_id": {"18000000000000001"}}), "published live")
 }
