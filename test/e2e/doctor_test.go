@@ -14,6 +14,7 @@ import (
 	"socialqueue/app"
 	"socialqueue/config"
 	"socialqueue/doctor"
+	"socialqueue/highwater"
 	"socialqueue/jobs"
 	"socialqueue/sandbox/sample"
 	"socialqueue/secrets"
@@ -241,8 +242,8 @@ func TestDoctorWithoutServers(t *testing.T) {
 	w := newSystem(t, operated())
 	noRedis := map[string]string{"REDIS_URL": "redis://:unsaid@127.0.0.1:1/0"}
 	noDatabase := map[string]string{"DATABASE_URL": "postgresql://postgres:unsaid@127.0.0.1:1/postgres?sslmode=disable"}
-	onRedis, onDB := []string{"workers", "scheduler", "queues", "orphans", "archive"}, []string{"stuck", "uncertain", "accounts", "secrets", "endpoints", "pauses"}
-	onBoth := []string{"clock", "posts", "tasks", "durability", "connections"}
+	onRedis, onDB := []string{"workers", "scheduler", "queues", "orphans", "archive"}, []string{"stuck", "uncertain", "accounts", "secrets", "endpoints", "pauses", "restored"}
+	onBoth := []string{"clock", "posts", "tasks", "durability", "connections", "highwater"}
 	for name, tc := range map[string]struct {
 		env map[string]string
 		// down are the checks that tell what to do, unseen those that are not made.
@@ -303,4 +304,69 @@ func TestDoctorOfProduction(t *testing.T) {
 	}
 	wantFound(t, w.examine(doctor.Options{Production: true}, map[string]string{"OPERATOR_PASSWORD": "", "OPERATOR_READONLY_PASSWORD": ""}), doctor.Warn, "settings", "no operator password")
 	wantFound(t, w.examine(doctor.Options{Production: true}, map[string]string{"PUBLIC_URL": "https://social.example.com"}), doctor.Warn, "settings", "TRUSTED_PROXIES is not set")
+}
+
+// A restored database, its held posts, and a mark that is unreadable or of another database
+// are found; looking changes nothing.
+func TestDoctorFindsRestores(t *testing.T) {
+	t.Parallel()
+	w := newSystem(t, operated())
+	stopScheduler := w.startScheduler()
+	ig, tt := w.instagramAccount(), w.tiktokAccount()
+	w.accept(ig, picture(ig, w.upload("image/jpeg", sample.Picture), "in the list"))
+	w.accept(tt, video(tt, w.upload("video/mp4", sample.Video), "in no list"))
+	marks := highwater.NewRedis(w.redis)
+	testkit.Await(t, testkit.Patience, "there is a mark", func() (bool, string) {
+		mark, err := marks.Read(t.Context())
+		return mark != nil, fmt.Sprint(err)
+	})
+	found := w.examine(doctor.Options{}, nil)
+	wantFound(t, found, doctor.OK, "highwater", "has all calls")
+	wantFound(t, found, doctor.OK, "restored", "was not restored in the last 7 days, and no post is held")
+
+	stopScheduler()
+	before, err := marks.Read(t.Context())
+	w.must(err)
+	set := func(text string) { w.must(w.redis.Set(t.Context(), "socialqueue:highwater", text, 0).Err()) }
+	ahead := highwater.Mark{Identity: before.Identity, Seq: before.Seq + 1000}
+	for text, want := range map[string]struct {
+		level doctor.Level
+		says  string
+	}{
+		"not a mark":                   {doctor.Bad, "the high-water mark cannot be read"},
+		ahead.String():                 {doctor.Bad, "the database lacks calls that were made"},
+		"1/2/3/4#" + fmt.Sprint(1<<40): {doctor.Bad, "is not of this database"},
+	} {
+		set(text)
+		for range 2 { // the first look changes nothing
+			wantFound(t, w.examine(doctor.Options{Fix: true}, nil), want.level, "highwater", want.says)
+		}
+		if kept, err := w.redis.Get(t.Context(), "socialqueue:highwater").Result(); err != nil || kept != text {
+			t.Errorf("the doctor changed the mark from %q to %q: %v", text, kept, err)
+		}
+	}
+	w.must(w.redis.Del(t.Context(), "socialqueue:highwater").Err())
+	wantFound(t, w.examine(doctor.Options{}, nil), doctor.Warn, "highwater", "was lost, with Redis")
+	if restores, err := w.db.Restores.List(t.Context()); err != nil || len(restores) > 0 {
+		t.Errorf("the doctor recorded %v, %v", restores, err)
+	}
+
+	set(ahead.String())
+	w.startScheduler()
+	w.startWorker()
+	testkit.Await(t, testkit.Patience, "two posts are held", func() (bool, string) {
+		held, err := w.db.Restores.CountHeld(t.Context())
+		return len(held) == 2, fmt.Sprint(held, err)
+	})
+	found = w.examine(doctor.Options{}, nil)
+	wantFound(t, found, doctor.OK, "highwater", "has all calls")
+	wantFound(t, found, doctor.Warn, "restored", "the database was found restored at ")
+	wantFound(t, found, doctor.Warn, "restored", "2 posts are held because they may be live since a restore: 1 not_found, 1 not_searchable")
+	wantFound(t, found, doctor.OK, "stuck", "no work is overdue")
+	wantFound(t, found, doctor.OK, "posts", "every due post has a task")
+	w.exec("UPDATE restores SET found_at = found_at - INTERVAL '8 days', as_of = as_of - INTERVAL '8 days'")
+	found = w.examine(doctor.Options{}, nil)
+	if told := tell(found); strings.Contains(told, "was found restored") || !strings.Contains(told, "2 posts are held") {
+		t.Errorf("a week later: %s", told)
+	}
 }
