@@ -20,7 +20,10 @@ func (c *core) backlog(ctx context.Context) ([]observe.Gauge, error) {
 	if err != nil {
 		return nil, err
 	}
-	var gauges []observe.Gauge
+	gauges, err := c.restored(ctx)
+	if err != nil {
+		return nil, err
+	}
 	for _, n := range b.Posts {
 		gauges = append(gauges, observe.Gauge{
 			Name: "posts", Help: "Posts that have not ended.", Labels: []string{"platform", string(n.Platform), "status", string(n.Status)}, Value: float64(n.N),
@@ -49,6 +52,32 @@ func (c *core) backlog(ctx context.Context) ([]observe.Gauge, error) {
 		observe.Gauge{Name: "webhook_endpoints_disabled", Help: "Endpoints of apps that were disabled because they failed or answered 410.", Value: float64(b.DisabledEndpoints)},
 		observe.Gauge{Name: "pauses", Help: "Platforms and accounts that operators paused.", Value: float64(b.Pauses)},
 	), nil
+}
+
+// restored returns the gauges of restored backups.
+func (c *core) restored(ctx context.Context) ([]observe.Gauge, error) {
+	held, err := c.db.Restores.CountHeld(ctx)
+	if err != nil {
+		return nil, err
+	}
+	restores, err := c.db.Restores.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	found := 0.0
+	if len(restores) > 0 {
+		found = float64(restores[0].FoundAt.UnixMilli()) / 1000
+	}
+	var gauges []observe.Gauge
+	for _, reason := range models.HeldReasons {
+		gauges = append(gauges, observe.Gauge{
+			Name: "posts_held", Help: "Posts that are not sent until an operator releases them, because the database was restored.",
+			Labels: []string{"reason", string(reason)}, Value: float64(held[reason]),
+		})
+	}
+	return append(gauges, observe.Gauge{
+		Name: "restored_timestamp_seconds", Help: "When the database was last found restored from a backup or replaced; 0 if never.", Value: found,
+	}), nil
 }
 
 func tokensEnding(b db.Backlog, p models.Platform) int64 {

@@ -17,8 +17,11 @@ import (
 
 	"github.com/hibiken/asynq"
 
+	"socialqueue/app"
+	"socialqueue/highwater"
 	"socialqueue/jobs"
 	"socialqueue/models"
+	"socialqueue/observe"
 	"socialqueue/sandbox"
 	"socialqueue/test/testkit"
 )
@@ -139,6 +142,18 @@ var troubles = []trouble{
 			return func() {
 				w.sim.ClearFaults()
 				w.untilStatus(id, "published")
+			}
+		},
+	},
+	{
+		name: "the database lacks calls that were made, and a post of it may be live", alerts: []string{"DatabaseRestored", "PostsHeld"},
+		start: func(w *system) func() {
+			id := w.postVideoLater(8 * time.Second) // by then a scheduler has noticed
+			w.aheadOfLedger()
+			return func() {
+				w.release(id)
+				w.untilStatus(id, "published")
+				w.exec("DELETE FROM restores") // or the alert would last for a day
 			}
 		},
 	},
@@ -296,6 +311,29 @@ func (w *system) forgeWebhook() {
 	if reply.Status/100 != 4 {
 		w.t.Fatalf("a forged webhook is answered %d", reply.Status)
 	}
+}
+
+// aheadOfLedger raises the high-water mark beyond the ledger, as a restore of the database
+// from a backup leaves it.
+func (w *system) aheadOfLedger() {
+	w.t.Helper()
+	marks := highwater.NewRedis(w.redis)
+	mark, err := marks.Read(w.t.Context())
+	w.must(err)
+	replaced, err := marks.Replace(w.t.Context(), mark, highwater.New(mark.Identity, mark.Seq+1000, time.Now()))
+	w.must(err)
+	if !replaced {
+		w.t.Fatal("another run raised the mark")
+	}
+}
+
+// release has a held post sent, as an operator does.
+func (w *system) release(id string) {
+	w.t.Helper()
+	posts, err := app.OperatorPosts(w.db, w.redis, observe.NewLogger("operator", "debug", "json", w.logs))
+	w.must(err)
+	_, err = posts.ReleaseHeld(w.t.Context(), id, "anna")
+	w.must(err)
 }
 
 // holdTick keeps every scheduler from a tick, as another one does that works on it.

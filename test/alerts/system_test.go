@@ -242,10 +242,13 @@ func (w *system) connect(in oauth.Import) int64 {
 }
 
 // postVideo posts a video to TikTok, at once.
-func (w *system) postVideo() (id string) {
+func (w *system) postVideo() (id string) { return w.postVideoLater(0) }
+
+// postVideoLater posts a video to TikTok, at its time.
+func (w *system) postVideoLater(in time.Duration) (id string) {
 	w.t.Helper()
 	return w.post("/api/tiktok/upload", map[string]any{
-		"account_id": w.tiktok.id, "media_id": w.clip, "title": "a video", "privacy_level": "PUBLIC_TO_EVERYONE",
+		"account_id": w.tiktok.id, "media_id": w.clip, "title": "a video", "privacy_level": "PUBLIC_TO_EVERYONE", "publish_at": time.Now().Add(in),
 	})
 }
 

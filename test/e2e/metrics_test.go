@@ -104,3 +104,33 @@ func TestMetricsOfOneProcess(t *testing.T) {
 		}
 	}
 }
+
+// A restore and the posts that it holds are shown by schedulers.
+func TestMetricsOfARestore(t *testing.T) {
+	w := newSystem(t, setup{sandbox: unlimited(), env: map[string]string{"OPERATOR_PASSWORD": "sesame"}})
+	scheduler, err := app.NewScheduler(t.Context(), w.config(config.Scheduler, nil), w.options("scheduler"))
+	w.must(err)
+	testkit.Run(t, scheduler)
+	tt := w.tiktokAccount()
+	w.accept(tt, video(tt, w.upload("video/mp4", sample.Video), "may be live"))
+	shown := func() string {
+		return strings.Join(regexp.MustCompile(`(?m)^socialqueue_(posts_held|restored|posts\{|posts_overdue).*$`).FindAllString(w.metrics(scheduler.Addr()), -1), "\n")
+	}
+	await := func(what string, lines ...string) {
+		t.Helper()
+		testkit.Await(t, testkit.Patience, what, func() (bool, string) {
+			text := shown()
+			for _, line := range lines {
+				if !regexp.MustCompile(`(?m)^socialqueue_` + line + `$`).MatchString(text) {
+					return false, line + " is not in\n" + text
+				}
+			}
+			return true, ""
+		})
+	}
+	await("nothing is held", `restored_timestamp_seconds 0`, `posts_held\{reason="not_found"\} 0`, `posts_held\{reason="not_searchable"\} 0`, `posts_held\{reason="resembles"\} 0`)
+	w.behind()
+	w.startWorker()
+	await("one is held, and not overdue", `restored_timestamp_seconds 1\.\d+e\+09`, `posts_held\{reason="not_found"\} 0`, `posts_held\{reason="not_searchable"\} 1`,
+		`posts\{platform="tiktok",status="queued"\} 1`, `posts_overdue_seconds 0`)
+}
