@@ -23,6 +23,7 @@ WEBHOOK_EVENTS ?= 20000
 TOPOLOGY_POSTS ?= 2000
 ROLLING_TIME ?= 3m
 FUZZTIME     ?= 20s
+SEEDS        ?= 10000
 
 .PHONY: help
 help: ## show this list
@@ -45,7 +46,7 @@ build-allclouds: ## the same, with gs:// and azblob:// for MEDIA_BUCKET_URL
 
 ##@ Test
 
-.PHONY: test test-unit test-integration test-allclouds test-e2e browser node alerts race crash bench fuzz cover
+.PHONY: test test-unit test-integration test-allclouds test-e2e browser node alerts race crash simulate simulate-bugs bench fuzz cover
 test: ## every test, on a real PostgreSQL and Redis
 	$(WITH_SERVICES) $(TEST) ./...
 
@@ -83,6 +84,12 @@ crash: ## kill processes CRASH_ROUNDS times (300), servers under WEBHOOK_EVENTS 
 	CRASH_ROUNDS=$(CRASH_ROUNDS) WEBHOOK_EVENTS=$(WEBHOOK_EVENTS) TOPOLOGY_POSTS=$(TOPOLOGY_POSTS) ROLLING_TIME=$(ROLLING_TIME) \
 		WITH_SERVICES_DURABLE=1 $(WITH_SERVICES) go test -count=1 -timeout 60m -p 1 -parallel 1 -v ./test/crash ./test/toy
 
+simulate: ## play SEEDS histories (10000) of the whole system, each from a seed of its own; SIM_SEED=N begins at that seed
+	SIM_HISTORIES=$(SEEDS) $(TEST) -timeout 24h -v -run '^TestHistories$$' ./test/simulate
+
+simulate-bugs: ## plant known bugs into the product, one after the other, and want the simulation to find each
+	go test -count=1 -timeout 24h -v -tags bugs -run '^TestPlantedBugs$$' ./test/simulate
+
 bench: ## measure throughput and lateness
 	$(WITH_SERVICES) go test -count=1 -timeout 60m -run '^$$' -bench . ./test/bench
 
@@ -108,10 +115,11 @@ vet:
 	go vet -tags browser ./test/browser
 	go vet -tags node ./test/node
 	go vet -tags alerts ./test/alerts
+	go vet -tags bugs ./test/simulate
 	go vet -tags allclouds ./config ./media
 
 lint: ## run the linters of .golangci.yml (the first run builds golangci-lint: two minutes)
-	go run $(GOLANGCI_LINT) run --build-tags browser,node,alerts
+	go run $(GOLANGCI_LINT) run --build-tags browser,node,alerts,bugs
 
 vuln: ## look for known vulnerabilities that the code can reach (needs vuln.go.dev)
 	scripts/vuln $(GOVULNCHECK)
