@@ -89,13 +89,16 @@ func (b bug) overlay(t *testing.T, root, dir string) string {
 
 var bugs = []bug{
 	{"no write looks at the fence", []edit{
-		{"db/runs.go", `Where("id = ? AND fence = ? AND lease_until > ?", e.PostID, e.Fence, now)`, `Where("id = ?", e.PostID)`},
+		{"db/runs.go", `WHERE id = @id AND fence = @fence AND lease_until > @now`, `WHERE id = @id`},
+		{"db/runs.go", `Where("id = ? AND fence = ? AND lease_until IS NOT NULL", id, fence)`, `Where("id = ?", id)`},
 		{"db/runs.go", `if p.Fence != fence || p.Admission`, `if fence = p.Fence; p.Admission`},
 		{"db/move.go", `Where("id = ? AND fence = ?", row.ID, fence)`, `Where("id = ?", row.ID)`},
 	}},
-	{"an intent without fence and lease", []edit{{
-		"db/runs.go", `Where("id = ? AND fence = ? AND lease_until > ?", e.PostID, e.Fence, now)`, `Where("id = ?", e.PostID)`,
-	}}},
+	{"a run that lost its lease goes on", []edit{
+		{"publish/lease.go", `errors.Is(err, db.ErrStale) || time.Since(held) >= s.Timings.Lease`, `errors.Is(err, db.ErrStale) && time.Since(held) < 0`},
+		{"db/runs.go", `WHERE id = @id AND fence = @fence AND lease_until > @now`, `WHERE id = @id`},
+		{"db/runs.go", `Where("id = ? AND fence = ? AND lease_until IS NOT NULL", id, fence)`, `Where("id = ?", id)`},
+	}},
 	{"the ledger is settled before the call", []edit{{
 		"publish/steps.go", `	res, err := call(ctx)
 `, `	if e != nil {
@@ -140,7 +143,7 @@ var bugs = []bug{
 `,
 	}}},
 	{"a refusal counts as proof", []edit{{
-		"publish/sending.go", `	v, err := step.Read(ctx, &Run{r})
+		"publish/sending.go", `	v, err := r.readStep(ctx, step)
 	if err != nil || v.State == Unreadable {
 `, `	if err := r.settle(ctx, e, models.Void); err != nil {
 		return outcome{}, err
@@ -148,10 +151,10 @@ var bugs = []bug{
 	if platform.KindOf(refusal) != platform.Unknown {
 		return r.afterRefusal(ctx, i, refusal)
 	}
-	v, err := step.Read(ctx, &Run{r})
+	v, err := r.readStep(ctx, step)
 	if err != nil || v.State == Unreadable {
 `,
-	}}},
+	}, {"test/simulate/wire_test.go", `const refusedWithEffect = false`, `const refusedWithEffect = true`}}},
 	{"a run that takes over does not read the ledger", []edit{{
 		"publish/run.go", `	r.ledgerRead = true
 `, `	r.ledgerRead = true
@@ -163,6 +166,7 @@ var bugs = []bug{
 	{"a post that may be live is missed", []edit{{
 		"publish/run.go", `r.stored == models.Publishing && !r.ledger.MayBeLive() && r.post.TooLate(r.Now())`, `r.stored == models.Publishing && r.post.TooLate(r.Now())`,
 	}, {"publish/ledger.go", `		r.post.MissAt = nil
+`, ``}, {"db/runs.go", `		miss = ", miss_at = NULL"
 `, ``}}},
 	{"a post is canceled while it is sent", []edit{
 		{"publish/change.go", `	if !p.Status.Unsent() {
@@ -195,7 +199,7 @@ var bugs = []bug{
 		"db/deliveries.go", `d.id = (SELECT MIN(b.id)`, `d.id = (SELECT MAX(b.id)`,
 	}}},
 	{"an app is told of a change outside of its transaction", []edit{{
-		"db/runs.go", `		if err := tellOfMove(tx, w.Post, w.From); err != nil {
+		"db/runs.go", `		if err := emitMove(tx, w.Post, w.From); err != nil {
 			return err
 		}
 		return writeAlong(tx, w)
@@ -204,11 +208,24 @@ var bugs = []bug{
 	}); err != nil {
 		return err
 	}
-	return tellOfMove(s.orm.WithContext(ctx), w.Post, w.From)
+	return emitMove(s.orm.WithContext(ctx), w.Post, w.From)
 `,
 	}, {"db/runs.go", `	return s.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		if err := m.one(tx, w.Post, w.Post.Fence, columns...); err != nil {
 `, `	if err := s.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		if err := m.one(tx, w.Post, w.Post.Fence, columns...); err != nil {
 `}}},
+	{"the mark is not raised before the call", []edit{{
+		"publish/ledger.go", `	return r.raiseMark(ctx, e, seen, at)
+`, `	return nil
+`,
+	}}},
+	{"a search right behind a restore counts", []edit{{
+		"publish/restored.go", `v.State == NotLive && r.readBegan.Before(settled)`, `v.State == NotLive && r.readBegan.IsZero()`,
+	}}},
+	{"a restored post is sent without a search", []edit{{
+		"publish/steps.go", `	if o, stop, err := r.checkRestored(ctx); err != nil || stop {
+`, `	if o, stop, err := r.checkRestored(ctx); err != nil && stop {
+`,
+	}}},
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -65,9 +66,21 @@ func (h *history) checkPost(p *posted, live int) {
 		h.violate("%s is published and live %d times", p.name(), live)
 	case row.Status != models.Published && live != 0 && !h.restored: // else it ended before the backup, and was run again behind it
 		h.violate("%s is %s and live %d times", p.name(), row.Status, live)
+	case !slices.IsSorted(h.fences(row.ID)):
+		h.violate("%s: a run that was replaced began another call: the ledger has the fences %v", p.name(), h.fences(row.ID))
 	case row.Attempts > len(publish.DefaultTimings().Retries)+1:
 		h.violate("%s used %d attempts", p.name(), row.Attempts)
 	}
+}
+
+// fences lists the fences of the recorded calls of a post, oldest first.
+func (h *history) fences(id string) (all []int) {
+	for _, fence := range h.texts("SELECT fence FROM ledger WHERE post_id = '" + id + "' ORDER BY id") {
+		n, err := strconv.Atoi(fence)
+		h.store.must(err)
+		all = append(all, n)
+	}
+	return all
 }
 
 // row reads the row of a post; nil if there is none.

@@ -34,7 +34,7 @@
 //
 // A history has some minutes of faults. Then they stop, and everything gets the time to end. After it (checks_test.go):
 // each accepted post is live at most once; each has ended, and what its status says is true; attempts are within their
-// budget; the app was told of each change once and in order; no run used a token that had been replaced before it began;
+// budget; no run that was replaced began another call; the app was told of each change once and in order; no run used a token that had been replaced before it began;
 // and no account was lost that had its newest tokens.
 //
 // # When a history fails

@@ -15,6 +15,7 @@ type rates struct {
 	outage, down             float64 // of a process' database, and of the platforms
 	lost, late, silent, slow float64 // of calls
 	refuse, lag, unreadable  float64
+	blind                    float64
 	queue, flush             float64
 	app                      float64
 }
@@ -27,7 +28,7 @@ func newRates(r *rand.Rand) rates {
 		overtake: some(0.15), stall: some(0.01), stop: some(0.01), die: some(0.02),
 		write: some(0.02), read: some(0.01), commit: some(0.03), outage: some(0.004), down: some(0.003),
 		lost: some(0.05), late: some(0.05), silent: some(0.05), slow: some(0.05),
-		refuse: some(0.05), lag: some(0.1), unreadable: some(0.1),
+		refuse: some(0.05), lag: some(0.1), unreadable: some(0.1), blind: some(0.02),
 		queue: some(0.1), flush: some(0.002), app: some(0.1),
 	}
 }

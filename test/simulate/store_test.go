@@ -204,8 +204,11 @@ func (s *store) enter(ctx context.Context, what string) (*actor, error) {
 		s.h.kill(a, "before "+what)
 		return a, s.h.die(a)
 	}
-	on := a.on
-	if on != nil && s.h.happens(a, "its process loses the database at "+what, s.h.rates.outage) {
+	on, rate := a.on, s.h.rates.outage
+	if what == "UPDATE posts" { // most of these renew a lease
+		rate *= 15
+	}
+	if on != nil && s.h.happens(a, "its process loses the database at "+what, rate) {
 		on.awayUntil = time.Now().Add(time.Duration(1+s.h.pick(45)) * time.Second)
 	}
 	if on != nil && !s.h.calm && time.Now().Before(on.awayUntil) {

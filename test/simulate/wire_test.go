@@ -41,6 +41,8 @@ type wire struct {
 	reads map[string]read
 	// downUntil is how long the platforms answer nobody.
 	downUntil time.Time
+	// blindUntil is how long nobody can read what became of a post.
+	blindUntil time.Time
 	// made are the posts of which the platform made a container or an upload, by its id.
 	made map[string]int
 	// pairs are the TikTok tokens in the order in which the platform gave them.
@@ -133,9 +135,14 @@ func (w *wire) before(ctx context.Context, c *call) (done bool, resp *http.Respo
 	if h.happens(a, "platforms are down from "+c.what, h.rates.down) {
 		w.downUntil = time.Now().Add(time.Duration(1+h.pick(600)) * time.Second)
 	}
+	if !c.sends() && h.happens(a, "nothing can be read from "+c.what, h.rates.blind) {
+		w.blindUntil = time.Now().Add(time.Duration(1+h.pick(30)) * time.Minute)
+	}
 	switch {
 	case !h.calm && time.Now().Before(w.downUntil):
 		return true, answer(503, "<html>down</html>"), nil
+	case !h.calm && c.tells() && time.Now().Before(w.blindUntil):
+		return true, answer(400, unreadable), nil
 	case h.happens(a, "dies before "+c.what, h.rates.die):
 		h.kill(a, "before "+c.what)
 		return true, nil, h.die(a)
@@ -157,7 +164,7 @@ func (w *wire) before(ctx context.Context, c *call) (done bool, resp *http.Respo
 	case h.happens(a, "gateway refuses: "+c.what, h.rates.refuse):
 		return true, answer(502, "<html>bad gateway</html>"), nil
 	case c.container() && h.happens(a, "cannot be read: "+c.what, h.rates.unreadable):
-		return true, answer(400, `{"error":{"message":"Unsupported get request.","type":"GraphMethodException","code":100,"error_subcode":33}}`), nil
+		return true, answer(400, unreadable), nil
 	case !c.sends() && h.happens(a, "lags: "+c.what, h.rates.lag):
 		if old, ok := w.lagging(c); ok {
 			return true, old.Result(), nil
@@ -166,6 +173,14 @@ func (w *wire) before(ctx context.Context, c *call) (done bool, resp *http.Respo
 		w.refuse(refusedWithEffect && h.pick(2) == 0)
 	}
 	return false, nil, nil
+}
+
+// unreadable is what Meta answers for an object that cannot be read. Nobody knows it at TikTok, which may mean anything.
+const unreadable = `{"error":{"message":"Unsupported get request.","type":"GraphMethodException","code":100,"error_subcode":33}}`
+
+// tells reports whether a call reads what became of a post.
+func (c *call) tells() bool {
+	return !c.sends() && (c.container() || c.op == "media" || c.op == "status/fetch")
 }
 
 // container reports whether a call reads the status of a container.
