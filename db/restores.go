@@ -56,11 +56,14 @@ func (s *Restores) compare(tx *gorm.DB, mark *highwater.Mark, now time.Time) (St
 	if err != nil {
 		return Standing{}, err
 	}
-	has, err := knows(tx, mark, own)
+	has, recorded, err := knows(tx, mark, own)
 	if err != nil {
 		return Standing{}, err
 	}
 	found := Standing{Mark: own}
+	if recorded && mark.Identity == here {
+		found.Mark = *mark // others raise it just now
+	}
 	reason := lacking(mark, known, here, has)
 	switch {
 	case reason == "" && mark == nil:
@@ -108,19 +111,21 @@ func markOf(r *models.Restore, here string) highwater.Mark {
 	return highwater.New(here, r.Beyond, r.FoundAt)
 }
 
-// knows reports whether the database has the call of a mark: own is its newest. Of an older
-// call it is enough that its number was not given to another one: erased calls are gone.
-func knows(tx *gorm.DB, mark *highwater.Mark, own highwater.Mark) (bool, error) {
-	if mark == nil || mark.Seq == 0 {
-		return true, nil
-	}
-	if mark.Seq >= own.Seq {
-		return mark.Seq == own.Seq && mark.At == own.At, nil
+// knows reports whether the database has the call of a mark, and whether it is recorded; own
+// is the newest mark. Of an older call it is enough that its number was not given to another
+// one: erased calls are gone.
+func knows(tx *gorm.DB, mark *highwater.Mark, own highwater.Mark) (has, recorded bool, err error) {
+	switch {
+	case mark == nil || mark.Seq == 0:
+		return true, false, nil
+	case mark.Seq >= own.Seq:
+		same := mark.Seq == own.Seq && mark.At == own.At
+		return same, same, nil
 	}
 	var found struct{ Known, Taken bool }
-	err := tx.Raw("SELECT "+knowsMark+" AS known, EXISTS (SELECT 1 FROM ledger WHERE id = @mark) AS taken",
+	err = tx.Raw("SELECT "+knowsMark+" AS known, EXISTS (SELECT 1 FROM ledger WHERE id = @mark) AS taken",
 		map[string]any{"mark": mark.Seq, "at": mark.Time()}).Scan(&found).Error
-	return found.Known || !found.Taken, err
+	return found.Known || !found.Taken, found.Known, err
 }
 
 // beyond is behind every call that was made, whether the database has it or not.
@@ -148,7 +153,7 @@ func (s *Restores) Doubt(ctx context.Context, mark *highwater.Mark) (reason mode
 	if err != nil {
 		return "", false, wrap(err, "read how far the ledger goes")
 	}
-	has, err := knows(tx, mark, own)
+	has, _, err := knows(tx, mark, own)
 	if err != nil {
 		return "", false, wrap(err, "read the call of the high-water mark")
 	}
@@ -297,7 +302,7 @@ func (s *Restores) Knows(ctx context.Context, mark highwater.Mark) (bool, error)
 	if err != nil {
 		return false, wrap(err, "read how far the ledger goes")
 	}
-	has, err := knows(orm, &mark, own)
+	has, _, err := knows(orm, &mark, own)
 	return has, wrap(err, "read the call of the high-water mark")
 }
 

@@ -46,9 +46,11 @@ func TestCompare(t *testing.T) {
 		known    string // where the database was; empty: here
 		want     models.RestoreReason
 		unmarked bool
+		// recorded: the mark stays as it is.
+		recorded bool
 	}{
-		"the mark is that of its newest call":       {mark: &[2]int64{0, 0}},
-		"the mark is that of an older call":         {mark: &[2]int64{-1, -1}},
+		"the mark is that of its newest call":       {mark: &[2]int64{0, 0}, recorded: true},
+		"the mark is that of an older call":         {mark: &[2]int64{-1, -1}, recorded: true},
 		"the call of the mark was erased":           {mark: &[2]int64{-2, 0}},
 		"the mark is ahead":                         {mark: &[2]int64{1, 1}, want: models.RestoreBehind},
 		"its number was given to another call":      {mark: &[2]int64{0, -5}, want: models.RestoreBehind},
@@ -88,6 +90,9 @@ func TestCompare(t *testing.T) {
 					t.Errorf("standing %+v", found)
 				}
 				if tc.want == "" {
+					if tc.recorded != (mark != nil && found.Mark == *mark) {
+						t.Errorf("the mark becomes %v, it was %v", found.Mark, mark)
+					}
 					if found.Restore != nil {
 						t.Errorf("found restored: %+v", found.Restore)
 					}

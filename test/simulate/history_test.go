@@ -353,7 +353,7 @@ const (
 var ticks = []tick{
 	{"admit", "EXISTS (SELECT 1 FROM posts WHERE admission IN ('waiting', 'parked') OR status = 'scheduled')", func(p *host) func(context.Context) error { return p.posts.AdmitDue }},
 	{"sweep", "EXISTS (SELECT 1 FROM posts WHERE admission = 'admitted')", func(p *host) func(context.Context) error { return p.posts.Sweep }},
-	{"highwater", "EXISTS (SELECT 1 FROM posts WHERE run_at IS NOT NULL AND admission <> 'held')", func(p *host) func(context.Context) error { return p.posts.CompareMark }},
+	{"highwater", "EXISTS (SELECT 1 FROM posts WHERE status IN ('scheduled', 'queued', 'publishing') AND admission <> 'held')", func(p *host) func(context.Context) error { return p.posts.CompareMark }},
 	{"late", "EXISTS (SELECT 1 FROM posts WHERE miss_at IS NOT NULL AND status IN ('scheduled', 'queued'))", func(p *host) func(context.Context) error { return p.posts.MissLate }},
 	{"upkeep", "EXISTS (SELECT 1 FROM posts WHERE status = 'scheduled') OR EXISTS (SELECT 1 FROM oauth_accounts WHERE upkeep_at < '{soon}')", func(p *host) func(context.Context) error { return p.tokens.EnqueueDue }},
 	{"webhooks", "EXISTS (SELECT 1 FROM webhook_events WHERE status = 'pending')", func(p *host) func(context.Context) error { return p.inbox.Sweep }},
