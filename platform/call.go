@@ -10,8 +10,10 @@ import (
 // Call is the record of one request to a platform, for the timeline of a post. It holds no
 // secret: no token, no signed link, no upload URL.
 type Call struct {
-	Provider     models.Platform
-	Op           string
+	Provider models.Platform
+	Op       string
+	// Reads: the call changes nothing at the platform.
+	Reads        bool
 	HTTPStatus   int
 	PlatformCode string
 	LogID        string

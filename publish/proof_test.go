@@ -163,3 +163,14 @@ func TestSentIsNeverMissed(t *testing.T) {
 	w.wantStatus(w.settle(p), models.Published)
 	w.wantLive(1)
 }
+
+// TestFailedReadsClaimNothing: the timeline does not say of a read that failed what became of
+// the post.
+func TestFailedReadsClaimNothing(t *testing.T) {
+	w := onSQLite(t)
+	w.sim.Script(sandbox.Fault{Op: sandbox.OpInstagramContainerStatus, Mode: sandbox.ModeStatus, Status: 500, Times: 2})
+	p := w.settle(w.accept(instagramImage))
+	if story := w.story(p); !strings.Contains(story, "nothing was read: ") || strings.Contains(story, "nothing happened") {
+		t.Errorf("want the failed reads called so: %s", story)
+	}
+}

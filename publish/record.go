@@ -47,7 +47,10 @@ func (r *run) record(c platform.Call) {
 		PlatformCode: plain(c.PlatformCode), LogID: plain(c.LogID), DurationMs: c.Duration.Milliseconds(), Message: plain(c.Detail), Fence: r.post.Fence,
 	}
 	r.Metrics.PlatformCalled(string(c.Provider), c.Op, c.Outcome(), c.Duration)
-	if c.Err != nil {
+	switch {
+	case c.Err != nil && c.Reads: // it says nothing about the post
+		e.Message = plain("nothing was read: " + c.Err.Error())
+	case c.Err != nil:
 		e.Message = plain(describe(c.Err))
 	}
 	observe.Called(r.log, c)
@@ -68,7 +71,7 @@ func plain(s string) string {
 	return strings.ToValidUTF8(s[:min(len(s), maxMessage)], "")
 }
 
-// describe says what an error means for the post.
+// describe says what the error of a call that may change something means for the post.
 func describe(err error) string {
 	next := map[platform.Kind]string{
 		platform.Unknown:     "the outcome is not known",

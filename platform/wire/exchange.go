@@ -74,6 +74,7 @@ func (x *Exchange) Finish(ctx context.Context, err error) error {
 	platform.Record(ctx, platform.Call{
 		Provider:     x.provider,
 		Op:           x.Op,
+		Reads:        x.Class == Reading,
 		HTTPStatus:   x.Status,
 		PlatformCode: x.Code,
 		LogID:        x.LogID,
