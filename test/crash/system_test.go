@@ -99,6 +99,7 @@ func newSystem(t *testing.T, want setup) *system {
 	}
 	t.Cleanup(s.client.CloseIdleConnections)
 	s.sim = sandbox.New(sandbox.Options{BaseURL: s.wire.url, Limits: &sandbox.Limits{}, Delays: want.delays})
+	s.sim.SetDoublePublish(sandbox.DoublePost) // so that a call that is repeated without proof shows
 	platforms := httptest.NewServer(s.sim.Handler())
 	t.Cleanup(func() {
 		_ = s.sim.Close()
