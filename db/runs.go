@@ -143,7 +143,7 @@ func (s *Runs) place() string {
 // Settle stores the result of a call in its ledger entry. It does not check the lease: the
 // result is a fact, and a run that lost its lease still has to pass it to its successor.
 func (s *Runs) Settle(ctx context.Context, e *models.LedgerEntry) error {
-	err := s.orm.WithContext(ctx).Model(e).Where("post_id = ? AND fence = ?", e.PostID, e.Fence).Select("state", "external_id", "sealed_url", "settled_at").UpdateColumns(e).Error
+	err := s.orm.WithContext(ctx).Model(e).Where("post_id = ? AND fence = ?", e.PostID, e.Fence).Select("state", "external_id", "refusal", "sealed_url", "settled_at").UpdateColumns(e).Error
 	if err != nil {
 		return fmt.Errorf("settle ledger of post %s: %w", e.PostID, err)
 	}

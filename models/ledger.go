@@ -59,6 +59,9 @@ type LedgerEntry struct {
 	// ExternalID is the id that the platform returned: a publish id, a container id or a
 	// media id.
 	ExternalID *string
+	// Refusal is the kind of error by which the platform refused the call for good, as
+	// platform.Kind names it; empty if it did not. It may have had its effect all the same.
+	Refusal string
 	// SealedURL is TikTok's upload_url, encrypted, as it carries a credential.
 	SealedURL string
 	CreatedAt time.Time `gorm:"autoCreateTime:false"`

@@ -54,12 +54,23 @@ func (r *run) mark(ctx context.Context, e *models.LedgerEntry, seen highwater.Ma
 func (r *run) settle(ctx context.Context, e *models.LedgerEntry, state models.LedgerState) error {
 	now := r.Now()
 	e.State, e.SettledAt = state, &now
+	r.remember(e)
+	return r.persist(ctx, func(ctx context.Context) error { return r.DB.Runs.Settle(ctx, e) })
+}
+
+// note writes what is known of a recorded call whose result is unknown.
+func (r *run) note(ctx context.Context, e *models.LedgerEntry) error {
+	r.remember(e)
+	return r.persist(ctx, func(ctx context.Context) error { return r.DB.Runs.Settle(ctx, e) })
+}
+
+// remember puts an entry into the run's copy of the ledger.
+func (r *run) remember(e *models.LedgerEntry) {
 	for i := range r.ledger {
 		if r.ledger[i].ID == e.ID {
 			r.ledger[i] = *e
 		}
 	}
-	return r.persist(ctx, func(ctx context.Context) error { return r.DB.Runs.Settle(ctx, e) })
 }
 
 // void settles every entry of op that is not void yet: none of these calls made, or will

@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -62,18 +63,51 @@ func (r *run) refused(ctx context.Context, i int, e *models.LedgerEntry, refusal
 	if v.State != NotLive && v.State != NotReady {
 		return r.judge(ctx, i, v)
 	}
-	kind := platform.KindOf(refusal)
-	if kind == platform.Unknown {
+	switch kind := platform.KindOf(refusal); kind {
+	case platform.Unknown, platform.Transient:
 		return r.restricted(ctx, i, e, refusal)
-	}
-	final := kind == platform.Gone || kind == platform.Rejected
-	if v.State == NotLive && final && !r.wasMissing(e) {
-		return r.sent(models.Uncertain, describe(refusal)), nil // a read right behind a refusal may lag
+	case platform.Gone, platform.Rejected:
+		return r.refusedForGood(ctx, e, kind, refusal)
 	}
 	if err := r.settle(ctx, e, models.Void); err != nil {
 		return outcome{}, err
 	}
 	return r.afterRefusal(ctx, i, refusal)
+}
+
+// refusedForGood is for a refusal that no repeat will change, where the read showed no effect.
+// That read began right behind the call, so it may lag: what follows is decided by one that
+// begins when the call could no longer arrive (proven).
+func (r *run) refusedForGood(ctx context.Context, e *models.LedgerEntry, kind platform.Kind, refusal error) (outcome, error) {
+	e.Refusal = kind.String()
+	if err := r.note(ctx, e); err != nil {
+		return outcome{}, err
+	}
+	o := r.sent(models.Uncertain, describe(refusal))
+	o.code, o.detail = codeOf(refusal), refusal.Error()
+	return o, nil
+}
+
+// proven is for a call that was refused for good and is now known to have had no effect.
+// done is false where it is to be made once more: what Instagram does not find seconds after
+// it was made may be found later.
+func (r *run) proven(ctx context.Context, step *Step, e *models.LedgerEntry) (o outcome, done bool, err error) {
+	gone := e.Refusal == platform.Gone.String()
+	if gone && !r.wasMissing(e) {
+		return outcome{}, false, nil
+	}
+	refusal := &platform.Error{
+		Provider: r.post.Platform, Op: string(step.Op), Kind: platform.Rejected, Code: platform.Code(r.post.ErrorCode),
+		Message: cmp.Or(r.post.ErrorMessage, "the platform refused the call"),
+	}
+	if err := r.void(ctx, step.Op); err != nil {
+		return outcome{}, true, err
+	}
+	if gone {
+		o, err = r.giveUp(ctx, step, refusal)
+		return o, true, err
+	}
+	return r.fail(codeOf(refusal), errors.New(refusal.Message)), true, nil
 }
 
 // wasMissing reports whether an earlier call like e was found to have had no effect a
@@ -113,18 +147,6 @@ func (r *run) afterRefusal(ctx context.Context, i int, refusal error) (outcome, 
 			return r.giveUp(ctx, step, refusal)
 		}
 		return r.pollLater(refusal.Error()), nil
-	case platform.Gone:
-		return r.giveUp(ctx, step, refusal)
-	case platform.Rejected:
-		if r.mayStillArrive() {
-			return r.uncertain(refusal.Error()), nil
-		}
-		if err := r.void(ctx, step.Op); err != nil {
-			return outcome{}, err
-		}
-		return r.fail(codeOf(refusal), refusal), nil
-	case platform.Transient:
-		return r.repeat(i, refusal.Error()), nil
 	default:
 		return outcome{}, refusal
 	}
@@ -187,6 +209,11 @@ func (r *run) notLive(ctx context.Context, i int, v Verdict) (outcome, error) {
 		return r.uncertain(v.Message + "; no attempt is left, so the post is only polled"), nil
 	case e.State == models.Missing:
 		return r.goBack(ctx, i, v)
+	}
+	if e.Refusal != "" {
+		if o, done, err := r.proven(ctx, step, e); done || err != nil {
+			return o, err
+		}
 	}
 	if err := r.settle(ctx, e, models.Missing); err != nil {
 		return outcome{}, err

@@ -154,7 +154,7 @@ var bugs = []bug{
 	v, err := r.readStep(ctx, step)
 	if err != nil || v.State == Unreadable {
 `,
-	}, {"test/simulate/wire_test.go", `const refusedWithEffect = false`, `const refusedWithEffect = true`}}},
+	}}},
 	{"a run that takes over does not read the ledger", []edit{{
 		"publish/run.go", `	r.ledgerRead = true
 `, `	r.ledgerRead = true

@@ -26,10 +26,6 @@ const (
 	lagBy  = 45 * time.Second
 )
 
-// refusedWithEffect has some refused calls of media_publish take effect all the same. It is off while the engine takes a
-// read right behind the refusal for proof where an earlier call was missing: that read may be older than the effect.
-const refusedWithEffect = false
-
 // wire carries the calls to the sandbox, which has no server: its handler runs on the caller's goroutine.
 type wire struct {
 	h *history
@@ -170,7 +166,7 @@ func (w *wire) before(ctx context.Context, c *call) (done bool, resp *http.Respo
 			return true, old.Result(), nil
 		}
 	case c.op == "media_publish" && h.happens(a, "refused: "+c.what, h.rates.refuse):
-		w.refuse(refusedWithEffect && h.pick(2) == 0)
+		w.refuse(h.pick(2) == 0)
 	}
 	return false, nil, nil
 }

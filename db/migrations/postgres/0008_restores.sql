@@ -23,6 +23,8 @@ INSERT INTO installation (id, identity) VALUES (1, '');
 
 ALTER TABLE posts ADD COLUMN restore_id BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE posts ADD COLUMN held_reason VARCHAR(50) NOT NULL DEFAULT '';
+-- How the platform refused a call for good; empty if it did not.
+ALTER TABLE ledger ADD COLUMN refusal VARCHAR(50) NOT NULL DEFAULT '';
 CREATE INDEX posts_held ON posts (id) WHERE admission = 'held';
 
 -- What of this server and this table tells one state of the database from another: each
@@ -62,6 +64,7 @@ END $$;
 DROP FUNCTION socialqueue_identity();
 DROP FUNCTION socialqueue_place();
 DROP INDEX posts_held;
+ALTER TABLE ledger DROP COLUMN refusal;
 ALTER TABLE posts DROP COLUMN held_reason;
 ALTER TABLE posts DROP COLUMN restore_id;
 DROP TABLE installation;

@@ -23,10 +23,13 @@ INSERT INTO installation (id, identity) VALUES (1, lower(hex(randomblob(16))));
 
 ALTER TABLE posts ADD COLUMN restore_id BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE posts ADD COLUMN held_reason VARCHAR(50) NOT NULL DEFAULT '';
+-- How the platform refused a call for good; empty if it did not.
+ALTER TABLE ledger ADD COLUMN refusal VARCHAR(50) NOT NULL DEFAULT '';
 CREATE INDEX posts_held ON posts (id) WHERE admission = 'held';
 
 -- +goose Down
 DROP INDEX posts_held;
+ALTER TABLE ledger DROP COLUMN refusal;
 ALTER TABLE posts DROP COLUMN held_reason;
 ALTER TABLE posts DROP COLUMN restore_id;
 DROP TABLE installation;
