@@ -141,7 +141,7 @@ func (c *Connector) ifDead(ctx context.Context, token secrets.Secret, reason str
 	case dead:
 		return reason, nil
 	}
-	return "", &oauth.LaterError{In: contradictedWait, Err: errors.New("Meta refuses the Page's token but does not report it dead")}
+	return "", &oauth.LaterError{In: contradictedWait, Err: errors.New("the Page's token is refused, and Meta does not report it dead")}
 }
 
 // permissionLost reports whether a permission is missing. The client gives such a refusal

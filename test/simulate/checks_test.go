@@ -62,7 +62,7 @@ func (h *history) checkPost(p *posted, live int) {
 	case row == nil, h.held(row):
 	case row.Admission != models.AdmissionNone || !row.Status.Ended():
 		h.violate("%s did not end: it is %s, %s, due %v, deferred for %q", p.name(), row.Status, row.Admission, row.RunAt, row.DeferredReason)
-	case row.Status == models.Published && live != 1 && !(h.restored && h.plan.twins): // else it was taken for a twin that the backup does not know
+	case row.Status == models.Published && live != 1 && (!h.restored || !h.plan.twins): // else it was taken for a twin that the backup does not know
 		h.violate("%s is published and live %d times", p.name(), live)
 	case row.Status != models.Published && live != 0 && !h.restored: // else it ended before the backup, and was run again behind it
 		h.violate("%s is %s and live %d times", p.name(), row.Status, live)
