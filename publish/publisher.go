@@ -31,7 +31,8 @@ type Kind struct {
 	// Search searches the platform, read-only, for the post itself: by its text, its files
 	// and the time, as nothing that was sent is recorded. Live means that exactly one post
 	// there is this one, NotLive that a list which would show it does not; the zero Verdict
-	// means that nothing can be concluded. Nil: there is no such list.
+	// means that nothing can be concluded; its ID may name one that resembles the post. Nil:
+	// there is no such list.
 	Search func(context.Context, *Run, Window) (Verdict, error)
 }
 

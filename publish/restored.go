@@ -69,7 +69,7 @@ func (r *run) checkRestored(ctx context.Context) (o outcome, stop bool, err erro
 		v.Message = "the database was restored; a search found the post: " + v.Message
 		o, err = r.live(ctx, len(r.kind.Steps)-1, v)
 		return o, true, err
-	case v.State == Live:
+	case !covered && v.ID != "":
 		return r.hold(models.HeldMatch, fmt.Sprintf("a post like this one went live as %s, which the restored database does not know of; the app may have sent it again", v.ID)), true, nil
 	case covered && v.State != NotLive:
 		return r.hold(models.HeldUnsearchable, "the database was restored, and no search can show whether the post is live: "+v.Message), true, nil

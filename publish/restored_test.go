@@ -205,16 +205,19 @@ func TestHeldIsNeverMissed(t *testing.T) {
 func TestResentAfterRestore(t *testing.T) {
 	w := withBackup(t)
 	w.backup()
-	w.settle(w.accept(instagramImage, image("lost with the database", time.Time{})))
+	for _, text := range []string{"lost with the database", "lost twice", "lost twice"} {
+		w.settle(w.accept(instagramImage, image(text, time.Time{})))
+	}
 	w.clock.Advance(time.Hour)
 	w.restore()
-	again := w.accept(instagramImage, image("lost with  the database\n", time.Time{}))
-	got := w.until(again, "held", held)
-	if got.HeldReason != models.HeldMatch {
-		t.Errorf("held as %q", got.HeldReason)
+	for _, text := range []string{"lost with  the database\n", "lost twice"} {
+		again := w.accept(instagramImage, image(text, time.Time{}))
+		if got := w.until(again, "held", held); got.HeldReason != models.HeldMatch {
+			t.Errorf("held as %q", got.HeldReason)
+		}
 	}
 	w.wantStatus(w.settle(w.accept(instagramImage, image("something new", time.Time{}))), models.Published)
-	w.wantLive(2)
+	w.wantLive(4)
 }
 
 // TestTwinsAfterRestore: two posts have the same text and one of them is live: nobody can say
