@@ -12,7 +12,7 @@ KUSTOMIZE     := sigs.k8s.io/kustomize/kustomize/v5@v5.7.1
 KUBECONFORM   := github.com/yannh/kubeconform/cmd/kubeconform@v0.7.0
 
 WITH_SERVICES := scripts/with-services
-TEST          := go test -count=1 -timeout 15m
+TEST          := go test -count=1 -timeout 20m
 
 UNIT        := ./models/... ./secrets/... ./config/... ./platform/... ./media/... ./sandbox/... ./observe/... ./test/deploy/...
 INTEGRATION := ./db/... ./jobs/... ./publish/... ./oauth/... ./handlers/... ./cmd/...

@@ -195,6 +195,7 @@ func (w *system) config(role config.Role, name string) config.Config {
 // within fractions of a second.
 func (w *system) options(service string) app.Options {
 	timings := publish.DefaultTimings()
+	timings.Arrival = 3 * time.Second // nothing arrives late on one machine
 	timings.Looks = slices.Repeat([]time.Duration{250 * time.Millisecond}, 400)
 	timings.Retries = slices.Repeat([]time.Duration{time.Second}, 100)
 	return app.Options{Log: observe.NewLogger(service, "debug", "json", w.logs), Timings: &timings}

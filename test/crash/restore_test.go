@@ -193,7 +193,7 @@ func (s *system) command(t *testing.T, args ...string) []byte {
 
 func (s *system) awaitStatus(t *testing.T, ids []string, want models.Status) {
 	t.Helper()
-	err := testkit.Poll(t.Context(), 90*time.Second, fmt.Sprintf("%d posts are %s", len(ids), want), func() (bool, string) {
+	err := testkit.Poll(t.Context(), 5*time.Minute, fmt.Sprintf("%d posts are %s", len(ids), want), func() (bool, string) {
 		var others []string
 		for _, id := range ids {
 			var status string

@@ -333,9 +333,9 @@ func TestDoctorFindsRestores(t *testing.T) {
 		level doctor.Level
 		says  string
 	}{
-		"not a mark":                   {doctor.Bad, "the high-water mark cannot be read"},
-		ahead.String():                 {doctor.Bad, "the database lacks calls that were made"},
-		"1/2/3/4#" + fmt.Sprint(1<<40): {doctor.Bad, "is not of this database"},
+		"not a mark":                          {doctor.Bad, "the high-water mark cannot be read"},
+		ahead.String():                        {doctor.Bad, "the database lacks calls that were made"},
+		"1/2/3/4#" + fmt.Sprint(1<<40) + "#1": {doctor.Bad, "is not of this database"},
 	} {
 		set(text)
 		for range 2 { // the first look changes nothing

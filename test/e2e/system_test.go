@@ -150,6 +150,7 @@ func (w *system) config(role config.Role, env map[string]string) config.Config {
 // minutes.
 func (w *system) options(service string) app.Options {
 	timings := publish.DefaultTimings()
+	timings.Arrival = 3 * time.Second                                           // nothing arrives late on one machine
 	timings.Looks = slices.Repeat([]time.Duration{250 * time.Millisecond}, 200) // behind the last they get an hour apart
 	return app.Options{Log: w.logger(service), Timings: &timings}
 }

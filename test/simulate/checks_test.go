@@ -136,7 +136,7 @@ func (h *history) checkAccount() {
 func (h *history) reconnect() {
 	status, err := h.store.ask("SELECT status FROM oauth_accounts WHERE provider = 'tiktok'")
 	h.store.must(err)
-	if !h.calm || status == string(models.AccountActive) {
+	if !h.calm.Load() || status == string(models.AccountActive) {
 		return
 	}
 	h.checkAccount()

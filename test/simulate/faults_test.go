@@ -43,7 +43,7 @@ type decision struct {
 // actor, and how often the same was asked of it: so a decision that is taken back changes few of the others. Once
 // faults stop, nothing happens any more.
 func (h *history) happens(a *actor, what string, rate float64) bool {
-	if rate == 0 || h.calm {
+	if rate == 0 || h.calm.Load() {
 		return false
 	}
 	h.deciding.Lock()

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/cryptotest"
 	"testing/synctest"
@@ -120,7 +121,7 @@ type history struct {
 	began     time.Time
 	chaos     time.Duration
 	// calm is set once faults stop.
-	calm   bool
+	calm   atomic.Bool
 	calmed time.Time
 	ticked time.Duration
 	nextAt time.Time
@@ -281,11 +282,12 @@ func (h *history) play() {
 	defer func() { h.store.h = nil }()
 	for h.sched.steps < maxSteps && len(h.violations) == 0 {
 		quiet := h.quiet()
-		if h.calm && (quiet || time.Since(h.calmed) > patience) {
+		if h.calm.Load() && (quiet || time.Since(h.calmed) > patience) {
 			break
 		}
-		if !h.calm && (quiet || time.Since(h.began) > h.chaos) {
-			h.calm, h.calmed = true, time.Now()
+		if !h.calm.Load() && (quiet || time.Since(h.began) > h.chaos) {
+			h.calmed = time.Now()
+			h.calm.Store(true)
 			h.note("faults stop")
 		}
 		h.step()
@@ -307,9 +309,9 @@ func (h *history) quiet() bool {
 	return actors == 0 && late == 0 && !tasks && len(h.plan.actions) == 0 && len(h.plan.events) == 0 && h.ended()
 }
 
-// ended reports whether the rows say that nothing is left to do.
+// ended reports whether the rows say that nothing is left to do, except for what waits for a person.
 func (h *history) ended() bool {
-	left, err := h.store.ask(`SELECT (SELECT COUNT(*) FROM posts WHERE admission <> '') + (SELECT COUNT(*) FROM webhook_deliveries WHERE status = 'pending')
+	left, err := h.store.ask(`SELECT (SELECT COUNT(*) FROM posts WHERE admission NOT IN ('', 'held') AND NOT (status = 'uncertain' AND deferred_reason = 'restored')) + (SELECT COUNT(*) FROM webhook_deliveries WHERE status = 'pending')
 		+ (SELECT COUNT(*) FROM webhook_events WHERE status = 'pending')`)
 	h.store.must(err)
 	return left == int64(0)

@@ -74,7 +74,11 @@ func TestHistories(t *testing.T) {
 // TestSameSeedSameHistory: a failure can be replayed only if nothing but the seed decides.
 func TestSameSeedSameHistory(t *testing.T) {
 	w, seed := newWorld(t), firstSeed(t)
-	for i := range uint64(20) {
+	n := uint64(20)
+	if testing.Short() {
+		n = 5
+	}
+	for i := range n {
 		first, second := w.run(seed+i, nil, true), w.run(seed+i, nil, true)
 		if first.sum != second.sum {
 			t.Fatalf("seed %d has two histories: %s", seed+i, difference(first.log, second.log))

@@ -211,7 +211,7 @@ func (s *store) enter(ctx context.Context, what string) (*actor, error) {
 	if on != nil && s.h.happens(a, "its process loses the database at "+what, rate) {
 		on.awayUntil = time.Now().Add(time.Duration(1+s.h.pick(45)) * time.Second)
 	}
-	if on != nil && !s.h.calm && time.Now().Before(on.awayUntil) {
+	if on != nil && !s.h.calm.Load() && time.Now().Before(on.awayUntil) {
 		return a, errAway
 	}
 	return a, nil

@@ -135,9 +135,9 @@ func (w *wire) before(ctx context.Context, c *call) (done bool, resp *http.Respo
 		w.blindUntil = time.Now().Add(time.Duration(1+h.pick(30)) * time.Minute)
 	}
 	switch {
-	case !h.calm && time.Now().Before(w.downUntil):
+	case !h.calm.Load() && time.Now().Before(w.downUntil):
 		return true, answer(503, "<html>down</html>"), nil
-	case !h.calm && c.tells() && time.Now().Before(w.blindUntil):
+	case !h.calm.Load() && c.tells() && time.Now().Before(w.blindUntil):
 		return true, answer(400, unreadable), nil
 	case h.happens(a, "dies before "+c.what, h.rates.die):
 		h.kill(a, "before "+c.what)
