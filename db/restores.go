@@ -29,9 +29,9 @@ type Standing struct {
 // Compare compares the database with the mark that is kept outside it, and stores a
 // restore if the database lacks calls, or cannot be shown to have them all. The caller then
 // writes the mark, and calls Settle. Several processes may do so at once, and each may end
-// anywhere: the next one finds the same restore again.
+// anywhere: the next one finds the same restore, or what it left already stored.
 //
-// The database has them all if its ledger reaches up to the mark and the mark was made
+// The database has them all if the call of the mark is recorded in it, and the mark was made
 // here, or where this database was before: a promoted standby, a copy on another server.
 func (s *Restores) Compare(ctx context.Context, mark *highwater.Mark, now time.Time) (Standing, error) {
 	var found Standing

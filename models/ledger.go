@@ -60,7 +60,7 @@ type LedgerEntry struct {
 	// media id.
 	ExternalID *string
 	// Refusal is the kind of error by which the platform refused the call for good, as
-	// platform.Kind names it; empty if it did not. It may have had its effect all the same.
+	// platform.Kind names it; empty if it did not. A refused call may still have had an effect.
 	Refusal string
 	// SealedURL is TikTok's upload_url, encrypted, as it carries a credential.
 	SealedURL string

@@ -182,7 +182,7 @@ func (s *Service) replaceMark(ctx context.Context, old *highwater.Mark, m highwa
 	return s.Marks.Replace(ctx, old, m)
 }
 
-// maxRaises bounds how often the mark is raised anew because another run raised it first.
+// maxRaises bounds the tries to raise the mark while other runs raise it first.
 const maxRaises = 100
 
 // raiseMark raises the mark to a call that is recorded and not made yet. at is where it was

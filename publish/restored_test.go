@@ -318,7 +318,7 @@ func TestUnwritableMark(t *testing.T) {
 }
 
 // TestOperatorSaysRestored: the mark was restored along with the database, so only an
-// operator knows. Posts are searched for all the same.
+// operator knows. Posts are searched for nevertheless.
 func TestOperatorSaysRestored(t *testing.T) {
 	w := withBackup(t)
 	p := w.accept(instagramImage, image("snapshot", w.clock.Now().Add(time.Minute)))

@@ -25,7 +25,7 @@ type bug struct {
 // edit replaces a passage of a file, which has to be there once.
 type edit struct{ file, old, new string }
 
-// TestPlantedBugs: whoever finds nothing may be blind. Each bug is compiled in by an overlay and has to be found.
+// TestPlantedBugs: a simulation that finds nothing may be unable to see. Each bug is compiled in by an overlay and has to be found.
 func TestPlantedBugs(t *testing.T) {
 	root, err := filepath.Abs("../..")
 	if err != nil {
@@ -195,10 +195,10 @@ var bugs = []bug{
 `, `			_ = *t.Refresh
 `,
 	}}},
-	{"the app is told out of order", []edit{{
+	{"events reach the app out of order", []edit{{
 		"db/deliveries.go", `d.id = (SELECT MIN(b.id)`, `d.id = (SELECT MAX(b.id)`,
 	}}},
-	{"an app is told of a change outside of its transaction", []edit{{
+	{"the event of a change is stored outside of its transaction", []edit{{
 		"db/runs.go", `		if err := emitMove(tx, w.Post, w.From); err != nil {
 			return err
 		}

@@ -92,7 +92,7 @@ func (h *history) row(p *posted) (*models.Post, error) {
 	return h.store.Posts.ByID(h.t.Context(), fmt.Sprint(id))
 }
 
-// checkOutbox: an app was told of every change of a post once, in its order.
+// checkOutbox: the app got the event of every change of a post once, in order.
 func (h *history) checkOutbox() {
 	for _, p := range h.plan.posts {
 		told := h.texts("SELECT event_id || ' ' || event_type FROM webhook_deliveries WHERE correlation_id = '" + p.name() + "' ORDER BY id")
