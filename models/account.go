@@ -143,6 +143,12 @@ type FacebookPage struct {
 	InstagramAccountID *int64
 	// Reason says why nothing can be published through the Page; empty if it can.
 	Reason string
+
+	// SubscribedAt is when the app was subscribed to the Page's webhooks. While it is nil,
+	// SubscriptionError says why, and SubscribeAt when it is tried again; nil is at once.
+	SubscribedAt      *time.Time
+	SubscribeAt       *time.Time
+	SubscriptionError string
 }
 
 // ReleasedMark separates the platform's id from a suffix in the ig_business_id of a

@@ -2,15 +2,18 @@ package models
 
 import (
 	"time"
-	"unicode/utf8"
 )
 
 // Cut shortens s to at most most characters, so that it fits a column of that size.
 func Cut(s string, most int) string {
-	if utf8.RuneCountInString(s) <= most {
-		return s
+	n := 0
+	for i := range s {
+		if n == most {
+			return s[:i]
+		}
+		n++
 	}
-	return string([]rune(s)[:most])
+	return s
 }
 
 // TimeOrNil converts t to the value of a nullable column: nil for the zero time.

@@ -18,9 +18,12 @@ type Kind string
 
 // The kinds of posts.
 const (
-	Video Kind = "video" // TikTok
-	Image Kind = "image" // Instagram feed
-	Reel  Kind = "reel"  // Instagram
+	Video    Kind = "video"    // TikTok
+	Photo    Kind = "photo"    // TikTok, one or several
+	Image    Kind = "image"    // Instagram's feed
+	Reel     Kind = "reel"     // Instagram
+	Story    Kind = "story"    // Instagram
+	Carousel Kind = "carousel" // Instagram
 )
 
 // Step is the part of the work that the next run of a post does. It decides the queue, so
@@ -58,6 +61,8 @@ const (
 	DeferredLane        = "account_busy"
 	DeferredRateLimit   = "rate_limited"
 	DeferredDailyCap    = "daily_cap"
+	DeferredPendingCap  = "pending_cap"
+	DeferredRestricted  = "restricted"
 	DeferredRetry       = "retry"
 	DeferredReauthorize = "reauth_required"
 	DeferredToken       = "token_refresh"
@@ -129,6 +134,11 @@ type Post struct {
 	RestoreID int64
 	// HeldReason says why the post is held; empty if it is not.
 	HeldReason HeldReason
+
+	// Files are the post's files, in order; nil where they were not read.
+	Files []PostMedia `gorm:"-"`
+	// FirstComment is the post's; nil if it has none, or where it was not read.
+	FirstComment *FirstComment `gorm:"-"`
 }
 
 // Content is what the app wants published: one JSON object under the platform's name. The

@@ -13,7 +13,9 @@ type PostMedia struct {
 	MediaID *string
 	// SourceURL is the customer's link, encrypted; empty once the file is stored here.
 	SourceURL string
-	AltText   string
+	// Pulled: the platform fetches the link itself, so no file is ever stored here.
+	Pulled  bool
+	AltText string
 	// Media is the row of the stored file. Only Posts.Files sets it.
 	Media *Media `gorm:"-"`
 }
@@ -22,7 +24,7 @@ type PostMedia struct {
 func (PostMedia) TableName() string { return "post_media" }
 
 // ToFetch reports whether the file still has to be fetched from the customer's link.
-func (f *PostMedia) ToFetch() bool { return f.MediaID == nil && f.SourceURL != "" }
+func (f *PostMedia) ToFetch() bool { return f.MediaID == nil && f.SourceURL != "" && !f.Pulled }
 
 // Gone reports whether the file was cleaned up.
 func (f *PostMedia) Gone() bool { return f.MediaID == nil && f.SourceURL == "" }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // FieldError says what is wrong with one field of a request. The developer who sent the
@@ -16,6 +17,15 @@ type FieldError struct {
 // FieldErrors are the errors in a request's fields. It is an error if it is not empty.
 type FieldErrors []FieldError
 
+// Limits of FieldErrors. A request of one megabyte can have a hundred thousand wrong
+// elements; its response and its log line must stay small.
+const (
+	maxFieldErrors = 20
+	// maxFieldName and maxFieldMessage are in characters.
+	maxFieldName    = 100
+	maxFieldMessage = 300
+)
+
 // Error lists the fields and their messages.
 func (e FieldErrors) Error() string {
 	parts := make([]string, len(e))
@@ -25,9 +35,34 @@ func (e FieldErrors) Error() string {
 	return strings.Join(parts, "; ")
 }
 
-// Add adds an error for field.
+// Add adds an error for field. It shortens a long name or message. Beyond 20 errors it drops
+// the rest, which show once those 20 are corrected.
 func (e *FieldErrors) Add(field, format string, args ...any) {
-	*e = append(*e, FieldError{Field: field, Message: fmt.Sprintf(format, args...)})
+	if e.Full() {
+		return
+	}
+	*e = append(*e, FieldError{Field: Shorten(field, maxFieldName), Message: Shorten(fmt.Sprintf(format, args...), maxFieldMessage)})
+}
+
+// OfField returns the error of one field. It shortens a long name or message.
+func OfField(field, format string, args ...any) FieldErrors {
+	var e FieldErrors
+	e.Add(field, format, args...)
+	return e
+}
+
+// Full reports whether Add drops further errors, so that a loop may end.
+func (e *FieldErrors) Full() bool { return len(*e) >= maxFieldErrors }
+
+// Shorten returns text as valid UTF-8 with at most most characters. Longer text ends in
+// "...".
+func Shorten(text string, most int) string {
+	const more = "..."
+	text = strings.ToValidUTF8(text, "\uFFFD")
+	if utf8.RuneCountInString(text) <= most {
+		return text
+	}
+	return Cut(text, most-len(more)) + more
 }
 
 // Err returns e as an error, or nil if e is empty.
@@ -61,4 +96,18 @@ func CheckMaxLateness(errs *FieldErrors, d time.Duration) {
 	if d < minLateness || d > maxLateness {
 		errs.Add("max_lateness", "must be a duration between %s and %s, such as \"15m\"", minLateness, maxLateness)
 	}
+}
+
+// CheckLengthKnown reports whether a video tells how long it is, and adds an error if it does
+// not. All platforms limit the length.
+func CheckLengthKnown(errs *FieldErrors, field string, m *Media) bool {
+	if m.DurationMs > 0 {
+		return true
+	}
+	remedy := "ffmpeg -c copy -movflags +faststart"
+	if m.ContentType == "video/webm" {
+		remedy = "ffmpeg -c copy"
+	}
+	errs.Add(field, "does not tell how long it is: write it again with %s", remedy)
+	return false
 }

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 )
 
 func ptr[T any](v T) *T { return &v }
@@ -47,5 +48,31 @@ func TestTimes(t *testing.T) {
 	forever.SetPublishAt(now)
 	if forever.TooLate(now.Add(1000 * time.Hour)) {
 		t.Error("a post without max_lateness must never be too late")
+	}
+}
+
+func TestFieldErrorsAreBounded(t *testing.T) {
+	var errs FieldErrors
+	for range 100_000 {
+		errs.Add(strings.Repeat("f", 1000), "%s", strings.Repeat("é", 1000))
+	}
+	if len(errs) != 20 || !errs.Full() {
+		t.Errorf("%d errors are kept, want 20", len(errs))
+	}
+	if n := utf8.RuneCountInString(errs[0].Field); n != 100 {
+		t.Errorf("the name has %d characters, want 100", n)
+	}
+	if n := utf8.RuneCountInString(errs[0].Message); n != 300 || !strings.HasSuffix(errs[0].Message, "é...") {
+		t.Errorf("the message has %d characters, want 300: %s", n, errs[0].Message)
+	}
+}
+
+func TestShorten(t *testing.T) {
+	for text, want := range map[string]string{
+		"": "", "short": "short", "exactly 10": "exactly 10", "eleven, yes": "eleven,...", "éééééééééé": "éééééééééé", "ééééééééééé": "ééééééé...", "a\xffb": "a\uFFFDb",
+	} {
+		if got := Shorten(text, 10); got != want {
+			t.Errorf("Shorten(%q) = %q, want %q", text, got, want)
+		}
 	}
 }

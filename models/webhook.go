@@ -62,13 +62,15 @@ type AppEvent string
 
 // The types of events that apps receive.
 const (
-	EventPostPublished       AppEvent = "post.published"
-	EventPostDelivered       AppEvent = "post.delivered"
-	EventPostFailed          AppEvent = "post.failed"
-	EventPostUncertain       AppEvent = "post.uncertain"
-	EventPostDeferred        AppEvent = "post.deferred"
-	EventPostMissed          AppEvent = "post.missed"
-	EventPostCanceled        AppEvent = "post.canceled"
+	EventPostPublished AppEvent = "post.published"
+	EventPostDelivered AppEvent = "post.delivered"
+	EventPostFailed    AppEvent = "post.failed"
+	EventPostUncertain AppEvent = "post.uncertain"
+	EventPostDeferred  AppEvent = "post.deferred"
+	EventPostMissed    AppEvent = "post.missed"
+	EventPostCanceled  AppEvent = "post.canceled"
+	// EventPostFirstComment: the first comment of a post is settled.
+	EventPostFirstComment    AppEvent = "post.first_comment"
 	EventAccountConnected    AppEvent = "account.connected"
 	EventAccountReauthorize  AppEvent = "account.reauth_required"
 	EventAccountDisconnected AppEvent = "account.disconnected"
@@ -80,6 +82,7 @@ const (
 // AppEvents lists the events that an endpoint can subscribe to.
 var AppEvents = []AppEvent{
 	EventPostPublished, EventPostDelivered, EventPostFailed, EventPostUncertain, EventPostDeferred, EventPostMissed, EventPostCanceled,
+	EventPostFirstComment,
 	EventAccountConnected, EventAccountReauthorize, EventAccountDisconnected, EventCommentReceived,
 }
 
