@@ -41,7 +41,8 @@ const ActionOperator = "operator"
 // FormatText is the log format for terminals. Any other format means JSON.
 const FormatText = "text"
 
-// NewLogger returns the logger of a process. An unknown level means info; package config
+// NewLogger returns the logger of a process. It writes an outage of Redis or PostgreSQL once a
+// minute. An unknown level means info; package config
 // rejects one earlier.
 func NewLogger(service, level, format string, out io.Writer) *logrus.Logger {
 	log := logrus.New()
@@ -52,9 +53,9 @@ func NewLogger(service, level, format string, out io.Writer) *logrus.Logger {
 		log.SetLevel(parsed)
 	}
 	if format == FormatText {
-		log.SetFormatter(&logrus.TextFormatter{FullTimestamp: true, TimestampFormat: "15:04:05.000"})
+		log.SetFormatter(limitOutages(&logrus.TextFormatter{FullTimestamp: true, TimestampFormat: "15:04:05.000"}))
 	} else {
-		log.SetFormatter(&jsonFormatter{service: service})
+		log.SetFormatter(limitOutages(&jsonFormatter{service: service}))
 	}
 	return log
 }

@@ -7,14 +7,22 @@ import (
 	"strings"
 
 	"github.com/sirupsen/logrus"
+
+	"socialqueue/models"
 )
 
-// scrubber removes from every log line what looks like a secret. It is the last line of
-// defense: code that knows a secret does not log it, and the platform clients clean their
-// errors.
+// scrubber removes from every log line what looks like a secret, and shortens long texts,
+// because an error may quote what a caller sent. It is the last line of defense: code that
+// knows a secret does not log it, and the platform clients clean their errors.
 type scrubber struct{}
 
 const scrubbed = "[secret]"
+
+// Limits of the texts in a line, in characters.
+const (
+	maxLogText  = 4000
+	maxLogStack = 16_000
+)
 
 // patterns match the secrets of this system. The text of the first group is kept. Regular
 // expressions are slow, so each is applied only to a text that contains one of its needles,
@@ -51,39 +59,48 @@ func scrub(s string) string {
 	return s
 }
 
+// clean scrubs a text and then shortens it: half a secret would not be recognized.
+func clean(field, text string) string {
+	most := maxLogText
+	if field == FieldStack {
+		most = maxLogStack
+	}
+	return models.Shorten(scrub(text), most)
+}
+
 // Levels implements logrus.Hook.
 func (scrubber) Levels() []logrus.Level { return logrus.AllLevels }
 
 // Fire implements logrus.Hook. It may change the entry: logrus passes hooks a copy.
 func (scrubber) Fire(e *logrus.Entry) error {
-	e.Message = scrub(e.Message)
+	e.Message = clean("", e.Message)
 	for name, value := range e.Data {
 		switch v := value.(type) {
 		case nil, bool, int, int64, float64:
 		case string:
-			e.Data[name] = scrub(v)
+			e.Data[name] = clean(name, v)
 		case error:
-			if text := v.Error(); scrub(text) != text {
-				e.Data[name] = &scrubbedError{error: v, text: scrub(text)}
+			if text := v.Error(); clean(name, text) != text {
+				e.Data[name] = &cleanError{error: v, text: clean(name, text)}
 			}
 		default:
 			if text := fmt.Sprint(v); scrub(text) != text {
-				e.Data[name] = scrub(text)
+				e.Data[name] = clean(name, text)
 			}
 		}
 	}
 	return nil
 }
 
-// scrubbedError is an error whose text contained a secret.
-type scrubbedError struct {
+// cleanError is an error whose text contained a secret or was too long.
+type cleanError struct {
 	error
 	text string
 }
 
 // Error returns the text without the secret.
-func (e *scrubbedError) Error() string { return e.text }
+func (e *cleanError) Error() string { return e.text }
 
 // Unwrap returns the original error, from which the formatter reads the code. Do not print
 // it.
-func (e *scrubbedError) Unwrap() error { return e.error }
+func (e *cleanError) Unwrap() error { return e.error }

@@ -19,7 +19,7 @@ const longSecret = "Zq7Zq7Zq7Zq7Zq7Zq7Zq7Zq7"
 // the text around them is kept.
 func TestNoSecretInALine(t *testing.T) {
 	for name, c := range map[string]struct{ text, stays string }{
-		"query":              {"get https://graph.example/v25.0/me?fields=id&access_token=" + longSecret + "&x=1", "graph.example/v25.0/me?fields=id"},
+		"query":              {"get https://graph.example/v27.0/me?fields=id&access_token=" + longSecret + "&x=1", "graph.example/v27.0/me?fields=id"},
 		"form":               {"client_secret=" + longSecret + "&grant_type=refresh_token", "grant_type=refresh_token"},
 		"JSON":               {`{"refresh_token": "` + longSecret + `","open_id":"-000one"}`, `"open_id":"-000one"`},
 		"header":             {"Authorization: Bearer " + longSecret, "Authorization: Bearer"},

@@ -54,6 +54,33 @@ func ParseKeyring(list string) (*Keyring, error) {
 	return &ring, nil
 }
 
+// Weak returns the ids of the keys that no random generator made: one character 32 times, a
+// sequence, a short text repeated. A random key of 32 bytes, or of 32 hex digits, is never one.
+func (r *Keyring) Weak() []string {
+	var ids []string
+	for _, k := range r.keys {
+		if isPattern(k.secret) {
+			ids = append(ids, k.id)
+		}
+	}
+	return ids
+}
+
+// fewValues is how many different bytes a random key always exceeds: among 32 hex digits,
+// 14 are expected.
+const fewValues = 6
+
+func isPattern(secret []byte) bool {
+	distinct := map[byte]bool{}
+	rising, repeated := true, true
+	for i, b := range secret {
+		distinct[b] = true
+		rising = rising && (i == 0 || b-secret[i-1] == secret[1]-secret[0])
+		repeated = repeated && (i < KeySize/2 || b == secret[i-KeySize/2])
+	}
+	return len(distinct) <= fewValues || rising || repeated
+}
+
 // NewRandomKey makes a key in the base64 form that ParseKeyring reads.
 func NewRandomKey() string {
 	raw := make([]byte, KeySize)

@@ -113,3 +113,33 @@ func FuzzOpen(f *testing.F) {
 		}
 	})
 }
+
+func TestWeakKeys(t *testing.T) {
+	for name, tc := range map[string]struct {
+		key  string
+		weak bool
+	}{
+		"one letter":       {strings.Repeat("a", 32), true},
+		"a short word":     {strings.Repeat("secret", 6)[:32], true},
+		"zeros as hex":     {strings.Repeat("00", 32), true},
+		"a sequence":       {"000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f", true},
+		"half, twice":      {"0123456789abcdef0123456789abcdef", true},
+		"32 hex digits":    {"9f86d081884c7d659a2feaa0c55ad015", false},
+		"64 hex digits":    {"9f86d081884c7d659a2feaa0c55ad0153bf4f1b2b0b822cd15d6c15b0f00a08a"[:64], false},
+		"random as base64": {NewRandomKey(), false},
+	} {
+		ring, err := ParseKeyring(NewRandomKey() + "," + tc.key)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if weak := ring.Weak(); (len(weak) == 1) != tc.weak || len(weak) > 1 {
+			t.Errorf("%s: weak are %v, want it to be one: %t", name, weak, tc.weak)
+		}
+	}
+	for range 1000 {
+		ring, err := ParseKeyring(NewRandomKey())
+		if err != nil || len(ring.Weak()) > 0 {
+			t.Fatalf("a random key is weak: %v", err)
+		}
+	}
+}
