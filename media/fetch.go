@@ -2,6 +2,7 @@ package media
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -17,14 +18,19 @@ type FetchOptions struct {
 	MaxBytes      int64         // of one file; zero means no limit
 	HeaderTimeout time.Duration // to the headers of an answer, redirects included: 30 s
 	StallTimeout  time.Duration // without a byte of the body: 60 s
+	RateWindow    time.Duration // in which leastRate has to be kept: 60 s
 	Timeout       time.Duration // of the whole fetch: 1 h
 }
 
 const (
 	defaultHeaderTimeout = 30 * time.Second
 	defaultStallTimeout  = 60 * time.Second
+	defaultRateWindow    = 60 * time.Second
 	defaultFetchTimeout  = time.Hour
 	maxRedirects         = 5
+	// leastRate is how many bytes a second a server has to send. A fetch occupies a worker:
+	// a server that sends a byte every few seconds would occupy it for the whole Timeout.
+	leastRate = 100_000
 )
 
 // Fetcher fetches the files that apps give by URL, from public addresses only (package
@@ -45,6 +51,7 @@ func NewFetcher(opts FetchOptions) *Fetcher {
 func newFetcher(opts FetchOptions, guard *egress.Guard) *Fetcher {
 	setDefault(&opts.HeaderTimeout, defaultHeaderTimeout)
 	setDefault(&opts.StallTimeout, defaultStallTimeout)
+	setDefault(&opts.RateWindow, defaultRateWindow)
 	setDefault(&opts.Timeout, defaultFetchTimeout)
 	transport := guard.Transport(opts.HeaderTimeout)
 	transport.DisableCompression = true // Content-Length is the file's, and a compression bomb has no effect
@@ -82,7 +89,11 @@ func (f *Fetcher) Open(ctx context.Context, rawURL string) (io.ReadCloser, int64
 		release()
 		return nil, 0, fetchError(host, resp.StatusCode, err)
 	}
-	return f.newBody(ctx, stop, release, resp), resp.ContentLength, nil
+	b := f.newBody(ctx, stop, release, resp)
+	if err := b.refusePage(); err != nil {
+		return nil, 0, errors.Join(err, b.Close())
+	}
+	return b, resp.ContentLength, nil
 }
 
 // follow sends the request and follows redirects.
@@ -131,13 +142,30 @@ func isRedirect(status int) bool {
 }
 
 func (f *Fetcher) checkResponse(resp *http.Response) error {
-	if resp.StatusCode != http.StatusOK {
+	switch {
+	case resp.StatusCode == http.StatusPartialContent && isWhole(resp.Header.Get("Content-Range")):
+	case resp.StatusCode == http.StatusPartialContent:
+		return errors.New("the server sent only a part of the file, although all of it was asked for")
+	case resp.StatusCode == http.StatusUnauthorized, resp.StatusCode == http.StatusForbidden:
+		return fmt.Errorf("the server answered %d: the link may have expired, or the server refuses programs; give another link, or send the file to POST /api/media", resp.StatusCode)
+	case resp.StatusCode != http.StatusOK:
 		return fmt.Errorf("the server answered %d", resp.StatusCode)
+	}
+	if encoding := resp.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
+		return fmt.Errorf("the server sent the file compressed (Content-Encoding: %.20s), although that was not asked for", encoding)
 	}
 	if f.opts.MaxBytes > 0 && resp.ContentLength > f.opts.MaxBytes {
 		return ErrTooLarge
 	}
 	return nil
+}
+
+// isWhole reports whether a Content-Range is that of a whole file: some servers answer every
+// request with 206.
+func isWhole(contentRange string) bool {
+	var last, total int64
+	n, err := fmt.Sscanf(contentRange, "bytes 0-%d/%d", &last, &total)
+	return err == nil && n == 2 && last+1 == total
 }
 
 // transportCause returns why a request or a body failed.

@@ -156,7 +156,11 @@ func TestFetchErrors(t *testing.T) {
 		says      string
 	}{
 		"gone":              {status(410), true, "answered 410"},
-		"forbidden":         {status(403), true, "answered 403"},
+		"forbidden":         {status(403), true, "answered 403: the link may have expired"},
+		"a web page":        {page, true, "a web page (text/html), not to a file: give the direct download link"},
+		"a part of it":      {ranged("bytes 0-49/100"), true, "only a part of the file"},
+		"the end of it":     {ranged("bytes 50-99/100"), true, "only a part of the file"},
+		"compressed":        {compressed, true, "Content-Encoding: gzip"},
 		"no content":        {status(204), true, "answered 204"},
 		"too many requests": {status(429), false, "answered 429"},
 		"request timeout":   {status(408), false, "answered 408"},
@@ -170,7 +174,8 @@ func TestFetchErrors(t *testing.T) {
 		"cut off":           {cutOff, false, "unexpected EOF"},
 		"no answer":         {hang, false, "no answer in time"},
 		"stalled":           {stall, false, "stalled"},
-		"too slow":          {trickle, false, "took too long"},
+		"too long":          {trickle, false, "took too long"},
+		"too slow":          {trickle, false, "less than 100 kB a second"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -180,8 +185,10 @@ func TestFetchErrors(t *testing.T) {
 				opts.HeaderTimeout = 300 * time.Millisecond
 			case "stalled":
 				opts.StallTimeout = 200 * time.Millisecond
-			case "too slow":
+			case "too long":
 				opts.Timeout = 600 * time.Millisecond
+			case "too slow":
+				opts.RateWindow = 300 * time.Millisecond
 			}
 			_, err := fetch(t, guarded(opts), serve(t, tc.answer)+"/path?signature=hunter2")
 			fetchErr, ok := errors.AsType[*FetchError](err)
@@ -192,6 +199,31 @@ func TestFetchErrors(t *testing.T) {
 				t.Errorf("the error shows the URL: %v", err)
 			}
 		})
+	}
+}
+
+func page(w http.ResponseWriter, _ *http.Request) {
+	_, _ = io.WriteString(w, "<!DOCTYPE html><html><head><title>Virus scan warning</title>")
+}
+
+func ranged(contentRange string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Range", contentRange)
+		w.WriteHeader(http.StatusPartialContent)
+		_, _ = w.Write(make([]byte, 50))
+	}
+}
+
+func compressed(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Encoding", "gzip")
+	_, _ = w.Write([]byte{0x1f, 0x8b})
+}
+
+// TestFetchOfAWholeRange: some servers answer every request with 206.
+func TestFetchOfAWholeRange(t *testing.T) {
+	got, err := fetch(t, guarded(FetchOptions{MaxBytes: 100}), serve(t, ranged("bytes 0-49/50")))
+	if err != nil || len(got) != 50 {
+		t.Errorf("%d bytes, %v", len(got), err)
 	}
 }
 

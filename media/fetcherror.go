@@ -9,13 +9,17 @@ import (
 	"socialqueue/egress"
 )
 
+// ErrNoHost means that no address is known for the host name.
+var ErrNoHost = errors.New("unknown host name")
+
 var (
 	errBadURL           = errors.New("not an http or https URL without user name and password")
-	errNoHost           = errors.New("unknown host name")
 	errBadRedirect      = errors.New("redirected without a valid address")
 	errTooManyRedirects = fmt.Errorf("redirected more than %d times", maxRedirects)
 	errHeaderTimeout    = errors.New("no answer in time")
 	errStalled          = errors.New("the transfer stalled")
+	errTooSlow          = fmt.Errorf("the server sends less than %d kB a second", leastRate/1000)
+	errWebPage          = errors.New("the link leads to a web page (text/html), not to a file: give the direct download link")
 	errFetchTimeout     = errors.New("the transfer took too long")
 )
 
@@ -41,7 +45,7 @@ func (e *FetchError) Unwrap() error { return e.Err }
 
 func fetchError(host string, status int, err error) error {
 	if dns, ok := errors.AsType[*net.DNSError](err); ok && dns.IsNotFound {
-		err = errNoHost
+		err = ErrNoHost
 	}
 	if op, ok := errors.AsType[*net.OpError](err); ok && op.Source != nil {
 		err = op.Err // without the addresses of our own network
@@ -52,7 +56,7 @@ func fetchError(host string, status int, err error) error {
 // isPermanent reports whether the same request can never succeed. Unknown errors are
 // retried.
 func isPermanent(status int, err error) bool {
-	for _, permanent := range []error{egress.ErrPrivateHost, ErrTooLarge, errBadURL, errNoHost, errBadRedirect, errTooManyRedirects} {
+	for _, permanent := range []error{egress.ErrPrivateHost, ErrTooLarge, errBadURL, ErrNoHost, errBadRedirect, errTooManyRedirects} {
 		if errors.Is(err, permanent) {
 			return true
 		}

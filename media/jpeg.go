@@ -2,6 +2,7 @@ package media
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -21,6 +22,7 @@ const (
 	jpegSOS  = 0xda
 	jpegTEM  = 0x01
 	jpegSOF  = 0xcf // the last of the frame headers
+	jpegAPP1 = 0xe1
 )
 
 // probeJPEG reads the markers of a JPEG up to its end of image. A search for that marker
@@ -31,6 +33,7 @@ func probeJPEG(r *bufio.Reader) (Info, error) {
 		return Info{}, truncated(err, "JPEG image")
 	}
 	var info Info
+	exif := false // there was an Exif segment
 	for {
 		marker, err := nextMarker(r)
 		if err != nil {
@@ -40,13 +43,15 @@ func probeJPEG(r *bufio.Reader) (Info, error) {
 		case marker == jpegEOI && info.Width == 0:
 			return Info{}, reject("JPEG image has no picture in it")
 		case marker == jpegEOI:
-			return info, nil
+			return info.upright(), nil
 		case marker == jpegTEM || marker >= jpegRST0 && marker <= jpegRST7:
 			continue // these have no length
 		case isFrameHeader(marker):
 			info.Width, info.Height, err = readFrameHeader(r, marker)
 		case marker == jpegSOS && info.Width == 0:
 			return Info{}, reject("JPEG image has no readable header")
+		case marker == jpegAPP1 && !exif:
+			info.Orientation, exif, err = readExifSegment(r)
 		default:
 			err = skipSegment(r)
 		}
@@ -108,14 +113,45 @@ func readFrameHeader(r *bufio.Reader, marker byte) (width, height int, err error
 	return width, height, skip(r, int64(length)-int64(len(h)))
 }
 
+// readExifSegment reads an APP1 segment, of 64 KiB at most. ok is false if it holds something
+// else than Exif data.
+func readExifSegment(r *bufio.Reader) (orientation int, ok bool, err error) {
+	length, err := segmentLength(r)
+	if err != nil {
+		return 0, false, err
+	}
+	prefix := int64(len(exifPrefix))
+	if length < prefix {
+		return 0, false, skip(r, length)
+	}
+	head, err := r.Peek(int(prefix))
+	if err != nil || !bytes.Equal(head, exifPrefix) {
+		return 0, false, skip(r, length)
+	}
+	b := make([]byte, length)
+	if _, err := io.ReadFull(r, b); err != nil {
+		return 0, false, err
+	}
+	return exifOrientation(b[prefix:]), true, nil
+}
+
 func skipSegment(r *bufio.Reader) error {
+	length, err := segmentLength(r)
+	if err != nil {
+		return err
+	}
+	return skip(r, length)
+}
+
+// segmentLength reads the length of what follows in a segment.
+func segmentLength(r *bufio.Reader) (int64, error) {
 	var h [2]byte
 	if _, err := io.ReadFull(r, h[:]); err != nil {
-		return err
+		return 0, err
 	}
 	length := int64(binary.BigEndian.Uint16(h[:]))
 	if length < 2 {
-		return reject("JPEG image is damaged: a segment has no length")
+		return 0, reject("JPEG image is damaged: a segment has no length")
 	}
-	return skip(r, length-2)
+	return length - 2, nil
 }

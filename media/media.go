@@ -16,6 +16,7 @@ const (
 	TypeQuickTime = "video/quicktime"
 	TypeWebM      = "video/webm"
 	TypeJPEG      = "image/jpeg"
+	TypePNG       = "image/png"
 	TypeWebP      = "image/webp"
 )
 
@@ -24,15 +25,35 @@ type Info struct {
 	Bytes       int64
 	ContentType string // one of the Type constants
 	SHA256      string // of the whole file, in lower-case hex
-	// Duration is zero for images, and for videos that have none: WebM without a Duration
-	// element, and fragmented MP4 without one.
+	// Duration is zero for images, and for videos that do not tell how long they are.
 	Duration time.Duration
-	// Width and Height are in pixels as a player shows a video, so a phone's upright video
-	// is taller than wide. For images they are as stored, without the EXIF orientation.
+	// Width and Height are in pixels as people see the file: a phone's upright video or
+	// picture is taller than wide, even if it is stored lying.
 	Width, Height int
+	// Orientation is how a picture is turned or mirrored before it is shown: EXIF's 1 to 8.
+	// 1 is upright, 0 means that the file does not say.
+	Orientation int
 	// Codec of the video track: "h264", "hevc", "av1", "vp8", "vp9", or the
 	// container's own name for any other. Empty for images.
 	Codec string
+	// FramesPer1000s is the average frame rate of a video: 29.97 frames a second are 29970.
+	// Zero if it is unknown.
+	FramesPer1000s int
+	// BitRate is the average of the video track alone, in bits a second. It is read from MP4
+	// and MOV, zero if it is unknown.
+	BitRate int64
+	// AudioCodec is "aac" or the container's own name, AudioRate is in samples a second. They
+	// are read from MP4 and MOV; empty or zero if the video has no sound or does not tell.
+	AudioCodec               string
+	AudioRate, AudioChannels int
+}
+
+// upright swaps width and height of a picture that is shown turned by a quarter.
+func (i Info) upright() Info {
+	if i.Orientation >= 5 {
+		i.Width, i.Height = i.Height, i.Width
+	}
+	return i
 }
 
 var (

@@ -12,10 +12,14 @@ import (
 )
 
 const (
-	// maxBoxes is how many boxes of one file are read. A fragmented video has two to four
-	// per fragment of a second or more, so hours of video fit.
-	maxBoxes = 200_000
-	// maxBoxDepth is how deep boxes may be nested: moov, trak, mdia, minf, stbl.
+	// maxBoxes is how many boxes of one file are read. A fragmented video has about twelve
+	// per fragment, so 20 minutes fit even if each frame has its own.
+	maxBoxes = 1_000_000
+	// maxEntries is how many entries of sample tables are read. A frame has up to three, so
+	// 12 hours of 60 frames a second fit.
+	maxEntries = 8_000_000
+	// maxBoxDepth is how deep boxes may be nested. The deepest that is needed is stbl: moov,
+	// trak, mdia, minf, stbl.
 	maxBoxDepth = 8
 	// smallestBox is the size of a box without content, in bytes.
 	smallestBox = 8
@@ -24,91 +28,172 @@ const (
 var errTooManyBoxes = reject("video is built of too many parts")
 
 // probeMP4 reads the boxes of an MP4 or MOV file. It enters the containers that lead to the
-// tracks, reads a few small boxes, and skips all others, such as sample tables and media
-// data.
+// tracks and fragments, sums up how many frames they have, how long and how large they are,
+// and skips all other boxes.
 func probeMP4(r *bufio.Reader) (Info, error) {
-	p := mp4Probe{r: r, boxesLeft: maxBoxes}
-	if err := p.walk(math.MaxInt64, 0); err != nil {
+	p := mp4Probe{r: r, boxesLeft: maxBoxes, entriesLeft: maxEntries, track: &mp4Track{}}
+	if err := p.file(); err != nil {
 		return Info{}, truncated(err, "video")
 	}
 	return p.info()
 }
 
 type mp4Probe struct {
-	r         *bufio.Reader
-	boxesLeft int
+	r           *bufio.Reader
+	boxesLeft   int
+	entriesLeft int64
 
-	movie    bool // there was a moov box
-	data     bool // there was an mdat box
-	duration time.Duration
-	scale    uint32 // units of a second in the movie's durations
-	track    mp4Track
-	video    *mp4Track // the first video track
+	movie     bool // there was a moov box
+	data      bool // there was an mdat box
+	duration  time.Duration
+	fragments time.Duration // of all fragments, as the movie says
+	scale     uint32        // units of a second in the movie's durations
+	track     *mp4Track     // the one that is being read
+	tracks    []*mp4Track
+	defaults  map[uint32]sampleDefaults // of samples in fragments, by track
+	run       mp4Run
 }
 
 func (p *mp4Probe) info() (Info, error) {
+	video := p.firstVideo()
 	switch {
 	case !p.movie:
 		return Info{}, reject("video has no index (moov box): it is cut off, or its recording was not finished")
-	case p.video == nil:
+	case video == nil:
 		return Info{}, reject("file has no video track")
 	case !p.data:
 		return Info{}, reject("video has no media data (mdat box)")
-	case p.video.width == 0 || p.video.height == 0:
+	case video.width == 0 || video.height == 0:
 		return Info{}, reject("video track has no size in pixels")
 	}
-	duration := p.duration
-	if duration == 0 {
-		duration = p.video.duration
+	info := Info{
+		Duration:       p.length(video),
+		Width:          video.width,
+		Height:         video.height,
+		Codec:          codecName(video.coding),
+		FramesPer1000s: video.samples.rate(video.scale),
+		BitRate:        video.samples.bitRate(video.scale),
 	}
-	return Info{
-		Duration: duration,
-		Width:    p.video.width,
-		Height:   p.video.height,
-		Codec:    codecName(p.video.coding),
-	}, nil
+	if sound := p.sound(); sound != nil {
+		info.AudioCodec, info.AudioRate, info.AudioChannels = codecName(sound.coding), sound.rate, sound.channels
+	}
+	return info, nil
 }
 
-// walk reads the boxes in the next size bytes. For the file itself size is unlimited,
-// because its length is not known before it ends.
-func (p *mp4Probe) walk(size int64, depth int) error {
-	top := depth == 0
-	for size > 0 {
-		if _, err := p.r.Peek(1); top && errors.Is(err, io.EOF) {
+// file reads the boxes of the file itself. Behind the movie and its data only further media
+// must be whole. Whatever else stands there is ignored, even if it is no box: recorders and
+// clients leave zeros, tags or a line end, and players ignore them as well.
+func (p *mp4Probe) file() error {
+	for {
+		head, err := p.r.Peek(smallestBox)
+		if len(head) == 0 && errors.Is(err, io.EOF) {
 			return nil
 		}
-		if size < smallestBox {
-			return skip(p.r, size)
+		if p.movie && p.data && !isMedia(head) {
+			err = p.skipTrailing()
+		} else {
+			_, err = p.readBox(toEnd, 0)
 		}
-		if p.boxesLeft--; p.boxesLeft < 0 {
-			return errTooManyBoxes
-		}
-		box, err := p.readHeader()
 		if err != nil {
 			return err
 		}
-		if box.toEOF {
-			return p.lastBox(box, top)
+	}
+}
+
+// isMedia reports whether a box begins here that a player needs.
+func isMedia(head []byte) bool {
+	if len(head) < smallestBox {
+		return false
+	}
+	switch mp4.BoxType(head[4:smallestBox]) {
+	case mp4.BoxTypeMoov(), mp4.BoxTypeMoof(), mp4.BoxTypeMdat():
+		return true
+	}
+	return false
+}
+
+// skipTrailing skips one box, or the rest of the file if there is no box.
+func (p *mp4Probe) skipTrailing() error {
+	if err := p.countBox(); err != nil {
+		return err
+	}
+	box, err := p.readHeader()
+	if _, damaged := errors.AsType[*RejectedError](err); damaged {
+		_, err = skipAll(p.r)
+	} else if err == nil {
+		_, err = skipBox(p.r, box.payload)
+	}
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil
+	}
+	return err
+}
+
+// walk reads the boxes in the next left bytes, or up to the end of the file. All containers are entered here, so the limit
+// of the depth holds for every kind.
+func (p *mp4Probe) walk(left int64, depth int) error {
+	if depth > maxBoxDepth {
+		return reject("video is damaged: its parts are nested too deep")
+	}
+	for left > 0 {
+		if _, err := p.r.Peek(1); left == toEnd && errors.Is(err, io.EOF) {
+			return nil
 		}
-		size -= box.headerSize
-		if box.payload > size {
-			return reject("video is damaged: a part is larger than the one around it")
+		if left < smallestBox {
+			return skip(p.r, left)
 		}
-		if err := p.box(box, depth); err != nil {
+		n, err := p.readBox(left, depth)
+		if err != nil {
 			return err
 		}
-		size -= box.payload
+		if left != toEnd {
+			left -= n
+		}
 	}
 	return nil
 }
 
-// boxHeader is the header of a box. toEOF marks a box without a size, which ends with the
-// file.
+// readBox reads a box, which has left bytes at most, and returns how many it has.
+func (p *mp4Probe) readBox(left int64, depth int) (int64, error) {
+	if err := p.countBox(); err != nil {
+		return 0, err
+	}
+	box, err := p.readHeader()
+	if err != nil {
+		return 0, err
+	}
+	if left != toEnd {
+		left -= box.headerSize
+	}
+	if box.payload == toEnd {
+		switch {
+		case depth == 0:
+		case box.kind == mp4.BoxType{}: // zeros that fill the container up
+			box.payload = left
+		default:
+			return 0, reject("video is damaged: a part has no size")
+		}
+	} else if box.payload > left {
+		return 0, reject("video is damaged: a part is larger than the one around it")
+	}
+	return box.headerSize + box.payload, p.box(box, depth)
+}
+
+func (p *mp4Probe) countBox() error {
+	if p.boxesLeft--; p.boxesLeft < 0 {
+		return errTooManyBoxes
+	}
+	return nil
+}
+
+// toEnd is the size of what ends with the file.
+const toEnd = math.MaxInt64
+
+// boxHeader is the header of a box.
 type boxHeader struct {
 	kind       mp4.BoxType
 	headerSize int64
-	payload    int64
-	toEOF      bool
+	payload    int64 // toEnd if the header has no size: the box ends with the file
 }
 
 func (p *mp4Probe) readHeader() (boxHeader, error) {
@@ -120,7 +205,7 @@ func (p *mp4Probe) readHeader() (boxHeader, error) {
 	size := uint64(binary.BigEndian.Uint32(b[:4]))
 	switch size {
 	case 0:
-		h.toEOF = true
+		h.payload = toEnd
 		return h, nil
 	case 1: // the size did not fit: it follows as 64 bits
 		if _, err := io.ReadFull(p.r, b[smallestBox:]); err != nil {
@@ -144,33 +229,41 @@ func noEOF(err error) error {
 	return err
 }
 
-// lastBox handles a box that ends with the file. Only media data may do that.
-func (p *mp4Probe) lastBox(box boxHeader, top bool) error {
-	if !top || box.kind != mp4.BoxTypeMdat() {
-		return reject("video is damaged: a part has no size")
-	}
-	n, err := skipAll(p.r)
-	p.data = p.data || n > 0
-	return err
-}
-
 // box handles one box and leaves the reader at its end.
 func (p *mp4Probe) box(box boxHeader, depth int) error {
 	switch box.kind {
 	case mp4.BoxTypeMdat():
-		p.data = p.data || box.payload > 0
+		n, err := skipBox(p.r, box.payload)
+		p.data = p.data || n > 0
+		return err
 	case mp4.BoxTypeMoov():
 		p.movie = true
 		return p.walk(box.payload, depth+1)
 	case mp4.BoxTypeTrak():
 		return p.trak(box, depth)
-	case mp4.BoxTypeMdia(), mp4.BoxTypeMinf(), mp4.BoxTypeStbl(), mp4.BoxTypeMvex():
-		if depth >= maxBoxDepth {
-			return reject("video is damaged: its parts are nested too deep")
-		}
+	case mp4.BoxTypeMdia(), mp4.BoxTypeMinf(), mp4.BoxTypeStbl(), mp4.BoxTypeMvex(), mp4.BoxTypeMoof():
 		return p.walk(box.payload, depth+1)
-	case mp4.BoxTypeMvhd(), mp4.BoxTypeMehd(), mp4.BoxTypeTkhd(), mp4.BoxTypeMdhd(), mp4.BoxTypeHdlr(), mp4.BoxTypeStsd():
+	case mp4.BoxTypeTraf():
+		p.run = mp4Run{}
+		return p.walk(box.payload, depth+1)
+	case mp4.BoxTypeMvhd(), mp4.BoxTypeMehd(), mp4.BoxTypeTkhd(), mp4.BoxTypeMdhd(), mp4.BoxTypeHdlr(), mp4.BoxTypeStsd(),
+		mp4.BoxTypeTrex(), mp4.BoxTypeTfhd():
 		return p.leaf(box)
+	case mp4.BoxTypeStts():
+		return p.stts(box)
+	case mp4.BoxTypeStsz():
+		return p.stsz(box)
+	case mp4.BoxTypeTrun():
+		return p.trun(box)
 	}
-	return skip(p.r, box.payload)
+	_, err := skipBox(p.r, box.payload)
+	return err
+}
+
+// skipBox skips the payload of a box and returns its size.
+func skipBox(r *bufio.Reader, payload int64) (int64, error) {
+	if payload == toEnd {
+		return skipAll(r)
+	}
+	return payload, skip(r, payload)
 }

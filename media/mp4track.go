@@ -15,25 +15,59 @@ import (
 // hundred or so.
 const boxPrefix = 1 << 10
 
-// mp4Track holds the properties of one trak box.
+// maxTracks is how many tracks of a file are read. Phones write up to six.
+const maxTracks = 64
+
+// mp4Track holds the properties of one trak box, and of the samples that fragments add to it.
 type mp4Track struct {
-	video         bool
+	id            uint32
+	video, sound  bool
 	width, height int // in pixels, as shown
 	duration      time.Duration
+	scale         uint32 // units of a second in the durations of the samples
 	coding        mp4.BoxType
+	channels      int // of sound
+	rate          int // of sound, in samples a second
+	samples       mp4Samples
 }
 
-// trak reads one track, and stores it if it is the first video track.
+// trak reads one track.
 func (p *mp4Probe) trak(box boxHeader, depth int) error {
-	p.track = mp4Track{}
+	if len(p.tracks) == maxTracks {
+		return reject("video has too many tracks")
+	}
+	track := &mp4Track{}
+	p.track = track
 	if err := p.walk(box.payload, depth+1); err != nil {
 		return err
 	}
-	if p.track.video && p.video == nil {
-		video := p.track
-		p.video = &video
+	p.tracks = append(p.tracks, track)
+	return nil
+}
+
+// firstVideo returns the first video track, or nil.
+func (p *mp4Probe) firstVideo() *mp4Track {
+	for _, t := range p.tracks {
+		if t.video {
+			return t
+		}
 	}
 	return nil
+}
+
+// sound returns the sound track that a platform uses: the first with AAC, or else the first.
+// New iPhones add spatial sound as a second track.
+func (p *mp4Probe) sound() *mp4Track {
+	var first *mp4Track
+	for _, t := range p.tracks {
+		if t.sound && codecName(t.coding) == codecAAC {
+			return t
+		}
+		if t.sound && first == nil {
+			first = t
+		}
+	}
+	return first
 }
 
 // leaf reads the start of a small box and skips the rest.
@@ -60,6 +94,10 @@ func (p *mp4Probe) parseLeaf(kind mp4.BoxType, b []byte) error {
 		return p.parseMdhd(b)
 	case mp4.BoxTypeHdlr():
 		return p.parseHdlr(b)
+	case mp4.BoxTypeTrex():
+		return p.parseTrex(b)
+	case mp4.BoxTypeTfhd():
+		return p.parseTfhd(b)
 	default:
 		return p.parseStsd(b)
 	}
@@ -82,16 +120,13 @@ func (p *mp4Probe) parseMvhd(b []byte) (err error) {
 	return err
 }
 
-// parseMehd reads the duration of all fragments. A fragmented video has a duration of zero
-// in its mvhd box, which comes before this one.
+// parseMehd reads the duration of all fragments.
 func (p *mp4Probe) parseMehd(b []byte) (err error) {
 	var mehd mp4.Mehd
 	if err := unmarshalBox(b, &mehd); err != nil {
 		return err
 	}
-	if p.duration == 0 {
-		p.duration, err = boxDuration(mehd.GetFragmentDuration(), mehd.GetVersion(), p.scale)
-	}
+	p.fragments, err = boxDuration(mehd.GetFragmentDuration(), mehd.GetVersion(), p.scale)
 	return err
 }
 
@@ -104,7 +139,7 @@ func (p *mp4Probe) parseTkhd(b []byte) error {
 	if quarterTurn := tkhd.Matrix[0] == 0 && tkhd.Matrix[4] == 0; quarterTurn && tkhd.Matrix[1] != 0 {
 		width, height = height, width
 	}
-	p.track.width, p.track.height = width, height
+	p.track.id, p.track.width, p.track.height = tkhd.TrackID, width, height
 	return nil
 }
 
@@ -113,29 +148,63 @@ func (p *mp4Probe) parseMdhd(b []byte) (err error) {
 	if err := unmarshalBox(b, &mdhd); err != nil {
 		return err
 	}
+	p.track.scale = mdhd.Timescale
 	p.track.duration, err = boxDuration(mdhd.GetDuration(), mdhd.GetVersion(), mdhd.Timescale)
 	return err
 }
 
 // parseHdlr reads the kind of the track. QuickTime has a second hdlr box for the data
-// handler in each track, which never says "vide".
+// handler in each track, which says neither "vide" nor "soun".
 func (p *mp4Probe) parseHdlr(b []byte) error {
 	const kindAt = 8 // version and flags, pre_defined
 	if len(b) < kindAt+4 {
 		return reject("video is damaged: its hdlr box is not readable")
 	}
-	p.track.video = p.track.video || string(b[kindAt:kindAt+4]) == "vide"
+	switch string(b[kindAt : kindAt+4]) {
+	case "vide":
+		p.track.video = true
+	case "soun":
+		p.track.sound = true
+	}
 	return nil
 }
 
-// parseStsd reads the codec of the first sample entry.
+// parseStsd reads the codec of the first sample entry, and its sound properties, which mean
+// nothing if the track is a video.
 func (p *mp4Probe) parseStsd(b []byte) error {
-	const codingAt = 12 // version and flags, entry count, size of the first entry
+	const (
+		entryAt  = 8 // version and flags, entry count
+		codingAt = entryAt + 4
+	)
 	if len(b) < codingAt+4 || binary.BigEndian.Uint32(b[4:]) == 0 {
 		return reject("video is damaged: its stsd box is not readable")
 	}
 	p.track.coding = mp4.BoxType(b[codingAt : codingAt+4])
+	p.track.channels, p.track.rate = soundEntry(b[entryAt:])
 	return nil
+}
+
+// soundEntry reads the channels and the rate of a sound sample entry, 0 if it does not say
+// them: ISO/IEC 14496-12 12.2.3, and QuickTime's sound sample description, version 2.
+func soundEntry(b []byte) (channels, rate int) {
+	const (
+		versionAt, channelsAt, rateAt     = 16, 24, 32
+		longRateAt, longChannelsAt, after = 40, 48, 52
+	)
+	if len(b) < rateAt+4 {
+		return 0, 0
+	}
+	if binary.BigEndian.Uint16(b[versionAt:]) != 2 {
+		return int(binary.BigEndian.Uint16(b[channelsAt:])), int(binary.BigEndian.Uint32(b[rateAt:]) >> 16) // 16.16 fixed point
+	}
+	if len(b) < after {
+		return 0, 0
+	}
+	hertz := math.Float64frombits(binary.BigEndian.Uint64(b[longRateAt:]))
+	if !(hertz >= 0 && hertz <= math.MaxInt32) { // also false if it is no number
+		return 0, 0
+	}
+	return int(min(binary.BigEndian.Uint32(b[longChannelsAt:]), math.MaxUint16)), int(hertz)
 }
 
 // boxDuration converts a duration in units of 1/scale second. All bits set, in the width of
@@ -157,16 +226,24 @@ func boxDuration(units uint64, version uint8, scale uint32) (time.Duration, erro
 
 var errImpossibleDuration = reject("video is damaged: it claims an impossible duration")
 
+const codecAAC = "aac"
+
 // codecNames maps the codings that platforms accept to their usual names.
 var codecNames = map[string]string{
 	"avc1": "h264", "avc3": "h264",
 	"hvc1": "hevc", "hev1": "hevc", "dvh1": "hevc", "dvhe": "hevc",
 	"av01": "av1", "vp08": "vp8", "vp09": "vp9",
+	"mp4a": codecAAC,
 }
 
+// codecName returns the usual name of a coding, or else its own. It is empty if the track
+// has none.
 func codecName(coding mp4.BoxType) string {
 	if name, ok := codecNames[string(coding[:])]; ok {
 		return name
+	}
+	if coding == (mp4.BoxType{}) {
+		return ""
 	}
 	return coding.String()
 }

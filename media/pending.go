@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"gocloud.dev/blob"
 )
@@ -58,9 +59,25 @@ func (s *Store) create(ctx context.Context, key, contentType string) (*pending, 
 	return p, nil
 }
 
+// stallTime is how long the storage may take for one write, or to finish a file.
+const stallTime = 2 * time.Minute
+
+// limited calls the storage, and gives the file up if that takes too long.
+func (p *pending) limited(call func() error) error {
+	limit := time.AfterFunc(p.store.stall, p.abort)
+	err := call()
+	if !limit.Stop() && err != nil {
+		return fmt.Errorf("the storage did not answer within %s: %w", p.store.stall, context.DeadlineExceeded)
+	}
+	return err
+}
+
 // Write appends to the file.
-func (p *pending) Write(b []byte) (int, error) {
-	n, err := p.w.Write(b)
+func (p *pending) Write(b []byte) (n int, err error) {
+	err = p.limited(func() (err error) {
+		n, err = p.w.Write(b)
+		return err
+	})
 	if err != nil {
 		p.err = fmt.Errorf("write media %s: %w", p.key, err)
 	}
@@ -78,7 +95,7 @@ func (p *pending) commit() error {
 	}
 	w := p.w
 	p.w = nil
-	if err := w.Close(); err != nil {
+	if err := p.limited(w.Close); err != nil {
 		return fmt.Errorf("finish media %s: %w", p.key, err)
 	}
 	if p.file == nil {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -33,15 +34,31 @@ func inspect(b []byte) (Info, error) {
 }
 
 func TestProbeFixtures(t *testing.T) {
+	video := Info{
+		ContentType: TypeMP4, Duration: time.Second, Width: 180, Height: 320,
+		Codec: "h264", FramesPer1000s: 25_000, BitRate: 56_336, AudioCodec: "aac", AudioRate: 44_100, AudioChannels: 2,
+	}
+	but := func(change func(*Info)) Info {
+		other := video
+		change(&other)
+		return other
+	}
 	for name, want := range map[string]Info{
-		"h264.mp4":       {ContentType: TypeMP4, Duration: time.Second, Width: 180, Height: 320, Codec: "h264"},
-		"h264.mov":       {ContentType: TypeQuickTime, Duration: time.Second, Width: 180, Height: 320, Codec: "h264"},
-		"rotated.mp4":    {ContentType: TypeMP4, Duration: time.Second, Width: 320, Height: 180, Codec: "h264"},
-		"fragmented.mp4": {ContentType: TypeMP4, Width: 180, Height: 320, Codec: "h264"},
-		"vp9.webm":       {ContentType: TypeWebM, Duration: time.Second, Width: 180, Height: 320, Codec: "vp9"},
-		"baseline.jpg":   {ContentType: TypeJPEG, Width: 320, Height: 400},
-		"lossy.webp":     {ContentType: TypeWebP, Width: 320, Height: 400},
-		"lossless.webp":  {ContentType: TypeWebP, Width: 320, Height: 400},
+		"h264.mp4":       video,
+		"h264.mov":       but(func(i *Info) { i.ContentType, i.AudioChannels = TypeQuickTime, 1 }),
+		"rotated.mp4":    but(func(i *Info) { i.Width, i.Height = 320, 180 }),
+		"fragmented.mp4": but(func(i *Info) { i.Duration = 1080 * time.Millisecond }),
+		"fragmented-first-only.mp4": {
+			ContentType: TypeMP4, Duration: 3 * time.Second, Width: 96, Height: 160, Codec: "h264", FramesPer1000s: 30_000, BitRate: 29_693,
+		},
+		"mpeg4-part2.mp4": {
+			ContentType: TypeMP4, Duration: time.Second, Width: 96, Height: 160, Codec: "mp4v", FramesPer1000s: 10_000, BitRate: 18_928,
+		},
+		"vp9.webm":      {ContentType: TypeWebM, Duration: time.Second, Width: 180, Height: 320, Codec: "vp9", FramesPer1000s: 25_000},
+		"live.webm":     {ContentType: TypeWebM, Duration: 2 * time.Second, Width: 96, Height: 160, Codec: "vp8", FramesPer1000s: 25_000},
+		"baseline.jpg":  {ContentType: TypeJPEG, Width: 320, Height: 400},
+		"lossy.webp":    {ContentType: TypeWebP, Width: 320, Height: 400},
+		"lossless.webp": {ContentType: TypeWebP, Width: 320, Height: 400},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := inspect(fixture(t, name))
@@ -70,7 +87,7 @@ func TestProbeRejects(t *testing.T) {
 		"text":                   {[]byte("This is a text file that someone has named video.mp4, no more."), "not a video or image"},
 		"short text":             {[]byte("hi"), "not a video or image"},
 		"html":                   {[]byte("<!doctype html><title>404</title>"), "not a video or image"},
-		"png":                    {fixture(t, "small.png"), "convert it to JPEG"},
+		"cut png":                {fixture(t, "small.png")[:60], "is cut off"},
 		"gif":                    {[]byte("GIF89a......"), "convert it to JPEG"},
 		"heic":                   {[]byte("\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic"), "HEIC"},
 		"matroska":               {fixture(t, "h264.mkv"), "Matroska"},
@@ -96,6 +113,7 @@ func TestProbeRejects(t *testing.T) {
 		"jpeg lossless":          {patch(jpg, "\xff\xc0", 1, 0xc3), "rare coding"},
 		"jpeg zero segment":      {[]byte("\xff\xd8\xff\xe0\x00\x00"), "no length"},
 		"webp cut":               {fixture(t, "lossy.webp")[:3000], "cut off"},
+		"webp without a size":    {patch(fixture(t, "lossy.webp"), "\x9d\x01\x2a", 5, 0, 0), "no readable header"},
 		"webp garbage":           {[]byte("RIFF\x20\x00\x00\x00WEBPVP8 garbage garbage"), "no readable header"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -222,7 +240,7 @@ func TestProbePassesReadErrors(t *testing.T) {
 }
 
 func FuzzProbeMP4(f *testing.F) {
-	for _, name := range []string{"h264.mp4", "h264.mov", "fragmented.mp4", "audio.m4a"} {
+	for _, name := range []string{"h264.mp4", "h264.mov", "fragmented.mp4", "fragmented-first-only.mp4", "mpeg4-part2.mp4", "audio.m4a"} {
 		f.Add(fixture(f, name))
 	}
 	f.Fuzz(func(t *testing.T, file []byte) {
@@ -232,6 +250,7 @@ func FuzzProbeMP4(f *testing.F) {
 
 func FuzzProbeWebM(f *testing.F) {
 	f.Add(fixture(f, "vp9.webm"))
+	f.Add(fixture(f, "live.webm"))
 	f.Add(fixture(f, "h264.mkv"))
 	f.Fuzz(func(t *testing.T, file []byte) {
 		fuzzProbe(t, probeWebM, file)
@@ -241,6 +260,7 @@ func FuzzProbeWebM(f *testing.F) {
 func FuzzProbeWebP(f *testing.F) {
 	f.Add(fixture(f, "lossy.webp"))
 	f.Add(fixture(f, "lossless.webp"))
+	f.Add(append(fixture(f, "lossy.webp"), chunk("EXIF", orientation(6))...))
 	f.Fuzz(func(t *testing.T, file []byte) {
 		fuzzProbe(t, probeWebP, file)
 	})
@@ -250,11 +270,12 @@ func FuzzProbeWebP(f *testing.F) {
 // with it on the size.
 func FuzzProbeJPEG(f *testing.F) {
 	f.Add(fixture(f, "baseline.jpg"))
+	f.Add(slices.Insert(fixture(f, "baseline.jpg"), 2, app1(exifPrefix, orientation(6))...))
 	f.Fuzz(func(t *testing.T, file []byte) {
 		if !bytes.HasPrefix(file, []byte("\xff\xd8\xff")) {
 			return
 		}
-		info := fuzzProbe(t, probeJPEG, file)
+		info := fuzzProbe(t, probeJPEG, file).upright() // as stored again
 		config, err := jpeg.DecodeConfig(bytes.NewReader(file))
 		if err == nil && info.Width > 0 && (config.Width != info.Width || config.Height != info.Height) {
 			t.Errorf("size %dx%d, the standard decoder says %dx%d", info.Width, info.Height, config.Width, config.Height)
@@ -270,7 +291,8 @@ func fuzzProbe(t *testing.T, probe func(*bufio.Reader) (Info, error), file []byt
 		}
 		return Info{}
 	}
-	if info.Width <= 0 || info.Height <= 0 || info.Duration < 0 {
+	if info.Width <= 0 || info.Height <= 0 || info.Duration < 0 || info.FramesPer1000s < 0 || info.BitRate < 0 ||
+		info.AudioRate < 0 || info.AudioChannels < 0 {
 		t.Errorf("accepted %+v", info)
 	}
 	return info

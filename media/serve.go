@@ -3,6 +3,7 @@ package media
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"time"
@@ -10,11 +11,15 @@ import (
 
 // Serve answers a GET or HEAD for a file, with ranges and conditional requests; the ETag is
 // the SHA-256. If it returns an error it has written nothing. The error is ErrNotFound if
-// the file is gone.
+// the file is gone. A file of another size than info says is an error, unless info says none:
+// a platform would refuse what is left of it for good, as an invalid file.
 func (s *Store) Serve(w http.ResponseWriter, r *http.Request, key string, info Info) error {
 	attrs, err := s.bucket.Attributes(r.Context(), key)
 	if err != nil {
 		return bucketError("read", key, err)
+	}
+	if info.Bytes > 0 && attrs.Size != info.Bytes {
+		return fmt.Errorf("media %s is damaged: the storage has %d bytes of %d", key, attrs.Size, info.Bytes)
 	}
 	content := &content{ctx: r.Context(), store: s, key: key, size: attrs.Size}
 	defer content.close()

@@ -84,3 +84,20 @@ func TestServeMissing(t *testing.T) {
 		t.Errorf("err = %v, headers %v", err, w.Header())
 	}
 }
+
+// TestServeDamaged serves a file of which the storage has lost a part.
+func TestServeDamaged(t *testing.T) {
+	s, _ := openFiles(t, 1<<20)
+	info, err := s.Save(t.Context(), "k", bytes.NewReader(fixture(t, "h264.mp4")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.bucket.WriteAll(t.Context(), "k", nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	err = s.Serve(w, httptest.NewRequest("GET", "/", nil), "k", info)
+	if err == nil || errors.Is(err, ErrNotFound) || len(w.Header()) != 0 || w.Body.Len() != 0 {
+		t.Errorf("err = %v, headers %v", err, w.Header())
+	}
+}

@@ -27,8 +27,8 @@ func sniff(head []byte) (format, error) {
 		return format{TypeWebP, probeWebP}, nil
 	case bytes.HasPrefix(head, []byte("\x1a\x45\xdf\xa3")):
 		return format{TypeWebM, probeWebM}, nil
-	case bytes.HasPrefix(head, []byte("\x89PNG\r\n\x1a\n")):
-		return format{}, reject("PNG images are not accepted by the platforms: convert it to JPEG")
+	case bytes.HasPrefix(head, pngSignature):
+		return format{TypePNG, probePNG}, nil
 	case bytes.HasPrefix(head, []byte("GIF8")):
 		return format{}, reject("GIF images are not accepted by the platforms: convert it to JPEG or MP4")
 	case len(head) >= 12:
@@ -37,7 +37,7 @@ func sniff(head []byte) (format, error) {
 	return format{}, errUnknownFormat
 }
 
-var errUnknownFormat = reject("not a video or image we know: send MP4, MOV or WebM video, or a JPEG or WebP image")
+var errUnknownFormat = reject("not a video or image we know: send MP4, MOV or WebM video, or a JPEG, PNG or WebP image")
 
 // quickTimeStarts lists the boxes that old QuickTime files, which have no ftyp box, begin
 // with.

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"slices"
 	"time"
 
 	"gocloud.dev/blob"
@@ -23,6 +24,8 @@ const streamBuffer = 64 << 10
 type Store struct {
 	bucket   *blob.Bucket
 	maxBytes int64
+	// stall is the constant; tests shorten it.
+	stall time.Duration
 }
 
 // OpenStore opens a bucket by its gocloud.dev/blob URL. Files larger than
@@ -36,7 +39,7 @@ func OpenStore(ctx context.Context, bucketURL string, maxBytes int64) (*Store, e
 	if err != nil {
 		return nil, fmt.Errorf("open media bucket: %w", err)
 	}
-	return &Store{bucket: bucket, maxBytes: maxBytes}, nil
+	return &Store{bucket: bucket, maxBytes: maxBytes, stall: stallTime}, nil
 }
 
 // Close releases the bucket. Reads and writes in progress fail.
@@ -46,7 +49,7 @@ func (s *Store) Close() error { return s.bucket.Close() }
 func (s *Store) Try(ctx context.Context) error {
 	const key = ".socialqueue-try"
 	want := []byte("this file may be deleted\n")
-	if err := s.bucket.WriteAll(ctx, key, want, nil); err != nil {
+	if err := s.write(ctx, key, want); err != nil {
 		return fmt.Errorf("write a file: %w", err)
 	}
 	got, err := s.bucket.ReadAll(ctx, key)
@@ -60,6 +63,19 @@ func (s *Store) Try(ctx context.Context) error {
 		return fmt.Errorf("delete the file: %w", err)
 	}
 	return nil
+}
+
+// write stores a small file in the way of Save.
+func (s *Store) write(ctx context.Context, key string, content []byte) error {
+	dst, err := s.create(ctx, key, "text/plain")
+	if err != nil {
+		return err
+	}
+	defer dst.discard()
+	if _, err := dst.Write(content); err != nil {
+		return err
+	}
+	return dst.commit()
 }
 
 // Save streams a file into the bucket and returns its properties. The file appears under
@@ -173,12 +189,19 @@ func (s *Store) Exists(ctx context.Context, key string) (bool, error) {
 	return ok, nil
 }
 
-// Delete deletes a file. A missing file is no error, so an interrupted deletion can be
-// repeated.
+// Delete deletes a file, and the variants of a picture before it. A missing file is no error,
+// so an interrupted deletion can be repeated.
 func (s *Store) Delete(ctx context.Context, key string) error {
-	err := s.bucket.Delete(ctx, key)
-	if err != nil && gcerrors.Code(err) != gcerrors.NotFound {
-		return bucketError("delete", key, err)
+	keys := []string{key}
+	if _, variant := Original(key); !variant {
+		for _, v := range variants {
+			keys = append(keys, v.Key(key))
+		}
+	}
+	for _, k := range slices.Backward(keys) {
+		if err := s.bucket.Delete(ctx, k); err != nil && gcerrors.Code(err) != gcerrors.NotFound {
+			return bucketError("delete", k, err)
+		}
 	}
 	return nil
 }

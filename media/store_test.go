@@ -9,6 +9,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"net"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -122,6 +123,23 @@ func TestSaveFailureLeavesNothing(t *testing.T) {
 				t.Errorf("left behind: %v", files)
 			}
 		})
+	}
+}
+
+// TestSaveWhileTheStorageHangs has a storage that takes connections and never answers.
+func TestSaveWhileTheStorageHangs(t *testing.T) {
+	t.Setenv("AWS_ACCESS_KEY_ID", "key")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "secret")
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = silent.Close() })
+	s := openStore(t, "s3://bucket?region=us-east-1&use_path_style=true&endpoint=http://"+silent.Addr().String(), 1<<20)
+	s.stall = 200 * time.Millisecond
+	_, err = s.Save(t.Context(), "k", bytes.NewReader(fixture(t, "h264.mp4")))
+	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "the storage did not answer") {
+		t.Errorf("err = %v", err)
 	}
 }
 
