@@ -45,32 +45,32 @@
 // # Webhooks
 //
 // The platforms send webhooks once they have an address, from [Options], [Server.SetTikTokWebhook] or
-// [Server.SetMetaWebhook]. TikTok sends the results of posts and the end of authorizations; Instagram sends what a script
-// passes to [Server.SendInstagram]. A delivery that is not answered with 200 is retried on the virtual clock. The
-// deliveries of one account are sent in order, unless one fails or meets a [Fault] of "tiktok.webhook" or
-// "instagram.webhook". [engine.Server.Webhooks] is the log.
+// [Server.SetMetaWebhook]. TikTok sends the results of posts and the end of authorizations; Instagram sends the account's
+// own comments and what a script passes to [Server.SendInstagram], about an account behind a Page of a Facebook user only
+// while the app is subscribed to the Page. A delivery that is not answered with 200 is retried on the virtual clock. The deliveries of one account are sent in order, unless one fails or meets a [Fault] of
+// "tiktok.webhook" or "instagram.webhook". [engine.Server.Webhooks] is the log.
 //
 // # Control API
 //
 // The control API offers the Go methods to other processes; GET /_sandbox/ lists it. An invalid request is answered
 // with 400 {"error":"..."}.
 //
-//	curl -X POST   $S/_sandbox/faults -d '{"op":"tiktok.init","mode":"error","code":"internal_error","times":2}'
-//	curl -X POST   $S/_sandbox/faults -d '[{"op":"instagram.publish","mode":"slow","delay":"3s"}]'
+//	curl $S/_sandbox/faults --json '{"op":"tiktok.init","mode":"error","code":"internal_error","times":2}'
+//	curl $S/_sandbox/faults --json '[{"op":"instagram.publish","mode":"slow","delay":"3s"}]'
 //	curl           $S/_sandbox/faults
 //	curl -X DELETE $S/_sandbox/faults
-//	curl -X POST   $S/_sandbox/advance -d '{"duration":"2h"}'
+//	curl $S/_sandbox/advance --json '{"duration":"2h"}'
 //	curl           $S/_sandbox/live
 //	curl           $S/_sandbox/drafts
 //	curl           $S/_sandbox/calls?op=tiktok.init
-//	curl -X POST   $S/_sandbox/accounts/tiktok -d '{"open_id":"-000Sim","username":"simcafe","private":true}'
-//	curl -X POST   $S/_sandbox/accounts/instagram -d '{"ig_id":"17841400000000001","username":"bakery"}'
-//	curl -X POST   $S/_sandbox/accounts/facebook -d '{"name":"Ann","pages":[{"name":"Bakery","instagram_id":"17841400000000001"}]}'
-//	curl -X POST   $S/_sandbox/revoke -d '{"platform":"tiktok","id":"-000Sim"}'
-//	curl -X POST   $S/_sandbox/revoke -d '{"platform":"facebook","id":"122...","subcode":460}'
-//	curl -X POST   $S/_sandbox/revoke -d '{"platform":"facebook","id":"122...","page":"10..."}'
-//	curl -X POST   $S/_sandbox/webhooks -d '{"tiktok_url":"http://...","meta_url":"http://...","meta_verify_token":"..."}'
-//	curl -X POST   $S/_sandbox/webhooks/instagram -d '{"ig_id":"17841400000000001","comment":{"text":"Hi","username":"ann"}}'
+//	curl $S/_sandbox/accounts/tiktok --json '{"open_id":"-000Sim","username":"simcafe","private":true}'
+//	curl $S/_sandbox/accounts/instagram --json '{"ig_id":"17841400000000001","username":"bakery"}'
+//	curl $S/_sandbox/accounts/facebook --json '{"name":"Ann","pages":[{"name":"Bakery","instagram_id":"17841400000000001"}]}'
+//	curl $S/_sandbox/revoke --json '{"platform":"tiktok","id":"-000Sim"}'
+//	curl $S/_sandbox/revoke --json '{"platform":"facebook","id":"122...","subcode":460}'
+//	curl $S/_sandbox/revoke --json '{"platform":"facebook","id":"122...","page":"10..."}'
+//	curl $S/_sandbox/webhooks --json '{"tiktok_url":"http://...","meta_url":"http://...","meta_verify_token":"..."}'
+//	curl $S/_sandbox/webhooks/instagram --json '{"ig_id":"17841400000000001","comment":{"text":"Hi","username":"ann"}}'
 //	curl           $S/_sandbox/webhooks
-//	curl -X POST   $S/_sandbox/instagram/double_publish -d '{"mode":"e"}'
+//	curl $S/_sandbox/instagram/double_publish --json '{"mode":"e"}'
 package sandbox

@@ -244,3 +244,37 @@ func TestFeedShowsWhatIsLive(t *testing.T) {
 		t.Errorf("unknown permalink: %d", a.HTTPStatus)
 	}
 }
+
+// TestFeedShowsEveryFile: a carousel is one post with a file for each child, in order; a story has one file.
+func TestFeedShowsEveryFile(t *testing.T) {
+	first, second, third := sandboxtest.JPEG(640, 640), sandboxtest.MP4(400), sandboxtest.JPEG(320, 320)
+	media := sandboxtest.MediaHost(t, map[string][]byte{"/1.jpg": first, "/2.mp4": second, "/3.jpg": third})
+	w := sandboxtest.New(t, sandbox.Options{Delays: &sandbox.Delays{}})
+	last := w.Container("image_url", media.URL+"/3.jpg", "is_carousel_item", "true") // made in another order than shown
+	video := w.Container("video_url", media.URL+"/2.mp4", "media_type", "VIDEO", "is_carousel_item", "true")
+	cover := w.Container("image_url", media.URL+"/1.jpg", "is_carousel_item", "true")
+	parent := w.Container("media_type", "CAROUSEL", "children", cover+","+video+","+last)
+	story := w.Container("media_type", "STORIES", "video_url", media.URL+"/2.mp4")
+	for _, id := range []string{parent, story} {
+		sandboxtest.Eventually(t, "FINISHED", func() bool {
+			return w.WantGraph(200, 0, 0, "GET", id, "fields", "status_code").StatusCode == "FINISHED"
+		})
+		w.Publish(id)
+	}
+	var live []sandbox.LivePost
+	w.Control("GET", "live", "", 200, &live)
+	if len(live) != 2 || live[0].Kind != "carousel" || live[1].Kind != "story" {
+		t.Fatalf("live: %+v", live)
+	}
+	w.WantFiles(live[0], first, second, third)
+	w.WantFiles(live[1], second)
+	page := w.MustDo(w.Request("GET", w.URL()+"/", "")).Body
+	if n := bytes.Count(page, []byte("<article ")); n != 2 {
+		t.Errorf("the page has %d posts, want 2", n)
+	}
+	for _, m := range append(live[0].Media, live[1].Media...) {
+		if bytes.Count(page, []byte(m.URL+`"`)) != 1 {
+			t.Errorf("the page does not show %s once", m.URL)
+		}
+	}
+}

@@ -89,6 +89,7 @@ const (
 	OpTikTokInit         = tiktok.OpInit
 	OpTikTokCreatorInfo  = tiktok.OpCreatorInfo
 	OpTikTokInbox        = tiktok.OpInbox
+	OpTikTokPhoto        = tiktok.OpPhoto
 	OpTikTokChunk        = tiktok.OpChunk
 	OpTikTokStatus       = tiktok.OpStatus
 	OpTikTokCancel       = tiktok.OpCancel
@@ -108,6 +109,8 @@ const (
 	OpInstagramMedia           = instagram.OpMedia
 	OpInstagramStories         = instagram.OpStories
 	OpInstagramPermalink       = instagram.OpPermalink
+	OpInstagramComment         = instagram.OpComment
+	OpInstagramComments        = instagram.OpComments
 	OpInstagramProcess         = instagram.OpProcess
 	OpInstagramWebhook         = instagram.OpWebhook
 	OpInstagramExchangeCode    = instagram.OpExchangeCode
@@ -120,4 +123,6 @@ const (
 	OpInstagramPage            = instagram.OpPage
 	OpInstagramDebugToken      = instagram.OpDebugToken
 	OpInstagramRevoke          = instagram.OpRevoke
+	OpInstagramSubscribe       = instagram.OpSubscribe
+	OpInstagramSubscriptions   = instagram.OpSubscriptions
 )

@@ -75,6 +75,7 @@ type Options struct {
 type Limits struct {
 	TikTokInit           int // video/init per minute and token
 	TikTokInbox          int // inbox/video/init per minute and token
+	TikTokPhoto          int // content/init per minute and token
 	TikTokCreatorInfo    int // creator_info per minute and token
 	TikTokStatus         int // status/fetch per minute and token
 	TikTokActiveCreators int // accounts that may start a direct post in 24 h, per app
@@ -110,7 +111,7 @@ func (o Options) tiktok() tiktok.Options {
 	}
 	if l := o.Limits; l != nil {
 		t.Limits = &tiktok.Limits{
-			Init: l.TikTokInit, Inbox: l.TikTokInbox, CreatorInfo: l.TikTokCreatorInfo, Status: l.TikTokStatus,
+			Init: l.TikTokInit, Inbox: l.TikTokInbox, Photo: l.TikTokPhoto, CreatorInfo: l.TikTokCreatorInfo, Status: l.TikTokStatus,
 			ActiveCreators: l.TikTokActiveCreators, PendingShares: l.TikTokPendingShares,
 		}
 	}
@@ -145,8 +146,8 @@ func (o Options) inEffect(e engine.Options, t tiktok.Options, i instagram.Option
 	o.FacebookAppID, o.FacebookAppSecret, o.FacebookRedirectURIs = i.AppID, i.AppSecret, i.RedirectURIs
 	o.DoublePublish, o.MetaVerifyToken = i.DoublePublish, i.VerifyToken
 	o.Limits = &Limits{
-		TikTokInit: t.Limits.Init, TikTokInbox: t.Limits.Inbox, TikTokCreatorInfo: t.Limits.CreatorInfo, TikTokStatus: t.Limits.Status,
-		TikTokActiveCreators: t.Limits.ActiveCreators, TikTokPendingShares: t.Limits.PendingShares,
+		TikTokInit: t.Limits.Init, TikTokInbox: t.Limits.Inbox, TikTokPhoto: t.Limits.Photo, TikTokCreatorInfo: t.Limits.CreatorInfo,
+		TikTokStatus: t.Limits.Status, TikTokActiveCreators: t.Limits.ActiveCreators, TikTokPendingShares: t.Limits.PendingShares,
 		InstagramCalls: i.Limits.Calls, InstagramContainers: i.Limits.Containers,
 	}
 	o.Delays = &Delays{

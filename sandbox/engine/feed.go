@@ -36,8 +36,8 @@ type feedColumn struct {
 
 type feedPost struct {
 	LivePost
-	Title string // of its platform
-	Order int    // its place among the posts of all platforms, for screens with one column
+	Column string // title of its platform
+	Order  int    // its place among the posts of all platforms, for screens with one column
 }
 
 // routeFeed adds the page, the permalinks and the bytes behind them.
@@ -67,7 +67,7 @@ func (s *Server) getFeed(w http.ResponseWriter, _ *http.Request) {
 		column := feedColumn{Title: platform.Title}
 		for i, p := range posts {
 			if p.Platform == platform.name && len(column.Posts) < feedLength {
-				column.Posts = append(column.Posts, feedPost{LivePost: p, Title: platform.Title, Order: i})
+				column.Posts = append(column.Posts, feedPost{LivePost: p, Column: platform.Title, Order: i})
 			}
 		}
 		page.Columns = append(page.Columns, column)
@@ -83,7 +83,7 @@ func (s *Server) getPermalink(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	renderFeed(w, feedPage{Single: true, Now: s.Now(), Total: len(posts),
-		Columns: []feedColumn{{Title: "@" + posts[i].Username, Posts: []feedPost{{LivePost: posts[i], Title: s.title(posts[i].Platform)}}}}})
+		Columns: []feedColumn{{Title: "@" + posts[i].Username, Posts: []feedPost{{LivePost: posts[i], Column: s.title(posts[i].Platform)}}}}})
 }
 
 func (s *Server) title(name string) string {

@@ -76,6 +76,9 @@ func (h *Host) GoLive(p LivePost, files ...*Blob) {
 	h.s.live.add(p, files...)
 }
 
+// AddComment records a comment on a live post of the platform.
+func (h *Host) AddComment(postID string, c LiveComment) { h.s.live.comment(h.name, postID, c) }
+
 // AddDraft records a post that waits for its user and is not live.
 func (h *Host) AddDraft(p LivePost, files ...*Blob) {
 	p.Platform = h.name

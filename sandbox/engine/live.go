@@ -8,20 +8,22 @@ import (
 
 // LivePost is one post that the public or its audience can see.
 type LivePost struct {
-	Platform    string      `json:"platform"`
-	AccountID   string      `json:"account_id"`
-	Username    string      `json:"username"`
-	Kind        string      `json:"kind"`                   // video, image, reel, story, carousel
-	ID          string      `json:"id"`                     // public id
-	PublishID   string      `json:"publish_id,omitempty"`   // id of the publish task it came from
-	ContainerID string      `json:"container_id,omitempty"` // id of the container it came from
-	Caption     string      `json:"caption"`
-	Privacy     string      `json:"privacy,omitempty"` // in the platform's words
-	Permalink   string      `json:"permalink"`
-	SHA256      string      `json:"sha256"` // of the first file
-	Bytes       int64       `json:"bytes"`
-	Media       []LiveMedia `json:"media"`
-	At          time.Time   `json:"at"`
+	Platform    string        `json:"platform"`
+	AccountID   string        `json:"account_id"`
+	Username    string        `json:"username"`
+	Kind        string        `json:"kind"`                   // video, photo, image, reel, story, carousel
+	ID          string        `json:"id"`                     // public id
+	PublishID   string        `json:"publish_id,omitempty"`   // id of the publish task it came from
+	ContainerID string        `json:"container_id,omitempty"` // id of the container it came from
+	Title       string        `json:"title,omitempty"`        // where a post has one besides its caption
+	Caption     string        `json:"caption"`
+	Privacy     string        `json:"privacy,omitempty"` // in the platform's words
+	Permalink   string        `json:"permalink"`
+	SHA256      string        `json:"sha256"` // of the first file
+	Bytes       int64         `json:"bytes"`
+	Media       []LiveMedia   `json:"media"`
+	Comments    []LiveComment `json:"comments,omitempty"` // oldest first
+	At          time.Time     `json:"at"`
 }
 
 // LiveMedia is one file of a post.
@@ -30,6 +32,13 @@ type LiveMedia struct {
 	ContentType string `json:"content_type"`
 	SHA256      string `json:"sha256"`
 	Bytes       int64  `json:"bytes"`
+}
+
+// LiveComment is one comment on a post.
+type LiveComment struct {
+	ID       string `json:"id"`
+	Text     string `json:"text"`
+	Username string `json:"username"`
 }
 
 // liveSet holds live posts and drafts. Paths are stored without a host, which may not be known yet.
@@ -44,6 +53,13 @@ func (l *liveSet) add(p LivePost, files ...*Blob) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.posts = append(l.posts, l.withFiles(p, files))
+}
+
+func (l *liveSet) comment(platform, postID string, c LiveComment) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	i := slices.IndexFunc(l.posts, func(p LivePost) bool { return p.Platform == platform && p.ID == postID })
+	l.posts[i].Comments = append(l.posts[i].Comments, c)
 }
 
 func (l *liveSet) addDraft(p LivePost, files ...*Blob) {
@@ -98,7 +114,7 @@ func absolute(posts []LivePost, base string) []LivePost {
 		if p.Permalink != "" {
 			p.Permalink = base + p.Permalink
 		}
-		p.Media = slices.Clone(p.Media)
+		p.Media, p.Comments = slices.Clone(p.Media), slices.Clone(p.Comments)
 		for i := range p.Media {
 			if p.Media[i].URL != "" {
 				p.Media[i].URL = base + p.Media[i].URL

@@ -119,7 +119,7 @@ func (s *Server) routes() http.Handler {
 	}
 	s.routeControl(mux)
 	s.routeFeed(mux)
-	return mux
+	return s.guardControl(mux)
 }
 
 // Start listens on addr ("127.0.0.1:0" picks a port) and serves until Close.

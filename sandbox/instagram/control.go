@@ -27,13 +27,19 @@ func (ig *Platform) entries(in postedEntries) ([]Entry, error) {
 	return nil, errors.New("send " + wantEntries)
 }
 
-// postEntries sends the entries and returns them with the generated ids.
+// postEntries sends the entries and returns those that it sent, with the generated ids.
 func (ig *Platform) postEntries(in postedEntries) (any, error) {
 	entries, err := ig.entries(in)
-	if err == nil {
-		err = ig.send(entries)
+	if err != nil {
+		return nil, err
 	}
-	return map[string][]Entry{"entries": entries}, err
+	ig.mu.Lock()
+	defer ig.mu.Unlock()
+	sent, err := ig.send(entries)
+	if err == nil && len(sent) == 0 {
+		err = errors.New("nothing was sent: the app is not subscribed to the Page of the account (POST /{page-id}/subscribed_apps)")
+	}
+	return map[string][]Entry{"entries": sent}, err
 }
 
 const wantDouble = `{"mode":"e"}: what a second media_publish of a container comes to, a to e; e makes a second post`

@@ -33,7 +33,8 @@ type Comment struct {
 	FromID   string `json:"from_id"`
 	Username string `json:"username"`
 	MediaID  string `json:"media_id"`
-	ParentID string `json:"parent_id"` // of a engine.Reply
+	ParentID string `json:"parent_id"`          // of a engine.Reply
+	Product  string `json:"media_product_type"` // default FEED
 	// SelfIGScopedID makes it the account's own comment: from is the account then, and carries this id besides.
 	SelfIGScopedID string `json:"self_ig_scoped_id"`
 }
@@ -96,10 +97,11 @@ func (ig *Platform) CommentEntry(igID string, c Comment) Entry {
 	engine.SetDefault(&c.ID, ig.newID("179"))
 	engine.SetDefault(&c.FromID, ig.newID("684"))
 	engine.SetDefault(&c.MediaID, ig.newID("180"))
+	engine.SetDefault(&c.Product, kindImage.product)
 	return ig.changeEntry(igID, "comments", commentValue{
 		ID: c.ID, Text: c.Text, ParentID: c.ParentID,
 		From:  commentFrom{ID: c.FromID, Username: c.Username, SelfIGScopedID: c.SelfIGScopedID},
-		Media: commentMedia{ID: c.MediaID, Product: "FEED"},
+		Media: commentMedia{ID: c.MediaID, Product: c.Product},
 	})
 }
 
@@ -133,29 +135,40 @@ func rawJSON(v any) json.RawMessage {
 	return json.RawMessage(text)
 }
 
-// Send queues one delivery of all entries. Without an address nothing is sent. It panics on an invalid entry.
-func (ig *Platform) Send(entries ...Entry) { engine.Must(ig.send(entries)) }
+// Send queues one delivery of all entries. Entries of an account behind a Page that the app is not subscribed to are
+// left out. Without an address nothing is sent. It panics on an invalid entry.
+func (ig *Platform) Send(entries ...Entry) {
+	ig.mu.Lock()
+	defer ig.mu.Unlock()
+	_, err := ig.send(entries)
+	engine.Must(err)
+}
 
-func (ig *Platform) send(entries []Entry) error {
+// send is Send; it returns the entries that it sent. ig.mu is held.
+func (ig *Platform) send(entries []Entry) ([]Entry, error) {
 	if len(entries) == 0 {
-		return errors.New("a delivery without entries")
+		return nil, errors.New("a delivery without entries")
 	}
 	now := ig.host.Now()
 	entries = slices.Clone(entries)
 	for i := range entries {
 		if err := entries[i].complete(now); err != nil {
-			return err
+			return nil, err
 		}
+	}
+	entries = slices.DeleteFunc(entries, func(e Entry) bool { return !ig.hasWebhooks(e.ID) })
+	if len(entries) == 0 {
+		return nil, nil
 	}
 	body, err := engine.CompactJSON(struct {
 		Object string  `json:"object"`
 		Entry  []Entry `json:"entry"`
 	}{"instagram", entries})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	ig.host.SendWebhook(fields(entries), entries[0].ID, escapeUnicode(body))
-	return nil
+	return entries, nil
 }
 
 // complete fills in the time. It returns an error for an invalid entry.

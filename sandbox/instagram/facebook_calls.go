@@ -22,6 +22,7 @@ const (
 var (
 	pageScopes     = []string{"pages_show_list"}
 	businessScopes = []string{"business_management"}
+	manageScopes   = []string{"pages_manage_metadata"}
 )
 
 // loginEdges are the calls that connect an account (Facebook Login, Graph API User and Business).
@@ -36,6 +37,8 @@ var loginEdges = map[string]graphRoute{
 	"GET business owned_pages":    {OpBusinessPages, businessScopes, (*Platform).listBusinessPages},
 	"GET business client_pages":   {OpBusinessPages, businessScopes, (*Platform).listBusinessPages},
 	"GET page ":                   {OpPage, pageScopes, (*Platform).readPage},
+	"POST page subscribed_apps":   {OpSubscribe, manageScopes, (*Platform).subscribeApp},
+	"GET page subscribed_apps":    {OpSubscriptions, manageScopes, (*Platform).listSubscribedApps},
 	"DELETE user permissions":     {OpRevoke, nil, (*Platform).deletePermissions},
 }
 

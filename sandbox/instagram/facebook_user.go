@@ -30,6 +30,8 @@ type FacebookPage struct {
 type facebook struct {
 	users map[string]*facebookUser
 	codes map[string]*facebookCode // used and expired ones too
+	// subscriptions are the webhook fields of the Pages that the app is subscribed to, by Page id.
+	subscriptions map[string][]string
 }
 
 type facebookUser struct {

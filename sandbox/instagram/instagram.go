@@ -47,7 +47,7 @@ func New(opts Options) *Platform {
 	opts = opts.withDefaults()
 	return &Platform{opts: opts, double: opts.DoublePublish, accounts: map[string]*account{}, tokens: map[string]*graphToken{},
 		containers: map[string]*container{}, media: map[string]*publishedMedia{},
-		facebook: facebook{users: map[string]*facebookUser{}, codes: map[string]*facebookCode{}}}
+		facebook: facebook{users: map[string]*facebookUser{}, codes: map[string]*facebookCode{}, subscriptions: map[string][]string{}}}
 }
 
 // Options returns the options in effect, with defaults filled in. A client takes its app credentials from here.
@@ -117,18 +117,21 @@ type graphRoute struct {
 var (
 	readScopes    = []string{"instagram_basic"}
 	publishScopes = []string{"instagram_basic", "instagram_content_publish"}
+	commentScopes = []string{"instagram_basic", "instagram_manage_comments"}
 )
 
-// graphEdges are the calls on an account. What a bare id means depends on the object.
+// graphEdges are the calls on an account, its containers and its media.
 var graphEdges = map[string]graphRoute{
-	"POST media":                   {OpContainer, publishScopes, (*Platform).createContainer},
-	"POST media_publish":           {OpPublish, publishScopes, (*Platform).publish},
-	"GET content_publishing_limit": {OpQuota, publishScopes, (*Platform).quota},
-	"GET media":                    {OpMedia, readScopes, (*Platform).listMedia},
-	"GET stories":                  {OpStories, readScopes, (*Platform).listStories},
-	"GET ":                         {OpAccount, readScopes, (*Platform).readAccount},
-	"GET container":                {OpContainerStatus, publishScopes, (*Platform).readContainer},
-	"GET media object":             {OpPermalink, readScopes, (*Platform).readMedia},
+	"POST account media":                   {OpContainer, publishScopes, (*Platform).createContainer},
+	"POST account media_publish":           {OpPublish, publishScopes, (*Platform).publish},
+	"GET account content_publishing_limit": {OpQuota, publishScopes, (*Platform).quota},
+	"GET account media":                    {OpMedia, readScopes, (*Platform).listMedia},
+	"GET account stories":                  {OpStories, readScopes, (*Platform).listStories},
+	"GET account ":                         {OpAccount, readScopes, (*Platform).readAccount},
+	"GET container ":                       {OpContainerStatus, publishScopes, (*Platform).readContainer},
+	"GET media ":                           {OpPermalink, readScopes, (*Platform).readMedia},
+	"POST media comments":                  {OpComment, commentScopes, (*Platform).createComment},
+	"GET media comments":                   {OpComments, commentScopes, (*Platform).listComments},
 }
 
 func (ig *Platform) serveGraph(w http.ResponseWriter, r *http.Request) {
@@ -166,29 +169,24 @@ func (ig *Platform) route(c *graphCall) graphRoute {
 func (ig *Platform) accountRoute(c *graphCall) (graphRoute, bool) {
 	ig.mu.Lock()
 	defer ig.mu.Unlock()
-	key := c.Request.Method + " " + c.edge
+	object, igID := "account", c.id
 	switch {
-	case ig.accounts[c.id] != nil:
-		c.Account = c.id
-	case c.edge != "":
-		key = ""
 	case ig.containers[c.id] != nil:
-		c.Account = ig.containers[c.id].account.IGID
-		key = c.Request.Method + " container"
+		object, igID = "container", ig.containers[c.id].account.IGID
 	case ig.media[c.id] != nil:
-		c.Account = ig.media[c.id].container.account.IGID
-		key = c.Request.Method + " media object"
-	default:
-		key = ""
+		object, igID = "media", ig.media[c.id].container.account.IGID
+	case ig.accounts[c.id] == nil:
+		return graphRoute{}, false
 	}
-	route, ok := graphEdges[key]
+	c.Account = igID
+	route, ok := graphEdges[c.Request.Method+" "+object+" "+c.edge]
 	if ok {
 		c.node = nodeAccount
 	}
 	return route, ok
 }
 
-// call makes the checks of every Graph call: version, token, proof, object, scope, call budget.
+// call makes the checks of every Graph call: version, parameters, token, proof, object, scope, call budget.
 func (ig *Platform) call(c *graphCall, route graphRoute) engine.Reply {
 	if !versionExists(c.version) && (c.version != "" || c.node != nodeApp) {
 		return ig.fail(c.Exchange, graphError{Code: 2500, Message: "Unknown path components: /" + c.version})
@@ -196,6 +194,9 @@ func (ig *Platform) call(c *graphCall, route graphRoute) engine.Reply {
 	params, err := readParams(c.Request)
 	if err != nil {
 		return ig.fail(c.Exchange, graphError{Code: 100, Message: err.Error()})
+	}
+	if e := checkEnded(params); e != nil {
+		return ig.fail(c.Exchange, *e)
 	}
 	c.params = params
 	c.accessToken = tokenOf(c.Request, params)

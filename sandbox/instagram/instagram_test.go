@@ -146,7 +146,11 @@ func TestGraphTokensProofAndScopes(t *testing.T) {
 	w.WantGraph(400, 100, 33, "GET", quota, "access_token", other.PageToken, "appsecret_proof", sandboxtest.Proof(other.PageToken))
 	w.WantGraph(403, 200, 0, "GET", other.IGID+"/content_publishing_limit", "access_token", other.PageToken, "appsecret_proof", sandboxtest.Proof(other.PageToken))
 	w.WantGraph(400, 100, 33, "GET", "12345")
+	for _, edge := range []string{"container", "media object", "shoes"} {
+		w.WantGraph(400, 100, 33, "GET", w.Instagram.IGID+"/"+url.PathEscape(edge))
+	}
 	w.WantGraph(400, 100, 0, "GET", w.Instagram.IGID, "fields", "id,shoe_size")
+	w.WantGraph(400, 100, 0, "GET", w.Instagram.IGID, "fields", "account_type") // only Instagram Login has it
 
 	w.Advance(61 * 24 * time.Hour)
 	w.WantGraph(400, 190, 463, "GET", quota, "access_token", w.Instagram.UserToken, "appsecret_proof", sandboxtest.Proof(w.Instagram.UserToken))
@@ -161,7 +165,7 @@ func TestProofOptional(t *testing.T) {
 
 func TestGraphVersionsAndHeaders(t *testing.T) {
 	w := sandboxtest.New(t, sandbox.Options{})
-	for asked, served := range map[string]string{"v25.0": "v25.0", "v26.0": "v26.0", "v19.0": "v21.0", "v27.0": "", w.Instagram.IGID: ""} {
+	for asked, served := range map[string]string{"v25.0": "v25.0", "v26.0": "v26.0", "v27.0": "v27.0", "v19.0": "v21.0", "v28.0": "", w.Instagram.IGID: ""} {
 		req := w.GraphRequest("GET", w.Instagram.IGID)
 		req.URL.Path = strings.Replace(req.URL.Path, "v25.0", asked, 1)
 		a := w.Send(req)
@@ -175,6 +179,33 @@ func TestGraphVersionsAndHeaders(t *testing.T) {
 			t.Errorf("%s: usage headers %v", asked, a.Header)
 		}
 	}
+}
+
+// TestWhatVersion27Ended: a new app cannot use it in any version, wherever the parameter stands.
+func TestWhatVersion27Ended(t *testing.T) {
+	media := sandboxtest.MediaHost(t, map[string][]byte{"/ok.jpg": sandboxtest.JPEG(640, 640)})
+	w := sandboxtest.New(t, sandbox.Options{})
+	id := w.Publish(w.FinishedContainer(media.URL + "/ok.jpg"))
+	for name, tc := range map[string]struct{ method, path, key, value, message string }{
+		"several ids":       {"GET", "", "ids", id + "," + w.Instagram.IGID, "ids"},
+		"override in query": {"GET", id, "method", "delete", "method"},
+		"override in form":  {"POST", w.Instagram.IGID + "/media_publish", "method", "get", "method"},
+		"date format":       {"GET", id, "date_format", "U", "date_format"},
+		"JSONP":             {"GET", id, "callback", "f", "callback"},
+		"alias":             {"GET", id, "fields", "id,timestamp.as(at)", "aliases"},
+		"nested alias":      {"GET", id, "fields", "children{id.as(child)}", "aliases"},
+		"login call":        {"GET", "me", "date_format", "U", "date_format"},
+	} {
+		for _, version := range []string{"v25.0", "v27.0"} {
+			req := w.GraphRequest(tc.method, tc.path, tc.key, tc.value)
+			req.URL.Path = strings.Replace(req.URL.Path, "v25.0", version, 1)
+			a := w.Send(req)
+			if a.HTTPStatus != 400 || a.Error.Code != 100 || a.Error.Subcode != 0 || !strings.Contains(a.Error.Message, tc.message) {
+				t.Errorf("%s: %d %+v", name, a.HTTPStatus, a.Error)
+			}
+		}
+	}
+	w.WantGraph(200, 0, 0, "GET", id, "fields", "id,timestamp,children{id}")
 }
 
 func TestReelByURL(t *testing.T) {

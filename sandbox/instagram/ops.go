@@ -20,6 +20,8 @@ const (
 	OpMedia           = "instagram.media"
 	OpStories         = "instagram.stories"
 	OpPermalink       = "instagram.permalink"
+	OpComment         = "instagram.comment"
+	OpComments        = "instagram.comments"
 	OpProcess         = "instagram.process"
 	OpWebhook         = "instagram.webhook"
 
@@ -33,12 +35,15 @@ const (
 	OpPage          = "instagram.page"
 	OpDebugToken    = "instagram.debug_token"
 	OpRevoke        = "instagram.revoke"
+	OpSubscribe     = "instagram.subscribe"
+	OpSubscriptions = "instagram.subscriptions"
 )
 
 // graphOps are the calls with Graph's numeric error codes.
 var graphOps = []string{
-	OpAccount, OpContainer, OpContainerStatus, OpPublish, OpQuota, OpMedia, OpStories, OpPermalink,
+	OpAccount, OpContainer, OpContainerStatus, OpPublish, OpQuota, OpMedia, OpStories, OpPermalink, OpComment, OpComments,
 	OpExchangeCode, OpExchangeToken, OpMe, OpPermissions, OpPages, OpBusinesses, OpBusinessPages, OpPage, OpDebugToken, OpRevoke,
+	OpSubscribe, OpSubscriptions,
 }
 
 func operations() []engine.Op {

@@ -122,6 +122,16 @@ func (k *mediaKind) checkParams(p url.Values) *graphError {
 	return nil
 }
 
+// checkNames refuses every parameter but one and those of every call.
+func checkNames(p url.Values, only string) *graphError {
+	for name := range p {
+		if name != only && !slices.Contains(commonParams, name) {
+			return param(fmt.Sprintf("param %s is not allowed", name))
+		}
+	}
+	return nil
+}
+
 // checkSource: exactly one of image, video and resumable upload.
 func (k *mediaKind) checkSource(image, video, upload string) *graphError {
 	if upload != "" && upload != "resumable" {

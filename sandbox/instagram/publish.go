@@ -2,7 +2,6 @@ package instagram
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"socialqueue/sandbox/engine"
@@ -13,6 +12,7 @@ type publishedMedia struct {
 	id        string
 	container *container
 	at        time.Time
+	comments  []*comment // oldest first
 }
 
 // publish answers media_publish, the only call that creates a post. It creates at most one per container, except with
@@ -20,10 +20,8 @@ type publishedMedia struct {
 func (ig *Platform) publish(c *graphCall) engine.Reply {
 	ig.mu.Lock()
 	defer ig.mu.Unlock()
-	for name := range c.params {
-		if name != "creation_id" && !slices.Contains(commonParams, name) {
-			return ig.fail(c.Exchange, *param(fmt.Sprintf("param %s is not allowed", name)))
-		}
+	if e := checkNames(c.params, "creation_id"); e != nil {
+		return ig.fail(c.Exchange, *e)
 	}
 	id := c.params.Get("creation_id")
 	if id == "" {

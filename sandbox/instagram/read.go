@@ -35,7 +35,7 @@ func (ig *Platform) mediaFields(c *graphCall, m *publishedMedia) map[string]any 
 		"id": m.id, "media_type": mediaType, "media_product_type": n.kind.product, "caption": n.caption,
 		"permalink": c.Base + m.path(), "shortcode": shortcode(m.id), "timestamp": m.at.UTC().Format(graphTime),
 		"username": n.account.Username, "owner": map[string]string{"id": n.account.IGID}, "alt_text": n.altText,
-		"like_count": 0, "comments_count": 0, "is_comment_enabled": true, "is_shared_to_feed": n.shareToFeed,
+		"like_count": 0, "comments_count": len(m.comments), "is_comment_enabled": true, "is_shared_to_feed": n.shareToFeed,
 		"media_url": nil, "thumbnail_url": nil, "children": nil,
 	}
 	if n.blob != nil && !ig.host.Options().DiscardBytes {

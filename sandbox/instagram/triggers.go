@@ -38,6 +38,7 @@ func (ig *Platform) invalidate(userID string, subcode int) error {
 func (ig *Platform) kill(user *facebookUser, subcode int) {
 	if subcode == appRemoved {
 		user.withdraw()
+		ig.unsubscribe(user)
 	}
 	for _, t := range ig.tokens {
 		if t.user == user {

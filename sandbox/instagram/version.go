@@ -1,8 +1,10 @@
 package instagram
 
 import (
+	"net/url"
 	"regexp"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -13,6 +15,7 @@ var graphVersions = []struct {
 }{
 	{"v20.0", "2026-09-24"}, {"v21.0", "2027-01-21"}, {"v22.0", "2027-05-20"}, {"v23.0", "2027-10-08"},
 	{"v24.0", "2028-02-18"}, {"v25.0", "2028-07-29"}, {"v26.0", ""},
+	{"v27.0", ""}, // released 2026-11-04
 }
 
 var versionPattern = regexp.MustCompile(`^v(\d{1,3})\.0$`)
@@ -42,4 +45,20 @@ func versionNumber(v string) int {
 	}
 	n, _ := strconv.Atoi(m[1])
 	return n
+}
+
+// endedParams are what new apps cannot use since v27.0, in any version: several ids in one call, the method override,
+// date formats and JSONP (Introducing Graph API v27.0, 2026-11-04). Field aliases ended with them.
+var endedParams = []string{"ids", "method", "date_format", "callback"}
+
+func checkEnded(p url.Values) *graphError {
+	for _, name := range endedParams {
+		if p.Has(name) {
+			return param(name + " is not supported for this app")
+		}
+	}
+	if strings.Contains(p.Get("fields"), ".as(") {
+		return param("Field aliases are not supported for this app")
+	}
+	return nil
 }

@@ -116,6 +116,25 @@ func (e *Env) WantLive(n int) []sandbox.LivePost {
 	return live
 }
 
+// WantFiles checks the files of a live post and their order: their digests, their bytes, and that its page shows each.
+func (e *Env) WantFiles(post sandbox.LivePost, files ...[]byte) {
+	e.T.Helper()
+	if len(post.Media) != len(files) {
+		e.T.Fatalf("%d files, want %d: %+v", len(post.Media), len(files), post)
+	}
+	page, after := string(e.MustDo(e.Request("GET", post.Permalink, "")).Body), 0
+	for i, m := range post.Media {
+		if m.SHA256 != SHA256(files[i]) || SHA256(e.MustDo(e.Request("GET", m.URL, "")).Body) != m.SHA256 {
+			e.T.Errorf("file %d is another: %+v", i, m)
+		}
+		at := strings.Index(page[after:], m.URL+`"`)
+		if at < 0 {
+			e.T.Fatalf("the page does not show file %d in its place", i)
+		}
+		after += at
+	}
+}
+
 // NoLimits switches all budgets off.
 var NoLimits = &sandbox.Limits{}
 
@@ -126,7 +145,7 @@ var Delays = &sandbox.Delays{TikTokProcessing: 10 * time.Second, TikTokModeratio
 // Control makes a call of the control API and decodes its answer into out, unless that is nil.
 func (e *Env) Control(method, path, body string, status int, out any) {
 	e.T.Helper()
-	a := e.MustDo(e.Request(method, e.URL()+"/_sandbox/"+path, body))
+	a := e.MustDo(e.Request(method, e.URL()+"/_sandbox/"+path, body, "Content-Type", "application/json"))
 	if a.HTTPStatus != status {
 		e.T.Fatalf("%s %s: %d %s", method, path, a.HTTPStatus, a.Body)
 	}

@@ -3,6 +3,7 @@ package sandboxtest
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"image"
 	"image/jpeg"
@@ -26,10 +27,16 @@ func JPEG(width, height int) []byte {
 	return b.Bytes()
 }
 
+// WebP is the header of a WebP picture.
+func WebP(width, height int) []byte {
+	b := []byte("RIFF\x12\x00\x00\x00WEBPVP8L\x05\x00\x00\x00\x2f")
+	return append(binary.LittleEndian.AppendUint32(b, uint32(width-1)|uint32(height-1)<<14), 0)
+}
+
 // MediaHost serves files by path, each with a content type.
 func MediaHost(t *testing.T, files map[string][]byte) *httptest.Server {
 	t.Helper()
-	types := map[string]string{".jpg": "image/jpeg", ".png": "image/png", ".mp4": "video/mp4", ".html": "text/html"}
+	types := map[string]string{".jpg": "image/jpeg", ".png": "image/png", ".webp": "image/webp", ".mp4": "video/mp4", ".html": "text/html"}
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/moved.jpg" || r.URL.Path == "/moved.mp4" {
 			http.Redirect(w, r, "/ok"+r.URL.Path[6:], http.StatusFound)

@@ -33,6 +33,18 @@ func (e *Env) FinishedContainer(u string) string {
 	return id
 }
 
+// Publish publishes a finished container and returns the id of the media.
+func (e *Env) Publish(container string) string {
+	e.T.Helper()
+	return e.WantGraph(200, 0, 0, "POST", e.Instagram.IGID+"/media_publish", "creation_id", container).ID
+}
+
+// Comment writes a comment of the account and returns its id.
+func (e *Env) Comment(media, message string) string {
+	e.T.Helper()
+	return e.WantGraph(200, 0, 0, "POST", media+"/comments", "message", message).ID
+}
+
 // GraphAnswer is what Graph calls answer.
 type GraphAnswer struct {
 	ID          string `json:"id"`
@@ -43,6 +55,7 @@ type GraphAnswer struct {
 	Timestamp   string `json:"timestamp"`
 	MediaType   string `json:"media_type"`
 	Product     string `json:"media_product_type"`
+	Comments    int    `json:"comments_count"`
 	VideoStatus struct {
 		Uploading struct {
 			Status string `json:"status"`
@@ -50,8 +63,15 @@ type GraphAnswer struct {
 		} `json:"uploading_phase"`
 	} `json:"video_status"`
 	Data []struct {
-		ID         string `json:"id"`
-		QuotaUsage int    `json:"quota_usage"`
+		ID        string `json:"id"`
+		Text      string `json:"text"`
+		Username  string `json:"username"`
+		Timestamp string `json:"timestamp"`
+		From      struct {
+			ID       string `json:"id"`
+			Username string `json:"username"`
+		} `json:"from"`
+		QuotaUsage int `json:"quota_usage"`
 		Config     struct {
 			Total    int `json:"quota_total"`
 			Duration int `json:"quota_duration"`

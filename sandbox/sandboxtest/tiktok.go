@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 )
 
 // TikTokAnswer is what the calls of the Content Posting API answer.
@@ -35,6 +36,7 @@ const (
 	PathInfo   = "/v2/post/publish/creator_info/query/"
 	PathInit   = "/v2/post/publish/video/init/"
 	PathInbox  = "/v2/post/publish/inbox/video/init/"
+	PathPhoto  = "/v2/post/publish/content/init/"
 	PathStatus = "/v2/post/publish/status/fetch/"
 	PathCancel = "/v2/post/publish/cancel/"
 )
@@ -243,6 +245,31 @@ func (e *Env) WantAccess(token string, works bool) {
 // PullBody is the body of a direct post by URL.
 func PullBody(u string) string {
 	return fmt.Sprintf(`{"post_info":%s,"source_info":{"source":"PULL_FROM_URL","video_url":%q}}`, PublicPost, u)
+}
+
+// PublicPhoto is a post_info of photos that everybody can see.
+const PublicPhoto = `{"title":"Opening day","description":"Come by #coffee","privacy_level":"PUBLIC_TO_EVERYONE"}`
+
+// PhotoBody is the body of a photo post whose cover is the first photo; mode is DIRECT_POST or MEDIA_UPLOAD.
+func PhotoBody(mode, info string, urls ...string) string {
+	return fmt.Sprintf(`{"media_type":"PHOTO","post_mode":%q,"post_info":%s,"source_info":{"source":"PULL_FROM_URL","photo_cover_index":0,"photo_images":["%s"]}}`,
+		mode, info, strings.Join(urls, `","`))
+}
+
+// Photos opens a direct post of photos.
+func (e *Env) Photos(urls ...string) TikTokAnswer {
+	e.T.Helper()
+	return e.WantTikTok(PathPhoto, PhotoBody("DIRECT_POST", PublicPhoto, urls...), 200, "ok")
+}
+
+// WantEnd moves the clock until a publish is in a final state, which must be so. Downloads take real time.
+func (e *Env) WantEnd(publishID, status, reason string) TikTokAnswer {
+	e.T.Helper()
+	Eventually(e.T, publishID+" ends", func() bool {
+		e.Advance(10 * time.Second)
+		return !strings.HasPrefix(e.Status(publishID).Data.Status, "PROCESSING_")
+	})
+	return e.WantStatus(publishID, status, reason)
 }
 
 // UserAnswer is what user/info answers.

@@ -54,7 +54,7 @@ type Account struct {
 
 type account struct {
 	Account
-	posted engine.Windows // whole videos taken, all under the key ""
+	posted engine.Windows // posts whose files were taken, all under the key ""
 	shares []*publishTask // inbox sends of the last 24 h
 }
 

@@ -125,7 +125,7 @@ func TestTikTokRateWindowsSlide(t *testing.T) {
 		limit      int
 	}{
 		{sandboxtest.PathInit, sandboxtest.InitBody(sandboxtest.PublicPost, 10, 10, 1), 6}, {sandboxtest.PathInbox, sandboxtest.InitBody(sandboxtest.PublicPost, 10, 10, 2), 6},
-		{sandboxtest.PathInfo, "", 20}, {sandboxtest.PathStatus, `{"publish_id":"x"}`, 30},
+		{sandboxtest.PathPhoto, "{}", 6}, {sandboxtest.PathInfo, "", 20}, {sandboxtest.PathStatus, `{"publish_id":"x"}`, 30},
 	} {
 		for range tc.limit - 1 {
 			w.CallTikTok(tc.path, tc.body)

@@ -8,6 +8,7 @@ const (
 	OpInit        = "tiktok.init"
 	OpCreatorInfo = "tiktok.creator_info"
 	OpInbox       = "tiktok.inbox"
+	OpPhoto       = "tiktok.photo"
 	OpChunk       = "tiktok.chunk"
 	OpStatus      = "tiktok.status"
 	OpCancel      = "tiktok.cancel"
@@ -21,7 +22,7 @@ const (
 )
 
 var operations = []engine.Op{
-	{Name: OpInit}, {Name: OpCreatorInfo}, {Name: OpInbox}, {Name: OpChunk, CodeOptional: true}, {Name: OpStatus},
+	{Name: OpInit}, {Name: OpCreatorInfo}, {Name: OpInbox}, {Name: OpPhoto}, {Name: OpChunk, CodeOptional: true}, {Name: OpStatus},
 	{Name: OpCancel}, {Name: OpProcess, Modes: engine.ProcessModes},
 	{Name: OpExchangeCode}, {Name: OpRefreshToken}, {Name: OpRevoke}, {Name: OpUserInfo},
 }

@@ -40,6 +40,7 @@ type Options struct {
 type Limits struct {
 	Init           int // video/init per minute and token
 	Inbox          int // inbox/video/init per minute and token
+	Photo          int // content/init per minute and token
 	CreatorInfo    int // creator_info per minute and token
 	Status         int // status/fetch per minute and token
 	ActiveCreators int // accounts that may start a direct post in 24 h, per app
@@ -48,7 +49,7 @@ type Limits struct {
 
 // DefaultLimits are the documented budgets.
 func DefaultLimits() *Limits {
-	return &Limits{Init: 6, Inbox: 6, CreatorInfo: 20, Status: 30, PendingShares: 5}
+	return &Limits{Init: 6, Inbox: 6, Photo: 6, CreatorInfo: 20, Status: 30, PendingShares: 5}
 }
 
 // Delays are what TikTok takes its time for, on the virtual clock.

@@ -2,6 +2,7 @@ package tiktok
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -13,15 +14,15 @@ import (
 
 // checkPullURL requires https on a domain name under a verified property (Media Transfer Guide). Loopback addresses
 // pass if private fetches are allowed.
-func (t *Platform) checkPullURL(raw string) *refusal {
+func (t *Platform) checkPullURL(field, raw string) *refusal {
 	u, ok := engine.ParseURL(raw)
 	if !ok {
-		return invalid("video_url is not a valid URL")
+		return invalid(field + " is not a valid URL")
 	}
 	local := engine.IsLocalHost(u.Hostname()) && !t.host.Options().NoPrivateFetch
 	_, ipErr := netip.ParseAddr(u.Hostname())
 	if !local && (u.Scheme != "https" || ipErr == nil) {
-		return invalid("video_url must be https on a domain name")
+		return invalid(field + " must be https on a domain name")
 	}
 	if len(t.opts.VerifiedPrefixes) == 0 && local {
 		return nil
@@ -41,13 +42,13 @@ func verifies(property string, u *url.URL) bool {
 	return u.Hostname() == property || strings.HasSuffix(u.Hostname(), "."+property)
 }
 
-// startPull downloads the video in the background. The status is PROCESSING_DOWNLOAD meanwhile.
-func (t *Platform) startPull(p *publishTask, rawURL string) {
+// startPull downloads the files in the background. The status is PROCESSING_DOWNLOAD meanwhile.
+func (t *Platform) startPull(p *publishTask, urls []string) {
 	ctx, cancel := context.WithCancel(t.host.Context())
 	p.cancel = cancel
 	started := t.host.Go(func() {
 		defer cancel()
-		_, err := t.host.Fetch(ctx, rawURL, p.blob, maxVideoSize)
+		found, err := t.pullAll(ctx, p, urls)
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		now := t.host.Now()
@@ -56,14 +57,38 @@ func (t *Platform) startPull(p *publishTask, rawURL string) {
 			return
 		}
 		if err != nil {
-			t.fails(p, "video_pull_failed", now)
+			t.fails(p, p.kind.pullFailed, now)
 			return
 		}
-		t.take(p, now)
+		t.take(p, found, now)
 	})
 	if !started {
 		cancel()
 	}
+}
+
+// pullAll downloads the files in turn and returns the first finding of their checks.
+func (t *Platform) pullAll(ctx context.Context, p *publishTask, urls []string) (found string, err error) {
+	for i, b := range p.files {
+		if err := t.pullOne(ctx, p.kind, b, urls[i]); err != nil {
+			return "", err
+		}
+		b.Finish()
+		engine.SetDefault(&found, p.kind.check(b))
+	}
+	return found, nil
+}
+
+// pullOne downloads one file. A photo that is too large is no failed download: its check finds it.
+func (t *Platform) pullOne(ctx context.Context, kind *mediaKind, b *engine.Blob, rawURL string) error {
+	if kind == kindPhoto {
+		b.KeepHead(maxPhotoSize) // the dimensions may stand behind a large EXIF block
+	}
+	_, err := t.host.Fetch(ctx, rawURL, b, kind.maxBytes)
+	if kind == kindPhoto && errors.Is(err, engine.ErrTooLarge) {
+		return nil
+	}
+	return err
 }
 
 // cancel stops a download that has not finished (Media Transfer Guide).

@@ -3,6 +3,9 @@ package tiktok
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"socialqueue/sandbox/engine"
@@ -15,7 +18,9 @@ type publishTask struct {
 	createdAt time.Time
 	inbox     bool
 	pull      bool
-	title     string
+	kind      *mediaKind
+	title     string // of photos only
+	caption   string
 	privacy   string
 
 	plan                  chunkPlan
@@ -23,9 +28,9 @@ type publishTask struct {
 	received              int64
 	busy                  bool // a chunk is being written
 	cancel                context.CancelFunc
-	blob                  *engine.Blob
+	files                 []*engine.Blob // in the order of the post
 
-	takenAt time.Time // the whole file is here; zero before
+	takenAt time.Time // all files are here; zero before
 	verdict string    // fail_reason that processing will end in, or ""
 	stuck   bool
 
@@ -44,15 +49,14 @@ func (p *publishTask) abandoned(now time.Time) bool {
 	return !p.pull && p.takenAt.IsZero() && p.expired(now)
 }
 
-// take records that the whole file has arrived, and decides the result of processing. The result shows only after the
-// processing delay: an accepted upload is not a published one.
-func (t *Platform) take(p *publishTask, now time.Time) {
+// take records that all files have arrived, and decides the result of processing. found is what the check of the files
+// came to. The result shows only after the processing delay: an accepted upload is not a published one.
+func (t *Platform) take(p *publishTask, found string, now time.Time) {
 	p.takenAt = now
-	p.blob.Finish()
 	acc := t.current(p)
 	switch {
-	case !isVideo(p.blob.ContentType()):
-		p.verdict = "file_format_check_failed"
+	case found != "":
+		p.verdict = found
 	case !p.inbox && acc.Banned:
 		p.verdict = "spam_risk_user_banned_from_posting"
 	case !p.inbox && acc.atCap(now):
@@ -81,7 +85,7 @@ func (t *Platform) settle(p *publishTask, now time.Time) {
 	}
 	if p.takenAt.IsZero() {
 		if p.pull && p.expired(now) {
-			t.fails(p, "video_pull_failed", p.createdAt.Add(uploadURLLife)) // a download may take one hour
+			t.fails(p, p.kind.pullFailed, p.createdAt.Add(uploadURLLife)) // a download may take one hour
 		}
 		return
 	}
@@ -102,7 +106,9 @@ func (t *Platform) fails(p *publishTask, reason string, at time.Time) {
 	if p.cancel != nil {
 		p.cancel()
 	}
-	p.blob.Discard()
+	for _, b := range p.files {
+		b.Discard()
+	}
 	delete(t.pending, p)
 	t.emitPost(p, eventFailed, at, postEvent{Reason: reason})
 }
@@ -112,17 +118,17 @@ func (t *Platform) publish(p *publishTask, at time.Time) {
 	p.done = true
 	delete(t.pending, p)
 	acc := t.current(p)
-	post := engine.LivePost{AccountID: acc.OpenID, Username: acc.Username, Kind: "video", PublishID: p.id,
-		Caption: p.title, Privacy: p.privacy, At: at}
+	post := engine.LivePost{AccountID: acc.OpenID, Username: acc.Username, Kind: p.kind.name, PublishID: p.id,
+		Title: p.title, Caption: p.caption, Privacy: p.privacy, At: at}
 	if p.inbox {
-		t.host.AddDraft(post, p.blob)
+		t.host.AddDraft(post, p.files...)
 		t.emitPost(p, eventInbox, at, postEvent{})
 		return
 	}
 	p.postID = snowflake(t.host.NextID(), at)
 	post.ID = fmt.Sprint(p.postID)
-	post.Permalink = fmt.Sprintf("/@%s/video/%d", acc.Username, p.postID)
-	t.host.GoLive(post, p.blob)
+	post.Permalink = fmt.Sprintf("/@%s/%s/%d", acc.Username, p.kind.name, p.postID)
+	t.host.GoLive(post, p.files...)
 	t.emitPost(p, eventComplete, at, postEvent{})
 	if p.privacy != privacySelf {
 		t.review[p] = struct{}{}
@@ -141,12 +147,17 @@ func (t *Platform) settleAll() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := t.host.Now()
-	for p := range t.pending {
+	for _, p := range inOrder(t.pending) {
 		t.settle(p, now)
 	}
-	for p := range t.review {
+	for _, p := range inOrder(t.review) {
 		t.moderate(p, now)
 	}
+}
+
+// inOrder lists tasks by their ids, so that two runs with the same input send the same webhooks in the same order.
+func inOrder(tasks map[*publishTask]struct{}) []*publishTask {
+	return slices.SortedFunc(maps.Keys(tasks), func(a, b *publishTask) int { return strings.Compare(a.id, b.id) })
 }
 
 // statusData is the data of status/fetch. Empty fields are omitted, ids are numbers (Get Post Status).
@@ -165,7 +176,9 @@ func (t *Platform) status(x *engine.Exchange, acc *account) engine.Reply {
 	}
 	st := statusData{Status: p.statusName(), FailReason: p.failReason}
 	if p.pull {
-		st.Downloaded = p.blob.Size()
+		for _, b := range p.files {
+			st.Downloaded += b.Size()
+		}
 	} else {
 		st.Uploaded = p.received
 	}

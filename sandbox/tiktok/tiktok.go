@@ -101,6 +101,8 @@ var endpoints = map[string]endpoint{
 		func(l *Limits) int { return l.Init }, (*Platform).initDirect},
 	"/v2/post/publish/inbox/video/init/": {http.MethodPost, OpInbox, []string{"video.upload"},
 		func(l *Limits) int { return l.Inbox }, (*Platform).initInbox},
+	"/v2/post/publish/content/init/": {http.MethodPost, OpPhoto, []string{"video.publish", "video.upload"},
+		func(l *Limits) int { return l.Photo }, (*Platform).initPhoto},
 	"/v2/post/publish/status/fetch/": {http.MethodPost, OpStatus, []string{"video.publish", "video.upload"},
 		func(l *Limits) int { return l.Status }, (*Platform).status},
 	"/v2/post/publish/cancel/": {http.MethodPost, OpCancel, []string{"video.publish", "video.upload"},

@@ -37,23 +37,25 @@ func (t *Platform) putChunk(x *engine.Exchange, p *publishTask) engine.Reply {
 	if refused != nil {
 		return *refused
 	}
-	mark, err := p.blob.Mark()
+	file := p.files[0]
+	mark, err := file.Mark()
 	var n int64
 	if err == nil {
-		n, err = p.blob.Fill(x.Request.Body)
+		n, err = file.Fill(x.Request.Body)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	p.busy = false
 	if err != nil || n != last-first+1 {
-		p.blob.Rollback(mark)
+		file.Rollback(mark)
 		return t.uploadReply(p, http.StatusBadRequest, "length differs from the body")
 	}
 	p.received += n
 	if p.received < p.plan.size {
 		return t.uploadReply(p, http.StatusPartialContent, "")
 	}
-	t.take(p, t.host.Now())
+	file.Finish()
+	t.take(p, checkVideo(file), t.host.Now())
 	return t.uploadReply(p, http.StatusCreated, "")
 }
 
@@ -109,9 +111,4 @@ func (t *Platform) uploadReply(p *publishTask, status int, why string) engine.Re
 		rep.Header["Content-Range"] = []string{fmt.Sprintf("bytes 0-%d/%d", p.received, p.plan.size)}
 	}
 	return rep
-}
-
-// isVideo reports whether a type is MP4, MOV or WebM (Media Transfer Guide).
-func isVideo(mime string) bool {
-	return mime == "video/mp4" || mime == "video/quicktime" || mime == "video/webm"
 }
