@@ -63,6 +63,15 @@ type Config struct {
 	// TikTokWebhookTolerance is TIKTOK_WEBHOOK_TOLERANCE: how far the time in a signature
 	// may differ from ours.
 	TikTokWebhookTolerance time.Duration
+	// TikTokVerification is TIKTOK_VERIFICATION: tokens of files by which TikTok verifies that
+	// PUBLIC_URL is ours, each as token or prefix/token.
+	TikTokVerification []string
+	// TikTokPullHosts is TIKTOK_PULL_HOSTS: domains that are verified for the app at TikTok, so
+	// that TikTok may fetch customers' videos from there.
+	TikTokPullHosts []string
+	// TikTokPhotoBox is TIKTOK_PHOTO_BOX: scale photos down to 1080 x 1080 pixels, not only to a
+	// width of 1080.
+	TikTokPhotoBox bool
 	// InstagramWebhookSecret is INSTAGRAM_WEBHOOK_SECRET, or else the app secret.
 	InstagramWebhookSecret secrets.Secret
 	InstagramWebhookToken  secrets.Secret // INSTAGRAM_WEBHOOK_VERIFY_TOKEN
@@ -74,11 +83,15 @@ type Config struct {
 	FacebookDialogURL  string // FACEBOOK_DIALOG_URL: Facebook's consent page
 	FacebookGraphURL   string // FACEBOOK_GRAPH_URL
 	InstagramUploadURL string // INSTAGRAM_UPLOAD_URL
-	GraphAPIVersion    string // GRAPH_API_VERSION, such as v25.0
+	GraphAPIVersion    string // GRAPH_API_VERSION, such as v27.0
 
 	MediaBucketURL         string // MEDIA_BUCKET_URL: a gocloud.dev/blob URL
 	MediaMaxBytes          int64  // MEDIA_MAX_BYTES: of one file
 	MediaAllowPrivateHosts bool   // MEDIA_ALLOW_PRIVATE_HOSTS
+
+	// APIRateLimit is API_RATE_LIMIT: requests per second of one API key; 0 means no limit.
+	// APIRateBurst is API_RATE_BURST: how many it may send at once.
+	APIRateLimit, APIRateBurst int
 
 	WorkerConcurrency int // WORKER_CONCURRENCY: jobs at once
 	UploadConcurrency int // UPLOAD_CONCURRENCY: file transfers at once, in their own pool
@@ -133,11 +146,12 @@ func defaults(role Role) Config {
 		FacebookDialogURL:  "https://www.facebook.com",
 		FacebookGraphURL:   "https://graph.facebook.com",
 		InstagramUploadURL: "https://rupload.facebook.com",
-		GraphAPIVersion:    "v25.0",
+		GraphAPIVersion:    "v27.0",
 
 		TikTokWebhookTolerance: 5 * time.Minute,
 		MediaBucketURL:         fileBucketURL(mediaFolder),
 		MediaMaxBytes:          4 << 30,
+		APIRateBurst:           100,
 		WorkerConcurrency:      64,
 		UploadConcurrency:      8,
 		OperatorUser:           "operator",

@@ -8,7 +8,12 @@ import (
 	"socialqueue/secrets"
 )
 
-var graphVersion = regexp.MustCompile(`^v[0-9]+\.[0-9]+$`)
+var (
+	graphVersion = regexp.MustCompile(`^v[0-9]+\.[0-9]+$`)
+	domain       = regexp.MustCompile(`^[a-z0-9-]+(?:\.[a-z0-9-]+)+$`)
+	// verificationToken is a path without a leading slash whose last part is TikTok's token.
+	verificationToken = regexp.MustCompile(`^(?:[A-Za-z0-9._~-]+/)*[A-Za-z0-9]+$`)
+)
 
 // Load reads the settings of a process with getenv, which is os.Getenv outside of tests. An
 // empty setting counts as not set. The error joins all problems, one per line with the name
@@ -37,6 +42,9 @@ func Load(role Role, getenv func(string) string) (Config, error) {
 	r.secret("TIKTOK_WEBHOOK_SECRET", &c.TikTokWebhookSecret)
 	r.boolean("TIKTOK_WEBHOOK_PLAIN_SIGNATURE", &c.TikTokWebhookPlain)
 	r.duration("TIKTOK_WEBHOOK_TOLERANCE", &c.TikTokWebhookTolerance, time.Second, 24*time.Hour)
+	r.list("TIKTOK_VERIFICATION", &c.TikTokVerification, verificationToken, "token or prefix/token, as in the name of the file that TikTok gives: tiktok<token>.txt")
+	r.list("TIKTOK_PULL_HOSTS", &c.TikTokPullHosts, domain, "a domain such as media.example.com")
+	r.boolean("TIKTOK_PHOTO_BOX", &c.TikTokPhotoBox)
 	c.InstagramWebhookSecret = c.FacebookAppSecret
 	r.secret("INSTAGRAM_WEBHOOK_SECRET", &c.InstagramWebhookSecret)
 	r.secret("INSTAGRAM_WEBHOOK_VERIFY_TOKEN", &c.InstagramWebhookToken)
@@ -47,12 +55,14 @@ func Load(role Role, getenv func(string) string) (Config, error) {
 	r.baseURL("FACEBOOK_DIALOG_URL", &c.FacebookDialogURL)
 	r.baseURL("FACEBOOK_GRAPH_URL", &c.FacebookGraphURL)
 	r.baseURL("INSTAGRAM_UPLOAD_URL", &c.InstagramUploadURL)
-	r.matching("GRAPH_API_VERSION", &c.GraphAPIVersion, graphVersion, "a version such as v25.0")
+	r.matching("GRAPH_API_VERSION", &c.GraphAPIVersion, graphVersion, "a version such as v27.0")
 
 	r.bucketURL("MEDIA_BUCKET_URL", &c.MediaBucketURL, role)
 	r.bytes("MEDIA_MAX_BYTES", &c.MediaMaxBytes)
 	r.boolean("MEDIA_ALLOW_PRIVATE_HOSTS", &c.MediaAllowPrivateHosts)
 
+	r.integer("API_RATE_LIMIT", &c.APIRateLimit, 0, 1_000_000)
+	r.integer("API_RATE_BURST", &c.APIRateBurst, 1, 1_000_000)
 	r.integer("WORKER_CONCURRENCY", &c.WorkerConcurrency, 1, 10_000)
 	r.integer("UPLOAD_CONCURRENCY", &c.UploadConcurrency, 1, 1_000)
 

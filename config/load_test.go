@@ -50,9 +50,9 @@ func TestLoadDefaults(t *testing.T) {
 		Keyring:       c.Keyring,
 		TikTokAuthURL: "https://www.tiktok.com", TikTokAPIURL: "https://open.tiktokapis.com",
 		FacebookDialogURL: "https://www.facebook.com", FacebookGraphURL: "https://graph.facebook.com",
-		InstagramUploadURL: "https://rupload.facebook.com", GraphAPIVersion: "v25.0", TikTokWebhookTolerance: 5 * time.Minute,
+		InstagramUploadURL: "https://rupload.facebook.com", GraphAPIVersion: "v27.0", TikTokWebhookTolerance: 5 * time.Minute,
 		MediaBucketURL: "file://" + dir + "?create_dir=true", MediaMaxBytes: 4 << 30,
-		WorkerConcurrency: 64, UploadConcurrency: 8,
+		APIRateBurst: 100, WorkerConcurrency: 64, UploadConcurrency: 8,
 		OperatorUser: "operator", LogLevel: "info", LogFormat: "json", ShutdownTimeout: 25 * time.Second,
 	}
 	if !reflect.DeepEqual(c, want) {
@@ -145,7 +145,7 @@ func TestLoadRefuses(t *testing.T) {
 		{"FACEBOOK_DIALOG_URL", "ftp://host", "FACEBOOK_DIALOG_URL"},
 		{"FACEBOOK_GRAPH_URL", "https://", "FACEBOOK_GRAPH_URL"},
 		{"INSTAGRAM_UPLOAD_URL", "//host", "INSTAGRAM_UPLOAD_URL"},
-		{"GRAPH_API_VERSION", "25", "GRAPH_API_VERSION is \"25\": write a version such as v25.0"},
+		{"GRAPH_API_VERSION", "25", "GRAPH_API_VERSION is \"25\": write a version such as v27.0"},
 		{"DATABASE_URL", "mysql://hunter2@db/x", "postgresql://user"},
 		{"DATABASE_URL", "postgresql:///x", "has no host"},
 		{"DATABASE_URL", "postgresql://a:hunter2%zz@db", "DATABASE_URL is not a URL"},

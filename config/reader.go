@@ -169,6 +169,23 @@ func (r *reader) address(name string, target *string) {
 }
 
 // networks reads addresses and networks, separated by commas.
+// list reads texts that are separated by commas.
+func (r *reader) list(name string, target *[]string, form *regexp.Regexp, wanted string) {
+	var list string
+	r.text(name, &list)
+	if list == "" {
+		return
+	}
+	for text := range strings.SplitSeq(list, ",") {
+		text = strings.TrimSpace(text)
+		if !form.MatchString(text) {
+			r.complain(name, "contains %q: write %s, separated by commas", text, wanted)
+			continue
+		}
+		*target = append(*target, text)
+	}
+}
+
 func (r *reader) networks(name string, target *[]netip.Prefix) {
 	var list string
 	r.text(name, &list)
