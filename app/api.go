@@ -51,9 +51,10 @@ func (c *core) newHTTPServer() *httpServer {
 		Tenants: c.tenants, Posts: c.posts, Accounts: c.tokens, Inbox: c.inbox, Notify: c.notify, Store: c.store, Links: c.links, Log: c.log, Now: c.opts.Now, MediaMaxBytes: c.cfg.MediaMaxBytes,
 		Metrics: c.metrics, Monitoring: c.monitoring(), Console: c.console(),
 		Operator:       handlers.Operator{User: c.cfg.OperatorUser, Password: c.cfg.OperatorPassword, ReadOnly: c.cfg.OperatorReadOnly},
-		TrustedProxies: c.cfg.TrustedProxies, Platforms: c.titles(), Endpoints: c.endpoints(),
+		Rate:           handlers.RateLimit{PerSecond: float64(c.cfg.APIRateLimit), Burst: c.cfg.APIRateBurst},
+		TrustedProxies: c.cfg.TrustedProxies, Platforms: c.titles(), Endpoints: c.endpoints(), TextFiles: c.textFiles(),
 		Health: c.healthChecks(),
-		Ready:  map[string]handlers.Check{"servers": c.shownReady, "worker": c.workerAlive},
+		Ready:  map[string]handlers.Check{"process": c.notStopping, "database": shown(c.databaseReady), "redis": shown(c.redisReady), "worker": c.workerAlive},
 	}))}
 }
 
@@ -72,7 +73,7 @@ func (c *core) console() handlers.Pages {
 	if c.cfg.OperatorPassword.Empty() {
 		return handlers.Pages{}
 	}
-	deps := console.Deps{DB: c.db, Posts: c.posts, Platforms: c.titles(), PausedQueues: c.queue.Paused, Log: c.log, Now: c.opts.Now}
+	deps := console.Deps{DB: c.db, Posts: c.posts, Platforms: c.titles(), PausedQueues: c.queue.Paused, Workers: c.queue.Workers, Log: c.log, Now: c.opts.Now}
 	return handlers.Pages{Operator: console.New(deps, true), Viewer: console.New(deps, false)}
 }
 
@@ -84,13 +85,26 @@ func (c *core) accepts(ctx context.Context) error {
 	return c.db.Ping(ctx)
 }
 
-// shownReady is ready, but makes the reasons that an operator can fix public.
-func (c *core) shownReady(ctx context.Context) error {
-	err := c.ready(ctx)
-	if errors.Is(err, db.ErrMigrationsMissing) || errors.Is(err, jobs.ErrEvicts) || errors.Is(err, errStopping) {
-		return handlers.Unhealthy(err.Error())
+// notStopping fails once the process is stopping, so that load balancers stop using it.
+func (c *core) notStopping(context.Context) error {
+	if c.isStopping() {
+		return handlers.Unhealthy(errStopping.Error())
 	}
-	return err
+	return nil
+}
+
+// shown makes the reasons that an operator can fix public.
+func shown(check handlers.Check) handlers.Check {
+	return func(ctx context.Context) error {
+		err := check(ctx)
+		if refused, ok := errors.AsType[*db.NoWritesError](err); ok {
+			return handlers.Unhealthy(refused.Public())
+		}
+		if errors.Is(err, db.ErrMigrationsMissing) || errors.Is(err, jobs.ErrEvicts) {
+			return handlers.Unhealthy(err.Error())
+		}
+		return err
+	}
 }
 
 func (c *core) workerAlive(context.Context) error {

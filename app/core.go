@@ -18,6 +18,7 @@ import (
 	"socialqueue/inbox"
 	"socialqueue/jobs"
 	"socialqueue/media"
+	"socialqueue/models"
 	"socialqueue/notify"
 	"socialqueue/oauth"
 	"socialqueue/observe"
@@ -157,6 +158,10 @@ func (c *core) buildService() error {
 		}
 		c.links, deps.Links = links, links
 	}
+	c.tenants = tenants.New(tenants.Deps{DB: c.db, Log: c.log, Now: c.opts.Now})
+	deps.Room = func(ctx context.Context, appID, bytes int64) error {
+		return c.tenants.Reserve(ctx, appID, models.QuotaMediaBytes, bytes)
+	}
 	var err error
 	if c.platforms, err = buildPlatforms(c.cfg, c.opts); err != nil {
 		return err
@@ -171,7 +176,6 @@ func (c *core) buildService() error {
 	if c.posts, err = publish.New(deps); err != nil {
 		return err
 	}
-	c.tenants = tenants.New(tenants.Deps{DB: c.db, Log: c.log, Now: c.opts.Now})
 	c.buildWebhooks()
 	return nil
 }
@@ -194,11 +198,30 @@ func (c *core) ready(ctx context.Context) error {
 	if c.isStopping() {
 		return errStopping
 	}
+	if err := c.databaseReady(ctx); err != nil {
+		return err
+	}
+	return c.redisReady(ctx)
+}
+
+// databaseReady returns nil if the database has the schema of this program and takes writes.
+func (c *core) databaseReady(ctx context.Context) error {
 	if err := c.db.CheckMigrated(ctx); err != nil {
 		return err
 	}
-	return jobs.CheckNoEviction(ctx, c.redis)
+	return c.db.CheckWritable(ctx)
 }
+
+// redisReady returns nil if Redis keeps what is written, and takes writes.
+func (c *core) redisReady(ctx context.Context) error {
+	if err := jobs.CheckNoEviction(ctx, c.redis); err != nil {
+		return err
+	}
+	return jobs.CheckWritable(ctx, c.redis)
+}
+
+// redisWritable returns nil if Redis takes writes.
+func (c *core) redisWritable(ctx context.Context) error { return jobs.CheckWritable(ctx, c.redis) }
 
 // warnUnlessReady logs at the start what /readyz will say.
 func (c *core) warnUnlessReady(ctx context.Context) {

@@ -18,7 +18,7 @@ func Examine(ctx context.Context, cfg config.Config, opts Options, how doctor.Op
 		return nil, err
 	}
 	return doctor.Examine(ctx, doctor.Deps{
-		Config: cfg, DB: c.db, DBErr: dbErr, Queue: c.queue, Posts: c.posts, Tokens: c.tokens, Store: c.store, Now: c.opts.Now,
+		Config: cfg, DB: c.db, DBErr: dbErr, Queue: c.queue, Posts: c.posts, Tokens: c.tokens, Store: c.store, TextFiles: c.textFiles(), Now: c.opts.Now,
 		WorkerConns: workerConns(cfg), ProcessConns: apiConns,
 	}, how), nil
 }

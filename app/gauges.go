@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"time"
 
 	"socialqueue/db"
 	"socialqueue/models"
@@ -24,6 +25,11 @@ func (c *core) backlog(ctx context.Context) ([]observe.Gauge, error) {
 	if err != nil {
 		return nil, err
 	}
+	overdue, err := c.cleanUps(ctx)
+	if err != nil {
+		return nil, err
+	}
+	gauges = append(gauges, overdue...)
 	for _, n := range b.Posts {
 		gauges = append(gauges, observe.Gauge{
 			Name: "posts", Help: "Posts that have not ended.", Labels: []string{"platform", string(n.Platform), "status", string(n.Status)}, Value: float64(n.N),
@@ -52,6 +58,31 @@ func (c *core) backlog(ctx context.Context) ([]observe.Gauge, error) {
 		observe.Gauge{Name: "webhook_endpoints_disabled", Help: "Endpoints of apps that were disabled because they failed or answered 410.", Value: float64(b.DisabledEndpoints)},
 		observe.Gauge{Name: "pauses", Help: "Platforms and accounts that operators paused.", Value: float64(b.Pauses)},
 	), nil
+}
+
+// cleanUps returns, for each kind of thing that a clean-up removes, how long the oldest that it
+// should have removed is overdue.
+func (c *core) cleanUps(ctx context.Context) ([]observe.Gauge, error) {
+	var gauges []observe.Gauge
+	for _, kind := range []struct {
+		name    string
+		overdue func(context.Context) (time.Duration, error)
+	}{
+		{"media", c.posts.FilesOverdue},
+		{"idempotency_keys", c.posts.KeysOverdue},
+		{"webhook_events", c.inbox.PruneOverdue},
+		{"webhook_deliveries", c.notify.CleanUpOverdue},
+	} {
+		overdue, err := kind.overdue(ctx)
+		if err != nil {
+			return nil, err
+		}
+		gauges = append(gauges, observe.Gauge{
+			Name: "clean_up_overdue_seconds", Help: "How long the oldest thing that a clean-up should have removed is overdue; 0 if there is none.",
+			Labels: []string{"kind", kind.name}, Value: overdue.Seconds(),
+		})
+	}
+	return gauges, nil
 }
 
 // restored returns the gauges of restored backups.

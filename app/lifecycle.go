@@ -54,24 +54,25 @@ func (l *lifecycle) Stop(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// closing adapts a Close method.
+// closing adapts a Close method. It waits until the context ends: a storage that hangs must
+// not keep the process.
 func closing(closeIt func() error) func(context.Context) error {
-	return func(context.Context) error { return closeIt() }
-}
-
-// waiting adapts a Stop method without a context. It waits until the context ends.
-func waiting(stop func()) func(context.Context) error {
 	return func(ctx context.Context) error {
-		done := make(chan struct{})
-		go func() {
-			stop()
-			close(done)
-		}()
+		done := make(chan error, 1)
+		go func() { done <- closeIt() }()
 		select {
-		case <-done:
-			return nil
+		case err := <-done:
+			return err
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
+}
+
+// waiting adapts a Stop method without a context. It waits until the context ends.
+func waiting(stop func()) func(context.Context) error {
+	return closing(func() error {
+		stop()
+		return nil
+	})
 }

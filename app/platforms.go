@@ -2,6 +2,7 @@ package app
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -49,6 +50,8 @@ type Parts struct {
 	URL string
 	// Endpoints are more routes for creating posts. They may be nil.
 	Endpoints []handlers.Endpoint
+	// TextFiles are the texts by which the platform verifies that the host is ours, by path.
+	TextFiles map[string]string
 }
 
 // Services are the services that a source of webhooks uses.
@@ -155,6 +158,14 @@ func (c *core) endpoints() []handlers.Endpoint {
 	return all
 }
 
+func (c *core) textFiles() map[string]string {
+	all := map[string]string{}
+	for _, p := range c.platforms {
+		maps.Copy(all, p.TextFiles)
+	}
+	return all
+}
+
 // titles returns the platforms with their display names.
 func (c *core) titles() models.PlatformTitles {
 	var all models.PlatformTitles
@@ -179,7 +190,7 @@ func kindsOf(platforms ...Platform) []observe.PlatformKinds {
 
 // healthChecks returns the checks of /api/health.
 func (c *core) healthChecks() map[string]handlers.Check {
-	checks := map[string]handlers.Check{"database": c.accepts, "redis": c.queue.Ping}
+	checks := map[string]handlers.Check{"database": c.accepts, "redis": c.redisWritable}
 	for _, p := range c.platforms {
 		if p.URL != "" {
 			checks[string(p.Name)] = reachable(p.URL)

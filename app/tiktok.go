@@ -1,11 +1,13 @@
 package app
 
 import (
+	"strings"
 	"time"
 
 	"socialqueue/config"
 	"socialqueue/inbox"
 	tiktokwebhooks "socialqueue/inbox/tiktok"
+	"socialqueue/media"
 	"socialqueue/models"
 	tiktoklogin "socialqueue/oauth/tiktok"
 	"socialqueue/platform/tiktok"
@@ -21,8 +23,13 @@ func buildTikTok(cfg config.Config, now func() time.Time) (Parts, error) {
 	if err != nil {
 		return Parts{}, err
 	}
+	publisher := tiktokposts.New(client)
+	publisher.PullHosts = cfg.TikTokPullHosts
+	if cfg.TikTokPhotoBox {
+		publisher.Photos = media.Box1080
+	}
 	return Parts{
-		Publisher: tiktokposts.New(client), Connector: tiktoklogin.New(client, now), URL: cfg.TikTokAPIURL,
+		Publisher: publisher, Connector: tiktoklogin.New(client, now), URL: cfg.TikTokAPIURL, TextFiles: verificationFiles(cfg.TikTokVerification),
 		Source: func(s Services) inbox.Source {
 			return tiktokwebhooks.New(tiktokwebhooks.Deps{
 				DB: s.DB, Posts: s.Posts, Accounts: s.Accounts, Secret: cfg.TikTokWebhookSecret, Plain: cfg.TikTokWebhookPlain,
@@ -30,4 +37,19 @@ func buildTikTok(cfg config.Config, now func() time.Time) (Parts, error) {
 			})
 		},
 	}, nil
+}
+
+// verificationFiles are the files by which TikTok verifies that PUBLIC_URL is ours, so that it
+// fetches photos from there: one at the root for each token, or below a prefix. They end
+// without a newline (team-mirai/action-board PR 2236, 2026-06).
+func verificationFiles(tokens []string) map[string]string {
+	files := map[string]string{}
+	for _, token := range tokens {
+		prefix, name := "/", token
+		if i := strings.LastIndexByte(token, '/'); i >= 0 {
+			prefix, name = "/"+token[:i+1], token[i+1:]
+		}
+		files[prefix+"tiktok"+name+".txt"] = "tiktok-developers-site-verification=" + name
+	}
+	return files
 }

@@ -28,11 +28,11 @@ func NewWorker(ctx context.Context, cfg config.Config, opts Options) (*Worker, e
 
 // workerConns is the largest number of database connections of a worker.
 func workerConns(cfg config.Config) int {
-	return cfg.WorkerConcurrency/2 + cfg.UploadConcurrency + apiConns
+	return cfg.WorkerConcurrency/2 + 2*cfg.UploadConcurrency + apiConns
 }
 
 func (c *core) newWorker() *jobs.Worker {
-	work := jobs.Work{Posts: c.posts, Accounts: c.tokens, Webhooks: c.inbox, Deliveries: c.notify}
+	work := jobs.Work{Posts: c.posts, Files: c.posts, Comments: c.posts, Accounts: c.tokens, Webhooks: c.inbox, Deliveries: c.notify}
 	return jobs.NewWorker(c.redis, TaskKinds(c.opts.Platforms...), work, c.log, jobs.WorkerOptions{
 		Concurrency: c.cfg.WorkerConcurrency, UploadConcurrency: c.cfg.UploadConcurrency, ShutdownTimeout: c.cfg.ShutdownTimeout,
 		Metrics: c.metrics,

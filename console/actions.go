@@ -47,6 +47,10 @@ func (c *Console) act(w http.ResponseWriter, r *http.Request, do func(context.Co
 		c.fail(w, r, errReadOnly)
 		return
 	}
+	if err := c.DB.CheckWritable(r.Context()); err != nil {
+		c.fail(w, r, err)
+		return
+	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	if err := r.ParseForm(); err != nil {
 		c.fail(w, r, models.FieldErrors{{Field: "form", Message: "cannot be read, or is too large"}})

@@ -36,8 +36,10 @@ type Deps struct {
 	Platforms models.PlatformTitles
 	// PausedQueues lists the paused Asynq queues.
 	PausedQueues func() ([]string, error)
-	Log          logrus.FieldLogger
-	Now          func() time.Time
+	// Workers returns how many live workers serve the queue with the fewest.
+	Workers func() (int, error)
+	Log     logrus.FieldLogger
+	Now     func() time.Time
 }
 
 //go:embed templates style.css
@@ -66,7 +68,7 @@ func New(deps Deps, mayAct bool) *Console {
 
 func (c *Console) routes() {
 	show := func(pattern, page string, load func(*http.Request) (any, error)) {
-		c.mux.HandleFunc("GET "+Root+pattern, func(w http.ResponseWriter, r *http.Request) { c.show(w, r, page, load) })
+		c.mux.HandleFunc("GET "+Root+pattern, c.onDB(func(w http.ResponseWriter, r *http.Request) { c.show(w, r, page, load) }))
 	}
 	show("", "overview", c.overview)
 	show("/posts", "posts", c.posts)
@@ -77,7 +79,7 @@ func (c *Console) routes() {
 	c.mux.HandleFunc("GET "+Root+"/style.css", c.style)
 
 	act := func(pattern string, do func(context.Context, *http.Request) (done, error)) {
-		c.mux.HandleFunc("POST "+Root+pattern, func(w http.ResponseWriter, r *http.Request) { c.act(w, r, do) })
+		c.mux.HandleFunc("POST "+Root+pattern, c.onDB(func(w http.ResponseWriter, r *http.Request) { c.act(w, r, do) }))
 	}
 	act("/posts/{id}/retry", c.retry)
 	act("/posts/{id}/cancel", c.cancel)
@@ -89,8 +91,30 @@ func (c *Console) routes() {
 	act("/resume", c.resume)
 }
 
-// pageTime is the timeout for a page.
-const pageTime = 15 * time.Second
+const (
+	// pageTime is the timeout for a page.
+	pageTime = 15 * time.Second
+	// pingTime is how long the database may take to answer at all.
+	pingTime = 3 * time.Second
+)
+
+// onDB serves a page that needs the database. If the database does not answer, it says so
+// without waiting for pageTime, and no action begins.
+func (c *Console) onDB(serve http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), pingTime)
+		err := c.DB.Ping(ctx)
+		cancel()
+		if err == nil || r.Context().Err() != nil {
+			serve(w, r)
+			return
+		}
+		observe.In(r.Context(), c.Log).WithError(err).Error("a console request failed")
+		c.render(w, r, http.StatusServiceUnavailable, "error", frame{Page: errorPage{
+			Title: "The database does not answer", Detail: "Nothing was changed. Posts wait until it answers, and then go on by themselves. The api's log has the error.",
+		}})
+	}
+}
 
 // ServeHTTP implements http.Handler.
 func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -124,7 +148,9 @@ type frame struct {
 	// Done is the message about the last action.
 	Done   string
 	Pauses models.Pauses
-	Page   any
+	// NoWrites says what to do if the database takes no writes.
+	NoWrites string
+	Page     any
 }
 
 // refreshEvery is the reload interval of a followed page, in seconds.
@@ -141,11 +167,19 @@ func (c *Console) show(w http.ResponseWriter, r *http.Request, page string, load
 		c.fail(w, r, err)
 		return
 	}
-	f := frame{Pauses: pauses, Page: content, Done: doneMessages[r.URL.Query().Get("done")]}
+	f := frame{Pauses: pauses, NoWrites: c.noWrites(r.Context()), Page: content, Done: doneMessages[r.URL.Query().Get("done")]}
 	if r.URL.Query().Get("follow") == "1" {
 		f.Refresh = refreshEvery
 	}
 	c.render(w, r, http.StatusOK, page, f)
+}
+
+// noWrites returns what to do if the database takes no writes; "" if it does.
+func (c *Console) noWrites(ctx context.Context) string {
+	if refused, ok := errors.AsType[*db.NoWritesError](c.DB.CheckWritable(ctx)); ok {
+		return refused.Do
+	}
+	return ""
 }
 
 func (c *Console) render(w http.ResponseWriter, r *http.Request, status int, page string, f frame) {
@@ -172,7 +206,12 @@ func (c *Console) fail(w http.ResponseWriter, r *http.Request, err error) {
 		Title: "Internal error", Detail: "An action may not have taken effect: check before you repeat it. The api's log has the cause; search it for the correlation id below.", Reference: observe.CorrelationID(r.Context()),
 	}
 	fields, isInput := errors.AsType[models.FieldErrors](err)
+	refused, noWrites := errors.AsType[*db.NoWritesError](err)
 	switch {
+	case noWrites:
+		status, page = http.StatusServiceUnavailable, errorPage{
+			Title: "The database takes no writes", Detail: "Nothing was changed. What to do: " + refused.Do + ". Posts wait meanwhile, and then go on by themselves.",
+		}
 	case isInput:
 		status, page = http.StatusUnprocessableEntity, errorPage{Title: "Invalid input", Detail: fields.Error()}
 	case errors.Is(err, db.ErrNotFound):

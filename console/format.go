@@ -140,7 +140,8 @@ func admissionText(a models.Admission) string {
 func reasonText(reason string) string {
 	text := map[string]string{
 		models.DeferredLane: "earlier posts of the account go first", models.DeferredRateLimit: "the rate limit of the platform is reached",
-		models.DeferredDailyCap: "the daily limit of the platform is reached", models.DeferredRetry: "the last attempt failed; it will be retried",
+		models.DeferredDailyCap: "the daily limit of the account is reached", models.DeferredPendingCap: "too many drafts wait in the creator's inbox",
+		models.DeferredRestricted: "the platform restricts the account for a while", models.DeferredRetry: "the last attempt failed; it will be retried",
 		models.DeferredReauthorize: "the account has to be connected again", models.DeferredToken: "the token could not be refreshed yet",
 		models.DeferredInternal: "an internal error occurred; it will be retried", models.DeferredPaused: "paused by an operator",
 		models.DeferredRestored: "the database was restored from a backup, so the post may be live already",

@@ -25,7 +25,9 @@ type overviewPage struct {
 	PausedQueues []string
 	// QueuesUnknown means that Redis did not answer.
 	QueuesUnknown bool
-	Platforms     models.Platforms
+	// NoWorker means that no live worker serves every queue.
+	NoWorker  bool
+	Platforms models.Platforms
 	// Restore is what there is of restored backups.
 	Restore restoreState
 	// Uncertain and Failed are the newest posts in these states.
@@ -76,6 +78,15 @@ func (c *Console) overview(r *http.Request) (any, error) {
 		page.QueuesUnknown = true
 	}
 	page.PausedQueues = queues
+	if page.QueuesUnknown {
+		return page, nil
+	}
+	workers, err := c.Workers()
+	if err != nil {
+		observe.In(ctx, c.Log).WithError(err).Warn("could not read the list of workers from Redis")
+		page.QueuesUnknown = true
+	}
+	page.NoWorker = err == nil && workers == 0
 	return page, nil
 }
 

@@ -16,10 +16,14 @@ type Admission struct{ conn }
 // inLane are the states in which a post occupies its lane (Status.InLane).
 var inLane = []models.Status{models.Scheduled, models.Queued, models.Publishing}
 
+// wide are the columns of a post that only its runs need. Lists that may have hundreds of
+// posts leave them out.
+var wide = []string{"content", "source_url"}
+
 // Waiting lists posts that wait for their time and are due before until, the soonest first.
 func (s *Admission) Waiting(ctx context.Context, until time.Time, limit int) ([]models.Post, error) {
 	var posts []models.Post
-	err := s.orm.WithContext(ctx).
+	err := s.orm.WithContext(ctx).Omit(wide...).
 		Where("admission = 'waiting' AND run_at <= ?", until).Order("run_at, id").Limit(limit).Find(&posts).Error
 	if err != nil {
 		return nil, fmt.Errorf("list waiting posts: %w", err)
@@ -105,7 +109,11 @@ func (s *Admission) MarkPaused(ctx context.Context, ids []string, now time.Time)
 	})
 }
 
-// QueueDue moves scheduled posts that are due, and that no worker has claimed, to queued.
+// queueBatch is how many posts QueueDue moves at once.
+const queueBatch = 5000
+
+// QueueDue moves scheduled posts that are due, and that no worker has claimed, to queued, a
+// batch of them.
 func (s *Admission) QueueDue(ctx context.Context, now time.Time) error {
 	skipLocked := "FOR UPDATE SKIP LOCKED" // another process is changing the row; the next tick handles it
 	if s.dialect == SQLite {
@@ -117,14 +125,16 @@ func (s *Admission) QueueDue(ctx context.Context, now time.Time) error {
 	}
 	err := s.orm.WithContext(ctx).Exec(fmt.Sprintf(`
 		UPDATE posts SET %s, updated_at = @now WHERE id IN (
-			SELECT id FROM posts WHERE %s AND run_at <= @now %s)`, m.set(), m.where(), skipLocked), map[string]any{"now": now}).Error
+			SELECT id FROM posts WHERE %s AND run_at <= @now ORDER BY run_at LIMIT %d %s)`, m.set(), m.where(), queueBatch, skipLocked),
+		map[string]any{"now": now}).Error
 	return wrap(err, "queue due posts")
 }
 
 // TooLate lists waiting posts that may no longer start. It leaves out posts of a restored
 // database that were not searched for yet: they may be live.
 func (s *Admission) TooLate(ctx context.Context, restored *models.Restore, now time.Time, limit int) ([]models.Post, error) {
-	q := s.orm.WithContext(ctx).
+	// source_url is not left out: it is written back with the end of the post.
+	q := s.orm.WithContext(ctx).Omit("content").
 		Where("miss_at IS NOT NULL AND status IN ('scheduled', 'queued') AND miss_at < ? AND lease_until IS NULL AND admission <> 'held'", now)
 	if restored != nil {
 		q = q.Where("restore_id >= ? OR created_at >= ?", restored.ID, restored.FoundAt)
@@ -142,7 +152,7 @@ func (s *Admission) TooLate(ctx context.Context, restored *models.Restore, now t
 // first.
 func (s *Admission) Parked(ctx context.Context, lane string, limit int) ([]models.Post, error) {
 	var posts []models.Post
-	err := s.orm.WithContext(ctx).
+	err := s.orm.WithContext(ctx).Omit(wide...).
 		Where("admission = 'parked' AND lane = ?", lane).Order("run_at, id").Limit(limit).Find(&posts).Error
 	if err != nil {
 		return nil, fmt.Errorf("list parked posts of %s: %w", lane, err)
@@ -171,7 +181,7 @@ func (s *Admission) ParkedLanes(ctx context.Context) ([]string, error) {
 // in that time.
 func (s *Admission) Unattended(ctx context.Context, now time.Time, checkAfter time.Duration, limit int) ([]models.Post, error) {
 	var posts []models.Post
-	err := s.unattended(ctx, now, checkAfter).Order("enqueued_at NULLS FIRST").Limit(limit).Find(&posts).Error
+	err := s.unattended(ctx, now, checkAfter).Omit(wide...).Order("enqueued_at NULLS FIRST").Limit(limit).Find(&posts).Error
 	if err != nil {
 		return nil, fmt.Errorf("list unattended posts: %w", err)
 	}
@@ -190,7 +200,7 @@ func (s *Admission) unattended(ctx context.Context, now time.Time, checkAfter ti
 // their ids. It serves to rebuild Redis after it lost its data.
 func (s *Admission) Admitted(ctx context.Context, after string, limit int) ([]models.Post, error) {
 	var posts []models.Post
-	err := s.orm.WithContext(ctx).
+	err := s.orm.WithContext(ctx).Omit(wide...).
 		Where("admission = 'admitted' AND id > ?", after).Order("id").Limit(limit).Find(&posts).Error
 	if err != nil {
 		return nil, fmt.Errorf("list admitted posts: %w", err)

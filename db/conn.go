@@ -1,8 +1,10 @@
 package db
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"gorm.io/gorm"
 )
@@ -37,6 +39,16 @@ func (d conn) translate(err error) error {
 		return translator.Translate(err)
 	}
 	return err
+}
+
+// overdue returns how much older than before the time is that query selects as first, or 0 if
+// it selects no row. The query has before as @before.
+func (d conn) overdue(ctx context.Context, before time.Time, query string) (time.Duration, error) {
+	var row struct{ First *time.Time }
+	if err := d.orm.WithContext(ctx).Raw(query, map[string]any{"before": before}).Scan(&row).Error; err != nil || row.First == nil {
+		return 0, err
+	}
+	return before.Sub(*row.First), nil
 }
 
 // first turns GORM's "record not found" into ErrNotFound.

@@ -15,6 +15,7 @@ import (
 // EndpointRun is an endpoint with due deliveries, and its fence.
 type EndpointRun struct {
 	ID    string
+	AppID int64
 	Fence int64
 }
 
@@ -27,7 +28,7 @@ const firstOfSubject = `d.id = (SELECT MIN(b.id) FROM webhook_deliveries b
 // DueEndpoints lists the endpoints that have due deliveries and no run in progress.
 func (s *Outbox) DueEndpoints(ctx context.Context, now time.Time, limit int) ([]EndpointRun, error) {
 	var due []EndpointRun
-	err := s.orm.WithContext(ctx).Model(&models.WebhookEndpoint{}).Select("id", "fence").
+	err := s.orm.WithContext(ctx).Model(&models.WebhookEndpoint{}).Select("id", "app_id", "fence").
 		Where("status = ? AND deleted_at IS NULL", models.EndpointEnabled).
 		Where("(lease_until IS NULL OR lease_until < ?) AND (rest_until IS NULL OR rest_until <= ?)", now, now).
 		Where(`EXISTS (SELECT 1 FROM webhook_deliveries d
@@ -153,28 +154,42 @@ func (s *Outbox) RecordAttempt(ctx context.Context, delivery *models.WebhookDeli
 }
 
 // GiveUpDeliveries marks pending deliveries as failed whose GiveUpAt is earlier than before.
-func (s *Outbox) GiveUpDeliveries(ctx context.Context, before, now time.Time, limit int) error {
-	err := s.orm.WithContext(ctx).Exec(`
+func (s *Outbox) GiveUpDeliveries(ctx context.Context, before, now time.Time, limit int) (givenUp int64, err error) {
+	res := s.orm.WithContext(ctx).Exec(`
 		UPDATE webhook_deliveries SET status = 'failed', next_at = NULL, settled_at = ? WHERE id IN (
-			SELECT id FROM webhook_deliveries WHERE status = 'pending' AND give_up_at < ? ORDER BY give_up_at LIMIT ?)`, now, before, limit).Error
-	return wrap(err, "give up deliveries")
+			SELECT id FROM webhook_deliveries WHERE status = 'pending' AND give_up_at < ? ORDER BY give_up_at LIMIT ?)`, now, before, limit)
+	return res.RowsAffected, wrap(res.Error, "give up deliveries")
 }
 
 // PruneDeliveries deletes deliveries that were created earlier than before, and those of
 // deleted endpoints, at most limit of each kind. Then it deletes the deleted endpoints that
-// have no deliveries left.
-func (s *Outbox) PruneDeliveries(ctx context.Context, before time.Time, limit int) error {
+// have no deliveries left. It returns how many of a kind it deleted at most.
+func (s *Outbox) PruneDeliveries(ctx context.Context, before time.Time, limit int) (deleted int64, err error) {
 	orm := s.orm.WithContext(ctx)
-	err := orm.Exec(`DELETE FROM webhook_deliveries WHERE id IN (
-		SELECT id FROM webhook_deliveries WHERE created_at < ? ORDER BY created_at LIMIT ?)`, before, limit).Error
-	if err == nil {
-		err = orm.Exec(`DELETE FROM webhook_deliveries WHERE id IN (
-			SELECT d.id FROM webhook_deliveries d JOIN webhook_endpoints e ON e.id = d.endpoint_id
-			WHERE e.deleted_at IS NOT NULL ORDER BY d.id LIMIT ?)`, limit).Error
+	old := orm.Exec(`DELETE FROM webhook_deliveries WHERE id IN (
+		SELECT id FROM webhook_deliveries WHERE created_at < ? ORDER BY created_at LIMIT ?)`, before, limit)
+	if old.Error != nil {
+		return 0, fmt.Errorf("prune webhook deliveries: %w", old.Error)
 	}
-	if err == nil {
-		err = orm.Exec(`DELETE FROM webhook_endpoints WHERE deleted_at IS NOT NULL
-			AND NOT EXISTS (SELECT 1 FROM webhook_deliveries d WHERE d.endpoint_id = webhook_endpoints.id)`).Error
+	left := orm.Exec(`DELETE FROM webhook_deliveries WHERE id IN (
+		SELECT d.id FROM webhook_deliveries d JOIN webhook_endpoints e ON e.id = d.endpoint_id
+		WHERE e.deleted_at IS NOT NULL ORDER BY d.id LIMIT ?)`, limit)
+	if left.Error != nil {
+		return 0, fmt.Errorf("prune the deliveries of deleted endpoints: %w", left.Error)
 	}
-	return wrap(err, "prune webhook deliveries")
+	err = orm.Exec(`DELETE FROM webhook_endpoints WHERE deleted_at IS NOT NULL
+		AND NOT EXISTS (SELECT 1 FROM webhook_deliveries d WHERE d.endpoint_id = webhook_endpoints.id)`).Error
+	return max(old.RowsAffected, left.RowsAffected), wrap(err, "prune webhook endpoints")
+}
+
+// PruneOverdue returns how much older than before the oldest delivery is, or how long ago the
+// oldest deleted endpoint was deleted that still has its row, whichever is longer; 0 if there
+// is neither.
+func (s *Outbox) PruneOverdue(ctx context.Context, before, now time.Time) (time.Duration, error) {
+	old, err := s.overdue(ctx, before, "SELECT created_at AS first FROM webhook_deliveries WHERE created_at < @before ORDER BY created_at LIMIT 1")
+	if err != nil {
+		return 0, wrap(err, "find the oldest webhook delivery to prune")
+	}
+	deleted, err := s.overdue(ctx, now, "SELECT deleted_at AS first FROM webhook_endpoints WHERE deleted_at < @before ORDER BY deleted_at LIMIT 1")
+	return max(old, deleted), wrap(err, "find the oldest webhook endpoint to prune")
 }

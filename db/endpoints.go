@@ -183,6 +183,19 @@ func endBackoff(tx *gorm.DB, endpointID string) error {
 	return wrap(err, "end the backoff of webhook endpoint %s", endpointID)
 }
 
+// recentDeliveries is how many deliveries of an endpoint CountTests looks at.
+const recentDeliveries = 500
+
+// CountTests counts the test events among the newest deliveries of an endpoint that were
+// created since a time.
+func (s *Outbox) CountTests(ctx context.Context, endpointID string, since time.Time) (int64, error) {
+	var n int64
+	err := s.orm.WithContext(ctx).Raw(`
+		SELECT COUNT(*) FROM (SELECT event_type, created_at FROM webhook_deliveries WHERE endpoint_id = ? ORDER BY id DESC LIMIT ?) newest
+		WHERE event_type = ? AND created_at > ?`, endpointID, recentDeliveries, models.EventEndpointTest, since).Scan(&n).Error
+	return n, wrap(err, "count the test events of webhook endpoint %s", endpointID)
+}
+
 // TestEndpoint stores a delivery of an endpoint.test event.
 func (s *Outbox) TestEndpoint(ctx context.Context, e *models.WebhookEndpoint, now time.Time) (*models.WebhookDelivery, error) {
 	test := outboxEvent{kind: models.EventEndpointTest, subject: "test:" + models.NewID(), fill: func(*view.Event) {}}

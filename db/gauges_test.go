@@ -121,3 +121,61 @@ func TestOverdueCountsWaitingPosts(t *testing.T) {
 		wantOverdue(3 * time.Minute)
 	})
 }
+
+// TestOverdueCleanUps checks that what a clean-up should have removed counts from the moment
+// from which it could, and that what is kept does not count.
+func TestOverdueCleanUps(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		ctx, hour := t.Context(), epoch.Add(time.Hour)
+		want := func(events, deliveries, keys, files time.Duration) {
+			t.Helper()
+			for _, c := range []struct {
+				what string
+				want time.Duration
+				read func() (time.Duration, error)
+			}{
+				{"events", events, func() (time.Duration, error) { return f.Inbox.PruneOverdue(ctx, hour) }},
+				{"deliveries", deliveries, func() (time.Duration, error) { return f.Outbox.PruneOverdue(ctx, hour, hour) }},
+				{"idempotency keys", keys, func() (time.Duration, error) { return f.Tenants.ExpiredKeysOverdue(ctx, hour) }},
+				{"files", files, func() (time.Duration, error) { return f.Media.UnusedOverdue(ctx, hour) }},
+			} {
+				if got, err := c.read(); err != nil || got != c.want {
+					t.Errorf("%s are overdue for %s, %v; want %s", c.what, got, err, c.want)
+				}
+			}
+		}
+		event := func(key string, received time.Time, runAt *time.Time) models.WebhookEvent {
+			return models.WebhookEvent{Platform: models.TikTok, DedupeKey: key, Payload: []byte("{}"), Status: models.WebhookPending, ReceivedAt: received, RunAt: runAt}
+		}
+		key := func(name string, made time.Time) {
+			t.Helper()
+			_, _, err := f.Tenants.TakeKey(ctx, &models.IdempotencyKey{AppID: f.app.ID, Key: name, Request: "r", Owner: "o", LockedUntil: made, CreatedAt: made}, made)
+			f.must(err)
+		}
+		endpoint := f.subscribe(f.app.ID)
+		used := f.file()
+		p := f.accept(models.PostMedia{MediaID: &used})
+		f.must(f.Inbox.Store(ctx, []models.WebhookEvent{event("pending", epoch, &epoch), event("new", hour, nil)}))
+		key("new", hour)
+		_, err := f.Outbox.TestEndpoint(ctx, endpoint, hour)
+		f.must(err)
+		want(0, 0, 0, 0)
+
+		f.must(f.Inbox.Store(ctx, []models.WebhookEvent{event("settled", epoch.Add(20*time.Minute), nil), event("later", epoch.Add(40*time.Minute), nil)}))
+		_, err = f.Outbox.TestEndpoint(ctx, endpoint, epoch.Add(30*time.Minute))
+		f.must(err)
+		key("old", epoch.Add(10*time.Minute))
+		ended := func(at time.Time) {
+			t.Helper()
+			_, err := f.Pool().ExecContext(ctx, "UPDATE posts SET admission = '', status = 'published', updated_at = $1 WHERE id = $2", at, p.ID)
+			f.must(err)
+		}
+		ended(epoch.Add(45 * time.Minute)) // the file is needed until then
+		want(40*time.Minute, 30*time.Minute, 50*time.Minute, 15*time.Minute)
+		ended(hour)
+		want(40*time.Minute, 30*time.Minute, 50*time.Minute, 0)
+		f.file()
+		f.must(f.Outbox.DeleteEndpoint(ctx, f.app.ID, endpoint.ID, epoch.Add(5*time.Minute)))
+		want(40*time.Minute, 55*time.Minute, 50*time.Minute, time.Hour)
+	})
+}

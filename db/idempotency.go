@@ -63,14 +63,23 @@ func (s *Tenants) CompleteKey(ctx context.Context, done *Completion) error {
 	return s.completing(ctx, done, func(*gorm.DB) error { return nil })
 }
 
-// DeleteExpiredKeys deletes keys that created no post and are older than before. The key of
-// a post is kept as long as the post.
-func (s *Tenants) DeleteExpiredKeys(ctx context.Context, before time.Time) (int64, error) {
-	res := s.orm.WithContext(ctx).Where("post_id IS NULL AND created_at < ?", before).Delete(&models.IdempotencyKey{})
+// DeleteExpiredKeys deletes keys that created no post and are older than before, at most
+// limit, and returns how many. The key of a post is kept as long as the post.
+func (s *Tenants) DeleteExpiredKeys(ctx context.Context, before time.Time, limit int) (int64, error) {
+	res := s.orm.WithContext(ctx).Exec(`DELETE FROM idempotency_keys WHERE (app_id, key) IN (
+		SELECT app_id, key FROM idempotency_keys WHERE post_id IS NULL AND created_at < ? ORDER BY created_at LIMIT ?)`, before, limit)
 	if res.Error != nil {
 		return 0, fmt.Errorf("delete expired idempotency keys: %w", res.Error)
 	}
 	return res.RowsAffected, nil
+}
+
+// ExpiredKeysOverdue returns how much older than before the oldest key is that
+// DeleteExpiredKeys would delete, or 0 if there is none.
+func (s *Tenants) ExpiredKeysOverdue(ctx context.Context, before time.Time) (time.Duration, error) {
+	overdue, err := s.overdue(ctx, before, `
+		SELECT created_at AS first FROM idempotency_keys WHERE post_id IS NULL AND created_at < @before ORDER BY created_at LIMIT 1`)
+	return overdue, wrap(err, "find the oldest expired idempotency key")
 }
 
 // completing runs work and completes the idempotency key in one transaction. If done is nil

@@ -171,10 +171,18 @@ func (s *Inbox) Replay(ctx context.Context, f WebhookFilter, now time.Time) (int
 }
 
 // Prune deletes at most limit settled events that were received earlier than before.
-func (s *Inbox) Prune(ctx context.Context, before time.Time, limit int) error {
-	err := s.orm.WithContext(ctx).Exec(`DELETE FROM webhook_events WHERE id IN (
-		SELECT id FROM webhook_events WHERE received_at < ? AND run_at IS NULL ORDER BY received_at LIMIT ?)`, before, limit).Error
-	return wrap(err, "prune webhook events")
+func (s *Inbox) Prune(ctx context.Context, before time.Time, limit int) (deleted int64, err error) {
+	res := s.orm.WithContext(ctx).Exec(`DELETE FROM webhook_events WHERE id IN (
+		SELECT id FROM webhook_events WHERE received_at < ? AND run_at IS NULL ORDER BY received_at LIMIT ?)`, before, limit)
+	return res.RowsAffected, wrap(res.Error, "prune webhook events")
+}
+
+// PruneOverdue returns how much older than before the oldest event is that Prune would delete,
+// or 0 if there is none.
+func (s *Inbox) PruneOverdue(ctx context.Context, before time.Time) (time.Duration, error) {
+	overdue, err := s.overdue(ctx, before, `
+		SELECT received_at AS first FROM webhook_events WHERE received_at < @before AND run_at IS NULL ORDER BY received_at LIMIT 1`)
+	return overdue, wrap(err, "find the oldest webhook event to prune")
 }
 
 // ReceiveComment stores a comment, increments the comment count of its media, and stores the

@@ -2,6 +2,7 @@ package db_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -80,34 +81,41 @@ func TestOneSchedulerRunsATick(t *testing.T) {
 }
 
 // TestLockOfAVanishedScheduler checks that another scheduler gets the lock of one that no
-// longer responds, for example because its host vanished.
+// longer reaches the database, for example because its host vanished.
 func TestLockOfAVanishedScheduler(t *testing.T) {
 	a, b := twoSchedulers(t)
-	a.SetTickIdle(200 * time.Millisecond)
+	a.SetTickLease(400 * time.Millisecond)
 	release := holdTick(t, a, "sweep")
-	testkit.Eventually(t, "Postgres gives the lock to the other scheduler", func() bool { return tryTick(t, b, "sweep") })
+	if tryTick(t, b, "sweep") {
+		t.Error("two schedulers run a tick at once")
+	}
+	if err := a.Close(); err != nil {
+		t.Fatal(err)
+	}
+	testkit.Eventually(t, "the other scheduler gets the lock", func() bool { return tryTick(t, b, "sweep") })
 	if err := release(); err == nil {
 		t.Error("the scheduler that lost its lock gets no error")
 	}
 }
 
-// TestTickIdleEndsWithTheTick checks that the timeout does not outlive the transaction of
-// the tick.
-func TestTickIdleEndsWithTheTick(t *testing.T) {
-	d, _ := twoSchedulers(t)
-	d.Pool().SetMaxOpenConns(1)
-	idle := func() (set string) {
-		t.Helper()
-		if err := d.Pool().QueryRowContext(t.Context(), "SHOW idle_in_transaction_session_timeout").Scan(&set); err != nil {
-			t.Fatal(err)
+// TestLockOfALongTick checks that a tick keeps its lock for longer than the lease, with one
+// connection for the lock and the work.
+func TestLockOfALongTick(t *testing.T) {
+	a, b := twoSchedulers(t)
+	a.Pool().SetMaxOpenConns(1)
+	a.SetTickLease(200 * time.Millisecond)
+	ran, err := a.TryTick(t.Context(), "sweep", func(ctx context.Context) error {
+		for end := time.Now().Add(time.Second); time.Now().Before(end); {
+			if err := a.Ping(ctx); err != nil {
+				return err
+			}
+			if tryTick(t, b, "sweep") {
+				return errors.New("two schedulers run a tick at once")
+			}
 		}
-		return set
-	}
-	before := idle()
-	if !tryTick(t, d, "sweep") {
-		t.Fatal("the tick did not run")
-	}
-	if after := idle(); after != before {
-		t.Errorf("idle_in_transaction_session_timeout was %s and became %s", before, after)
+		return nil
+	})
+	if !ran || err != nil {
+		t.Errorf("ran = %v, err = %v", ran, err)
 	}
 }

@@ -59,6 +59,24 @@ func (s *Media) Unused(ctx context.Context, before time.Time, limit int) ([]stri
 	return ids, nil
 }
 
+// UnusedOverdue returns how long a file that Unused lists has been listed, at most, or 0 if
+// Unused lists none. To stay cheap it reads only the 5,000 oldest files. That is enough: if
+// none is removed, posts stop to need the oldest ones sooner or later.
+func (s *Media) UnusedOverdue(ctx context.Context, before time.Time) (time.Duration, error) {
+	// The uses are counted, as Postgres might otherwise join whole tables.
+	overdue, err := s.overdue(ctx, before, `
+		SELECT (SELECT at FROM (
+				SELECT m.created_at AS at
+				UNION ALL SELECT p.updated_at FROM post_media f JOIN posts p ON p.id = f.post_id WHERE f.media_id = m.id
+				UNION ALL SELECT p.updated_at FROM posts p WHERE p.media_id = m.id) used ORDER BY at DESC LIMIT 1) AS first
+		FROM (SELECT id, created_at FROM media WHERE created_at < @before ORDER BY created_at LIMIT 5000) m
+		WHERE (SELECT COUNT(*) FROM post_media f JOIN posts p ON p.id = f.post_id
+				WHERE f.media_id = m.id AND (p.admission <> '' OR p.updated_at >= @before)) = 0
+			AND (SELECT COUNT(*) FROM posts p WHERE p.media_id = m.id AND (p.admission <> '' OR p.updated_at >= @before)) = 0
+		ORDER BY first LIMIT 1`)
+	return overdue, wrap(err, "find the file that has been unused for the longest time")
+}
+
 // DeleteUnused deletes the row of a file if the file is still unused, and reports whether it
 // did. Only then may the file itself be deleted. If a post was accepted for the file
 // meanwhile, the foreign keys of posts and post_media prevent the deletion.

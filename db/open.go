@@ -56,38 +56,47 @@ type DB struct {
 	Connections *Connections
 	Tokens      *Tokens
 	Media       *Media
-	Inbox       *Inbox
-	Outbox      *Outbox
-	Tenants     *Tenants
-	Operators   *Operators
-	Restores    *Restores
+	Fetches     *Fetches
+	// FirstComments are those that apps want under their own posts.
+	FirstComments *FirstComments
+	// Subscriptions are those to the webhooks of Pages.
+	Subscriptions *Subscriptions
+	Inbox         *Inbox
+	Outbox        *Outbox
+	Tenants       *Tenants
+	Operators     *Operators
+	Restores      *Restores
 
 	conn
-	sql   *sql.DB
-	ticks tickLocks
-	// tickIdle is TickIdle; tests shorten it.
-	tickIdle time.Duration
+	sql *sql.DB
+	// pooled is set if a pooler stands between this process and Postgres.
+	pooled bool
+	ticks  tickLocks
+	// tickLease is the constant; tests shorten it.
+	tickLease time.Duration
+	write     lastWrite
 }
 
 // OpenPostgres connects to the server of a postgresql:// URL with at most maxConns
-// connections. Errors do not contain the password of the URL.
+// connections. The server may be a pooler. Errors do not contain the password of the URL.
 func OpenPostgres(ctx context.Context, databaseURL secrets.Secret, maxConns int) (*DB, error) {
-	cfg, err := pgx.ParseConfig(databaseURL.Reveal())
+	cfg, err := parsePostgres(databaseURL)
 	if err != nil {
-		return nil, errors.New("DATABASE_URL is not a valid postgresql:// URL")
+		return nil, err
 	}
-	if cfg.ConnectTimeout == 0 {
-		cfg.ConnectTimeout = connectTimeout
-	}
-	cfg.RuntimeParams["timezone"] = "UTC"
-	if cfg.RuntimeParams["application_name"] == "" {
-		cfg.RuntimeParams["application_name"] = "socialqueue"
+	pooled, err := throughPooler(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("connect to the database: %w", err)
 	}
 	conn := stdlib.OpenDB(*cfg, stdlib.OptionAfterConnect(readTimesAsUTC))
 	conn.SetMaxOpenConns(maxConns)
 	conn.SetMaxIdleConns(maxConns)
 	conn.SetConnMaxIdleTime(connMaxIdle)
-	return open(ctx, postgres.New(postgres.Config{Conn: conn}), conn, Postgres)
+	d, err := open(ctx, postgres.New(postgres.Config{Conn: bound(conn, statementTime, transactionTime)}), conn, Postgres)
+	if err == nil {
+		d.pooled = pooled
+	}
+	return d, err
 }
 
 func readTimesAsUTC(_ context.Context, conn *pgx.Conn) error {
@@ -141,8 +150,8 @@ func open(ctx context.Context, dialector gorm.Dialector, sqlDB *sql.DB, dialect 
 	c := conn{orm: orm, dialect: dialect}
 	return &DB{
 		Posts: &Posts{c}, Runs: &Runs{c}, Admission: &Admission{c}, Accounts: &Accounts{c}, Connections: &Connections{c}, Tokens: &Tokens{c},
-		Media: &Media{c}, Inbox: &Inbox{c}, Outbox: &Outbox{c}, Tenants: &Tenants{c}, Operators: &Operators{c}, Restores: &Restores{c},
-		conn: c, sql: sqlDB, tickIdle: TickIdle,
+		Media: &Media{c}, Fetches: &Fetches{c}, FirstComments: &FirstComments{c}, Subscriptions: &Subscriptions{c}, Inbox: &Inbox{c}, Outbox: &Outbox{c}, Tenants: &Tenants{c}, Operators: &Operators{c}, Restores: &Restores{c},
+		conn: c, sql: sqlDB, tickLease: tickLease,
 	}, nil
 }
 
@@ -155,10 +164,13 @@ func (d *DB) Pool() *sql.DB { return d.sql }
 // Dialect returns the dialect of the database.
 func (d *DB) Dialect() Dialect { return d.dialect }
 
+// Pooled reports whether the connections go through a pooler, such as PgBouncer.
+func (d *DB) Pooled() bool { return d.pooled }
+
 // Ping checks that the database answers.
 func (d *DB) Ping(ctx context.Context) error {
 	if err := d.sql.PingContext(ctx); err != nil {
-		return fmt.Errorf("connect to the database: %w", err)
+		return fmt.Errorf("connect to the database: %w", noAnswer(err))
 	}
 	return nil
 }

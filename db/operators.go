@@ -93,7 +93,7 @@ func (o *Operators) LaneState(ctx context.Context, lane string, now time.Time) (
 	if err == nil {
 		err = newest().Where("published_at > ?", now.Add(-24*time.Hour)).Count(&s.PublishedToday).Error
 	}
-	limits := []string{models.DeferredRateLimit, models.DeferredDailyCap}
+	limits := []string{models.DeferredRateLimit, models.DeferredDailyCap, models.DeferredPendingCap, models.DeferredRestricted}
 	if err == nil {
 		err = newest().Where("deferred_reason IN ? AND admission <> ''", limits).Count(&s.Deferred).Error
 	}

@@ -3,6 +3,9 @@ package db_test
 import (
 	"errors"
 	"fmt"
+	"math"
+	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -23,7 +26,7 @@ func (f *fixture) file() string {
 func (f *fixture) accept(files ...models.PostMedia) *models.Post {
 	f.t.Helper()
 	p := f.unstored(nil)
-	f.must(f.Posts.Insert(f.t.Context(), p, filesOf(p, files), 10, nil))
+	f.must(f.Posts.Insert(f.t.Context(), []db.NewPost{{p, filesOf(p, files)}}, 10, nil))
 	return p
 }
 
@@ -66,6 +69,50 @@ func (f *fixture) wantFiles(p *models.Post, want ...string) {
 	}
 }
 
+// What is known of a file is read with the destination and with the files of a post: the
+// rules of the platforms judge by it.
+func TestMediaIsReadWhole(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		want := models.Media{
+			ID: models.NewID(), AppID: f.app.ID, Bytes: 7, ContentType: "video/mp4", SHA256: strings.Repeat("a", 64),
+			DurationMs: 8, Width: 9, Height: 10, Codec: "h264", FramesPer1000s: math.MaxInt32, BitRate: math.MaxInt64,
+			AudioCodec: "aac", AudioRate: math.MaxInt32, AudioChannels: 13, Orientation: 6,
+		}
+		fields := reflect.ValueOf(want)
+		for i := range fields.NumField() {
+			if name := fields.Type().Field(i).Name; fields.Field(i).IsZero() && name != "CreatedAt" {
+				t.Errorf("%s is not tested", name)
+			}
+		}
+		stored := want
+		stored.CreatedAt = epoch
+		f.must(f.Media.Insert(t.Context(), &stored, nil))
+		dest, err := f.Posts.Destination(t.Context(), f.app.ID, models.TikTok, f.account.ID, []string{want.ID})
+		f.must(err)
+		files, err := f.Posts.Files(t.Context(), f.accept(models.PostMedia{MediaID: &want.ID}).ID)
+		f.must(err)
+		for place, got := range map[string]*models.Media{"destination": dest.Media[want.ID], "post": files[0].Media} {
+			if got == nil || *got != want {
+				t.Errorf("%s: %+v, want %+v", place, got, want)
+			}
+		}
+	})
+}
+
+// A program of the previous release stores files without knowing what it does not know.
+func TestMediaOfThePreviousRelease(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		id := models.NewID()
+		f.must(f.exec(`INSERT INTO media (id, app_id, bytes, content_type, sha256, duration_ms, width, height, created_at)
+			VALUES ('%s', %d, 7, 'video/mp4', '%s', 8, 9, 10, CURRENT_TIMESTAMP)`, id, f.app.ID, strings.Repeat("a", 64)))
+		m, err := f.Media.Get(t.Context(), f.app.ID, id)
+		f.must(err)
+		if m.DurationMs != 8 || m.Codec != "" || m.FramesPer1000s != 0 || m.AudioCodec != "" || m.Orientation != 0 {
+			t.Errorf("got %+v", m)
+		}
+	})
+}
+
 // wantUnused checks whether a file counts as unused a day after epoch.
 func (f *fixture) wantUnused(id string, want bool) {
 	f.t.Helper()
@@ -101,7 +148,7 @@ func TestPostMedia(t *testing.T) {
 
 		gone := models.NewID()
 		without := f.unstored(nil)
-		err = f.Posts.Insert(t.Context(), without, filesOf(without, []models.PostMedia{{SourceURL: "sealed"}, {MediaID: &gone}}), 10, nil)
+		err = f.Posts.Insert(t.Context(), []db.NewPost{{without, filesOf(without, []models.PostMedia{{SourceURL: "sealed"}, {MediaID: &gone}})}}, 10, nil)
 		if !errors.Is(err, db.ErrNotFound) {
 			t.Errorf("the second file is gone: err = %v, want ErrNotFound", err)
 		}
@@ -148,27 +195,6 @@ func TestFilesOfThePreviousRelease(t *testing.T) {
 		f.must(f.exec("UPDATE posts SET media_id = '%s', source_url = '' WHERE id = '%s'", fetched, ours.ID))
 		f.wantFiles(ours, fetched, other)
 
-		for _, p := range []*models.Post{link, ours} { // a run keeps what it fetched
-			claimed, err := f.Runs.Claim(t.Context(), p.ID, 0, "w", epoch, time.Minute)
-			f.must(err)
-			position := 0
-			if p == ours {
-				position = 1
-			} else {
-				claimed.MediaID, claimed.SourceURL = &fetched, ""
-			}
-			f.must(f.Runs.Write(t.Context(), db.RunWrite{
-				Post: claimed, From: claimed.Status, File: &models.PostMedia{PostID: p.ID, Position: position, MediaID: &fetched},
-			}))
-		}
-		f.wantFiles(link, fetched)
-		f.wantFiles(ours, fetched, fetched)
-		claimed := f.reload(ours)
-		claimed.Fence--
-		wantStale(t, f.Runs.Write(t.Context(), db.RunWrite{ // it lost its lease
-			Post: claimed, From: claimed.Status, File: &models.PostMedia{PostID: ours.ID, Position: 1, MediaID: &other},
-		}))
-		f.wantFiles(ours, fetched, fetched)
 	})
 }
 

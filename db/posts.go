@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"gorm.io/gorm"
 
@@ -21,6 +22,9 @@ type Destination struct {
 	OAuthAccountID     int64
 	InstagramAccountID *int64
 	Status             models.AccountStatus
+	// Scope lists what the account's owner granted, separated by commas; empty if that is not
+	// known.
+	Scope string
 	// Media holds the files that belong to the app, by id.
 	Media map[string]*models.Media
 }
@@ -29,19 +33,20 @@ type destinationRow struct {
 	UserID         int64
 	OAuthAccountID int64 `gorm:"column:oauth_account_id"`
 	Status         models.AccountStatus
+	Scope          string
 	File           joinedMedia `gorm:"embedded"`
 }
 
 // Destination reads an app's account and some of its files with one query. It
 // returns ErrNotFound if the app has no such account.
 func (s *Posts) Destination(ctx context.Context, appID int64, p models.Platform, accountID int64, mediaIDs []string) (*Destination, error) {
-	query := `SELECT a.user_id, a.id AS oauth_account_id, a.status, ` + joinedMediaColumns + `
+	query := `SELECT a.user_id, a.id AS oauth_account_id, a.status, COALESCE(a.scope, '') AS scope, ` + joinedMediaColumns + `
 		FROM oauth_accounts a JOIN users u ON u.id = a.user_id
 		LEFT JOIN media m ON m.id IN @media AND m.app_id = u.app_id
 		WHERE a.id = @account AND a.provider = @platform AND u.app_id = @app`
 	if p.BehindLogin() {
-		query = `SELECT i.user_id, i.oauth_account_id, i.status, ` + joinedMediaColumns + `
-		FROM instagram_accounts i JOIN users u ON u.id = i.user_id
+		query = `SELECT i.user_id, i.oauth_account_id, i.status, COALESCE(a.scope, '') AS scope, ` + joinedMediaColumns + `
+		FROM instagram_accounts i JOIN users u ON u.id = i.user_id JOIN oauth_accounts a ON a.id = i.oauth_account_id
 		LEFT JOIN media m ON m.id IN @media AND m.app_id = u.app_id
 		WHERE i.id = @account AND u.app_id = @app`
 	}
@@ -56,7 +61,8 @@ func (s *Posts) Destination(ctx context.Context, appID int64, p models.Platform,
 		return nil, fmt.Errorf("%s account %d: %w", p, accountID, ErrNotFound)
 	}
 	dest := &Destination{
-		UserID: rows[0].UserID, OAuthAccountID: rows[0].OAuthAccountID, Status: rows[0].Status, Media: map[string]*models.Media{},
+		UserID: rows[0].UserID, OAuthAccountID: rows[0].OAuthAccountID, Status: rows[0].Status, Scope: rows[0].Scope,
+		Media: map[string]*models.Media{},
 	}
 	if p.BehindLogin() {
 		dest.InstagramAccountID = &accountID
@@ -87,11 +93,34 @@ const insertPost = `
 			ELSE 'parked' END)
 	RETURNING admission`
 
-// Insert stores an accepted post with its files and completes the request's idempotency
-// key, if it has one, in the same transaction. When it returns nil the post is durable. A
-// post that should be admitted is parked instead if its lane already has laneLimit due
-// posts in Asynq. Insert returns ErrNotFound if one of the files was cleaned up meanwhile.
-func (s *Posts) Insert(ctx context.Context, p *models.Post, files []models.PostMedia, laneLimit int, done *Completion) error {
+// NewPost is an accepted post with its files.
+type NewPost struct {
+	Post  *models.Post
+	Files []models.PostMedia
+}
+
+// Insert stores accepted posts and completes the request's idempotency key, if it has one:
+// all in one transaction. When it returns nil the posts are durable. A post that should be
+// admitted is parked instead if its lane already has laneLimit due posts in Asynq. Insert
+// returns ErrNotFound if one of the files was cleaned up meanwhile.
+func (s *Posts) Insert(ctx context.Context, posts []NewPost, laneLimit int, done *Completion) error {
+	return s.completing(ctx, done, func(tx *gorm.DB) error {
+		if len(posts) == 1 {
+			return s.insert(tx, posts[0], laneLimit)
+		}
+		return tx.Transaction(func(tx *gorm.DB) error {
+			for _, p := range posts {
+				if err := s.insert(tx, p, laneLimit); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	})
+}
+
+func (s *Posts) insert(tx *gorm.DB, n NewPost, laneLimit int) error {
+	p := n.Post
 	content, err := json.Marshal(p.Content)
 	if err != nil {
 		return fmt.Errorf("encode post: %w", err)
@@ -103,16 +132,14 @@ func (s *Posts) Insert(ctx context.Context, p *models.Post, files []models.PostM
 		"correlation_id": p.CorrelationID, "trace_parent": p.TraceParent, "lane": p.Lane, "status": p.Status, "step": p.Step, "media_id": p.MediaID, "run_at": p.RunAt,
 		"enqueued_at": p.EnqueuedAt, "created_at": p.CreatedAt, "updated_at": p.UpdatedAt, "admission": p.Admission, "lane_limit": laneLimit,
 	}
-	return s.completing(ctx, done, func(tx *gorm.DB) error {
-		err := s.translate(s.insertWithFiles(tx, values, files, &p.Admission))
-		if errors.Is(err, gorm.ErrForeignKeyViolated) {
-			return fmt.Errorf("store post: its file: %w", ErrNotFound)
-		}
-		if err != nil {
-			return fmt.Errorf("store post: %w", err)
-		}
-		return nil
-	})
+	err = s.translate(s.insertWithFiles(tx, values, n.Files, &p.Admission))
+	if errors.Is(err, gorm.ErrForeignKeyViolated) {
+		return fmt.Errorf("store post: its file: %w", ErrNotFound)
+	}
+	if err != nil {
+		return fmt.Errorf("store post: %w", err)
+	}
+	return nil
 }
 
 // Get reads a post of an app. It returns ErrNotFound if the app has no such post.
@@ -198,10 +225,20 @@ func lanesOf(orm *gorm.DB, p models.Platform, accountID int64) ([]string, error)
 	return lanes, nil
 }
 
-// Events reads a post's timeline, oldest first.
+// MaxEvents is how many entries of a timeline Events reads. Apps can add some with every
+// change of a post.
+const MaxEvents = 1000
+
+// Events reads the first MaxEvents entries of a post's timeline, oldest first.
 func (s *Posts) Events(ctx context.Context, postID string) ([]models.PostEvent, error) {
+	return s.EventsAfter(ctx, postID, 0, MaxEvents)
+}
+
+// EventsAfter reads a page of a post's timeline, oldest first: the entries after the one with
+// that id.
+func (s *Posts) EventsAfter(ctx context.Context, postID string, after int64, limit int) ([]models.PostEvent, error) {
 	var events []models.PostEvent
-	if err := s.orm.WithContext(ctx).Where("post_id = ?", postID).Order("id").Find(&events).Error; err != nil {
+	if err := s.orm.WithContext(ctx).Where("post_id = ? AND id > ?", postID, after).Order("id").Limit(limit).Find(&events).Error; err != nil {
 		return nil, fmt.Errorf("read the timeline of post %s: %w", postID, err)
 	}
 	return events, nil
@@ -209,11 +246,18 @@ func (s *Posts) Events(ctx context.Context, postID string) ([]models.PostEvent, 
 
 // AddEvents appends entries to timelines. It checks no fence: the entries are facts.
 func (s *Posts) AddEvents(ctx context.Context, events ...models.PostEvent) error {
+	return addEvents(s.orm.WithContext(ctx), events)
+}
+
+// addEvents inserts copies, as Create sets ids, and a caller may repeat a write whose commit
+// got no response.
+func addEvents(tx *gorm.DB, events []models.PostEvent) error {
 	if len(events) == 0 {
 		return nil
 	}
-	if err := s.orm.WithContext(ctx).Create(&events).Error; err != nil {
-		return fmt.Errorf("write timeline: %w", err)
+	rows := slices.Clone(events)
+	if err := tx.Create(&rows).Error; err != nil {
+		return fmt.Errorf("write timeline of post %s: %w", rows[0].PostID, err)
 	}
 	return nil
 }

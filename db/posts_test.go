@@ -413,7 +413,7 @@ func TestInsert(t *testing.T) {
 				Admission: models.AdmissionAdmitted, RunAt: &at, EnqueuedAt: &at,
 			}
 			change(p)
-			f.must(f.Posts.Insert(t.Context(), p, nil, laneLimit, nil))
+			f.must(f.Posts.Insert(t.Context(), []db.NewPost{{Post: p}}, laneLimit, nil))
 			return p
 		}
 		var got []models.Admission
@@ -434,7 +434,7 @@ func TestInsert(t *testing.T) {
 		gone := models.NewID()
 		p := *waiting
 		p.ID, p.MediaID = models.NewID(), &gone
-		if err := f.Posts.Insert(t.Context(), &p, nil, laneLimit, nil); !errors.Is(err, db.ErrNotFound) {
+		if err := f.Posts.Insert(t.Context(), []db.NewPost{{Post: &p}}, laneLimit, nil); !errors.Is(err, db.ErrNotFound) {
 			t.Errorf("file that is gone: err = %v, want ErrNotFound", err)
 		}
 	})

@@ -22,7 +22,7 @@ type Standing struct {
 	// Restore is the restore that was found by this comparison or an unfinished one
 	// before it; nil if the database lacks nothing.
 	Restore *models.Restore
-	// Unmarked: the mark is gone, and the database is where it was.
+	// Unmarked: the mark of recorded calls is gone, and the database is where it was.
 	Unmarked bool
 }
 
@@ -67,7 +67,7 @@ func (s *Restores) compare(tx *gorm.DB, mark *highwater.Mark, now time.Time) (St
 	reason := lacking(mark, known, here, has)
 	switch {
 	case reason == "" && mark == nil:
-		found.Unmarked = known != ""
+		found.Unmarked = known != "" && own.Seq > 0 // a new database has lost nothing
 		return found, nil
 	case reason == "":
 		return found, nil

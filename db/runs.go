@@ -3,7 +3,6 @@ package db
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"gorm.io/gorm"
@@ -103,17 +102,18 @@ func (s *Runs) Intend(ctx context.Context, e *models.LedgerEntry, mark highwater
 	err = s.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		res := tx.Raw(fmt.Sprintf(`
 			UPDATE posts SET updated_at = @now%s WHERE id = @id AND fence = @fence AND lease_until > @now
-			RETURNING %s AS name, (SELECT COALESCE(MAX(id), 0) FROM restores) AS restore_id, %s AS knows_mark`, miss, s.place(), knowsMark),
+			RETURNING %s`, miss, s.placeColumns()),
 			map[string]any{"now": now, "id": e.PostID, "fence": e.Fence, "mark": mark.Seq, "at": mark.Time()}).Scan(&at)
 		if err := changedOne(res, "write ledger of post "+e.PostID); err != nil {
 			return err
 		}
-		if err := tx.Create(e).Error; err != nil {
-			return fmt.Errorf("write ledger of post %s: %w", e.PostID, err)
-		}
-		return nil
+		return addCall(tx, e)
 	})
 	return at, err
+}
+
+func addCall(tx *gorm.DB, e *models.LedgerEntry) error {
+	return wrap(tx.Create(e).Error, "write ledger of post %s", e.PostID)
 }
 
 // Place says which state of which database a call was recorded in.
@@ -133,11 +133,13 @@ const knowsMark = `(EXISTS (SELECT 1 FROM ledger WHERE id = @mark AND created_at
 	OR EXISTS (SELECT 1 FROM restores WHERE beyond = @mark AND found_at = @at)
 	OR EXISTS (SELECT 1 FROM installation WHERE erased_seq = @mark AND erased_at = @at))`
 
-func (s *Runs) place() string {
-	if s.dialect == SQLite {
-		return "''"
+// placeColumns are the columns of a Place; @mark and @at are those of a mark.
+func (d conn) placeColumns() string {
+	name := "socialqueue_place()"
+	if d.dialect == SQLite {
+		name = "''"
 	}
-	return "socialqueue_place()"
+	return name + " AS name, (SELECT COALESCE(MAX(id), 0) FROM restores) AS restore_id, " + knowsMark + " AS knows_mark"
 }
 
 // Settle stores the result of a call in its ledger entry. It does not check the lease: the
@@ -166,10 +168,10 @@ type RunWrite struct {
 	Events []models.PostEvent
 	// Release also writes the post's lease, which ends the run.
 	Release bool
-	// File is a file of the post that changed; nil if none did.
-	File *models.PostMedia
 	// Record is a row of the platform's own table; nil if there is none.
 	Record models.Record
+	// FirstComment is that of a post that is live now; nil if there is none.
+	FirstComment *models.FirstComment
 }
 
 // Write stores the post of a run. It returns ErrStale if the row no longer has the run's
@@ -191,22 +193,13 @@ func (s *Runs) Write(ctx context.Context, w RunWrite) error {
 	})
 }
 
-// writeAlong stores the events, the file and the record of a run's write. It inserts copies,
-// as Create sets ids, and the caller repeats a write whose commit got no response.
+// writeAlong stores the events, the record and the first comment of a run's write.
 func writeAlong(tx *gorm.DB, w RunWrite) error {
-	if len(w.Events) > 0 {
-		events := slices.Clone(w.Events)
-		if err := tx.Create(&events).Error; err != nil {
-			return fmt.Errorf("write timeline of post %s: %w", w.Post.ID, err)
-		}
+	if err := addEvents(tx, w.Events); err != nil {
+		return err
 	}
-	if w.File != nil {
-		if err := keepFile(tx, *w.File); err != nil {
-			return err
-		}
-	}
-	if w.Record == nil {
-		return nil
+	if err := beginFirstComment(tx, w.Post, w.FirstComment); err != nil || w.Record == nil {
+		return err
 	}
 	row, key, updates := w.Record.Upsert()
 	err := tx.Clauses(clause.OnConflict{
@@ -227,6 +220,8 @@ type Resolution struct {
 	Calls models.LedgerState
 	Event models.PostEvent
 	Now   time.Time
+	// FirstComment is that of a post that is live; nil if there is none.
+	FirstComment *models.FirstComment
 }
 
 // Resolve stores a settlement and gives the post a new fence. It returns ErrStale if a
@@ -250,6 +245,9 @@ func (s *Runs) Resolve(ctx context.Context, r Resolution) error {
 		}
 		if err := tx.Create(&r.Event).Error; err != nil {
 			return fmt.Errorf("write timeline of post %s: %w", row.ID, err)
+		}
+		if err := beginFirstComment(tx, &row, r.FirstComment); err != nil {
+			return err
 		}
 		*r.Post = row
 		return nil

@@ -171,13 +171,13 @@ func postgresSchema(t *testing.T, d *db.DB) map[string]string {
 	t.Helper()
 	found := map[string]string{}
 	query(t, d, `SELECT table_name, column_name, data_type, is_nullable, column_default FROM information_schema.columns
-		WHERE table_schema = current_schema() AND table_name <> 'goose_db_version'`, func(c []string) {
+		WHERE table_schema = current_schema() AND table_name NOT IN ('goose_db_version', 'goose_lock')`, func(c []string) {
 		found["column "+c[0]+"."+c[1]] = column(t, c[2], c[3] == "NO", c[4])
 	})
 	query(t, d, `SELECT c.contype, c.conrelid::regclass, c.confrelid::regclass, pg_get_constraintdef(c.oid),
 			(SELECT string_agg(a.attname, ', ' ORDER BY k.n) FROM unnest(c.conkey) WITH ORDINALITY k(num, n)
 				JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.num)
-		FROM pg_constraint c WHERE c.connamespace = current_schema()::regnamespace AND c.conrelid <> 'goose_db_version'::regclass`, func(c []string) {
+		FROM pg_constraint c WHERE c.connamespace = current_schema()::regnamespace AND c.conrelid NOT IN ('goose_db_version'::regclass, 'goose_lock'::regclass)`, func(c []string) {
 		_, to, _ := strings.Cut(c[3], " REFERENCES ")
 		switch c[0] {
 		case "p":

@@ -79,10 +79,17 @@ func (s *Tenants) EnsureUser(ctx context.Context, user *models.User) (created bo
 	if !errors.Is(err, gorm.ErrDuplicatedKey) {
 		return false, fmt.Errorf("store user: %w", err)
 	}
-	var found models.User
-	err = s.orm.WithContext(ctx).Where("app_id = ? AND external_id = ?", user.AppID, user.ExternalID).Take(&found).Error
-	*user = found
-	return false, first(err, "user")
+	found, err := s.UserByExternalID(ctx, user.AppID, user.ExternalID)
+	*user = *found
+	return false, err
+}
+
+// UserByExternalID reads a user of an app by the app's own id. It returns ErrNotFound if the
+// app has no such user.
+func (s *Tenants) UserByExternalID(ctx context.Context, appID int64, externalID string) (*models.User, error) {
+	var user models.User
+	err := s.orm.WithContext(ctx).Where("app_id = ? AND external_id = ?", appID, externalID).Take(&user).Error
+	return &user, first(err, "user")
 }
 
 // User reads a user of an app. It returns ErrNotFound if the app has no such user.

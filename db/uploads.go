@@ -42,23 +42,80 @@ func (s *Runs) PostOfUpload(ctx context.Context, publishID string) (*models.Post
 	return &p, first(res.Error, "post of upload "+publishID)
 }
 
-// RunNow makes the next run of a waiting post due now. It returns ErrStale if the post was
-// changed meanwhile.
-func (s *Runs) RunNow(ctx context.Context, p *models.Post, event models.PostEvent, now time.Time) error {
+// LostCall is a recorded call of a post that has no id, because its answer was lost or is still
+// to come.
+type LostCall struct {
+	Post  models.Post
+	Entry models.LedgerEntry
+}
+
+// LostCalls lists the calls op without an id that were recorded within a time, for a platform's
+// account, of whichever user and app; limit of them. What became of them does not matter: an
+// id of that time may belong to any of them.
+func (s *Runs) LostCalls(ctx context.Context, p models.Platform, providerAccountID string, op models.LedgerOp, from, to time.Time, limit int) ([]LostCall, error) {
+	orm := s.orm.WithContext(ctx)
+	var entries []models.LedgerEntry
+	err := orm.Joins("JOIN posts ON posts.id = ledger.post_id").
+		Where("ledger.created_at BETWEEN ? AND ? AND ledger.op = ? AND ledger.external_id IS NULL AND ledger.state <> ?", from, to, op, models.Void).
+		Where("posts.platform = ? AND posts.oauth_account_id IN (?)", p,
+			orm.Model(&models.OAuthAccount{}).Select("id").Where("provider = ? AND provider_account_id = ?", p, providerAccountID)).
+		Order("ledger.id").Limit(limit).Find(&entries).Error
+	if err != nil {
+		return nil, fmt.Errorf("read the lost calls of an account: %w", err)
+	}
+	lost := make([]LostCall, len(entries))
+	for i, e := range entries {
+		lost[i].Entry = e
+		if err := orm.First(&lost[i].Post, "id = ?", e.PostID).Error; err != nil {
+			return nil, first(err, "post "+e.PostID)
+		}
+	}
+	return lost, nil
+}
+
+// Adopt stores the id that the lost answer to a call had, and makes the next run of the post
+// due now. The result of the call stays unknown. It returns ErrStale if a run holds the post or
+// changed it meanwhile.
+func (s *Runs) Adopt(ctx context.Context, call *LostCall, publishID string, event models.PostEvent, now time.Time) error {
 	return s.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
-		res := tx.Model(&models.Post{}).
-			Where("id = ? AND fence = ? AND status = ? AND run_at > ? AND (lease_until IS NULL OR lease_until < ?)", p.ID, p.Fence, p.Status, now, now).
-			UpdateColumns(map[string]any{
-				"run_at": now, "admission": models.AdmissionAdmitted, "enqueued_at": now, "fence": p.Fence + 1, "looks": 0,
-				"lease_until": nil, "lease_owner": "", "deferred_until": nil, "deferred_reason": "", "updated_at": now,
-			})
-		if err := changedOne(res, "make post "+p.ID+" due"); err != nil {
+		res := tx.Model(&models.LedgerEntry{}).
+			Where("id = ? AND external_id IS NULL AND state = ?", call.Entry.ID, call.Entry.State).UpdateColumn("external_id", publishID)
+		if err := changedOne(res, "adopt "+publishID); err != nil {
 			return err
 		}
-		p.Fence, p.RunAt, p.Admission = p.Fence+1, &now, models.AdmissionAdmitted
+		p := &call.Post
+		res = tx.Model(&models.Post{}).Where("id = ? AND fence = ? AND (lease_until IS NULL OR lease_until < ?)", p.ID, p.Fence, now).
+			UpdateColumn("publish_id", publishID)
+		if err := changedOne(res, "adopt "+publishID); err != nil {
+			return err
+		}
+		if p.RunAt != nil && p.RunAt.After(now) {
+			return runNow(tx, p, event, now)
+		}
 		event.PostID, event.Fence = p.ID, p.Fence
 		return tx.Create(&event).Error
 	})
+}
+
+// RunNow makes the next run of a waiting post due now. It returns ErrStale if the post was
+// changed meanwhile.
+func (s *Runs) RunNow(ctx context.Context, p *models.Post, event models.PostEvent, now time.Time) error {
+	return s.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error { return runNow(tx, p, event, now) })
+}
+
+func runNow(tx *gorm.DB, p *models.Post, event models.PostEvent, now time.Time) error {
+	res := tx.Model(&models.Post{}).
+		Where("id = ? AND fence = ? AND status = ? AND run_at > ? AND (lease_until IS NULL OR lease_until < ?)", p.ID, p.Fence, p.Status, now, now).
+		UpdateColumns(map[string]any{
+			"run_at": now, "admission": models.AdmissionAdmitted, "enqueued_at": now, "fence": p.Fence + 1, "looks": 0,
+			"lease_until": nil, "lease_owner": "", "deferred_until": nil, "deferred_reason": "", "updated_at": now,
+		})
+	if err := changedOne(res, "make post "+p.ID+" due"); err != nil {
+		return err
+	}
+	p.Fence, p.RunAt, p.Admission = p.Fence+1, &now, models.AdmissionAdmitted
+	event.PostID, event.Fence = p.ID, p.Fence
+	return tx.Create(&event).Error
 }
 
 // Availability says whether a video on TikTok is public, as of At.

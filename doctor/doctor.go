@@ -56,7 +56,9 @@ type Deps struct {
 	Tokens *oauth.Service
 	// Store stores the media files.
 	Store *media.Store
-	Now   func() time.Time
+	// TextFiles are what the api serves so that platforms verify its host, by path.
+	TextFiles map[string]string
+	Now       func() time.Time
 	// WorkerConns is the maximum number of database connections of a worker, ProcessConns
 	// that of each other process.
 	WorkerConns, ProcessConns int
@@ -109,13 +111,14 @@ func Examine(ctx context.Context, deps Deps, opts Options) []Finding {
 		d.all(ctx, []check{
 			{name: "posts", needs: onBoth, run: d.posts, fix: d.Posts.Sweep}, {name: "tasks", needs: onBoth, run: d.tasks, fix: d.deleteStale},
 			{name: "stuck", needs: onDB, run: d.stuck}, {name: "uncertain", needs: onDB, run: d.uncertain}, {name: "accounts", needs: onDB, run: d.accounts},
+			{name: "subscriptions", needs: onDB, run: d.subscriptions},
 			{name: "secrets", needs: onDB, run: d.secrets}, {name: "endpoints", needs: onDB, run: d.endpoints}, {name: "pauses", needs: onDB, run: d.pauses},
 			{name: "highwater", needs: onBoth, run: d.highwater}, {name: "restored", needs: onDB, run: d.restored},
 		})
 	}
 	if opts.Production {
 		d.all(ctx, []check{
-			{name: "settings", run: d.settings}, {name: "durability", needs: onBoth, run: d.durability},
+			{name: "settings", run: d.settings}, {name: "reach", run: d.reach}, {name: "durability", needs: onBoth, run: d.durability},
 			{name: "connections", needs: onBoth, run: d.connections},
 		})
 	}

@@ -27,6 +27,10 @@ func (d *doctor) database(ctx context.Context) error {
 	} else if err != nil {
 		return err
 	}
+	if refused, ok := errors.AsType[*db.NoWritesError](d.DB.Operators.TryWrite(ctx)); ok {
+		d.bad(refused.Do+"; requests are refused with 503 meanwhile, and posts go on by themselves", "%s takes no writes: %v", server.Version, refused.Err)
+		return nil
+	}
 	missing, err := d.DB.Operators.MissingIndices(ctx)
 	if err != nil {
 		return err
@@ -36,6 +40,9 @@ func (d *doctor) database(ctx context.Context) error {
 		return nil
 	}
 	d.ok("%s, with the schema and indexes of this version", server.Version)
+	if d.DB.Pooled() {
+		d.ok("it is behind a pooler such as PgBouncer: no statement is prepared")
+	}
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -21,7 +22,14 @@ func (d *doctor) queues(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if len(unnamed) > 0 {
+	lost, err := d.Queue.Lost(ctx)
+	if err != nil {
+		return err
+	}
+	switch {
+	case len(unnamed) > 0 && lost: // the check of the posts reports it if tasks are missing
+		d.ok("no scheduler has named the queues %s in this Redis yet", strings.Join(unnamed, ", "))
+	case len(unnamed) > 0:
 		d.fixable(Warn, len(unnamed), "Redis lost the names of the queues %s, so tools do not show them", strings.Join(unnamed, ", "))
 	}
 	paused, err := d.Queue.Paused()
@@ -101,6 +109,13 @@ func (d *doctor) posts(ctx context.Context) error {
 	n, example, err := d.DB.Admission.CountUnattended(ctx, d.Now(), grace)
 	if err != nil {
 		return err
+	}
+	if lost { // a new Redis beside a database without posts in work lost nothing
+		admitted, err := d.DB.Admission.Admitted(ctx, "", 1)
+		if err != nil {
+			return err
+		}
+		lost = len(admitted) > 0
 	}
 	if lost {
 		d.fixable(Bad, 1, "Redis lost its data, or is new, and no scheduler has enqueued the tasks of all posts again")
@@ -245,10 +260,35 @@ func (d *doctor) accounts(ctx context.Context) error {
 	return nil
 }
 
+// subscriptionsShown is how many accounts the check of the subscriptions names.
+const subscriptionsShown = 5
+
+// subscriptions checks that webhooks come about every account behind a login.
+func (d *doctor) subscriptions(ctx context.Context) error {
+	n, examples, err := d.DB.Subscriptions.Missing(ctx, subscriptionsShown)
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		d.ok("no connected Instagram account lacks webhooks about comments")
+		return nil
+	}
+	shown := make([]string, len(examples))
+	for i, e := range examples {
+		shown[i] = "@" + e.Username + " (" + cmp.Or(e.Reason, "not tried yet") + ")"
+	}
+	d.warn("where a permission was not allowed, connect the account again and allow all permissions; the others are tried again within a day, while a worker and a scheduler run",
+		"%d connected Instagram accounts get no webhooks about comments, such as %s", n, strings.Join(shown, ", "))
+	return nil
+}
+
 func (d *doctor) secrets(ctx context.Context) error {
 	if d.Config.Keyring == nil {
 		d.warn("run the doctor with the settings of the api or a worker", "TOKEN_ENCRYPTION_KEY is not set, so it was not checked whether the stored secrets can be decrypted")
 		return nil
+	}
+	if weak := d.Config.Keyring.Weak(); len(weak) > 0 {
+		d.warn("put a random one in front of it (openssl rand -base64 32), restart, and run `socialqueue secrets rotate`", "keys of TOKEN_ENCRYPTION_KEY can be guessed: %s", strings.Join(weak, ", "))
 	}
 	s, err := d.Tokens.CheckSecrets(ctx)
 	if err != nil {
@@ -266,12 +306,27 @@ func (d *doctor) secrets(ctx context.Context) error {
 	return nil
 }
 
+// storageTime is how long the storage may take to write, read and delete a small file.
+const storageTime = 5 * time.Second
+
 func (d *doctor) media(ctx context.Context) error {
-	if err := d.Store.Try(ctx); err != nil {
-		d.bad("allow this machine to write to MEDIA_BUCKET_URL", "files cannot be stored: %v", err)
-		return nil
+	ctx, cancel := context.WithTimeout(ctx, storageTime)
+	defer cancel()
+	tried := make(chan error, 1)
+	go func() { tried <- d.Store.Try(ctx) }() // on a file system that hangs it does not return
+	var err error
+	select {
+	case err = <-tried:
+	case <-ctx.Done():
 	}
-	d.ok("a test file was written, read and deleted")
+	switch {
+	case ctx.Err() != nil:
+		d.bad("check that the storage of MEDIA_BUCKET_URL runs and that this machine reaches it; posts with files wait meanwhile", "the storage did not answer within %s", storageTime)
+	case err != nil:
+		d.bad("allow this machine to write to MEDIA_BUCKET_URL; if it is full, free space there", "files cannot be stored: %v", err)
+	default:
+		d.ok("a test file was written, read and deleted")
+	}
 	return nil
 }
 

@@ -71,22 +71,50 @@ func linkNext(c echo.Context, cursor string) {
 	c.Response().Header().Set("Link", fmt.Sprintf(`<%s>; rel="next"`, next.String()))
 }
 
-// disconnectAccount disconnects an account: its waiting posts are canceled and the consent
-// is revoked at the platform.
-func (a *api) disconnectAccount(c echo.Context) error {
-	p, err := a.platformParam(c)
+// accountHealthView is an account with what is wrong with it.
+type accountHealthView struct {
+	view.Account
+	Issues []oauth.Issue `json:"issues"`
+}
+
+// getAccount shows an account with its health. No platform is asked.
+func (a *api) getAccount(c echo.Context) error {
+	p, id, err := a.accountParam(c)
 	if err != nil {
 		return err
 	}
-	id, ok := number(c.Param("id"), math.MaxInt32)
-	if !ok {
-		return notFound("account")
+	account, issues, err := a.Accounts.Health(c.Request().Context(), callerOf(c).AppID, p, id)
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusOK, accountHealthView{viewAccount(account), issues})
+}
+
+// disconnectAccount disconnects an account: its waiting posts are canceled and the consent
+// is revoked at the platform.
+func (a *api) disconnectAccount(c echo.Context) error {
+	p, id, err := a.accountParam(c)
+	if err != nil {
+		return err
 	}
 	account, err := a.Accounts.Disconnect(c.Request().Context(), callerOf(c).AppID, p, id)
 	if err != nil {
 		return err
 	}
 	return c.JSON(http.StatusOK, viewAccount(account))
+}
+
+// accountParam reads the account in a path.
+func (a *api) accountParam(c echo.Context) (models.Platform, int64, error) {
+	p, err := a.platformParam(c)
+	if err != nil {
+		return "", 0, err
+	}
+	id, ok := number(c.Param("id"), math.MaxInt32)
+	if !ok {
+		return "", 0, notFound("account")
+	}
+	return p, id, nil
 }
 
 // limitParam reads the size of a page.

@@ -61,10 +61,11 @@ func TestAccountsAreShownAsPromised(t *testing.T) {
 				"id": float64(ig), "platform": "instagram", "user_id": user, "external_id": "17841400000000001", "username": "bakery", "name": "The Bakery",
 				"picture_url": picture, "status": "active", "status_reason": nil, "connected_at": "2026-11-23T10:00:00Z",
 				"scopes": []any{
-					"business_management", "pages_show_list", "pages_read_engagement", "instagram_basic", "instagram_content_publish",
+					"business_management", "instagram_manage_comments", "pages_manage_metadata",
+					"pages_show_list", "pages_read_engagement", "instagram_basic", "instagram_content_publish",
 				},
-				"reconnect_by": "2027-02-21T10:00:00Z", // 90 days of access to data
-				"account_type": "BUSINESS", "followers_count": 1204.0, "page_id": "1001",
+				"reconnect_by":    "2027-02-21T10:00:00Z", // 90 days of access to data
+				"followers_count": 1204.0, "page_id": "1001",
 			},
 			{
 				"id": float64(w.ours.tiktok), "platform": "tiktok", "user_id": user, "external_id": "ours", "username": "", "name": "",
@@ -475,5 +476,58 @@ func TestPages(t *testing.T) {
 			t.Errorf("another user sees %v", got)
 		}
 		w.do(call{method: "GET", path: "/api/accounts/instagram/pages?user_id=2147483647"}).WantProblem(404, "NOT_FOUND", "")
+	})
+}
+
+// TestHealthOfAnAccount: an account says what is wrong with it, and what to do.
+func TestHealthOfAnAccount(t *testing.T) {
+	eachWithPlatforms(t, func(t *testing.T, w *fixture) {
+		path := accountPath(models.Instagram, w.ours.instagram)
+		codes := func() (all []string) {
+			shown := w.do(call{method: "GET", path: path}).want(200).Object()
+			if shown["id"] != float64(w.ours.instagram) || shown["platform"] != "instagram" {
+				t.Errorf("account %v", shown)
+			}
+			for _, issue := range shown["issues"].([]any) {
+				issue := issue.(map[string]any)
+				if issue["message"] == "" || issue["remedy"] == "" {
+					t.Errorf("issue %v", issue)
+				}
+				all = append(all, issue["code"].(string))
+			}
+			return all
+		}
+		set := func(statement string, args ...any) {
+			t.Helper()
+			res, err := w.db.Pool().ExecContext(t.Context(), statement, args...)
+			w.must(err)
+			if n, err := res.RowsAffected(); err != nil || n != 1 {
+				t.Fatalf("%s changed %d rows, %v", statement, n, err)
+			}
+		}
+		for _, step := range []struct {
+			set  string
+			args []any
+			want []string
+		}{
+			{"UPDATE oauth_accounts SET display_name = 'x' WHERE id = (SELECT oauth_account_id FROM instagram_accounts WHERE id = $1)", []any{w.ours.instagram}, nil},
+			{
+				"UPDATE oauth_accounts SET scope = 'instagram_basic,instagram_manage_comments' WHERE id = (SELECT oauth_account_id FROM instagram_accounts WHERE id = $1)",
+				[]any{w.ours.instagram}, []string{"permission_missing"},
+			},
+			{
+				"UPDATE oauth_accounts SET reconnect_by = $2 WHERE id = (SELECT oauth_account_id FROM instagram_accounts WHERE id = $1)",
+				[]any{w.ours.instagram, w.clock.Now().Add(13 * 24 * time.Hour)}, []string{"reconnect_soon", "permission_missing"},
+			},
+			{"INSERT INTO pauses (scope, reason, paused_by, created_at) VALUES ($1, 'maintenance', 'ann', $2)", []any{"instagram", w.clock.Now()}, []string{"reconnect_soon", "permission_missing", "paused"}},
+			{"UPDATE instagram_accounts SET status = 'reauth_required' WHERE id = $1", []any{w.ours.instagram}, []string{"reauth_required", "paused"}},
+			{"UPDATE instagram_accounts SET status = 'disconnected' WHERE id = $1", []any{w.ours.instagram}, []string{"disconnected", "paused"}},
+		} {
+			if set(step.set, step.args...); !slices.Equal(codes(), step.want) {
+				t.Errorf("%s: issues %v, want %v", step.set, codes(), step.want)
+			}
+		}
+		w.do(call{method: "GET", path: path, as: &w.theirs}).WantProblem(404, "NOT_FOUND", "")
+		w.do(call{method: "GET", path: "/api/accounts/myspace/1"}).want(404)
 	})
 }

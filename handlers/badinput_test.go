@@ -24,9 +24,9 @@ func TestBadPosts(t *testing.T) {
 			code   string
 			field  string
 		}{
-			"another app's account":   {change: map[string]any{"account_id": w.theirs.tiktok}, status: 404, code: "NOT_FOUND"},
-			"no such account":         {change: map[string]any{"account_id": 99999}, status: 404, code: "NOT_FOUND"},
-			"account id of 64 bits":   {change: map[string]any{"account_id": 1 << 40}, status: 404, code: "NOT_FOUND"},
+			"another app's account":   {change: map[string]any{"account_id": w.theirs.tiktok}, status: 404, code: "NOT_FOUND", field: "account_id"},
+			"no such account":         {change: map[string]any{"account_id": 99999}, status: 404, code: "NOT_FOUND", field: "account_id"},
+			"account id of 64 bits":   {change: map[string]any{"account_id": 1 << 40}, status: 404, code: "NOT_FOUND", field: "account_id"},
 			"no account":              {change: map[string]any{"account_id": nil}, field: "account_id"},
 			"account as text":         {change: map[string]any{"account_id": "1"}, field: "account_id"},
 			"account as fraction":     {change: map[string]any{"account_id": 1.5}, field: "account_id"},
@@ -53,8 +53,9 @@ func TestBadPosts(t *testing.T) {
 			"media_url of a file":     {change: map[string]any{"media_id": nil, "media_url": "file:///etc/passwd"}, field: "media_url"},
 			"no media":                {change: map[string]any{"media_id": nil}, field: "media_id"},
 			"both media":              {change: map[string]any{"media_url": "https://example.com/a.mp4"}, field: "media_id"},
-			"unknown media":           {change: map[string]any{"media_id": models.NewID()}, status: 404, code: "NOT_FOUND"},
-			"media id is nonsense":    {change: map[string]any{"media_id": strings.Repeat("x", 5000)}, status: 404, code: "NOT_FOUND"},
+			"unknown media":           {change: map[string]any{"media_id": models.NewID()}, status: 404, code: "NOT_FOUND", field: "media_id"},
+			"media id is nonsense":    {change: map[string]any{"media_id": strings.Repeat("x", 36)}, status: 404, code: "NOT_FOUND", field: "media_id"},
+			"media id too long":       {change: map[string]any{"media_id": strings.Repeat("x", 37)}, field: "media_id"},
 			"a picture as video":      {change: map[string]any{"media_id": picture}, field: "media_id"},
 			"NUL in the title":        {change: map[string]any{"title": "a\x00b"}, field: "title"},
 			"half a surrogate":        {raw: `{"title":"a\ud83d"}`, field: "title"},
@@ -113,12 +114,12 @@ func TestBadInstagramPosts(t *testing.T) {
 			status int
 			field  string
 		}{
-			"stories":               {`"media_type":"STORIES"`, 422, "media_type"},
-			"carousel":              {`"media_type":"CAROUSEL"`, 422, "media_type"},
-			"children":              {`"media_type":"IMAGE","children":["a","b"]`, 422, "children"},
+			"a carousel's file":     {`"media_type":"CAROUSEL"`, 422, "media_id"},
+			"children":              {`"media_type":"IMAGE","children":[{"media_id":"a"}]`, 422, "children"},
+			"children as texts":     {`"media_type":"CAROUSEL","children":["a","b"]`, 422, "children[0]"},
 			"no type":               {`"caption":"x"`, 422, "media_type"},
 			"unknown type":          {`"media_type":"VIDEO"`, 422, "media_type"},
-			"another app's account": {fmt.Sprintf(`"media_type":"IMAGE","account_id":%d`, w.theirs.instagram), 404, ""},
+			"another app's account": {fmt.Sprintf(`"media_type":"IMAGE","account_id":%d`, w.theirs.instagram), 404, "account_id"},
 			"long caption":          {`"media_type":"IMAGE","caption":"` + strings.Repeat("é", 2201) + `"`, 422, "caption"},
 			"31 hashtags":           {`"media_type":"IMAGE","caption":"` + strings.Repeat("#a ", 31) + `"`, 422, "caption"},
 			"21 mentions":           {`"media_type":"IMAGE","caption":"` + strings.Repeat("@a ", 21) + `"`, 422, "caption"},
@@ -166,7 +167,7 @@ func TestBadFiles(t *testing.T) {
 			"truncated MP4":   {good[:len(good)-100], 422, "VALIDATION_FAILED"},
 			"half an MP4":     {good[:len(good)/2], 422, "VALIDATION_FAILED"},
 			"0 bytes":         {nil, 422, "VALIDATION_FAILED"},
-			"PNG":             {testFile(t, "small.png"), 422, "VALIDATION_FAILED"},
+			"cut PNG":         {testFile(t, "small.png")[:60], 422, "VALIDATION_FAILED"},
 			"oversize":        {append(append(bytes.Clone(good), "\x00\x04\x00\x00free"...), make([]byte, maxFile-8)...), 413, "TOO_LARGE"},
 		} {
 			t.Run(name, func(t *testing.T) {

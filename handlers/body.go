@@ -69,7 +69,7 @@ func (b *movingBody) Read(p []byte) (int, error) {
 }
 
 // readJSON reads a JSON body of at most maxJSON bytes.
-func readJSON(c echo.Context) ([]byte, error) {
+func (a *api) readJSON(c echo.Context) ([]byte, error) {
 	r := c.Request()
 	if err := mustBeJSON(r); err != nil {
 		return nil, err
@@ -77,14 +77,7 @@ func readJSON(c echo.Context) ([]byte, error) {
 	if r.ContentLength > maxJSON {
 		return nil, tooLarge(fmt.Sprintf("the body has more than %d bytes", maxJSON))
 	}
-	conn := http.NewResponseController(c.Response())
-	_ = conn.SetReadDeadline(time.Now().Add(callTime)) // a recorder in a test has no deadlines
-	body, err := io.ReadAll(http.MaxBytesReader(c.Response(), r.Body, maxJSON))
-	if err != nil {
-		return nil, &bodyError{err}
-	}
-	_ = conn.SetReadDeadline(time.Time{})
-	return body, nil
+	return a.readWhole(c, maxJSON)
 }
 
 // mustBeJSON accepts a request without a Content-Type.

@@ -47,6 +47,26 @@ func TestMovingBodyExtendsItsDeadline(t *testing.T) {
 	}
 }
 
+func TestRestHasAnEnd(t *testing.T) {
+	c := &conn{}
+	until := time.Now().Add(restStill + time.Second)
+	rest := &restReader{r: strings.NewReader("abc"), conn: http.NewResponseController(c), until: until}
+	one := make([]byte, 1)
+	began := time.Now()
+	for _, end := range []time.Time{until, began.Add(restStill / 2)} {
+		rest.until = end
+		if _, err := rest.Read(one); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if d := c.read[0].Sub(began); d < restStill || d > restStill+time.Second/2 {
+		t.Errorf("a client may be silent for %s, want %s", d, restStill)
+	}
+	if !c.read[1].Equal(rest.until) {
+		t.Errorf("the rest is read until %s, want %s", c.read[1], rest.until)
+	}
+}
+
 func TestBodyErrors(t *testing.T) {
 	for name, tc := range map[string]struct {
 		err    error

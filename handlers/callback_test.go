@@ -34,19 +34,25 @@ func TestConnectRefusals(t *testing.T) {
 			code     string
 			status   int
 			says     string
-			nowhere  bool // the connect is unknown, so there is only a page
+			said     string // by the platform, without its description
+			nowhere  bool   // the connect is unknown, so there is only a page
 		}{
-			"denied at TikTok":   {platform: models.TikTok, choose: deny, code: "ACCESS_DENIED", status: 400, says: "go back to the app and allow access"},
-			"denied at Facebook": {platform: models.Instagram, choose: deny, code: "ACCESS_DENIED", status: 400, says: "go back to the app and allow access"},
-			"Facebook's other form of an error": {
-				platform: models.Instagram, change: func(q url.Values) { q.Del("code"); q.Set("error_code", "1349048"); q.Set("error_message", "x") },
-				code: "ACCESS_DENIED", status: 400, says: "nothing was connected",
+			"denied at TikTok":   {platform: models.TikTok, choose: deny, code: "ACCESS_DENIED", status: 400, says: "go back to the app and allow access", said: "access_denied"},
+			"denied at Facebook": {platform: models.Instagram, choose: deny, code: "ACCESS_DENIED", status: 400, says: "go back to the app and allow access", said: "access_denied: 200: user_denied"},
+			"a feature that the app at Facebook lacks": {
+				platform: models.Instagram, change: func(q url.Values) { q.Del("code"); q.Set("error_code", "1349187") },
+				code: "PLATFORM_REFUSED", status: 400, says: "tell the operator", said: "1349187",
+			},
+			"a scope that the app at TikTok lacks": {
+				platform: models.TikTok, change: func(q url.Values) { q.Del("code"); q.Set("error", "invalid_scope") },
+				code: "PLATFORM_REFUSED", status: 400, says: "tell the operator", said: "invalid_scope",
 			},
 			"an error beside a code": {
-				platform: models.TikTok, change: func(q url.Values) { q.Set("error", "server_error") }, code: "ACCESS_DENIED", status: 400, says: "nothing was connected",
+				platform: models.TikTok, change: func(q url.Values) { q.Set("error", "server_error") },
+				code: "PLATFORM_REFUSED", status: 400, says: "tell the operator", said: "server_error",
 			},
 			"neither code nor error": {
-				platform: models.TikTok, change: func(q url.Values) { q.Del("code") }, code: "ACCESS_DENIED", status: 400, says: "nothing was connected",
+				platform: models.TikTok, change: func(q url.Values) { q.Del("code") }, code: "PLATFORM_REFUSED", status: 400, says: "tell the operator",
 			},
 			"TikTok scope unticked": {
 				platform: models.TikTok, choose: only("user.info.basic", "video.upload"), code: "SCOPES_MISSING", status: 400, says: "not allowed: video.publish. Go back",
@@ -100,9 +106,12 @@ func TestConnectRefusals(t *testing.T) {
 						choose = append(choose, tc.choose)
 					}
 					path := changed(w.consent(tc.platform, w.begin(tc.platform, returnURL), choose...), func(q url.Values) {
-						q.Set("error_description", "OF-THE-REQUEST<script>")
+						q.Set("error_description", ofTheRequest)
 						if tc.change != nil {
 							tc.change(q)
+						}
+						if tc.said == "" && len(q) > 0 {
+							q.Set("error_description", "STRAY<script>") // not an error: it is ignored
 						}
 					})
 					w.clock.Advance(tc.late)
@@ -113,7 +122,7 @@ func TestConnectRefusals(t *testing.T) {
 					if returnURL == "" || tc.nowhere {
 						first.wantPage(tc.status, "was not connected", tc.says, tc.code)
 					} else {
-						w.wantSentBack(first, tc.platform, tc.code)
+						w.wantSentBack(first, tc.platform, tc.code, tc.said)
 					}
 					if again := w.browse(path); again.Status != first.Status || string(again.Body) != string(first.Body) || again.Header.Get("Location") != first.Header.Get("Location") {
 						t.Errorf("the second time: %d %v %s", again.Status, again.Header, again.Body)
@@ -131,18 +140,53 @@ func TestConnectRefusals(t *testing.T) {
 	})
 }
 
-// wantSentBack checks that the app is informed of a failed connect.
-func (w *fixture) wantSentBack(r *reply, p models.Platform, code string) {
+// ofTheRequest is the description that callbacks bring.
+const ofTheRequest = "OF-THE-REQUEST<script>"
+
+// wantSentBack checks that the app is informed of a failed connect; said is what the platform
+// said beside the description.
+func (w *fixture) wantSentBack(r *reply, p models.Platform, code, said string) {
 	w.t.Helper()
 	to, err := url.Parse(r.want(302).Header.Get("Location"))
 	w.must(err)
 	q := to.Query()
 	q.Del("unusable_pages")
 	q.Del("reasons")
-	if want := (url.Values{
+	want := url.Values{
 		"z": {" "}, "page": {"2"}, "a": {""}, "status": {"error"}, "code": {code}, "platform": {string(p)}, "user_id": {fmt.Sprint(w.ours.userID)},
-	}); to.Host != "app.example.com" || !reflect.DeepEqual(q, want) {
+	}
+	if said != "" {
+		want.Set("detail", said+": "+ofTheRequest)
+	}
+	if to.Host != "app.example.com" || !reflect.DeepEqual(q, want) {
 		w.t.Errorf("leads to %s, want %v", to, want)
+	}
+}
+
+// What the platform says of a refusal is in one line of the log and in return_url: bounded, and
+// without credentials.
+func TestWordsOfARefusal(t *testing.T) {
+	w := onSQLite(t)
+	w.addPlatforms()
+	w.addPeople()
+	w.allowReturn()
+	const words = "Feature Unavailable:\nsee https://example.com/?access_token=EAAsecret&x=1 "
+	path := changed(w.consent(models.Instagram, w.begin(models.Instagram, back)), func(q url.Values) {
+		q.Del("code")
+		q.Set("error_code", "1349187")
+		q.Set("error_message", words+q.Get("state")+strings.Repeat(" and so on", 100))
+	})
+	to, err := url.Parse(w.browse(path).want(302).Header.Get("Location"))
+	w.must(err)
+	said := to.Query().Get("detail")
+	if !strings.HasPrefix(said, "1349187: Feature Unavailable: see https://example.com/?access_token=[secret]&x=1 [secret] and so on") || len(said) > 303 {
+		t.Errorf("detail = %q", said)
+	}
+	if n := strings.Count(w.log.String(), "Feature Unavailable: see"); n != 1 {
+		t.Errorf("%d lines of the log say so: %s", n, w.log)
+	}
+	if strings.Contains(w.log.String(), "EAAsecret") {
+		t.Errorf("the log tells the token: %s", w.log)
 	}
 }
 

@@ -77,7 +77,7 @@ func (a *api) finishConnect(c echo.Context) error {
 	}
 	q := c.Request().URL.Query()
 	o, err := a.Accounts.Finish(c.Request().Context(), oauth.Callback{
-		Platform: p, State: q.Get("state"), Code: secrets.Secret(q.Get("code")), Error: callbackError(q),
+		Platform: p, State: q.Get("state"), Code: secrets.Secret(q.Get("code")), Refusal: refusalOf(q),
 	})
 	if err != nil {
 		a.logOf(c).WithError(err).Error("cannot finish a connect")
@@ -91,13 +91,23 @@ func (a *api) finishConnect(c echo.Context) error {
 	return showConnect(c, statusOf(o), a.pageOf(o))
 }
 
-// callbackError returns the platform's code for a refusal. Facebook sends more fields,
-// which add nothing.
-func callbackError(q url.Values) string {
-	if e := q.Get("error"); e != "" {
-		return e
+// refusalOf returns what a callback says of a refusal; nil if it says none. TikTok and the
+// OAuth standard have error and error_description. Facebook adds error_reason, and has
+// error_code and error_message instead where the fault is in the app's own settings.
+func refusalOf(q url.Values) *oauth.Refusal {
+	refusal := &oauth.Refusal{Error: q.Get("error")}
+	if refusal.Error == "" {
+		refusal.Error = q.Get("error_code")
 	}
-	return q.Get("error_code")
+	if refusal.Error == "" {
+		return nil
+	}
+	for _, name := range []string{"error", "error_code", "error_reason", "error_description", "error_message"} {
+		if value := q.Get(name); value != "" {
+			refusal.Words = append(refusal.Words, value)
+		}
+	}
+	return refusal
 }
 
 func statusOf(o oauth.Outcome) int {

@@ -34,7 +34,7 @@ const (
 func (w *fixture) addPeople() {
 	w.sim.AddTikTokAccount(sandbox.TikTokAccount{OpenID: creator, Username: "simcafe", Nickname: "Sim Cafe"})
 	w.sim.AddInstagramAccount(sandbox.InstagramAccount{
-		IGID: "17841400000000001", Username: "bakery", Name: "The Bakery", FollowersCount: 1204, AccountType: "BUSINESS",
+		IGID: "17841400000000001", Username: "bakery", Name: "The Bakery", FollowersCount: 1204,
 	})
 	w.addBaker(sandbox.FacebookPage{ID: "1001", Name: "Bakery", InstagramID: "17841400000000001"})
 }
@@ -177,6 +177,12 @@ func (w *fixture) wantHidden(path string, r *reply) {
 			continue
 		}
 		part, _, _ := strings.Cut(values[0], "*") // the rest of TikTok's codes is written in more than one way
+		if name == "error_description" && (u.Query().Has("error") || u.Query().Has("error_code")) {
+			if r.Status == http.StatusBadRequest && strings.Contains(html.UnescapeString(string(r.Body)), part) {
+				w.t.Errorf("the page tells the %s, which anybody may have written: %s", name, r.Body)
+			}
+			continue // the app and the operator get the platform's text
+		}
 		if strings.Contains(html.UnescapeString(string(r.Body)), part) || strings.Contains(r.Header.Get("Location"), part) {
 			w.t.Errorf("the answer tells the %s: %v %s", name, r.Header, r.Body)
 		}
@@ -203,9 +209,9 @@ func TestConsentPage(t *testing.T) {
 				"client_key": {"sim-client-key"}, "response_type": {"code"}, "scope": {"user.info.basic,video.publish,video.upload"},
 				"redirect_uri": {publicURL + "/api/auth/tiktok/callback"}, "disable_auto_auth": {"1"}, "code_challenge_method": {"S256"},
 			}},
-			models.Instagram: {w.sim.FacebookDialogURL() + "/v25.0/dialog/oauth", url.Values{
+			models.Instagram: {w.sim.FacebookDialogURL() + "/v27.0/dialog/oauth", url.Values{
 				"client_id": {"100000000000001"}, "response_type": {"code"}, "auth_type": {"rerequest"},
-				"scope":        {"business_management,pages_show_list,pages_read_engagement,instagram_basic,instagram_content_publish"},
+				"scope":        {"business_management,instagram_manage_comments,pages_manage_metadata,pages_show_list,pages_read_engagement,instagram_basic,instagram_content_publish"},
 				"redirect_uri": {publicURL + "/api/auth/instagram/callback"},
 			}},
 		} {

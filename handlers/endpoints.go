@@ -55,7 +55,7 @@ type withSecret struct {
 func readEndpoint(body []byte, changes bool) (notify.Request, error) {
 	var url, description, status string
 	var events []string
-	all := fields{"url": &url, "description": &description, "events": &events}
+	all := fields{"url": upTo(maxURL, &url), "description": upTo(maxProse, &description), "events": &events}
 	if changes {
 		all["status"] = &status
 	}
@@ -99,7 +99,7 @@ func given(body []byte) (map[string]bool, error) {
 }
 
 func (a *api) createEndpoint(c echo.Context) error {
-	body, err := readJSON(c)
+	body, err := a.readJSON(c)
 	if err != nil {
 		return err
 	}
@@ -175,7 +175,7 @@ func (a *api) changeEndpoint(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	body, err := readJSON(c)
+	body, err := a.readJSON(c)
 	if err != nil {
 		return err
 	}

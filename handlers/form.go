@@ -73,7 +73,7 @@ func (f *form) readPart(part *multipart.Part, take func(io.Reader) (string, erro
 		return err
 	}
 	if _, ok := f.fields[name]; !ok {
-		return models.FieldErrors{{Field: shown(name), Message: notAField}}
+		return models.OfField(name, notAField)
 	}
 	text, err := io.ReadAll(io.LimitReader(partReader{part}, f.left+1))
 	if err != nil {

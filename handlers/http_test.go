@@ -48,7 +48,7 @@ func TestUnknownAddresses(t *testing.T) {
 		"GET /": 404, "GET /api/nosuch": 404, "GET /nosuch": 404, "PUT /api/posts": 405, "POST /livez": 405, "GET /api/users": 405,
 		"POST /api/auth/tiktok": 405, "DELETE /api/auth/instagram": 405, "POST /api/auth/tiktok/callback": 405, "PUT /api/auth/instagram/callback": 405,
 		"GET /api/auth/instagram/deauthorize": 405, "GET /api/auth/instagram/delete-data": 405, "POST /api/auth/instagram/deletions/x": 405,
-		"POST /api/accounts": 405, "GET /api/accounts/tiktok/1": 405, "DELETE /api/accounts/instagram/pages": 404, "GET /api/webhooks/tiktok": 405,
+		"POST /api/accounts": 405, "POST /api/accounts/tiktok/1": 405, "POST /api/groups/1": 405, "DELETE /api/accounts/instagram/pages": 404, "GET /api/webhooks/tiktok": 405,
 		"GET /api/accounts/tiktok": 404, "GET /api/webhooks": 404,
 	} {
 		method, path, _ := strings.Cut(path, " ")

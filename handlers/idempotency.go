@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -36,6 +37,8 @@ type answer struct {
 	status int
 	body   []byte
 	postID *string
+	// keptFor is the post for whose life the key is kept, where the answer is not that post.
+	keptFor *string
 }
 
 func (ans *answer) write(c echo.Context) error {
@@ -51,7 +54,7 @@ func completion(cl *tenants.Claim, ans *answer, hash string) *tenants.Completion
 	if cl == nil {
 		return nil
 	}
-	return cl.Completion(ans.status, ans.body, ans.postID, hash)
+	return cl.Completion(ans.status, ans.body, cmp.Or(ans.postID, ans.keptFor), hash)
 }
 
 // content identifies the content of a request. The hash of an upload is known only after

@@ -10,8 +10,9 @@ import (
 	"socialqueue/view"
 )
 
-// maxSignedRequest is the largest signed request of Meta's that is read, in bytes.
-const maxSignedRequest = 1 << 20
+// maxSignedRequest is the largest signed request of Meta's that is read, in bytes. They have
+// a few hundred, and their signature is in the body.
+const maxSignedRequest = 16 << 10
 
 type pageView struct {
 	PageID    string  `json:"page_id"`
@@ -52,7 +53,7 @@ func (a *api) listPages(c echo.Context) error {
 // facebookDeauthorized handles Meta's signed request that reports that a person removed the
 // app.
 func (a *api) facebookDeauthorized(c echo.Context) error {
-	request, err := signedRequest(c)
+	request, err := a.signedRequest(c)
 	if err != nil {
 		return err
 	}
@@ -66,7 +67,7 @@ func (a *api) facebookDeauthorized(c echo.Context) error {
 // returns the address of a status page and a confirmation code (Data Deletion Request
 // Callback).
 func (a *api) facebookDeletes(c echo.Context) error {
-	request, err := signedRequest(c)
+	request, err := a.signedRequest(c)
 	if err != nil {
 		return err
 	}
@@ -78,8 +79,8 @@ func (a *api) facebookDeletes(c echo.Context) error {
 }
 
 // signedRequest returns the form field signed_request.
-func signedRequest(c echo.Context) (string, error) {
-	body, err := readSigned(c, maxSignedRequest)
+func (a *api) signedRequest(c echo.Context) (string, error) {
+	body, err := a.readWhole(c, maxSignedRequest)
 	if err != nil {
 		return "", err
 	}

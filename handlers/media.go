@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -62,6 +63,9 @@ func (a *api) surelyTooLarge(r *http.Request) bool {
 }
 
 func (a *api) storeMedia(c echo.Context, cl *tenants.Claim) (*answer, error) {
+	if err := a.reserveFile(c); err != nil {
+		return nil, err
+	}
 	file, err := mediaBody(c)
 	if err != nil {
 		return nil, err
@@ -81,6 +85,12 @@ func (a *api) storeMedia(c echo.Context, cl *tenants.Claim) (*answer, error) {
 	return ans, nil
 }
 
+// reserveFile checks the app's quota of stored bytes. A request that does not state its
+// length counts once its file is stored.
+func (a *api) reserveFile(c echo.Context) error {
+	return a.Tenants.Reserve(c.Request().Context(), callerOf(c).AppID, models.QuotaMediaBytes, max(c.Request().ContentLength, 1))
+}
+
 // mediaBody returns the file in the body of a request.
 func mediaBody(c echo.Context) (io.Reader, error) {
 	if !isMultipart(c.Request()) {
@@ -98,7 +108,7 @@ func mediaBody(c echo.Context) (io.Reader, error) {
 		return nil, asBodyError(err)
 	}
 	if name := part.FormName(); name != fieldFile {
-		return nil, models.FieldErrors{{Field: shown(name), Message: notAField}}
+		return nil, models.OfField(name, notAField)
 	}
 	return &onlyPart{form: f, r: partReader{part}}, nil
 }
@@ -126,7 +136,7 @@ func (o *onlyPart) Read(p []byte) (int, error) {
 	if next.FormName() == fieldFile {
 		message = "is given twice"
 	}
-	return n, models.FieldErrors{{Field: shown(next.FormName()), Message: message}}
+	return n, models.OfField(next.FormName(), "%s", message)
 }
 
 // hashFile reads a file only for its SHA-256.
@@ -145,11 +155,13 @@ func (a *api) hashFile(file io.Reader) (string, error) {
 // mediaLink serves a file to anyone with its signed link. An invalid link does not reveal
 // whether the file exists; an expired one may.
 func (a *api) mediaLink(c echo.Context) error {
-	id, ok := canonicalID(c.Param("id"))
+	original, isVariant := media.Original(c.Param("id"))
+	id, ok := canonicalID(original)
 	if !ok {
 		return notFound("file")
 	}
-	switch err := a.Links.Verify(id, c.Param("signature"), a.Now()); {
+	key := id + strings.TrimPrefix(c.Param("id"), original)
+	switch err := a.Links.Verify(key, c.Param("signature"), a.Now()); {
 	case errors.Is(err, media.ErrLinkExpired):
 		return &problem{status: http.StatusGone, code: codeNotFound, detail: "this link has expired"}
 	case err != nil:
@@ -164,7 +176,11 @@ func (a *api) mediaLink(c echo.Context) error {
 	h.Set(echo.HeaderContentSecurityPolicy, "default-src 'none'; sandbox")
 	h.Set(echo.HeaderReferrerPolicy, "no-referrer")
 	w := &movingAnswer{ResponseWriter: c.Response(), conn: http.NewResponseController(c.Response())}
-	return a.Store.Serve(w, c.Request(), id, media.Info{Bytes: m.Bytes, ContentType: m.ContentType, SHA256: m.SHA256})
+	info := media.Info{ContentType: m.ContentType, SHA256: m.SHA256}
+	if isVariant { // its bytes follow from those of the original
+		info = media.Info{ContentType: media.TypeJPEG, SHA256: m.SHA256 + strings.TrimPrefix(key, id)}
+	}
+	return a.Store.Serve(w, c.Request(), key, info)
 }
 
 // movingAnswer writes a response that may take any time as long as the client keeps

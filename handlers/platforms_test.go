@@ -205,7 +205,10 @@ func TestMessagesHaveABound(t *testing.T) {
 	w.tiktokSays(body).wantTaken()
 	body += " "
 	w.tiktokSays(body).WantProblem(413, "TOO_LARGE", "")
-	for _, path := range []string{webhookPath, deauthorizePath, deletePath} {
+	w.do(call{method: "POST", path: webhookPath, noKey: true, body: onlyReader{bytes.NewReader([]byte(body))}, headers: map[string]string{
+		"TikTok-Signature": fmt.Sprintf("t=%d,s=%064d", w.clock.Now().Unix(), 0),
+	}}).WantProblem(413, "TOO_LARGE", "")
+	for _, path := range []string{deauthorizePath, deletePath} {
 		w.form(path, body).WantProblem(413, "TOO_LARGE", "")
 		w.do(call{method: "POST", path: path, noKey: true, body: onlyReader{bytes.NewReader([]byte(body))}}).WantProblem(413, "TOO_LARGE", "")
 	}

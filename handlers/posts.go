@@ -1,11 +1,13 @@
 package handlers
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"math"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -23,6 +25,8 @@ import (
 const (
 	defaultPage = 50
 	maxPage     = 200
+	// maxEvents is the size of a page of a timeline.
+	maxEvents = 500
 )
 
 // Endpoint is a route for creating posts. It takes one JSON object and answers 202 with the
@@ -35,7 +39,7 @@ type Endpoint struct {
 
 func (a *api) acceptBody(decode func([]byte) (publish.Request, error)) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		body, err := readJSON(c)
+		body, err := a.readJSON(c)
 		if err != nil {
 			return err
 		}
@@ -50,8 +54,8 @@ func (a *api) acceptBody(decode func([]byte) (publish.Request, error)) echo.Hand
 // accept calls the use case and encodes the post.
 func (a *api) accept(c echo.Context, r publish.Request, cl *tenants.Claim, hash string) (*answer, error) {
 	r.AppID, r.CorrelationID = callerOf(c).AppID, correlationID(c.Request())
-	if r.AccountID > math.MaxInt32 {
-		return nil, fmt.Errorf("%s account %d: %w", r.Platform, r.AccountID, models.ErrNotFound) // ids are 32 bits wide
+	if err := a.Tenants.Reserve(c.Request().Context(), r.AppID, models.QuotaWaitingPosts, 1); err != nil {
+		return nil, err
 	}
 	ans := &answer{status: http.StatusAccepted}
 	if cl != nil {
@@ -76,7 +80,11 @@ func (a *api) accept(c echo.Context, r publish.Request, cl *tenants.Claim, hash 
 }
 
 func (a *api) show(ans *answer, p *models.Post) error {
-	body, err := json.Marshal(view.OfPost(p, a.Now()))
+	shown, err := a.Posts.Show(p)
+	if err != nil {
+		return err
+	}
+	body, err := json.Marshal(shown)
 	if err != nil {
 		return fmt.Errorf("show post %s: %w", p.ID, err)
 	}
@@ -86,7 +94,14 @@ func (a *api) show(ans *answer, p *models.Post) error {
 
 func (a *api) answerPost(c echo.Context, status int, p *models.Post) error {
 	about(c, p)
-	return c.JSON(status, view.OfPost(p, a.Now()))
+	if err := a.Posts.ReadParts(c.Request().Context(), p); err != nil {
+		return err
+	}
+	shown, err := a.Posts.Show(p)
+	if err != nil {
+		return err
+	}
+	return c.JSON(status, shown)
 }
 
 func (a *api) getPost(c echo.Context) error {
@@ -106,12 +121,39 @@ func (a *api) postEvents(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	p, events, err := a.Posts.Timeline(c.Request().Context(), callerOf(c).AppID, id)
+	limit, after := maxEvents, int64(0)
+	err = readQuery(c.Request().URL.RawQuery, "timeline", map[string]func(string) string{
+		"limit": limitParam(&limit, maxEvents),
+		"cursor": func(value string) string {
+			var ok bool
+			if after, ok = number(value, math.MaxInt64); !ok {
+				return "must be a next_cursor from an earlier response"
+			}
+			return ""
+		},
+	})
+	if err != nil {
+		return err
+	}
+	p, events, err := a.Posts.Timeline(c.Request().Context(), callerOf(c).AppID, id, after, limit+1)
 	if err != nil {
 		return err
 	}
 	about(c, p)
-	return c.JSON(http.StatusOK, map[string]any{"events": viewEvents(p, events)})
+	answer := struct {
+		Events     []eventView `json:"events"`
+		NextCursor *string     `json:"next_cursor"`
+	}{}
+	if len(events) > limit { // the extra entry shows that there is a next page
+		events = events[:limit]
+		next := strconv.FormatInt(events[limit-1].ID, 10)
+		answer.NextCursor = &next
+	}
+	answer.Events = viewEvents(events)
+	if after == 0 {
+		answer.Events = slices.Insert(answer.Events, 0, acceptance(p, events))
+	}
+	return c.JSON(http.StatusOK, answer)
 }
 
 func (a *api) reschedulePost(c echo.Context) error {
@@ -119,7 +161,7 @@ func (a *api) reschedulePost(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	body, err := readJSON(c)
+	body, err := a.readJSON(c)
 	if err != nil {
 		return err
 	}
@@ -177,16 +219,34 @@ func (a *api) listPosts(c echo.Context) error {
 	answer := struct {
 		Posts      []view.Post `json:"posts"`
 		NextCursor *string     `json:"next_cursor"`
-	}{Posts: []view.Post{}}
+	}{}
 	if len(posts) > page {
 		posts = posts[:page]
 		answer.NextCursor = &posts[page-1].ID
 	}
-	now := a.Now()
+	listed := make([]*models.Post, len(posts))
 	for i := range posts {
-		answer.Posts = append(answer.Posts, view.OfPost(&posts[i], now))
+		listed[i] = &posts[i]
+	}
+	if answer.Posts, err = a.showPosts(c.Request().Context(), listed); err != nil {
+		return err
 	}
 	return c.JSON(http.StatusOK, answer)
+}
+
+func (a *api) showPosts(ctx context.Context, posts []*models.Post) ([]view.Post, error) {
+	if err := a.Posts.ReadParts(ctx, posts...); err != nil {
+		return nil, err
+	}
+	all := make([]view.Post, len(posts))
+	for i, p := range posts {
+		shown, err := a.Posts.Show(p)
+		if err != nil {
+			return nil, err
+		}
+		all[i] = shown
+	}
+	return all, nil
 }
 
 // postFilter reads the query of a list.

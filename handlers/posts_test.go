@@ -17,8 +17,8 @@ import (
 )
 
 var postKeys = []string{
-	"account_id", "attempts", "container_id", "created_at", "deferred_reason", "deferred_until", "error", "group_id", "id", "kind",
-	"permalink", "platform", "platform_post_id", "publish_at", "publish_id", "published_at", "status", "updated_at", "user_id",
+	"account_id", "attempts", "container_id", "content", "created_at", "deferred_reason", "deferred_until", "error", "first_comment", "group_id", "id", "kind",
+	"max_lateness", "permalink", "platform", "platform_post_id", "publish_at", "publish_id", "published_at", "status", "updated_at", "user_id",
 }
 
 func keysOf(v map[string]any) []string {
@@ -44,7 +44,7 @@ func TestPostIsShownAsPromised(t *testing.T) {
 			"platform": "tiktok", "account_id": float64(w.ours.tiktok), "user_id": float64(w.ours.userID), "kind": "video", "status": "queued",
 			"publish_id": nil, "container_id": nil, "platform_post_id": nil, "permalink": nil, "error": nil, "deferred_until": nil,
 			"deferred_reason": nil, "attempts": 0.0, "publish_at": "2026-11-23T10:00:00Z", "created_at": "2026-11-23T10:00:00Z",
-			"updated_at": "2026-11-23T10:00:00Z", "published_at": nil, "group_id": nil,
+			"updated_at": "2026-11-23T10:00:00Z", "published_at": nil, "group_id": nil, "max_lateness": "15m", "first_comment": nil,
 		}
 		for name, value := range want {
 			if post[name] != value {
@@ -154,7 +154,7 @@ func TestTimelineShowsCalls(t *testing.T) {
 		}))
 		body := string(w.do(call{method: "GET", path: "/api/posts/" + id + "/events"}).want(200).Body)
 		want := `{"events":[{"at":"2026-11-23T10:00:00Z","type":"state","to":"queued","message":"accepted"},` +
-			`{"at":"2026-11-23T10:00:00Z","type":"call","operation":"tiktok.init","http_status":200,"platform_code":"ok","log_id":"L1","duration_ms":7,"message":"m"}]}`
+			`{"at":"2026-11-23T10:00:00Z","type":"call","operation":"tiktok.init","http_status":200,"platform_code":"ok","log_id":"L1","duration_ms":7,"message":"m"}],"next_cursor":null}`
 		if strings.TrimSpace(body) != want {
 			t.Errorf("got  %s\nwant %s", body, want)
 		}

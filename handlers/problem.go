@@ -14,6 +14,7 @@ import (
 	"socialqueue/models"
 	"socialqueue/notify"
 	"socialqueue/oauth"
+	"socialqueue/platform"
 	"socialqueue/publish"
 )
 
@@ -29,6 +30,7 @@ const (
 	codeWebhook      = "WEBHOOK_INVALID"
 	codeForbidden    = "FORBIDDEN"
 	codeRateLimited  = "RATE_LIMITED"
+	codeQuota        = "QUOTA_EXCEEDED"
 	codeInternal     = "INTERNAL"
 )
 
@@ -43,8 +45,16 @@ var titles = map[string]string{
 	codeWebhook:      "The message is not signed by the platform",
 	codeForbidden:    "Not allowed",
 	codeRateLimited:  "Too many requests",
+	codeQuota:        "The quota is used up",
 	codeInternal:     "Internal error",
+
+	string(platform.CodeTokenExpired):  "The account's token has expired",
+	string(platform.CodeTokenInvalid):  "The account must be connected again",
+	string(platform.CodePublishFailed): "The platform refused",
 }
+
+// quotaRetry is when a request beyond a quota may be worth another try, in seconds.
+const quotaRetry = "60"
 
 // statusClientGone is logged if the client disconnected before the response (nginx's number
 // for it). It is also sent: a client that closed only its sending half looks the same to
@@ -66,6 +76,9 @@ func (p *problem) Error() string {
 	}
 	return p.code + ": " + p.detail
 }
+
+// maxDetail is the length of a detail, in characters: it may quote the request.
+const maxDetail = 2000
 
 type problemBody struct {
 	Type          string             `json:"type"`
@@ -104,7 +117,7 @@ func (p *problem) body(correlationID string) []byte {
 	}
 	body, err := json.Marshal(problemBody{
 		Type: "urn:socialqueue:problem:" + strings.ToLower(p.code), Title: titles[p.code], Status: p.status,
-		Code: p.code, Detail: p.detail, Errors: errs, CorrelationID: correlationID,
+		Code: p.code, Detail: models.Shorten(p.detail, maxDetail), Errors: errs, CorrelationID: correlationID,
 	})
 	if err != nil {
 		panic(err) // strings and numbers always encode
@@ -125,6 +138,12 @@ func problemOf(err error, r *http.Request) *problem {
 	}
 	if h, ok := errors.AsType[*echo.HTTPError](err); ok {
 		return ofEcho(h)
+	}
+	if q, ok := errors.AsType[*models.QuotaError](err); ok {
+		return &problem{status: http.StatusTooManyRequests, code: codeQuota, detail: q.Error(), retryAfter: quotaRetry}
+	}
+	if n, ok := errors.AsType[*models.NotFoundError](err); ok {
+		return &problem{status: http.StatusNotFound, code: codeNotFound, detail: n.Error(), fields: models.OfField(n.Field, "%s", n.Error())}
 	}
 	switch {
 	case errors.Is(err, models.ErrNotFound), errors.Is(err, media.ErrNotFound):

@@ -21,9 +21,9 @@ func readQuery(rawQuery, what string, setters map[string]func(value string) stri
 		set, known := setters[name]
 		switch {
 		case len(values) > 1:
-			errs.Add(shown(name), "is given twice")
+			errs.Add(name, "is given twice")
 		case !known:
-			errs.Add(shown(name), "is not a parameter of this %s", what)
+			errs.Add(name, "is not a parameter of this %s", what)
 		default:
 			if message := set(values[0]); message != "" {
 				errs.Add(name, "%s", message)

@@ -41,6 +41,8 @@ type Deps struct {
 	// Metrics are the metrics of this process, which Operator may read. It may be nil.
 	Metrics  *observe.Metrics
 	Operator Operator
+	// Rate limits the requests of each API key.
+	Rate RateLimit
 	// TrustedProxies are the proxies whose X-Forwarded-For is used.
 	TrustedProxies []netip.Prefix
 	// Monitoring is the queues' page, and Console that of posts and accounts. Both may be
@@ -50,6 +52,8 @@ type Deps struct {
 	Platforms models.PlatformTitles
 	// Endpoints are more routes for creating posts.
 	Endpoints []Endpoint
+	// TextFiles are the texts by which platforms verify that the host is ours, by path.
+	TextFiles map[string]string
 	// Health holds the checks of /api/health by name: database, redis and one for each of
 	// the Platforms. A missing check answers "not configured".
 	Health map[string]Check
@@ -67,13 +71,21 @@ type api struct {
 	metrics http.Handler
 	// guesses counts the wrong passwords of operators.
 	guesses guesses
+	// keyedBodies and openBodies limit the memory for bodies of requests with and without an
+	// API key.
+	keyedBodies, openBodies *budget
+	rates                   *rates
 }
 
 // New builds the API.
 func New(deps Deps) *echo.Echo {
 	now := deps.Now
 	deps.Now = func() time.Time { return models.Time(now()) }
-	a := &api{Deps: deps, public: publicRoutes()}
+	a := &api{
+		Deps: deps, public: publicRoutes(),
+		keyedBodies: newBudget(keyedBodies, keyedShare), openBodies: newBudget(openBodies, openShare),
+		rates: &rates{RateLimit: deps.Rate, now: deps.Now},
+	}
 	a.health = healthProbes(deps)
 	a.ready = readyProbes(deps)
 	if deps.Metrics != nil {
@@ -84,7 +96,7 @@ func New(deps Deps) *echo.Echo {
 	e.HideBanner, e.HidePort = true, true
 	e.HTTPErrorHandler = writeProblem
 	e.IPExtractor = addressBehind(deps.TrustedProxies)
-	e.Use(requestID, traced, a.accessLog, catchPanics, answerHeaders, a.authenticate)
+	e.Use(readRest, requestID, traced, a.accessLog, catchPanics, answerHeaders, releaseBody, a.authenticate, a.limitRate)
 	a.routes(e)
 	return e
 }
@@ -98,6 +110,7 @@ func (a *api) routes(e *echo.Echo) {
 	e.Any("/console", a.Console.serve, a.operators)
 	e.Any("/console/*", a.Console.serve, a.operators)
 	e.GET(routeHealth, a.healthOf)
+	a.textFiles(e)
 	e.GET("/media/:id/:signature", a.mediaLink)
 	e.HEAD("/media/:id/:signature", a.mediaLink)
 
@@ -109,17 +122,23 @@ func (a *api) routes(e *echo.Echo) {
 	a.webhookRoutes(e)
 
 	e.GET("/api/accounts", a.listAccounts, inTime)
+	e.GET("/api/accounts/:platform/:id", a.getAccount, inTime)
 	e.DELETE("/api/accounts/:platform/:id", a.disconnectAccount, inTime)
 	e.GET("/api/accounts/instagram/pages", a.listPages, inTime)
+	e.GET("/api/accounts/:platform/:id/limits", a.accountLimits, inTime)
 	e.POST("/api/users", a.createUser, inTime)
-	e.POST("/api/media", a.createMedia)
-	e.POST("/api/tiktok/upload", a.tiktokUpload)
+	e.POST(routeMedia, a.createMedia)
+	e.POST(routeTikTok, a.tiktokUpload)
 	e.POST("/api/instagram/publish", a.acceptBody(decodeInstagram), inTime)
 	for _, endpoint := range a.Endpoints {
 		e.POST(endpoint.Path, a.acceptBody(endpoint.Decode), inTime)
 	}
 	e.GET("/api/tiktok/status/:publishId", a.tiktokStatus, inTime)
+	e.POST("/api/posts", a.createPosts, inTime)
+	e.POST("/api/posts/validate", a.validatePosts, inTime)
 	e.GET("/api/posts", a.listPosts, inTime)
+	e.GET("/api/groups/:id", a.getGroup, inTime)
+	e.DELETE("/api/groups/:id", a.cancelGroup, inTime)
 	e.GET("/api/posts/:id", a.getPost, inTime)
 	e.PATCH("/api/posts/:id", a.reschedulePost, inTime)
 	e.DELETE("/api/posts/:id", a.cancelPost, inTime)
@@ -136,6 +155,12 @@ func (a *api) routes(e *echo.Echo) {
 	e.GET("/api/webhook-endpoints/:id/deliveries", a.listDeliveries, inTime)
 	e.POST("/api/webhook-deliveries/:id/redeliver", a.redeliver, inTime)
 }
+
+// Routes that take files.
+const (
+	routeMedia  = "/api/media"
+	routeTikTok = "/api/tiktok/upload"
+)
 
 // Routes that monitoring calls every few seconds.
 const (

@@ -24,7 +24,7 @@ type tiktokRequest struct {
 func (t *tiktokRequest) fields() fields {
 	return fields{
 		"account_id":               &t.accountID,
-		"title":                    &t.options.Title,
+		"title":                    upTo(maxProse, &t.options.Title),
 		"privacy_level":            &t.options.PrivacyLevel,
 		"disable_duet":             &t.options.DisableDuet,
 		"disable_comment":          &t.options.DisableComment,
@@ -33,8 +33,11 @@ func (t *tiktokRequest) fields() fields {
 		"brand_organic_toggle":     &t.options.BrandOrganic,
 		"is_aigc":                  &t.options.AIGC,
 		"video_cover_timestamp_ms": &t.options.CoverTimestampMs,
-		"media_id":                 &t.mediaID,
-		"media_url":                &t.mediaURL,
+		"mode":                     &t.options.Mode,
+		"source":                   &t.options.Source,
+		"consent_at":               &t.options.ConsentAt,
+		"media_id":                 upTo(maxID, &t.mediaID),
+		"media_url":                upTo(maxURL, &t.mediaURL),
 		"publish_at":               &t.publishAt,
 		"max_lateness":             &t.maxLateness,
 	}

@@ -34,6 +34,9 @@ func (a *api) tiktokForm(c echo.Context) error {
 }
 
 func (a *api) acceptForm(c echo.Context, cl *tenants.Claim) (_ *answer, err error) {
+	if err := a.reserveFile(c); err != nil {
+		return nil, err
+	}
 	var in tiktokRequest
 	f, err := newForm(c, in.fields(), fieldVideo)
 	if err != nil {

@@ -26,7 +26,7 @@ type userRequest struct {
 }
 
 func (u *userRequest) fields() fields {
-	return fields{"external_id": &u.externalID, "email": &u.email}
+	return fields{"external_id": &u.externalID, "email": upTo(maxEmail, &u.email)}
 }
 
 func (u *userRequest) check() error {
@@ -53,7 +53,7 @@ type userView struct {
 }
 
 func (a *api) createUser(c echo.Context) error {
-	body, err := readJSON(c)
+	body, err := a.readJSON(c)
 	if err != nil {
 		return err
 	}

@@ -19,11 +19,14 @@ type eventView struct {
 	Message      string        `json:"message,omitempty"`
 }
 
-// viewEvents adds the acceptance, which is stored in the post's row, before the stored
-// events.
-func viewEvents(p *models.Post, events []models.PostEvent) []eventView {
+// acceptance is the first entry of a timeline. It is stored in the post's row.
+func acceptance(p *models.Post, first []models.PostEvent) eventView {
+	return eventView{At: view.Time(p.CreatedAt), Type: models.EventState, To: acceptedAs(p, first), Message: "accepted"}
+}
+
+// viewEvents shows stored entries of a timeline.
+func viewEvents(events []models.PostEvent) []eventView {
 	views := make([]eventView, 0, len(events)+1)
-	views = append(views, eventView{At: view.Time(p.CreatedAt), Type: models.EventState, To: acceptedAs(p, events), Message: "accepted"})
 	for _, e := range events {
 		views = append(views, eventView{
 			At: view.Time(e.At), Type: e.Type, From: e.From, To: e.To, Operation: e.Op, HTTPStatus: e.HTTPStatus,

@@ -17,8 +17,9 @@ type toySource struct {
 	applied []string
 }
 
-func (*toySource) Platform() models.Platform { return "toy" }
-func (*toySource) MaxBody() int64            { return 10 }
+func (*toySource) Platform() models.Platform     { return "toy" }
+func (*toySource) MaxBody() int64                { return 10 }
+func (*toySource) CheckHeader(http.Header) error { return nil }
 
 func (*toySource) Verify(h http.Header, _ []byte) error {
 	if h.Get("Toy-Signature") != "good" {

@@ -14,6 +14,19 @@ import (
 	"socialqueue/observe"
 )
 
+// CheckHeader returns ErrNotAuthentic if a request's header shows that the platform did not
+// sign the request, whatever its body is.
+func (s *Service) CheckHeader(p models.Platform, header http.Header) error {
+	source, err := s.source(p)
+	if err != nil {
+		return err
+	}
+	if err := source.CheckHeader(header); err != nil {
+		return s.refuse(p, err)
+	}
+	return nil
+}
+
 // Receive stores the events of a platform's request. After nil they are durable. Its error
 // is ErrNotAuthentic, or one of the database; after an error nothing is stored.
 func (s *Service) Receive(ctx context.Context, p models.Platform, header http.Header, body []byte) error {

@@ -18,6 +18,9 @@ type Source interface {
 	Platform() models.Platform
 	// MaxBody is the size in bytes of the largest request that the platform may send.
 	MaxBody() int64
+	// CheckHeader returns an error unless the header has what a signed request of the
+	// platform has. It is called before the body is read.
+	CheckHeader(header http.Header) error
 	// Verify returns an error unless the platform signed the request. body is the body
 	// exactly as received.
 	Verify(header http.Header, body []byte) error

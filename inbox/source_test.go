@@ -20,8 +20,9 @@ type toySource struct {
 	apply  func(payload string) (inbox.Outcome, error)
 }
 
-func (toySource) Platform() models.Platform { return "toy" }
-func (toySource) MaxBody() int64            { return 100 }
+func (toySource) Platform() models.Platform     { return "toy" }
+func (toySource) MaxBody() int64                { return 100 }
+func (toySource) CheckHeader(http.Header) error { return nil }
 
 func (s toySource) Verify(h http.Header, _ []byte) error {
 	if h.Get("Secret") != s.secret.Reveal() {

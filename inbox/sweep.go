@@ -67,8 +67,15 @@ func (s *Service) ensureTask(ctx context.Context, e *models.WebhookEvent) error 
 	return s.Queue.EnqueueWebhook(ctx, e)
 }
 
-// Prune deletes events that were settled more than 30 days ago. It is one tick of the
-// scheduler.
-func (s *Service) Prune(ctx context.Context) error {
-	return s.DB.Inbox.Prune(ctx, s.Now().Add(-keepFor), pruneBatch)
+// Prune deletes a batch of the events that were received more than 30 days ago and are
+// settled. It reports whether there may be more. It is one tick of the scheduler.
+func (s *Service) Prune(ctx context.Context) (more bool, err error) {
+	deleted, err := s.DB.Inbox.Prune(ctx, s.Now().Add(-keepFor), pruneBatch)
+	return deleted == pruneBatch, err
+}
+
+// PruneOverdue returns for how long Prune could have deleted the oldest event that it has not;
+// 0 if it is up to date.
+func (s *Service) PruneOverdue(ctx context.Context) (time.Duration, error) {
+	return s.DB.Inbox.PruneOverdue(ctx, s.Now().Add(-keepFor))
 }

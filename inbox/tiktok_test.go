@@ -12,7 +12,10 @@ import (
 	"socialqueue/models"
 	"socialqueue/observe"
 	"socialqueue/platform/tiktok"
+	"socialqueue/publish"
+	tiktokposts "socialqueue/publish/tiktok"
 	"socialqueue/sandbox"
+	"socialqueue/sandbox/sample"
 )
 
 // processing is a video that TikTok has, and whose next poll is a while off.
@@ -340,4 +343,35 @@ func (w *fixture) renameUpload(p *models.Post, from, to string) {
 	if _, err := w.db.Runs.PostOfUpload(w.ctx, to); err != nil || errors.Is(err, db.ErrNotFound) {
 		w.t.Fatalf("the upload %s of post %s: %v", to, p.ID, err)
 	}
+}
+
+// TestALostIDComesWithAnEvent: the answer to a post of photos was lost, with the id that TikTok
+// gave it. The event of its completion names it, and no event of a failure or of another kind of post does.
+func TestALostIDComesWithAnEvent(t *testing.T) {
+	each(t, func(t *testing.T, w *fixture) {
+		w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokPhoto, Mode: sandbox.ModeReset, After: true})
+		p, err := w.posts.Accept(w.ctx, publish.Request{
+			Kind: models.Photo, AccountID: w.tiktok, FilesField: "media", Files: []publish.File{{MediaID: w.upload(sample.Picture)}},
+			AppID: w.app.ID, Platform: models.TikTok, Options: &tiktokposts.Options{PrivacyLevel: "PUBLIC_TO_EVERYONE"},
+		})
+		w.must(err)
+		w.until(p.ID, "uncertain", is(models.Uncertain))
+		w.clock.Advance(time.Minute)
+		live := w.sim.LivePosts()
+		if len(live) != 1 {
+			t.Fatalf("%d posts are live, want 1", len(live))
+		}
+		w.sendTikTok(tiktokEvent("post.publish.failed", live[0].PublishID, "", w.clock.Now()))
+		w.sendTikTok(tiktokEvent("post.publish.complete", "v_pub_file~v2-1.1", "", w.clock.Now()))
+		w.runEvents()
+		if got := w.post(p.ID); got.PublishID != nil || got.Status != models.Uncertain {
+			t.Fatalf("post is %s with publish_id %v", got.Status, got.PublishID)
+		}
+		w.sendTikTok(tiktokEvent("post.publish.complete", live[0].PublishID, "", w.clock.Now()))
+		w.runEvents()
+		got := w.until(p.ID, "published", is(models.Published))
+		if got.PublishID == nil || *got.PublishID != live[0].PublishID || len(w.sim.LivePosts()) != 1 {
+			t.Errorf("publish_id %v, %d posts are live", got.PublishID, len(w.sim.LivePosts()))
+		}
+	})
 }

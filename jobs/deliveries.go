@@ -20,6 +20,7 @@ type Deliverer interface {
 type deliverArgs struct {
 	EndpointID string `json:"endpoint_id"`
 	Fence      int64  `json:"fence"`
+	AppID      int64  `json:"app_id"` // tasks of old releases have none
 	// Turn is the time in steps of deliverAgain. A task whose worker died before it claimed
 	// the endpoint keeps its id for minutes; a task of a later turn has another id. Of two
 	// tasks with the same fence, one finds nothing to do.
@@ -34,11 +35,11 @@ var notifyDeliver = kind[deliverArgs]{
 	name:    "notify:deliver",
 	queue:   QueueNotify,
 	timeout: 2 * time.Minute,
-	shown:   []string{"endpoint_id", "fence"},
+	shown:   []string{"endpoint_id", "fence", "app_id"},
 	id:      func(a deliverArgs) string { return fmt.Sprintf("endpoint-%s:%d:%d", a.EndpointID, a.Fence, a.Turn) },
 	check:   deliverArgs.check,
 	run: func(ctx context.Context, w Work, a deliverArgs, drain <-chan struct{}) error {
-		return w.Deliveries.Deliver(ctx, db.EndpointRun{ID: a.EndpointID, Fence: a.Fence}, drain)
+		return w.Deliveries.Deliver(ctx, db.EndpointRun{ID: a.EndpointID, AppID: a.AppID, Fence: a.Fence}, drain)
 	},
 }
 
@@ -52,6 +53,6 @@ func (a deliverArgs) check() error {
 // EnqueueDeliver enqueues a task that sends an endpoint its due webhooks.
 func (q *Queue) EnqueueDeliver(ctx context.Context, r db.EndpointRun) error {
 	now := time.Now()
-	args := deliverArgs{EndpointID: r.ID, Fence: r.Fence, Turn: now.Unix() / int64(deliverAgain/time.Second)}
+	args := deliverArgs{EndpointID: r.ID, Fence: r.Fence, AppID: r.AppID, Turn: now.Unix() / int64(deliverAgain/time.Second)}
 	return enqueue(ctx, q, notifyDeliver, args, envelope{due: now, correlationID: models.NewID(), traceParent: observe.TraceParent(ctx)})
 }

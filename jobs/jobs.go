@@ -29,6 +29,7 @@ const (
 	QueueTokens   = "tokens"
 	QueuePublish  = "publish"
 	QueueUpload   = "upload"
+	QueueFetch    = "fetch"
 	QueueNotify   = "notify"
 	QueueSync     = "sync"
 )
@@ -37,6 +38,7 @@ const (
 const (
 	poolLight  = "light"
 	poolUpload = "upload"
+	poolFetch  = "fetch"
 	poolNotify = "notify"
 )
 
@@ -46,7 +48,7 @@ var queues = []struct {
 	weight     int
 }{
 	{QueueWebhooks, poolLight, 6}, {QueueTokens, poolLight, 6}, {QueuePublish, poolLight, 6},
-	{QueueUpload, poolUpload, 1}, {QueueNotify, poolNotify, 1}, {QueueSync, poolLight, 1},
+	{QueueUpload, poolUpload, 1}, {QueueFetch, poolFetch, 1}, {QueueNotify, poolNotify, 1}, {QueueSync, poolLight, 1},
 }
 
 // Queues lists the names of all queues.

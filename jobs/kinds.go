@@ -15,13 +15,15 @@ import (
 // Work holds the services that run the tasks of each kind.
 type Work struct {
 	Posts      PostRunner
+	Files      FileFetcher
+	Comments   Commenter
 	Accounts   AccountRefresher
 	Webhooks   WebhookProcessor
 	Deliveries Deliverer
 }
 
 // kindsOfTasks lists every kind of task except those of posts, which differ by platform.
-var kindsOfTasks = []registration{register(tokenRefresh), register(webhookProcess), register(notifyDeliver)}
+var kindsOfTasks = []registration{register(tokenRefresh), register(webhookProcess), register(notifyDeliver), register(mediaFetch), register(postComment)}
 
 // kind describes one kind of task. A is its payload: ids only, because the rows are read
 // again when it runs. Fields of A that JSON leaves out serve the id and the queue of a new

@@ -55,8 +55,10 @@ func TestPayloadIsIDs(t *testing.T) {
 	checkPayload(t, tokenRefresh)
 	checkPayload(t, webhookProcess)
 	checkPayload(t, notifyDeliver)
-	if n := len(kindsOfTasks); n != 3 {
-		t.Errorf("%d kinds are in the table, and 3 are checked here", n)
+	checkPayload(t, mediaFetch)
+	checkPayload(t, postComment)
+	if n := len(kindsOfTasks); n != 5 {
+		t.Errorf("%d kinds are in the table, and 5 are checked here", n)
 	}
 	if _, err := newTask("big", postArgs{PostID: strings.Repeat("x", maxPayload)}, envelope{}); err == nil {
 		t.Error("a payload over the limit was encoded")

@@ -34,6 +34,9 @@ func PostTypesOf(p models.Platform) PostTypes {
 type postArgs struct {
 	PostID string `json:"post_id"`
 	Fence  int64  `json:"fence"`
+	// AppID is the app whose share of the workers the task uses. Tasks of old releases have
+	// none.
+	AppID int64 `json:"app_id"`
 	// Platform and AccountID are for operators who read the queue.
 	Platform  models.Platform `json:"platform"`
 	AccountID int64           `json:"account_id"`
@@ -49,7 +52,7 @@ func postKind(name string) kind[postArgs] {
 		queue:   QueuePublish,
 		timeout: publishTimeout,
 		heavy:   func(a postArgs) bool { return a.Step == models.StepTransfer },
-		shown:   []string{"post_id", "fence", "platform", "account_id"},
+		shown:   []string{"post_id", "fence", "platform", "account_id", "app_id"},
 		id:      func(a postArgs) string { return fmt.Sprintf("%s:%d", a.PostID, a.Fence) },
 		check:   postArgs.check,
 		run:     runPost,
@@ -73,7 +76,7 @@ func runPost(ctx context.Context, w Work, a postArgs, drain <-chan struct{}) err
 
 // ofPost returns the kind and the payload of a post's task.
 func (k *Kinds) ofPost(t publish.Task) (kind[postArgs], postArgs, error) {
-	args := postArgs{PostID: t.PostID, Fence: t.Fence, Platform: t.Platform, AccountID: t.AccountID, Step: t.Step}
+	args := postArgs{PostID: t.PostID, Fence: t.Fence, AppID: t.AppID, Platform: t.Platform, AccountID: t.AccountID, Step: t.Step}
 	types, known := k.posts[t.Platform]
 	if !known {
 		return kind[postArgs]{}, args, fmt.Errorf("post %s: no task type is registered for platform %q", t.PostID, t.Platform)

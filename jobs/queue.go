@@ -165,11 +165,15 @@ func (q *Queue) Workers() (int, error) {
 	return least, err
 }
 
-// serving counts the live servers that serve each queue, and all of them.
+// serving counts the live servers that serve each queue, and all of them. A server whose
+// process was killed is not counted after beatLate.
 func (q *Queue) serving() (byQueue map[string]int, all int, err error) {
 	servers, err := q.inspector.Servers()
 	if err != nil {
 		return nil, 0, fmt.Errorf("list workers: %w", err)
+	}
+	if servers, err = living(context.Background(), q.redis, servers); err != nil {
+		return nil, 0, err
 	}
 	byQueue = map[string]int{}
 	for _, s := range servers {

@@ -48,6 +48,7 @@ func NewRedis(cfg config.Redis) redis.UniversalClient {
 		opts.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12}
 	}
 	client := connect(cfg.Mode, opts)
+	client.AddHook(outageHook{})
 	client.AddHook(settleHook{})
 	client.AddHook(patienceHook{}) // inside settleHook, which needs the caller's deadline
 	return client
@@ -143,6 +144,30 @@ func patiently(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, callTimeout)
 }
 
+// outageHook marks errors that say that Redis does not answer, so that the log has each
+// outage once a minute.
+type outageHook struct{}
+
+// DialHook leaves dialing as it is.
+func (outageHook) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+// ProcessHook marks the error of a command.
+func (outageHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error { return marked(next(ctx, cmd)) }
+}
+
+// ProcessPipelineHook marks the error of a pipeline.
+func (outageHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error { return marked(next(ctx, cmds)) }
+}
+
+func marked(err error) error {
+	if err != nil && (isTransport(err) || errors.Is(err, context.DeadlineExceeded)) {
+		return observe.RedisOutage(err)
+	}
+	return err
+}
+
 // isTransport reports whether err came from the connection, or from a Redis that is
 // starting or changing its role, and not from the command.
 func isTransport(err error) bool {
@@ -171,6 +196,18 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	case <-ctx.Done():
 		return false
 	}
+}
+
+// healthKey is written by CheckWritable.
+const healthKey = "socialqueue:health"
+
+// CheckWritable returns an error unless Redis takes a write: one whose memory is full still
+// answers a PING.
+func CheckWritable(ctx context.Context, client redis.UniversalClient) error {
+	if err := client.Set(ctx, healthKey, "1", time.Minute).Err(); err != nil {
+		return fmt.Errorf("write to Redis: %w", err)
+	}
+	return nil
 }
 
 // CheckNoEviction returns ErrEvicts unless Redis, in a cluster every master, has the

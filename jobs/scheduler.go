@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -15,6 +16,29 @@ type Tick struct {
 	Name  string
 	Every time.Duration
 	Do    func(context.Context) error
+}
+
+// errBehind means that more work came than a tick could do.
+var errBehind = errors.New("the tick ended before its work was done; the next one goes on")
+
+// batchMargin is how long before its time is over a tick of batches ends by itself.
+const batchMargin = 10 * time.Second
+
+// Batches returns a tick's work that is done in batches: until there is no more, or the tick
+// has used its time. Then it returns an error, so that the tick does not count as done.
+func Batches(do func(context.Context) (more bool, err error)) func(context.Context) error {
+	return func(ctx context.Context) error {
+		deadline, bounded := ctx.Deadline()
+		for {
+			more, err := do(ctx)
+			if err != nil || !more {
+				return err
+			}
+			if bounded && time.Until(deadline) < batchMargin {
+				return errBehind
+			}
+		}
+	}
 }
 
 // Locker makes sure that only one of several schedulers runs a tick at a time.
@@ -66,7 +90,7 @@ func (s *Scheduler) Stop() {
 
 const (
 	// tickTimeout limits one tick, so that one that hangs is tried again. It is long enough
-	// to refill an empty Redis, and shorter than db.TickIdle.
+	// to refill an empty Redis.
 	tickTimeout = 2 * time.Minute
 	// staleAfter is how many more periods a tick may take to end before the scheduler counts
 	// as dead.

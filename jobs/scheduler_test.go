@@ -11,7 +11,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"socialqueue/db"
 	"socialqueue/observe"
 )
 
@@ -79,14 +78,6 @@ func TestTickedIsWorkDone(t *testing.T) {
 			}
 		}
 	})
-}
-
-// TestTickEndsBeforeItsLock checks that ticks end before db.TickIdle, when Postgres ends
-// the idle connection with their lock.
-func TestTickEndsBeforeItsLock(t *testing.T) {
-	if tickTimeout+30*time.Second > db.TickIdle {
-		t.Errorf("a tick may take %s, and its lock may be gone after %s", tickTimeout, db.TickIdle)
-	}
 }
 
 // TestStuckTickIsNotAlive checks that a tick that hangs is interrupted and tried again, and

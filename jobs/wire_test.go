@@ -20,7 +20,7 @@ func TestWire(t *testing.T) {
 	post := func(p models.Platform, step models.Step) func(context.Context) error {
 		return func(ctx context.Context) error {
 			return q.Enqueue(ctx, publish.Task{
-				PostID: string(p) + "-" + string(step), Fence: 3, Platform: p, AccountID: 7, Step: step, At: time.Now(), CorrelationID: "req-1",
+				PostID: string(p) + "-" + string(step), Fence: 3, AppID: 2, Platform: p, AccountID: 7, Step: step, At: time.Now(), CorrelationID: "req-1",
 			})
 		}
 	}
@@ -34,19 +34,19 @@ func TestWire(t *testing.T) {
 	}{
 		{
 			enqueue: post(models.TikTok, models.StepTransfer), queue: "upload", id: "tiktok-transfer:3", name: "tiktok:upload", timeout: 6 * time.Hour,
-			payload: `{"v":1,"post_id":"tiktok-transfer","fence":3,"platform":"tiktok","account_id":7}`, knownCorrelation: "req-1",
+			payload: `{"v":1,"post_id":"tiktok-transfer","fence":3,"app_id":2,"platform":"tiktok","account_id":7}`, knownCorrelation: "req-1",
 		},
 		{
 			enqueue: post(models.TikTok, models.StepPublish), queue: "publish", id: "tiktok-publish:3", name: "tiktok:publish", timeout: 10 * time.Minute,
-			payload: `{"v":1,"post_id":"tiktok-publish","fence":3,"platform":"tiktok","account_id":7}`, knownCorrelation: "req-1",
+			payload: `{"v":1,"post_id":"tiktok-publish","fence":3,"app_id":2,"platform":"tiktok","account_id":7}`, knownCorrelation: "req-1",
 		},
 		{
 			enqueue: post(models.Instagram, models.StepTransfer), queue: "upload", id: "instagram-transfer:3", name: "instagram:publish", timeout: 6 * time.Hour,
-			payload: `{"v":1,"post_id":"instagram-transfer","fence":3,"platform":"instagram","account_id":7}`, knownCorrelation: "req-1",
+			payload: `{"v":1,"post_id":"instagram-transfer","fence":3,"app_id":2,"platform":"instagram","account_id":7}`, knownCorrelation: "req-1",
 		},
 		{
 			enqueue: post(models.Instagram, models.StepPublish), queue: "publish", id: "instagram-publish:3", name: "instagram:publish", timeout: 10 * time.Minute,
-			payload: `{"v":1,"post_id":"instagram-publish","fence":3,"platform":"instagram","account_id":7}`, knownCorrelation: "req-1",
+			payload: `{"v":1,"post_id":"instagram-publish","fence":3,"app_id":2,"platform":"instagram","account_id":7}`, knownCorrelation: "req-1",
 		},
 		{
 			enqueue: func(ctx context.Context) error { return q.EnqueueMaintenance(ctx, 7, 4) }, queue: "tokens", id: "account-7:4", name: "token:refresh", timeout: 5 * time.Minute,
@@ -60,9 +60,23 @@ func TestWire(t *testing.T) {
 		},
 		{
 			enqueue: func(ctx context.Context) error {
-				return q.EnqueueDeliver(ctx, db.EndpointRun{ID: "ep", Fence: 5})
+				return q.EnqueueDeliver(ctx, db.EndpointRun{ID: "ep", AppID: 3, Fence: 5})
 			},
-			queue: "notify", id: "endpoint-ep:5:", name: "notify:deliver", timeout: 2 * time.Minute, payload: `{"v":1,"endpoint_id":"ep","fence":5}`, idIsFollowedByNow: true,
+			queue: "notify", id: "endpoint-ep:5:", name: "notify:deliver", timeout: 2 * time.Minute, payload: `{"v":1,"endpoint_id":"ep","fence":5,"app_id":3}`, idIsFollowedByNow: true,
+		},
+		{
+			enqueue: func(ctx context.Context) error {
+				return q.EnqueueFetch(ctx, publish.FetchTask{PostID: "p", Position: 1, AppID: 3, Fence: 2, CorrelationID: "req-3"})
+			},
+			queue: "fetch", id: "fetch-p-1:2:", name: "media:fetch", timeout: 90 * time.Minute,
+			payload: `{"v":1,"post_id":"p","position":1,"fence":2,"app_id":3}`, knownCorrelation: "req-3", idIsFollowedByNow: true,
+		},
+		{
+			enqueue: func(ctx context.Context) error {
+				return q.EnqueueComment(ctx, publish.CommentTask{PostID: "p", AppID: 3, Fence: 2, CorrelationID: "req-4"})
+			},
+			queue: "publish", id: "comment-p:2:", name: "post:comment", timeout: 10 * time.Minute,
+			payload: `{"v":1,"post_id":"p","fence":2,"app_id":3}`, knownCorrelation: "req-4", idIsFollowedByNow: true,
 		},
 	} {
 		t.Run(want.name+" in "+want.queue, func(t *testing.T) {

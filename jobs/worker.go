@@ -32,7 +32,7 @@ const (
 // WorkerOptions size a worker.
 type WorkerOptions struct {
 	// Concurrency is how many light jobs run at once, and UploadConcurrency how many
-	// transfers, in their own pool.
+	// transfers to platforms, and how many from customers' links, each in their own pool.
 	Concurrency       int
 	UploadConcurrency int
 	// ShutdownTimeout is how long Stop waits for jobs. Those that still run shortly
@@ -50,6 +50,7 @@ type Worker struct {
 	log     logrus.FieldLogger
 	servers []*asynq.Server
 	pools   []*pool
+	beats   *heartbeat
 	drain   chan struct{}
 	stop    sync.Once
 	// uncut is canceled to stop jobs that ignored drain.
@@ -61,13 +62,14 @@ type Worker struct {
 // NewWorker returns a Worker for some kinds of tasks. The caller closes the client after
 // Stop.
 func NewWorker(client redis.UniversalClient, kinds *Kinds, work Work, log logrus.FieldLogger, opts WorkerOptions) *Worker {
-	w := &Worker{kinds: kinds, work: work, metrics: opts.Metrics, log: log, drain: make(chan struct{}), cutAfter: opts.ShutdownTimeout * 9 / 10}
+	w := &Worker{kinds: kinds, work: work, metrics: opts.Metrics, log: log, beats: newHeartbeat(client), drain: make(chan struct{}), cutAfter: opts.ShutdownTimeout * 9 / 10}
 	w.uncut, w.cut = context.WithCancel(context.Background())
 	if w.metrics == nil {
 		w.metrics = observe.NewMetrics()
 	}
 	w.addPool(poolLight, client, opts.Concurrency, opts.ShutdownTimeout)
 	w.addPool(poolUpload, client, opts.UploadConcurrency, opts.ShutdownTimeout)
+	w.addPool(poolFetch, client, opts.UploadConcurrency, opts.ShutdownTimeout)
 	w.addPool(poolNotify, client, notifyConcurrency, opts.ShutdownTimeout)
 	return w
 }
@@ -81,11 +83,13 @@ func (w *Worker) addPool(name string, client redis.UniversalClient, concurrency 
 		}
 	}
 	h := hooks{log: w.log, metrics: w.metrics, kinds: w.kinds}
-	slots := make(chan struct{}, concurrency)
-	w.pools = append(w.pools, &pool{worker: w, slots: slots})
+	workers := concurrency + reserve(concurrency)
+	slots := make(chan struct{}, workers)
+	w.pools = append(w.pools, &pool{worker: w, slots: slots, share: newShare(concurrency)})
+	// Without the reserve: an installation with one app is busy when that app's share is.
 	w.metrics.WorkerSlots(name, concurrency, func() int { return len(slots) })
 	w.servers = append(w.servers, asynq.NewServerFromRedisClient(client, asynq.Config{
-		Concurrency:              concurrency,
+		Concurrency:              workers,
 		Queues:                   weights,
 		TaskCheckInterval:        taskCheckInterval,
 		DelayedTaskCheckInterval: delayedCheckInterval,
@@ -100,6 +104,7 @@ func (w *Worker) addPool(name string, client redis.UniversalClient, concurrency 
 
 // Start starts to take tasks. It does not wait for Redis; readiness checks that.
 func (w *Worker) Start() error {
+	w.beats.start()
 	for i, server := range w.servers {
 		if err := server.Start(w.pools[i]); err != nil {
 			return fmt.Errorf("start worker: %w", err)
@@ -121,6 +126,7 @@ func (w *Worker) Stop() {
 			ended.Go(server.Shutdown)
 		}
 		ended.Wait()
+		w.beats.stop()
 	})
 }
 
@@ -130,10 +136,17 @@ type pool struct {
 	// slots has one entry for each running job. Asynq frees its worker slot when a job's
 	// context ends, although the job may still be busy.
 	slots chan struct{}
+	// share keeps workers free for other apps.
+	share *share
 }
 
 // ProcessTask runs one task.
 func (p *pool) ProcessTask(ctx context.Context, t *asynq.Task) error {
+	app := appOf(t)
+	if !p.share.wait(ctx, app) {
+		return later(shareWait, errShareUsed)
+	}
+	defer p.share.give(app)
 	select {
 	case p.slots <- struct{}{}:
 		defer func() { <-p.slots }()

@@ -67,6 +67,23 @@ func TestPrivateAddressesAreRefused(t *testing.T) {
 	})
 }
 
+// The error does not tell whether a name exists in our network.
+func TestUnknownHostsLookLikePrivateOnes(t *testing.T) {
+	each(t, func(w *fixture) {
+		w.build(testkit.Key, egress.New(false))
+		var texts []string
+		for _, host := range []string{"10.0.0.1", "localhost", "no..such.host"} { // the last one is looked up nowhere
+			url := "https://" + host + "/hooks"
+			_, _, err := w.Create(w.ctx, w.ours.appID, notify.Request{URL: &url}, nil)
+			wantField(t, host, err, "url")
+			texts = append(texts, err.Error())
+		}
+		if texts[0] != texts[1] || texts[1] != texts[2] {
+			t.Errorf("the errors differ: %q", texts)
+		}
+	})
+}
+
 func wantField(t *testing.T, what string, err error, field string) {
 	t.Helper()
 	var errs models.FieldErrors

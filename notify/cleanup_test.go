@@ -19,7 +19,7 @@ func TestDeletedEndpointIsCleanedUp(t *testing.T) {
 		w.tick()
 		gone := w.deliveries(e)[0]
 		w.must(w.db.Outbox.DeleteEndpoint(w.ctx, e.AppID, e.ID, testkit.Epoch))
-		w.must(w.CleanUp(w.ctx))
+		w.cleanUp()
 		if len(w.deliveries(e)) != 0 || len(w.attempts(gone)) != 0 {
 			t.Error("deliveries of a deleted endpoint are kept")
 		}
@@ -42,10 +42,10 @@ func TestDeliveriesAreKeptFor30Days(t *testing.T) {
 		old := w.only(e)
 		w.clock.Set(testkit.Epoch.Add(30 * 24 * time.Hour))
 		w.news()
-		w.must(w.CleanUp(w.ctx))
+		w.cleanUp()
 		w.wantStates(e, models.DeliveryDelivered, models.DeliveryPending)
 		w.clock.Advance(time.Second)
-		w.must(w.CleanUp(w.ctx))
+		w.cleanUp()
 		w.wantStates(e, models.DeliveryPending)
 		if len(w.attempts(old)) != 0 {
 			t.Error("tries of a deleted delivery are kept")
@@ -61,10 +61,20 @@ func TestGivenUpWithoutATry(t *testing.T) {
 		disabled := models.EndpointDisabled
 		w.change(e, notify.Request{Status: &disabled})
 		w.clock.Set(testkit.Epoch.Add(73 * time.Hour))
-		w.must(w.CleanUp(w.ctx))
+		w.cleanUp()
 		w.wantStates(e, models.DeliveryPending)
 		w.clock.Advance(time.Second)
-		w.must(w.CleanUp(w.ctx))
+		w.cleanUp()
 		w.wantStates(e, models.DeliveryFailed)
 	})
+}
+
+// cleanUp cleans up until there is no more.
+func (w *fixture) cleanUp() {
+	w.t.Helper()
+	for more := true; more; {
+		var err error
+		more, err = w.CleanUp(w.ctx)
+		w.must(err)
+	}
 }

@@ -225,7 +225,7 @@ func (w *fixture) postOf(who tenant) *models.Post {
 		Status: models.Queued, Step: models.StepTransfer, Admission: models.AdmissionWaiting, RunAt: &now,
 	}
 	const places = 1000
-	w.must(w.db.Posts.Insert(w.ctx, p, nil, places, nil))
+	w.must(w.db.Posts.Insert(w.ctx, []db.NewPost{{Post: p}}, places, nil))
 	admitted, err := w.db.Admission.Admit(w.ctx, []models.Post{*p}, now)
 	w.must(err)
 	if len(admitted) == 0 && w.reload(p).Admission != models.AdmissionAdmitted {

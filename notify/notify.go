@@ -195,7 +195,8 @@ func (s *Service) Rotate(ctx context.Context, appID int64, id string) (*models.W
 	return e, secret, err
 }
 
-// Test enqueues a test event for an endpoint.
+// Test enqueues a test event for an endpoint. It returns *models.QuotaError if the app sends
+// too many: each is stored for weeks.
 func (s *Service) Test(ctx context.Context, appID int64, id string) (*models.WebhookDelivery, error) {
 	e, err := s.DB.Outbox.Endpoint(ctx, appID, id)
 	if err != nil {
@@ -203,6 +204,13 @@ func (s *Service) Test(ctx context.Context, appID int64, id string) (*models.Web
 	}
 	if e.Status != models.EndpointEnabled {
 		return nil, errDisabled(e)
+	}
+	sent, err := s.DB.Outbox.CountTests(ctx, e.ID, s.Now().Add(-time.Hour))
+	if err != nil {
+		return nil, err
+	}
+	if sent >= models.MaxEndpointTests {
+		return nil, &models.QuotaError{Whose: "endpoint", Of: "test events within an hour", Most: models.MaxEndpointTests}
 	}
 	return s.DB.Outbox.TestEndpoint(ctx, e, s.Now())
 }
@@ -257,12 +265,21 @@ func (s *Service) EnqueueDue(ctx context.Context) error {
 	return nil
 }
 
-// CleanUp gives up deliveries that failed for too long, and deletes old ones. It is one
-// tick of the scheduler.
-func (s *Service) CleanUp(ctx context.Context) error {
+// CleanUp gives up a batch of deliveries that failed for too long, and deletes a batch of old
+// ones. It reports whether there may be more. It is one tick of the scheduler.
+func (s *Service) CleanUp(ctx context.Context) (more bool, err error) {
 	now := s.Now()
-	if err := s.DB.Outbox.GiveUpDeliveries(ctx, now.Add(-givenUpFor), now, cleanBatch); err != nil {
-		return err
+	givenUp, err := s.DB.Outbox.GiveUpDeliveries(ctx, now.Add(-givenUpFor), now, cleanBatch)
+	if err != nil {
+		return false, err
 	}
-	return s.DB.Outbox.PruneDeliveries(ctx, now.Add(-keepFor), cleanBatch)
+	deleted, err := s.DB.Outbox.PruneDeliveries(ctx, now.Add(-keepFor), cleanBatch)
+	return max(givenUp, deleted) == cleanBatch, err
+}
+
+// CleanUpOverdue returns for how long CleanUp could have deleted the oldest delivery or
+// endpoint that it has not; 0 if it is up to date.
+func (s *Service) CleanUpOverdue(ctx context.Context) (time.Duration, error) {
+	now := s.Now()
+	return s.DB.Outbox.PruneOverdue(ctx, now.Add(-keepFor), now)
 }

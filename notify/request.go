@@ -78,10 +78,9 @@ func (s *Service) checkURL(ctx context.Context, raw string) string {
 	switch {
 	case err == nil:
 		return ""
-	case errors.Is(err, egress.ErrPrivateHost):
-		return "is in a private network; only public addresses are called"
-	case isDNS && dns.IsNotFound:
-		return "has an unknown host name"
+	case errors.Is(err, egress.ErrPrivateHost), isDNS && dns.IsNotFound:
+		// one text for both: two would tell which names exist in our network
+		return "has no public address: its host is unknown, or in a private network"
 	default:
 		return "has a host name that cannot be looked up now; try again"
 	}

@@ -22,8 +22,28 @@ type Callback struct {
 	Platform models.Platform
 	State    string
 	Code     secrets.Secret
-	// Error is set instead of Code if the user or the platform refused.
+	// Refusal is set if the user or the platform refused.
+	Refusal *Refusal
+}
+
+// Refusal is what a platform's redirect says instead of a code. It is text from the address
+// of a request.
+type Refusal struct {
+	// Error is the code of the refusal.
 	Error string
+	// Words is all that the platform said, beginning with its code.
+	Words []string
+}
+
+// accessDenied is the one code that means that the user said no (RFC 6749, 4.1.2.1).
+const accessDenied = "access_denied"
+
+// said returns the platform's words as they may be logged and shown.
+func (cb Callback) said() string {
+	if cb.Refusal == nil {
+		return ""
+	}
+	return platform.Words(strings.ReplaceAll(strings.Join(cb.Refusal.Words, ": "), cb.State, platform.Hidden))
 }
 
 // Codes of a failed connect, as shown in return_url and on our page.
@@ -31,6 +51,7 @@ const (
 	CodeStateInvalid  = "STATE_INVALID"
 	CodeStateExpired  = "STATE_EXPIRED"
 	CodeDenied        = "ACCESS_DENIED"
+	CodeRefusedThere  = "PLATFORM_REFUSED"
 	CodeScopesMissing = "SCOPES_MISSING"
 	CodeNoAccounts    = "NO_ACCOUNTS"
 	CodeRefused       = "CODE_REFUSED"
@@ -47,7 +68,9 @@ type Outcome struct {
 	// Code is empty if the account is connected; Accounts then has at least one entry.
 	Code string
 	// Detail tells the user what happened and what to do next.
-	Detail   string
+	Detail string
+	// Said is what the platform said of a refusal in its redirect. It is foreign text.
+	Said     string
 	Accounts []ConnectedAccount
 	// Unusable lists the Pages that cannot be posted to, with the reason.
 	Unusable []UnusablePage
@@ -78,6 +101,9 @@ func (o Outcome) Redirect() string {
 	if o.Code != "" {
 		q.Set("status", "error")
 		q.Set("code", o.Code)
+		if o.Said != "" {
+			q.Set("detail", o.Said)
+		}
 	} else {
 		o.addAccounts(q)
 	}
@@ -93,7 +119,7 @@ func (o Outcome) Redirect() string {
 }
 
 // outcomeNames are the parameters that Redirect may add to a return_url.
-var outcomeNames = []string{"status", "code", "platform", "user_id", "account_id", "account_ids", "unusable_pages", "reasons"}
+var outcomeNames = []string{"status", "code", "detail", "platform", "user_id", "account_id", "account_ids", "unusable_pages", "reasons"}
 
 // foreignPairs returns the parameters of the app's own query unchanged, without those that
 // could be mistaken for the outcome.
@@ -154,6 +180,9 @@ func (s *Service) finishOnce(ctx context.Context, cb Callback) (Outcome, error) 
 	if !first {
 		return s.repeatAnswer(ctx, c, cb)
 	}
+	if err := s.connects.done(ctx, cb.State, userOwner(c.UserID), appOwner(c.AppID)); err != nil {
+		observe.In(ctx, s.Log).WithError(err).Warn("cannot count a connect as finished; its count expires by itself")
+	}
 	o := s.finish(ctx, c, cb)
 	s.Metrics.Connected(string(o.Platform), o.result())
 	if err := s.connects.keep(ctx, cb.State, o); err != nil {
@@ -194,13 +223,16 @@ func (s *Service) finish(ctx context.Context, c connect, cb Callback) Outcome {
 	switch {
 	case c.expired(s.Now()):
 		return c.failed(CodeStateExpired, fmt.Sprintf("The sign-in took longer than %d minutes. Go back to the app and connect the account again.", int(connectLife.Minutes())))
-	case cb.Error != "" || cb.Code.Empty():
-		return c.failed(CodeDenied, "Access was not allowed, so nothing was connected. To connect the account, go back to the app and allow access.")
+	}
+	account := &models.OAuthAccount{Provider: c.Platform, UserID: c.UserID} // for the log; it has no row yet
+	log := observe.OfAccount(ctx, s.Log, account).WithField(observe.FieldAction, "connect")
+	if cb.Refusal != nil || cb.Code.Empty() {
+		o := c.notAllowed(cb)
+		log.WithFields(map[string]any{"code": o.Code, "platform_said": o.Said}).Warn("the platform sent the browser back without a code")
+		return o
 	}
 	ctx, cancel := context.WithTimeout(ctx, finishTime)
 	defer cancel()
-	account := &models.OAuthAccount{Provider: c.Platform, UserID: c.UserID} // for the log; it has no row yet
-	log := observe.OfAccount(ctx, s.Log, account).WithField(observe.FieldAction, "connect")
 	ctx = platform.WithRecorder(ctx, s.recordOf(ctx, account))
 	o, err := s.exchange(ctx, c, cb.Code)
 	if err != nil {
@@ -208,6 +240,19 @@ func (s *Service) finish(ctx context.Context, c connect, cb Callback) Outcome {
 		return o
 	}
 	log.WithFields(map[string]any{"code": o.Code, "accounts": len(o.Accounts)}).Info("connect finished")
+	return o
+}
+
+// notAllowed is the outcome of a callback without a code. Only access_denied means that the
+// user said no. Anything else is about this app at the platform, such as a permission that it
+// does not have: the user can do nothing about it.
+func (c *connect) notAllowed(cb Callback) Outcome {
+	o := c.failed(CodeRefusedThere, "The platform refused the sign-in. Most likely this app is not set up correctly there, which you cannot change. "+
+		"Try again once; if it fails again, tell the operator of the app, and quote the reference below and the time.")
+	if cb.Refusal != nil && cb.Refusal.Error == accessDenied {
+		o = c.failed(CodeDenied, "Access was not allowed, so nothing was connected. To connect the account, go back to the app and allow access.")
+	}
+	o.Said = cb.said()
 	return o
 }
 
@@ -255,6 +300,9 @@ func (s *Service) storeConsent(ctx context.Context, c connect, connection *db.Co
 	accounts := connectedAccounts(connection)
 	observe.OfAccount(ctx, s.Log, connection.Account).WithFields(map[string]any{"accounts": len(accounts), "pages": len(connection.Pages)}).
 		Info("consent stored")
+	if c.Platform.BehindLogin() {
+		s.subscribe(ctx, connection.Account)
+	}
 	return c.connected(accounts, unusablePages(connection)), nil
 }
 

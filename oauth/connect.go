@@ -3,6 +3,7 @@ package oauth
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -47,15 +48,42 @@ func (s *Service) Begin(ctx context.Context, start Start) (address string, err e
 		return "", err
 	}
 	c := connect{
-		UserID: start.UserID, Platform: start.Platform, ReturnURL: start.ReturnURL,
+		AppID: start.AppID, UserID: start.UserID, Platform: start.Platform, ReturnURL: start.ReturnURL,
 		Verifier: oauth2.GenerateVerifier(), At: s.Now(),
 	}
 	state := rand.Text()
+	if err := s.admitConnect(ctx, start, state); err != nil {
+		return "", err
+	}
 	if err := s.connects.open(ctx, state, c); err != nil {
 		return "", err
 	}
 	return connector.AuthorizeURL(Authorization{RedirectURI: s.redirectURI(c.Platform), State: state, Verifier: c.verifier()}), nil
 }
+
+// admitConnect returns *models.QuotaError if the user or the app has too many open connects:
+// each is stored in Redis, which must not fill up.
+func (s *Service) admitConnect(ctx context.Context, start Start, state string) error {
+	most, err := s.DB.Tenants.Quota(ctx, start.AppID, models.QuotaOpenConnects)
+	if err != nil {
+		return err
+	}
+	ok, err := s.connects.admit(ctx, userOwner(start.UserID), state, models.MaxUserConnects, s.Now())
+	if err == nil && !ok {
+		err = &models.QuotaError{Whose: "user", Of: models.QuotaOpenConnects.Title(), Most: models.MaxUserConnects}
+	}
+	if err != nil {
+		return err
+	}
+	ok, err = s.connects.admit(ctx, appOwner(start.AppID), state, most, s.Now())
+	if err == nil && !ok {
+		err = errors.Join(models.QuotaOpenConnects.Exceeded(most), s.connects.done(ctx, state, userOwner(start.UserID)))
+	}
+	return err
+}
+
+func userOwner(id int64) string { return fmt.Sprintf("user:%d", id) }
+func appOwner(id int64) string  { return fmt.Sprintf("app:%d", id) }
 
 // checkReturn accepts only a return_url whose host the app has registered.
 func (s *Service) checkReturn(ctx context.Context, start Start) error {
@@ -121,9 +149,9 @@ func (s *Service) redirectURI(p models.Platform) string {
 
 // connect is a pending connect.
 type connect struct {
-	UserID    int64
-	Platform  models.Platform
-	ReturnURL string
+	AppID, UserID int64
+	Platform      models.Platform
+	ReturnURL     string
 	// Verifier is the PKCE code verifier. It is secret; the whole record is stored
 	// encrypted.
 	Verifier string

@@ -19,12 +19,17 @@ import (
 
 func TestConnectInstagram(t *testing.T) {
 	each(t, func(w *fixture) {
-		w.sim.AddInstagramAccount(sandbox.InstagramAccount{IGID: "17841400000000001", Username: "bakery", Name: "The Bakery", FollowersCount: 1204, AccountType: "MEDIA_CREATOR"})
+		w.sim.AddInstagramAccount(sandbox.InstagramAccount{IGID: "17841400000000001", Username: "bakery", Name: "The Bakery", FollowersCount: 1204})
 		w.sim.AddFacebookUser(sandbox.FacebookUser{ID: "9001", Name: "Person 9001", Pages: []sandbox.FacebookPage{{ID: "1001", Name: "Bakery", InstagramID: "17841400000000001"}}})
 		ig := w.instagram(w.finish(w.allow(models.Instagram, w.begin(models.Instagram), "9001")).Accounts[0].ID)
 		if ig.IGBusinessID != "17841400000000001" || *ig.Username != "bakery" || *ig.Name != "The Bakery" || ig.FollowersCount != 1204 || *ig.ProfilePictureURL == "" ||
-			ig.AccountType == nil || *ig.AccountType != "CREATOR" || ig.PageID == "" || ig.UserID != w.user.ID {
+			ig.AccountType != nil || ig.PageID == "" || ig.UserID != w.user.ID {
 			w.t.Errorf("stored %+v", ig)
+		}
+		for _, call := range w.sim.Calls() {
+			if call.Code != "ok" {
+				w.t.Errorf("%s was refused with %s: a connect asks for nothing that Meta does not have", call.Op, call.Code)
+			}
 		}
 		login := w.account(ig.OAuthAccountID)
 		if login.ProviderAccountID != "9001" || login.Provider != models.Instagram || login.DisplayName != "Person 9001" {

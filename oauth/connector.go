@@ -59,6 +59,9 @@ type LoginConnector interface {
 	// be no other token, it returns the reason as lost instead. After an error neither is
 	// known; a *LaterError also says when to try again.
 	RenewPageToken(ctx context.Context, login secrets.Secret, pageID string, refused secrets.Secret) (token secrets.Secret, lost string, err error)
+	// Subscribe makes the platform send webhooks about the account behind a Page. It needs
+	// the scope Traits.Subscribes, and may be repeated.
+	Subscribe(ctx context.Context, pageToken secrets.Secret, pageID string) error
 }
 
 // Verifier is a Connector whose platform sends signed requests when a person withdraws
@@ -83,6 +86,8 @@ type Traits struct {
 	Name string
 	// Needed lists the scopes that an account must have to be connected.
 	Needed []string
+	// Optional lists the scopes that some uses need.
+	Optional []OptionalScope
 	// Prolongs is true if a refresh takes a live access token and returns one that lives
 	// longer. The old token stays valid, so the call may be repeated. Otherwise a refresh
 	// consumes the refresh token.
@@ -90,12 +95,21 @@ type Traits struct {
 	// Fragment is true if the platform appends a fragment to the redirect after a consent.
 	// It must not reach the app's return_url.
 	Fragment bool
+	// Subscribes is the scope that LoginConnector.Subscribe needs. Only logins have it.
+	Subscribes string
 	// NoAccounts tells a user what to do if their login has no account that can be
 	// connected. Only logins need it.
 	NoAccounts string
 	// LoginEnded is the reason shown on a login whose token has ended while the accounts
 	// behind it still work. Only logins need it.
 	LoginEnded string
+}
+
+// OptionalScope is a scope that an account can be connected without.
+type OptionalScope struct {
+	Scope string
+	// For lists what needs it.
+	For []string
 }
 
 // Authorization holds the parameters of a consent page.
@@ -155,8 +169,6 @@ type Page struct {
 	AccountID        string
 	Account          Profile
 	Followers, Media int
-	// Type is empty if the platform did not say.
-	Type string
 }
 
 // Unconfigured returns a Connector for a platform without credentials in this installation.

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -16,9 +17,9 @@ import (
 )
 
 const (
-	// connectKept is how long a connect is stored. That is long after its state has expired,
-	// so that a late callback can still return to the app.
-	connectKept = 24 * time.Hour
+	// connectKept is how long a connect is stored: until its state has expired, and for some
+	// more time, in which a late callback can still return to the app.
+	connectKept = connectLife + 45*time.Minute
 	// answerWait is how long a second callback waits for the outcome of the first. The first
 	// may take that long.
 	answerWait = finishTime + 2*persistFor
@@ -48,11 +49,48 @@ const (
 	kindRecord = "record"
 	kindClaim  = "claim"
 	kindAnswer = "answer"
+	kindOpen   = "open"
 )
 
 // open stores a new connect.
 func (c connects) open(ctx context.Context, state string, record connect) error {
 	return c.put(ctx, c.key(kindRecord, state), record)
+}
+
+// admit counts a new connect as open, unless its owner has most of them already. It reports
+// whether it did. A connect is open until it is claimed or its state expires.
+func (c connects) admit(ctx context.Context, owner, state string, most int64, now time.Time) (bool, error) {
+	key, member := c.key(kindOpen, owner), c.key(kindRecord, state)
+	var open *redis.IntCmd
+	_, err := c.redis.Pipelined(ctx, func(p redis.Pipeliner) error {
+		p.ZRemRangeByScore(ctx, key, "-inf", strconv.FormatInt(now.Add(-connectLife).Unix(), 10))
+		open = p.ZCard(ctx, key)
+		return nil
+	})
+	if err != nil {
+		return false, fmt.Errorf("count open connects in Redis: %w", err)
+	}
+	if open.Val() >= most {
+		return false, nil
+	}
+	_, err = c.redis.Pipelined(ctx, func(p redis.Pipeliner) error {
+		p.ZAdd(ctx, key, redis.Z{Score: float64(now.Unix()), Member: member})
+		p.Expire(ctx, key, connectKept)
+		return nil
+	})
+	if err != nil {
+		return false, fmt.Errorf("count a connect in Redis: %w", err)
+	}
+	return true, nil
+}
+
+// done ends the count of a connect as open. If it fails, the count ends with the state.
+func (c connects) done(ctx context.Context, state string, owners ...string) error {
+	var errs []error
+	for _, owner := range owners {
+		errs = append(errs, c.redis.ZRem(ctx, c.key(kindOpen, owner), c.key(kindRecord, state)).Err())
+	}
+	return errors.Join(errs...)
 }
 
 // read returns a connect, or errUnknownState if there is none.

@@ -156,7 +156,11 @@ func (w *fixture) allow(p models.Platform, address, person string, choose ...fun
 		w.t.Fatalf("the platform leads back to %s", got)
 	}
 	q := back.Query()
-	return oauth.Callback{Platform: p, State: q.Get("state"), Code: secrets.Secret(q.Get("code")), Error: q.Get("error")}
+	cb := oauth.Callback{Platform: p, State: q.Get("state"), Code: secrets.Secret(q.Get("code"))}
+	if said := q.Get("error"); said != "" {
+		cb.Refusal = &oauth.Refusal{Error: said, Words: []string{said}}
+	}
+	return cb
 }
 
 // only grants these scopes and no others.
@@ -238,7 +242,7 @@ func (w *fixture) post(p models.Platform, accountID int64, change func(*models.P
 	if change != nil {
 		change(post)
 	}
-	w.must(w.db.Posts.Insert(w.ctx, post, nil, 3, nil))
+	w.must(w.db.Posts.Insert(w.ctx, []db.NewPost{{Post: post}}, 3, nil))
 	return post
 }
 

@@ -31,6 +31,9 @@ const (
 // tick of the scheduler. A lost task is enqueued again by the next tick.
 func (s *Service) EnqueueDue(ctx context.Context) error {
 	now := s.Now()
+	if err := s.DB.Subscriptions.MakeDue(ctx, now, now.Add(subscribeAhead), subscribeBatch); err != nil {
+		return err
+	}
 	if err := s.DB.Tokens.CheckBeforePosts(ctx, now, now.Add(postsAhead), now.Add(-askedFresh), postsLooked); err != nil {
 		return err
 	}
@@ -165,13 +168,15 @@ func (s *Service) planNext(ctx context.Context, a *models.OAuthAccount) error {
 	return s.DB.Tokens.SetMaintenance(ctx, a, 0, next)
 }
 
-// maintainLogin refreshes a login, or checks those of its accounts that post soon. The
-// accounts can post even after the login has ended.
+// maintainLogin subscribes the app to the Pages of a login that it has yet to subscribe to,
+// and refreshes the login, or checks those of its accounts that post soon. The accounts can
+// post even after the login has ended.
 func (s *Service) maintainLogin(ctx context.Context, a *models.OAuthAccount) error {
 	c, err := s.loginConnector(a.Provider)
 	if err != nil {
 		return s.maintainIn(ctx, a, unreadableWait)
 	}
+	s.subscribe(ctx, a)
 	if a.Status == models.AccountActive && s.refreshDue(a, s.Now()) {
 		return s.refresh(ctx, a.Provider, a.ID, s.stillDue)
 	}

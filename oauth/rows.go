@@ -50,14 +50,10 @@ func (s *Service) pageRows(c connect, pages []Page, now time.Time) ([]db.PageCon
 
 func accountRow(c connect, page Page, now time.Time) *models.InstagramAccount {
 	username, name, picture := truncate(page.Account.Username), truncate(page.Account.Name), page.Account.PictureURL
-	row := &models.InstagramAccount{
+	return &models.InstagramAccount{
 		UserID: c.UserID, IGBusinessID: page.AccountID, Username: &username, Name: &name, ProfilePictureURL: &picture,
 		FollowersCount: page.Followers, MediaCount: page.Media, PageID: page.ID, Status: models.AccountActive, CreatedAt: now, UpdatedAt: now,
 	}
-	if page.Type != "" {
-		row.AccountType = &page.Type
-	}
-	return row
 }
 
 // connectedAccounts lists the accounts of a stored consent.

@@ -6,6 +6,7 @@ package platform
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"socialqueue/models"
@@ -46,6 +47,26 @@ func (k Kind) String() string {
 	return fmt.Sprintf("kind(%d)", k)
 }
 
+// Limit is the limit behind a RateLimited error. Apps see it as the reason of a wait. It does
+// not follow from the length of the wait. An error of kind Unknown has one too if the platform
+// restricts the account although the call may have had an effect.
+type Limit uint8
+
+const (
+	// LimitCalls means too many calls.
+	LimitCalls Limit = iota
+	// LimitDaily means that the account has used up its posts of the day.
+	LimitDaily
+	// LimitPending means that too many drafts wait in the creator's inbox.
+	LimitPending
+	// LimitApp means that the app has reached what the platform allows it; the account has
+	// done nothing.
+	LimitApp
+	// LimitPolicy means that the platform restricts the account for a while, such as for
+	// spam.
+	LimitPolicy
+)
+
 // Code is one of the error codes that apps see (README, "Errors").
 type Code string
 
@@ -57,6 +78,16 @@ const (
 	CodeUploadFailed  Code = "UPLOAD_FAILED"
 	CodePublishFailed Code = "PUBLISH_FAILED"
 )
+
+// Remedy says in our own words what to do about a refusal: the words of the platforms seldom
+// do.
+type Remedy struct {
+	// Text is one or more sentences. It is empty for an unknown refusal.
+	Text string
+	// AboutFile is true if the refusal is about the post's file, so that what was measured of
+	// the file helps.
+	AboutFile bool
+}
 
 // Error is a failed call to a platform.
 type Error struct {
@@ -73,16 +104,20 @@ type Error struct {
 	PlatformCode string
 	// Message is the platform's text, for people. Code must not depend on it.
 	Message string
+	// Remedy says what to do about a refusal that is known.
+	Remedy Remedy
 	// LogID is the id to quote to the platform's support.
 	LogID string
 	// RetryAfter is the least wait before the same call may be repeated; 0 means that the
 	// platform gave none.
 	RetryAfter time.Duration
+	// Limit says what the call ran into if Kind is RateLimited.
+	Limit Limit
 	// Err is the cause, with secrets removed. It may be nil.
 	Err error
 }
 
-// Error returns the operation, the platform's code and log id, and the cause.
+// Error returns the operation, the platform's code and log id, the cause, and what to do.
 func (e *Error) Error() string {
 	s := fmt.Sprintf("%s: %s", e.Op, e.Kind)
 	if e.HTTPStatus != 0 {
@@ -99,6 +134,9 @@ func (e *Error) Error() string {
 	}
 	if e.Err != nil {
 		s += ": " + e.Err.Error()
+	}
+	if e.Remedy.Text != "" {
+		s = strings.TrimSuffix(s, ".") + ". " + e.Remedy.Text
 	}
 	return s
 }

@@ -11,6 +11,10 @@ import (
 	"socialqueue/models"
 )
 
+// maxChanges is the fence from which on a post cannot be rescheduled: every change adds an
+// entry to its timeline. Runs count too, of which an unsent post has few.
+const maxChanges = 1000
+
 // Reschedule gives a post whose sending has not begun another time. Errors are
 // models.FieldErrors, db.ErrNotFound or ErrConflict.
 func (s *Service) Reschedule(ctx context.Context, appID int64, id string, at time.Time) (*models.Post, error) {
@@ -23,6 +27,9 @@ func (s *Service) Reschedule(ctx context.Context, appID int64, id string, at tim
 	p, err := s.unsentPost(ctx, appID, id)
 	if err != nil {
 		return nil, err
+	}
+	if p.Fence >= maxChanges {
+		return nil, fmt.Errorf("%w: the post was changed too often; cancel it and post it again", ErrConflict)
 	}
 	files, err := s.DB.Posts.Files(ctx, id)
 	if err != nil {
@@ -97,6 +104,9 @@ func (s *Service) Retry(ctx context.Context, appID int64, id string) (*models.Po
 		return nil, fmt.Errorf("%w: it is not certain that the post is not live; look at the account first", ErrConflict)
 	}
 	now, from := s.Now(), p.Status
+	if err := s.DB.Fetches.Begin(ctx, newFetches(p.AppID, files, now)); err != nil {
+		return nil, err
+	}
 	revive(p, now)
 	s.place(p, files, now, now)
 	p.Admission, p.EnqueuedAt = models.AdmissionWaiting, nil
@@ -106,6 +116,7 @@ func (s *Service) Retry(ctx context.Context, appID int64, id string) (*models.Po
 	if err != nil {
 		return nil, conflictIfStale(err, "the post moved on meanwhile")
 	}
+	s.enqueueFetches(ctx, p.AppID)
 	s.admitAgain(ctx, p)
 	return p, nil
 }

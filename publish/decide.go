@@ -17,8 +17,6 @@ const (
 	// minRateWait is the least wait after a rate limit was hit: windows of a minute are the
 	// shortest met (TikTok, rate limits page, 2026-11-22).
 	minRateWait = time.Minute
-	// dailyWait is the wait from which on the reason is a daily cap.
-	dailyWait = 30 * time.Minute
 	// reauthorizeWait is how often a post checks whether its account was connected again.
 	// Connecting the account makes its posts due at once.
 	reauthorizeWait = time.Hour
@@ -132,15 +130,28 @@ func (r *run) waitingStatus() models.Status {
 }
 
 func (r *run) rateLimited(err error) outcome {
-	wait := minRateWait
-	if e, ok := errors.AsType[*platform.Error](err); ok {
-		wait = max(wait, e.RetryAfter)
+	e, ok := errors.AsType[*platform.Error](err)
+	if !ok {
+		return r.later(minRateWait, models.DeferredRateLimit, err.Error())
 	}
-	reason := models.DeferredRateLimit
-	if wait >= dailyWait {
-		reason = models.DeferredDailyCap
+	return r.later(0, "", e.Error()).limited(e, max(minRateWait, e.RetryAfter))
+}
+
+// limited makes an outcome wait for a limit of the platform. A limit about which people may
+// have to do something is shown as the post's error while it waits.
+func (o outcome) limited(e *platform.Error, wait time.Duration) outcome {
+	o.in, o.reason = wait, limitReasons[e.Limit]
+	if e.Limit == platform.LimitApp || e.Limit == platform.LimitPolicy {
+		o.code, o.detail = platform.CodeRateLimited, e.Error()
 	}
-	return r.later(wait, reason, err.Error())
+	return o
+}
+
+// limitReasons maps a limit of the platform to the reason that apps see while a post waits for
+// it. A limit of the app shows as rate_limited, because the account has used up nothing.
+var limitReasons = map[platform.Limit]string{
+	platform.LimitCalls: models.DeferredRateLimit, platform.LimitApp: models.DeferredRateLimit, platform.LimitDaily: models.DeferredDailyCap,
+	platform.LimitPending: models.DeferredPendingCap, platform.LimitPolicy: models.DeferredRestricted,
 }
 
 // retry uses one attempt. After the last one the post fails.
@@ -170,7 +181,8 @@ func (r *run) fail(code platform.Code, err error) outcome {
 func unusable(err error) bool {
 	var rejected *media.RejectedError
 	var fetch *media.FetchError
-	return errors.As(err, &rejected) || (errors.As(err, &fetch) && fetch.Permanent) ||
+	var file *fileError
+	return errors.As(err, &rejected) || errors.As(err, &file) || (errors.As(err, &fetch) && fetch.Permanent) ||
 		errors.Is(err, media.ErrNotFound) || errors.Is(err, media.ErrTooLarge) ||
 		errors.Is(err, media.ErrEmpty) || errors.Is(err, egress.ErrPrivateHost)
 }

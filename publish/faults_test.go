@@ -72,7 +72,7 @@ func opsOf(f flow) []string {
 	switch f.name {
 	case tiktokVideo.name:
 		return []string{sandbox.OpTikTokCreatorInfo, sandbox.OpTikTokInit, sandbox.OpTikTokChunk, sandbox.OpTikTokStatus}
-	case instagramImage.name:
+	case instagramImage.name, instagramImageStory.name:
 		return []string{sandbox.OpInstagramQuota, sandbox.OpInstagramContainer, sandbox.OpInstagramContainerStatus, sandbox.OpInstagramPublish, sandbox.OpInstagramPermalink}
 	default:
 		return []string{

@@ -54,7 +54,9 @@ func (s *Service) DiscardFile(ctx context.Context, m *models.Media) error {
 func mediaRow(id string, appID int64, info media.Info, now time.Time) *models.Media {
 	return &models.Media{
 		ID: id, AppID: appID, Bytes: info.Bytes, ContentType: info.ContentType, SHA256: info.SHA256,
-		DurationMs: info.Duration.Milliseconds(), Width: info.Width, Height: info.Height, CreatedAt: now,
+		DurationMs: info.Duration.Milliseconds(), Width: info.Width, Height: info.Height, Orientation: info.Orientation,
+		Codec: info.Codec, FramesPer1000s: info.FramesPer1000s, BitRate: info.BitRate,
+		AudioCodec: info.AudioCodec, AudioRate: info.AudioRate, AudioChannels: info.AudioChannels, CreatedAt: now,
 	}
 }
 
@@ -72,26 +74,40 @@ const (
 	// idempotencyLife is how long keys live that made no post.
 	idempotencyLife = 7 * 24 * time.Hour
 	cleanupBatch    = 200
+	keyBatch        = 5000
 )
 
-// CleanUp forgets expired idempotency keys and removes files that no post
-// needs. It is one tick of the scheduler.
-func (s *Service) CleanUp(ctx context.Context) error {
+// CleanUp forgets a batch of expired idempotency keys and removes a batch of files that no
+// post needs. It reports whether there may be more. It is one tick of the scheduler.
+func (s *Service) CleanUp(ctx context.Context) (more bool, err error) {
 	now := s.Now()
-	if _, err := s.DB.Tenants.DeleteExpiredKeys(ctx, now.Add(-idempotencyLife)); err != nil {
-		return err
+	keys, err := s.DB.Tenants.DeleteExpiredKeys(ctx, now.Add(-idempotencyLife), keyBatch)
+	if err != nil {
+		return false, err
 	}
 	before := now.Add(-unusedMediaLife)
 	ids, err := s.DB.Media.Unused(ctx, before, cleanupBatch)
 	if err != nil {
-		return err
+		return false, err
 	}
 	for _, id := range ids {
 		if err := s.removeUnused(ctx, id, before); err != nil {
-			return err
+			return false, err
 		}
 	}
-	return nil
+	return keys == keyBatch || len(ids) == cleanupBatch, nil
+}
+
+// KeysOverdue returns for how long CleanUp could have forgotten the oldest idempotency key that
+// it has not; 0 if it is up to date.
+func (s *Service) KeysOverdue(ctx context.Context) (time.Duration, error) {
+	return s.DB.Tenants.ExpiredKeysOverdue(ctx, s.Now().Add(-idempotencyLife))
+}
+
+// FilesOverdue returns for how long CleanUp could have removed a file that it has not; 0 if it
+// is up to date.
+func (s *Service) FilesOverdue(ctx context.Context) (time.Duration, error) {
+	return s.DB.Media.UnusedOverdue(ctx, s.Now().Add(-unusedMediaLife))
 }
 
 // orphanLife is how old a file without a row is before it goes: older than any
@@ -117,7 +133,8 @@ func (s *Service) RemoveOrphans(ctx context.Context) error {
 		return nil
 	}
 	err := s.Store.EachOlder(ctx, s.Now().Add(-orphanLife), func(key string) error {
-		if keys = append(keys, key); len(keys) < cleanupBatch {
+		original, _ := media.Original(key) // its variants are deleted with it
+		if keys = append(keys, original); len(keys) < cleanupBatch {
 			return nil
 		}
 		return flush()

@@ -108,11 +108,13 @@ func (w *fixture) start() {
 	for i := range timings.Resumes { // the clock is virtual; these pauses are not
 		timings.Resumes[i] = time.Millisecond
 	}
+	videos := tiktokposts.New(tt)
+	videos.PullHosts = []string{"127.0.0.1", "verified.example.com"}
 	var err error
 	w.Service, err = publish.New(publish.Deps{
 		DB: w.db, Queue: w.queue, Marks: highwater.NewFile(w.marks), Tokens: w.tokens, Keys: keys, Store: w.store, Links: w.links,
 		Fetcher:    media.NewFetcher(media.FetchOptions{AllowPrivate: true}),
-		Publishers: []publish.Publisher{tiktokposts.New(tt), instagramposts.New(w.graph)},
+		Publishers: []publish.Publisher{videos, instagramposts.New(w.graph)},
 		Log:        log, Now: w.now, Timings: timings, Owner: "test",
 	})
 	w.must(err)
@@ -193,7 +195,26 @@ var (
 			Options: &instagramposts.Options{Caption: "Baking"},
 		}
 	}}
-	flows = []flow{tiktokVideo, instagramImage, instagramReel}
+	instagramImageStory = flow{"instagram image story", func(w *fixture) publish.Request {
+		return publish.Request{
+			AppID: w.app.ID, Platform: models.Instagram, Kind: models.Story, AccountID: w.insta, Files: []publish.File{{MediaID: w.picture}},
+			Options: &instagramposts.Options{},
+		}
+	}}
+	instagramVideoStory = flow{"instagram video story", func(w *fixture) publish.Request {
+		return publish.Request{
+			AppID: w.app.ID, Platform: models.Instagram, Kind: models.Story, AccountID: w.insta, Files: []publish.File{{MediaID: w.video}},
+			Options: &instagramposts.Options{},
+		}
+	}}
+	instagramCarousel = flow{"instagram carousel", func(w *fixture) publish.Request {
+		return publish.Request{
+			AppID: w.app.ID, Platform: models.Instagram, Kind: models.Carousel, AccountID: w.insta, FilesField: "children",
+			Files:   []publish.File{{MediaID: w.picture, AltText: "bread"}, {MediaID: w.video}, {MediaID: w.picture}},
+			Options: &instagramposts.Options{Caption: "Our week"},
+		}
+	}}
+	flows = []flow{tiktokVideo, instagramImage, instagramReel, instagramImageStory, instagramVideoStory, instagramCarousel}
 )
 
 func (w *fixture) accept(f flow, change ...func(*publish.Request)) *models.Post {
@@ -219,6 +240,14 @@ func (w *fixture) post(p *models.Post) *models.Post {
 // moves the clock there. A power cut ends the run, not the test.
 func (w *fixture) step() {
 	w.t.Helper()
+	if f, ok := w.queue.Fetches.Take(); ok {
+		w.must(w.fetch(f))
+		return
+	}
+	if c, ok := w.queue.Comments.Take(); ok {
+		w.must(w.cuttable(func() error { return w.Comment(w.ctx, c, w.drain) }))
+		return
+	}
 	t, ok := w.queue.Posts.Take()
 	if !ok {
 		w.clock.Advance(5 * time.Second)
@@ -227,6 +256,22 @@ func (w *fixture) step() {
 	}
 	w.clock.Reach(t.At)
 	w.must(w.run(t))
+}
+
+func (w *fixture) fetch(f publish.FetchTask) error {
+	return w.cuttable(func() error { return w.Fetch(w.ctx, f, w.drain) })
+}
+
+// cuttable runs a job. If the power is cut, the job ends, and nobody says anything.
+func (w *fixture) cuttable(job func() error) error {
+	defer func() {
+		if r := recover(); r != nil {
+			if _, cut := r.(testkit.PowerCut); !cut {
+				panic(r)
+			}
+		}
+	}()
+	return job()
 }
 
 func (w *fixture) run(t publish.Task) (err error) {
@@ -249,6 +294,8 @@ func (w *fixture) lastAttempt() observe.Attempt { return w.attempts[len(w.attemp
 func (w *fixture) tick() {
 	w.t.Helper()
 	w.must(w.CompareMark(w.ctx))
+	w.must(w.EnqueueFetches(w.ctx))
+	w.must(w.EnqueueComments(w.ctx))
 	w.must(w.AdmitDue(w.ctx))
 	w.must(w.MissLate(w.ctx))
 	w.must(w.Sweep(w.ctx))
@@ -289,7 +336,7 @@ func (w *fixture) until(p *models.Post, what string, reached func(*models.Post) 
 // moveTo runs what is due next, and if that is a long way off goes there first.
 func (w *fixture) moveTo(p *models.Post) {
 	w.t.Helper()
-	if p.Admission == models.AdmissionWaiting && p.RunAt.After(w.clock.Now()) {
+	if w.queue.Fetches.Len() == 0 && p.Admission == models.AdmissionWaiting && p.RunAt.After(w.clock.Now()) {
 		w.clock.Advance(p.RunAt.Sub(w.clock.Now()))
 		w.tick()
 	}

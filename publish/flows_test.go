@@ -25,12 +25,14 @@ func TestGoesLiveOnce(t *testing.T) {
 				if live.ID != *p.PlatformPostID {
 					t.Errorf("id = %s, the platform says %s", *p.PlatformPostID, live.ID)
 				}
-				want := sample.Video
-				if f.name == instagramImage.name {
-					want = sample.Picture
-				}
-				if sum := sha256.Sum256(want); live.SHA256 != hex.EncodeToString(sum[:]) {
-					t.Error("what went live is not what was uploaded")
+				for i, file := range f.request(w).Files {
+					want := sample.Video
+					if file.MediaID == w.picture {
+						want = sample.Picture
+					}
+					if sum := sha256.Sum256(want); i >= len(live.Media) || live.Media[i].SHA256 != hex.EncodeToString(sum[:]) {
+						t.Errorf("file %d that went live is not the one that was uploaded", i)
+					}
 				}
 				if p.LeaseUntil != nil || p.RunAt != nil || p.UnfinishedRuns != 0 {
 					t.Errorf("the row is left as if a run went on: %+v", p)

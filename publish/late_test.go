@@ -21,12 +21,12 @@ import (
 
 var errLost = errors.New("the answer was lost")
 
-// hold keeps the first n requests to a path from arriving: their sender gets no
-// answer. Deliver lets them arrive, late.
+// hold keeps the first n requests to a path that change something from arriving: their
+// sender gets no answer. Deliver lets them arrive, late.
 func (w *fixture) hold(path string, n int) (deliver func()) {
 	var held []*http.Request
 	w.wire.Intercept(func(r *http.Request) (*http.Response, error) {
-		if len(held) == n || !strings.Contains(r.URL.Path, path) {
+		if len(held) == n || r.Method == http.MethodGet || !strings.Contains(r.URL.Path, path) {
 			return nil, nil
 		}
 		body, err := io.ReadAll(r.Body)

@@ -103,15 +103,15 @@ func (s *Service) Ledger(ctx context.Context, p *models.Post) (models.Ledger, er
 	if err != nil {
 		return nil, err
 	}
-	kind := s.publishers.of(p.Platform, p.Kind)
-	ledger.Distrust(func(op models.LedgerOp) bool { return kind != nil && kind.index(op) >= 0 })
+	kind := s.publishers.of(p)
+	ledger.Distrust(func(op models.LedgerOp) bool { return kind != nil && kind.declares(op) })
 	return ledger, nil
 }
 
 // Describe returns the text of a post, and short facts about it, for people. Both are empty
 // where this program has no publisher for it.
 func (s *Service) Describe(p *models.Post) (text string, facts []string, err error) {
-	kind := s.publishers.of(p.Platform, p.Kind)
+	kind := s.publishers.of(p)
 	if kind == nil {
 		return "", nil, nil
 	}

@@ -39,8 +39,10 @@ func fromLinks(links ...string) func(*publish.Request) {
 // forgetFiles makes all posts such that the previous release stored.
 func (w *fixture) forgetFiles() {
 	w.t.Helper()
-	_, err := w.db.Pool().ExecContext(w.ctx, "DELETE FROM post_media")
-	w.must(err)
+	for _, table := range []string{"post_media", "fetches"} {
+		_, err := w.db.Pool().ExecContext(w.ctx, "DELETE FROM "+table)
+		w.must(err)
+	}
 }
 
 func (w *fixture) files(p *models.Post) []models.PostMedia {
@@ -79,7 +81,7 @@ func TestPostsOfThePreviousRelease(t *testing.T) {
 		}
 
 		w.clock.Advance(8 * 24 * time.Hour)
-		w.must(w.CleanUp(w.ctx))
+		w.cleanUp()
 		for _, id := range []string{w.video, w.picture, *fetched} {
 			w.wantFile(id, false)
 		}
@@ -97,9 +99,9 @@ func TestRetryNeedsEveryFile(t *testing.T) {
 	w := onSQLite(t)
 	url, _ := serveFiles(t)
 	soon, lateness := w.clock.Now().Add(time.Minute), time.Second
-	p := w.accept(tiktokVideo, func(r *publish.Request) {
+	p := w.accept(instagramCarousel, func(r *publish.Request) {
 		r.PublishAt, r.MaxLateness = &soon, &lateness
-		r.Files = append(r.Files, publish.File{URL: url})
+		r.Files[1] = publish.File{URL: url}
 	})
 	w.clock.Advance(time.Hour)
 	w.tick()
@@ -117,20 +119,22 @@ func TestFetchGoesOnAfterACrash(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		url, served := serveFiles(t)
 		w := newFixture(t, d)
-		p := w.accept(tiktokVideo, fromLinks(url+"/first.mp4", url+"/second.mp4"))
+		p := w.accept(instagramCarousel, fromLinks(url+"/first.mp4", url+"/second.mp4"))
 		w.onNow = func() {
 			if served["/second.mp4"] == 1 {
 				panic(testkit.PowerCut{})
 			}
 		}
 		w.step()
+		w.step()
 		w.onNow = nil
-		w.wantStatus(p, models.Publishing)
+		w.wantStatus(p, models.Queued)
 		files := w.files(p)
 		if files[0].Media == nil || !files[1].ToFetch() {
 			t.Fatalf("after the crash: %+v", files)
 		}
 		w.clock.Advance(25 * time.Second) // the lease
+		w.tick()
 		p = w.settle(p)
 		w.wantStatus(p, models.Published)
 		w.wantLive(1)

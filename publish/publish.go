@@ -35,6 +35,7 @@ type Task struct {
 	// Fence is the one the row had when the task was made. A task whose fence
 	// is no longer the row's has nothing to do.
 	Fence         int64
+	AppID         int64
 	Platform      models.Platform
 	AccountID     int64
 	Step          models.Step
@@ -46,7 +47,7 @@ type Task struct {
 
 // TaskOf is the task that a post's next run needs.
 func TaskOf(p *models.Post) Task {
-	t := Task{PostID: p.ID, Fence: p.Fence, Platform: p.Platform, AccountID: p.AccountID(), Step: p.Step, CorrelationID: p.CorrelationID, TraceParent: p.TraceParent}
+	t := Task{PostID: p.ID, Fence: p.Fence, AppID: p.AppID, Platform: p.Platform, AccountID: p.AccountID(), Step: p.Step, CorrelationID: p.CorrelationID, TraceParent: p.TraceParent}
 	if p.RunAt != nil {
 		t.At = *p.RunAt
 	}
@@ -71,6 +72,10 @@ const (
 type Queue interface {
 	// Enqueue puts a task in. That it is in already is success.
 	Enqueue(ctx context.Context, t Task) error
+	// EnqueueFetch puts the task of a fetch in. That it is in already is success.
+	EnqueueFetch(ctx context.Context, t FetchTask) error
+	// EnqueueComment puts the task of a first comment in. That it is in already is success.
+	EnqueueComment(ctx context.Context, t CommentTask) error
 	// State looks a task up.
 	State(ctx context.Context, t Task) (TaskState, error)
 	// Lost reports whether the queue lost its content since it was last asked.
@@ -83,6 +88,9 @@ type Queue interface {
 type Timings struct {
 	// Lease is how long after its last renewal a run may be replaced by another one.
 	Lease time.Duration
+	// Stall is the time without progress after which a run gives up its lease. No call takes
+	// that long without moving bytes.
+	Stall time.Duration
 	// Horizon is how far ahead posts move into Asynq.
 	Horizon time.Duration
 	// CheckAfter is how long a due post may go unseen in Asynq before the sweep
@@ -106,6 +114,7 @@ type Timings struct {
 func DefaultTimings() Timings {
 	return Timings{
 		Lease:      20 * time.Second,
+		Stall:      2 * time.Minute,
 		Horizon:    2 * time.Minute,
 		CheckAfter: 15 * time.Second,
 		Arrival:    3 * time.Minute,
@@ -131,6 +140,9 @@ type Deps struct {
 	Store   *media.Store
 	Links   *media.Signer
 	Fetcher *media.Fetcher
+	// Room returns *models.QuotaError if an app may store no more bytes. Nil: there is no
+	// limit.
+	Room func(ctx context.Context, appID, bytes int64) error
 	// Publishers are the platforms that posts can go to.
 	Publishers []Publisher
 	// Metrics may be nil.
@@ -150,6 +162,8 @@ type Service struct {
 	publishers   publishers
 	platforms    models.Platforms
 	destinations *destinations
+	limitReaders map[models.Platform]LimitReader
+	limits       limitsCache
 	watch        watch
 }
 
@@ -171,9 +185,13 @@ func New(deps Deps) (*Service, error) {
 	if deps.Rand == nil {
 		deps.Rand = rand.Float64
 	}
-	s := &Service{Deps: deps, publishers: all, destinations: newDestinations(deps.DB)}
+	s := &Service{Deps: deps, publishers: all, destinations: newDestinations(deps.DB), limitReaders: map[models.Platform]LimitReader{}}
+	s.limits.known = map[string]keptLimits{}
 	for _, p := range deps.Publishers {
 		s.platforms = append(s.platforms, p.Platform())
+		if reader, ok := p.(LimitReader); ok {
+			s.limitReaders[p.Platform()] = reader
+		}
 	}
 	return s, nil
 }

@@ -10,6 +10,7 @@ import (
 	"socialqueue/models"
 	"socialqueue/platform"
 	"socialqueue/secrets"
+	"socialqueue/view"
 )
 
 // Publisher knows how posts are made on one platform. It reaches neither the database
@@ -28,24 +29,52 @@ type Kind struct {
 	Decode func(json.RawMessage) (Options, error)
 	// Steps make the post live, in this order. The last one needs a Read.
 	Steps []Step
+	// MinFiles and MaxFiles are how many files such a post has; zero means one. The steps of
+	// a file that a post does not have are left out.
+	MinFiles, MaxFiles int
 	// Search searches the platform, read-only, for the post itself: by its text, its files
 	// and the time, as nothing that was sent is recorded. Live means that exactly one post
 	// there is this one, NotLive that a list which would show it does not; the zero Verdict
 	// means that nothing can be concluded; its ID may name one that resembles the post. Nil:
 	// there is no such list.
 	Search func(context.Context, *Run, Window) (Verdict, error)
+	// Comment makes the first comment under such a post; nil if it can have none.
+	Comment *Comment
+	// Variants are other ways to make such a post. The first whose Applies reports true of the
+	// options takes the place of this kind.
+	Variants []Kind
+	// Applies is set in variants.
+	Applies func(Options) bool
+	// CheckPull is set where the platform fetches the files from the customer's links itself. It
+	// notes why the platform cannot fetch a link; an empty one is a file that is stored here.
+	CheckPull func(errs *models.FieldErrors, link string)
 }
 
 // Options are what an app says about a post, beside its file. They are stored as JSON.
 type Options interface {
-	// Check notes what breaks a rule of the platform and can be known without the file.
-	Check(errs *models.FieldErrors, kind models.Kind)
+	// Check notes what breaks a rule of the platform and can be known without the files, of
+	// which there are so many.
+	Check(errs *models.FieldErrors, kind models.Kind, files int)
 	// CheckFile notes what is wrong with the post's file, which the app named in field.
 	CheckFile(errs *models.FieldErrors, field string, kind models.Kind, m *models.Media)
 	// Links returns further links of the customer, by field. They must be reachable.
 	Links() map[string]string
+	// Content returns the texts of a post of the kind.
+	Content(kind models.Kind) view.Content
 	// Describe returns the post's text, and short facts about it, for people.
 	Describe() (text string, facts []string)
+}
+
+// Storer are Options of which not all is stored.
+type Storer interface {
+	// Stored returns what is.
+	Stored() any
+}
+
+// Scoped are Options of which some need a permission that an account can be connected without.
+type Scoped interface {
+	// Scopes returns these permissions, in the platform's words, by the field that needs them.
+	Scopes() map[string]string
 }
 
 // Step is one call that brings a post nearer to being live.
@@ -64,6 +93,12 @@ type Step struct {
 	Resumes bool
 	// Heavy: the call moves files, so it runs in the upload queue.
 	Heavy bool
+	// File is the number of the file that the step is about, from 1; zero means the whole post.
+	// Posts without such a file do not have the step.
+	File int
+	// Needs is the earlier harmless call on whose result alone the step works. If that result
+	// is gone, only this call is made again; where Needs is empty, everything is.
+	Needs models.LedgerOp
 	// Prepare reads and checks everything that the call needs, and returns the call.
 	// Nothing it does may have an effect on the platform. An error means that the call
 	// was not made; Verdict.Found as the error means that there is nothing left to call.
@@ -113,8 +148,8 @@ const (
 	// made.
 	NotReady
 	// NotLive: the platform was read successfully, the call had no effect so far, and
-	// what earlier steps made is intact and ready. After a harmless step: the next one
-	// may begin.
+	// what earlier steps made is intact and ready. Of a harmless step that was made it
+	// means that the next one may begin, of one that was not that it may be made.
 	NotLive
 	// Pending: the platform accepted the call and works on it.
 	Pending
@@ -123,7 +158,7 @@ const (
 	// Delivered: the post is in the creator's inbox, for the creator to publish.
 	Delivered
 	// Over: what the steps made so far can never go live. Everything is begun again, or
-	// the post fails, as Err says.
+	// the post fails, as Err says. Verdict.Op limits that to one call.
 	Over
 )
 
@@ -140,6 +175,9 @@ type Verdict struct {
 	IDWithin time.Duration
 	// Err says why it is over and what may be done next: its Kind decides.
 	Err *platform.Error
+	// Op is the harmless call whose result alone is Over, so that the others are kept; empty
+	// if everything is over.
+	Op models.LedgerOp
 	// Record is written along with the post. It may be nil.
 	Record models.Record
 }
@@ -184,8 +222,10 @@ func newPublishers(list []Publisher) (publishers, error) {
 	for _, p := range list {
 		kinds := map[models.Kind]*Kind{}
 		for _, k := range p.Kinds() {
-			if err := k.check(); err != nil {
-				return nil, fmt.Errorf("publisher of %s, kind %s: %w", p.Platform(), k.Name, err)
+			for _, way := range append([]Kind{k}, k.Variants...) {
+				if err := way.check(); err != nil {
+					return nil, fmt.Errorf("publisher of %s, kind %s: %w", p.Platform(), k.Name, err)
+				}
 			}
 			kinds[k.Name] = &k
 		}
@@ -194,12 +234,39 @@ func newPublishers(list []Publisher) (publishers, error) {
 	return all, nil
 }
 
-// of finds the kind of a post, or nil if this program has no publisher for it.
-func (p publishers) of(platform models.Platform, kind models.Kind) *Kind { return p[platform][kind] }
+// kind finds a kind of posts, or nil if this program has no publisher for it.
+func (p publishers) kind(platform models.Platform, kind models.Kind) *Kind { return p[platform][kind] }
+
+// of finds the kind of a post, in the variant that its options ask for, or nil if this program
+// has no publisher for it. Options that cannot be decoded fail the first step that needs them.
+func (p publishers) of(post *models.Post) *Kind {
+	kind := p.kind(post.Platform, post.Kind)
+	if kind == nil || len(kind.Variants) == 0 {
+		return kind
+	}
+	options, err := kind.Decode(post.Options())
+	if err != nil {
+		return kind
+	}
+	return kind.variant(options)
+}
+
+// variant returns the kind in the variant that options ask for.
+func (k *Kind) variant(options Options) *Kind {
+	for i := range k.Variants {
+		if k.Variants[i].Applies(options) {
+			return &k.Variants[i]
+		}
+	}
+	return k
+}
 
 func (k *Kind) check() error {
 	if len(k.Steps) == 0 || k.Steps[len(k.Steps)-1].Read == nil {
 		return errors.New("the last step needs a Read: without one nobody can tell whether the post is live")
+	}
+	if k.Steps[len(k.Steps)-1].File != 0 {
+		return errors.New("the last step is one of every post, not that of one file")
 	}
 	seen := map[models.LedgerOp]bool{}
 	for _, s := range k.Steps {
@@ -212,10 +279,22 @@ func (k *Kind) check() error {
 			return fmt.Errorf("step %s resumes but is not harmless: a call that may make the post live is always recorded", s.Op)
 		case s.Back != "" && !seen[s.Back]:
 			return fmt.Errorf("step %s goes back to %s, which is no earlier step", s.Op, s.Back)
+		case s.Needs != "" && !seen[s.Needs]:
+			return fmt.Errorf("step %s needs %s, which is no earlier step", s.Op, s.Needs)
+		case s.File < 0 || s.File > k.maxFiles():
+			return fmt.Errorf("step %s is about file %d of %d", s.Op, s.File, k.maxFiles())
 		}
 		seen[s.Op] = true
 	}
+	if c := k.Comment; c != nil && (c.Op == "" || seen[c.Op]) {
+		return fmt.Errorf("the first comment's call %q needs a name of its own", c.Op)
+	}
 	return nil
+}
+
+// declares reports whether op is a call of such posts: of a step, or that of the first comment.
+func (k *Kind) declares(op models.LedgerOp) bool {
+	return k.index(op) >= 0 || k.Comment != nil && k.Comment.Op == op
 }
 
 // index returns the position of the step named op, or -1.
@@ -227,6 +306,10 @@ func (k *Kind) index(op models.LedgerOp) int {
 	}
 	return -1
 }
+
+func (k *Kind) minFiles() int { return max(k.MinFiles, 1) }
+
+func (k *Kind) maxFiles() int { return max(k.MaxFiles, k.minFiles()) }
 
 // heavy reports whether making such a post moves files.
 func (k *Kind) heavy() bool {

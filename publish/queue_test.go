@@ -1,12 +1,10 @@
 package publish_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -22,7 +20,6 @@ import (
 	"socialqueue/publish"
 	tiktokposts "socialqueue/publish/tiktok"
 	"socialqueue/sandbox"
-	"socialqueue/sandbox/sample"
 	"socialqueue/secrets"
 	"socialqueue/test/testkit"
 )
@@ -393,123 +390,6 @@ func TestAcceptChecks(t *testing.T) {
 	w.must(err)
 	if len(posts) != 0 || w.queue.Posts.Len() != 0 {
 		t.Errorf("%d posts and %d tasks after refusals", len(posts), w.queue.Posts.Len())
-	}
-}
-
-// TestMediaURL: a customer's link is fetched by a worker, once, and a file that
-// will not do fails the post with the reason.
-func TestMediaURL(t *testing.T) {
-	served := 0
-	files := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		served++
-		switch r.URL.Path {
-		case "/video.mp4":
-			_, _ = rw.Write(sample.Video)
-		case "/flaky.mp4":
-			if served < 3 {
-				rw.WriteHeader(http.StatusServiceUnavailable)
-				return
-			}
-			_, _ = rw.Write(sample.Video)
-		case "/text.mp4":
-			_, _ = rw.Write([]byte("not a video"))
-		case "/picture.jpg":
-			_, _ = rw.Write(sample.Picture)
-		default:
-			http.NotFound(rw, r)
-		}
-	}))
-	defer files.Close()
-	for path, tc := range map[string]struct {
-		status models.Status
-		served int
-	}{
-		"/video.mp4":   {models.Published, 1},
-		"/flaky.mp4":   {models.Published, 3},
-		"/text.mp4":    {models.Failed, 1},
-		"/picture.jpg": {models.Failed, 1},
-		"/gone.mp4":    {models.Failed, 1},
-	} {
-		t.Run(path, func(t *testing.T) {
-			served = 0
-			w := onSQLite(t)
-			p := w.settle(w.accept(tiktokVideo, func(r *publish.Request) { r.Files[0].MediaID, r.Files[0].URL = "", files.URL+path+"?sig=s3cr3t" }))
-			w.wantStatus(p, tc.status)
-			if served != tc.served {
-				t.Errorf("fetched %d times, want %d", served, tc.served)
-			}
-			if tc.status == models.Published {
-				w.wantLive(1)
-				return
-			}
-			w.wantLive(0)
-			if p.ErrorCode != "UPLOAD_FAILED" || p.ErrorMessage == "" {
-				t.Errorf("error %s %q", p.ErrorCode, p.ErrorMessage)
-			}
-			if strings.Contains(w.story(p), "s3cr3t") {
-				t.Error("the timeline shows the link's signature")
-			}
-		})
-	}
-	image := onSQLite(t)
-	p := image.settle(image.accept(instagramImage, func(r *publish.Request) { r.Files[0].MediaID, r.Files[0].URL = "", files.URL+"/picture.jpg" }))
-	image.wantStatus(p, models.Published)
-	image.wantLive(1)
-}
-
-// TestCleanUp: files that nobody needs go, the others stay.
-func TestCleanUp(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, d *db.DB) {
-		w := newFixture(t, d)
-		at := w.clock.Now().Add(20 * 24 * time.Hour)
-		w.accept(tiktokVideo, func(r *publish.Request) { r.PublishAt = &at }) // still needs the video
-		done := w.settle(w.accept(instagramImage))                            // needed the picture
-		unused := w.upload(sample.Video)
-		w.clock.Advance(6 * 24 * time.Hour)
-		w.must(w.CleanUp(w.ctx))
-		w.wantFile(unused, true)
-		w.clock.Advance(2 * 24 * time.Hour)
-		w.must(w.CleanUp(w.ctx))
-		w.wantFile(unused, false)
-		w.wantFile(w.picture, false)
-		w.wantFile(w.video, true)
-		if got := w.post(done); got.MediaID != nil {
-			t.Error("an ended post still names a file that is gone")
-		}
-	})
-}
-
-// TestRemoveOrphans: a file whose row was never written goes, after a while.
-func TestRemoveOrphans(t *testing.T) {
-	w := onSQLite(t)
-	orphan := models.NewID()
-	_, err := w.store.Save(w.ctx, orphan, bytes.NewReader(sample.Picture))
-	w.must(err)
-	w.clock.Set(time.Now())
-	w.must(w.RemoveOrphans(w.ctx))
-	w.wantInStore(orphan, true)
-	w.clock.Advance(3 * 24 * time.Hour)
-	w.must(w.RemoveOrphans(w.ctx))
-	w.wantInStore(orphan, false)
-	w.wantInStore(w.video, true)
-}
-
-func (w *fixture) wantInStore(id string, want bool) {
-	w.t.Helper()
-	got, err := w.store.Exists(w.ctx, id)
-	w.must(err)
-	if got != want {
-		w.t.Errorf("file %s in store: %v, want %v", id, got, want)
-	}
-}
-
-func (w *fixture) wantFile(id string, want bool) {
-	w.t.Helper()
-	got, err := w.store.Exists(w.ctx, id)
-	w.must(err)
-	_, rowErr := w.db.Media.ByID(w.ctx, id)
-	if got != want || (rowErr == nil) != want {
-		w.t.Errorf("file %s: in store %v, row error %v; want kept = %v", id, got, rowErr, want)
 	}
 }
 

@@ -2,6 +2,8 @@ package publish
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -27,6 +29,7 @@ func (r *run) write(ctx context.Context, message string, w db.RunWrite) error {
 	}
 	err := r.persist(ctx, func(ctx context.Context) error { return r.DB.Runs.Write(ctx, w) })
 	if err == nil {
+		r.moves.progress()
 		r.stored = r.post.Status
 	}
 	return err
@@ -42,6 +45,7 @@ func (r *run) persist(ctx context.Context, write func(context.Context) error) er
 // record writes a platform call into the timeline as soon as it ended, so that it shows even
 // if the process crashes right after it.
 func (r *run) record(c platform.Call) {
+	r.moves.progress()
 	e := models.PostEvent{
 		PostID: r.post.ID, At: models.Time(c.Started), Type: models.EventCall, Op: c.Op, HTTPStatus: c.HTTPStatus,
 		PlatformCode: plain(c.PlatformCode), LogID: plain(c.LogID), DurationMs: c.Duration.Milliseconds(), Message: plain(c.Detail), Fence: r.post.Fence,
@@ -83,4 +87,36 @@ func describe(err error) string {
 		platform.Gone:        "what the call named is gone",
 	}[platform.KindOf(err)]
 	return next + ": " + err.Error()
+}
+
+// measure adds to the refusal of a file what was measured of it. number is the file's, from 1;
+// zero is the whole post, whose file is known only if it has one.
+func (r *run) measure(ctx context.Context, err error, number int) {
+	e, ok := errors.AsType[*platform.Error](err)
+	if !ok || !e.Remedy.AboutFile {
+		return
+	}
+	file, err := r.file(ctx, max(number-1, 0))
+	if err != nil || number == 0 && len(r.files) > 1 {
+		return // the remedy says enough
+	}
+	e.Remedy.Text += " " + measured(file)
+}
+
+// measured says what is known of a file.
+func measured(m *models.Media) string {
+	text := fmt.Sprintf("This file is %s of %d bytes", m.ContentType, m.Bytes)
+	if m.Width > 0 {
+		text += fmt.Sprintf(", %dx%d pixels", m.Width, m.Height)
+	}
+	if d := m.Duration(); d > 0 {
+		text += fmt.Sprintf(", %s long", d)
+	}
+	if m.Codec != "" {
+		text += ", coded as " + m.Codec
+	}
+	if m.FramesPer1000s > 0 {
+		text += fmt.Sprintf(", %s frames a second", m.FrameRate())
+	}
+	return text + "."
 }

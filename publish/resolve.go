@@ -32,6 +32,9 @@ func (s *Service) ResolveLive(ctx context.Context, id, platformPostID, permalink
 	}
 	p.ErrorCode, p.ErrorMessage = "", ""
 	end(p, now)
+	if p.FirstComment, err = s.newFirstComment(p, now); err != nil {
+		return nil, err
+	}
 	return s.resolve(ctx, p, from, models.Done, fmt.Sprintf("settled by %s: live as %s", by, platformPostID))
 }
 
@@ -119,7 +122,7 @@ func (s *Service) resolve(ctx context.Context, p *models.Post, from models.Statu
 	event := models.PostEvent{
 		PostID: p.ID, At: now, Type: models.EventState, From: from, To: p.Status, Message: plain(message), Fence: p.Fence + 1,
 	}
-	if err := s.DB.Runs.Resolve(ctx, db.Resolution{Post: p, From: from, Calls: calls, Event: event, Now: now}); err != nil {
+	if err := s.DB.Runs.Resolve(ctx, db.Resolution{Post: p, From: from, Calls: calls, Event: event, Now: now, FirstComment: p.FirstComment}); err != nil {
 		return nil, conflictIfStale(err, "a worker is just looking at the post; try again in a moment")
 	}
 	s.Metrics.PostReached(string(p.Platform), string(p.Kind), string(p.Status))

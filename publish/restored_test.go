@@ -404,3 +404,19 @@ func TestHeldWhileProcessing(t *testing.T) {
 	w.must(err)
 	w.wantStatus(w.settle(p), models.Published)
 }
+
+// TestRestoredCarousel: the backup was made while the files of a carousel were being
+// processed, and the carousel went live after it. Instagram says of each file that it is part
+// of a published post, which is the proof.
+func TestRestoredCarousel(t *testing.T) {
+	w := withBackup(t)
+	p := w.accept(instagramCarousel, image("our week, once", time.Time{}))
+	w.until(p, "processing", func(p *models.Post) bool { return p.Status == models.Processing && p.ContainerID == nil })
+	w.backup()
+	w.settle(p)
+	w.wantLive(1)
+	w.clock.Advance(time.Hour)
+	w.restore()
+	w.wantStatus(w.settle(p), models.Published)
+	w.wantLive(1)
+}

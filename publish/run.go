@@ -15,10 +15,16 @@ import (
 	"socialqueue/platform"
 )
 
-// maxUnfinishedRuns is how many runs of a post may die without reporting a result before
-// the post is quarantined: it may be what kills its workers. A lease lies between two of
-// them, so this takes minutes.
-const maxUnfinishedRuns = 8
+// A post whose runs keep dying may be what kills its workers. It may also be innocent: each
+// death of a worker ends up to 64 runs. So after maxUnfinishedRuns the post is quarantined:
+// its next runs are minutes apart, and away from those of the other posts that died with it.
+// Only a post that dies then as well is failed.
+const (
+	maxUnfinishedRuns = 8
+	// maxQuarantinedRuns is how many runs of a quarantined post may die.
+	maxQuarantinedRuns = 3
+	quarantineWait     = time.Minute
+)
 
 var (
 	// errDraining: the process stops. The run hands its post back at once and uses no
@@ -26,6 +32,8 @@ var (
 	errDraining = errors.New("the worker is stopping")
 	// errLostLease: the run did not renew its lease in time. Another run takes over.
 	errLostLease = errors.New("the run lost its lease")
+	// errStalled is an errLostLease: the run gave up its lease because nothing moved.
+	errStalled = fmt.Errorf("%w: nothing moved for minutes", errLostLease)
 )
 
 // run is one run of a post. Only one goroutine uses it, besides the one that renews its
@@ -46,6 +54,8 @@ type run struct {
 	log   logrus.FieldLogger
 	// restoreID is the newest restore of the database that the run has taken into account.
 	restoreID int64
+	// moves is when the run last made progress. The goroutine that renews the lease reads it.
+	moves moves
 	// readBegan is when the newest read of the platform began.
 	readBegan time.Time
 	// drain is closed when the process stops.
@@ -73,6 +83,10 @@ type outcome struct {
 	exhausted bool
 	// handedBack is set if the run was cut short because the process stops.
 	handedBack bool
+	// awaitsFile is set if the end of a fetch makes the post due.
+	awaitsFile bool
+	// quarantined is set if the runs that died still count.
+	quarantined bool
 	// look is set if the run polled the platform once more.
 	look bool
 	// code and detail are shown if the outcome is a failure.
@@ -101,7 +115,7 @@ func (s *Service) RunStep(ctx context.Context, task Task, drain <-chan struct{})
 		s.Metrics.PostStarted(string(post.Platform), post.UpdatedAt.Sub(post.PublishAt))
 	}
 	r := &run{
-		Service: s, post: post, kind: s.publishers.of(post.Platform, post.Kind), stored: post.Status, drain: drain,
+		Service: s, post: post, kind: s.publishers.of(post), stored: post.Status, drain: drain,
 		log: observe.OfPost(s.Log, post),
 	}
 	ctx, stop := r.keepLease(ctx)
@@ -123,6 +137,8 @@ func (r *run) do(ctx context.Context) (outcome, error) {
 		return outcome{}, errLostLease
 	case errors.Is(err, errDraining), cause != nil:
 		return r.handBack(), nil
+	case errors.Is(err, errNoFile):
+		return r.awaitFile(), nil
 	case errors.Is(err, errRestored):
 		return r.later(0, models.DeferredRestored, err.Error()), nil
 	case isInternal(err):
@@ -160,18 +176,21 @@ func (r *run) begin(ctx context.Context) (outcome, error) {
 		return outcome{}, err
 	}
 	if r.kind == nil {
-		return outcome{}, fmt.Errorf("this program has no publisher for a %s %s; start a version that has", r.post.Platform, r.post.Kind)
+		return outcome{}, noPublisher(r.post)
 	}
 	return r.proceed(ctx)
 }
 
-// quarantine stops a post whose runs keep dying. One that may be live stays uncertain; any
-// other fails, and an app or operator may run it again.
+// quarantine keeps a post back whose runs keep dying. One that may be live stays uncertain.
+// Of any other, every second run waits and lets the next one try. Once all have died the
+// post fails, and an app or operator may run it again.
 func (r *run) quarantine() (outcome, bool) {
-	if r.post.UnfinishedRuns <= maxUnfinishedRuns {
+	beyond := r.post.UnfinishedRuns - maxUnfinishedRuns
+	if beyond <= 0 {
 		return outcome{}, false
 	}
-	why := fmt.Sprintf("%d runs of this post ended without a result; it is quarantined", maxUnfinishedRuns)
+	died := maxUnfinishedRuns + beyond/2 // the runs that waited count in UnfinishedRuns, and did not die
+	why := fmt.Sprintf("%d runs of this post ended without a result; it is quarantined", died)
 	if r.ledger.MayBeLive() {
 		o := outcome{status: r.stored, step: models.StepPublish, in: slowPoll, message: why}
 		if models.CanMove(r.stored, models.Uncertain) {
@@ -179,7 +198,16 @@ func (r *run) quarantine() (outcome, bool) {
 		}
 		return o, true
 	}
-	return r.fail(platform.CodePublishFailed, errors.New(why)), true
+	switch {
+	case beyond > 2*maxQuarantinedRuns:
+		return r.fail(platform.CodePublishFailed, errors.New(why)), true
+	case beyond%2 == 0:
+		return outcome{}, false // this run tries
+	}
+	wait := time.Duration(float64(beyond) * float64(quarantineWait) * (1 + r.Rand()))
+	o := r.later(wait, models.DeferredInternal, why)
+	o.quarantined = true
+	return o, true
 }
 
 // paused keeps a post back that cannot be live yet, while an operator has its platform or
@@ -238,6 +266,12 @@ func (r *run) conclude(ctx context.Context, o outcome, err error) error {
 	if r.post.Admission == models.AdmissionAdmitted {
 		r.enqueue(ctx, *r.post)
 	}
+	if o.awaitsFile {
+		r.wakeIfFetched(ctx)
+	}
+	if o.rows.FirstComment != nil {
+		r.enqueueComments(ctx, r.post.AppID)
+	}
 	if !r.post.Status.InLane() || r.post.Admission != models.AdmissionAdmitted {
 		r.admitLane(context.WithoutCancel(ctx), r.post.Lane)
 	}
@@ -256,7 +290,9 @@ func (r *run) wakeIfConnected(ctx context.Context) {
 func (r *run) apply(o outcome) {
 	now, p := r.Now(), r.post
 	p.LeaseUntil, p.LeaseOwner = nil, ""
-	p.UnfinishedRuns = 0
+	if !o.quarantined {
+		p.UnfinishedRuns = 0
+	}
 	p.Status, p.UpdatedAt = o.status, now
 	p.DeferredUntil, p.DeferredReason = nil, ""
 	if o.attempt {

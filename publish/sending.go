@@ -25,7 +25,7 @@ func (r *run) failedCall(ctx context.Context, i int, e *models.LedgerEntry, err 
 				return outcome{}, errors.Join(err, settled)
 			}
 		}
-		return r.stopped(ctx, err)
+		return r.stopped(ctx, step, err)
 	}
 	switch {
 	case errors.Is(err, errDraining), context.Cause(ctx) != nil:
@@ -38,7 +38,7 @@ func (r *run) failedCall(ctx context.Context, i int, e *models.LedgerEntry, err 
 		if settled := r.settle(ctx, e, models.Void); settled != nil {
 			return outcome{}, errors.Join(err, settled)
 		}
-		return r.stopped(ctx, err)
+		return r.stopped(ctx, step, err)
 	}
 	return r.refused(ctx, i, e, err)
 }
@@ -133,7 +133,7 @@ func (r *run) restricted(ctx context.Context, i int, e *models.LedgerEntry, refu
 	}
 	o.in = max(o.in, r.arrivedBy(e).Sub(r.Now()))
 	if e, ok := errors.AsType[*platform.Error](refusal); ok && e.RetryAfter > o.in {
-		o.in, o.reason = e.RetryAfter, models.DeferredRateLimit
+		o = o.limited(e, e.RetryAfter)
 	}
 	return o, nil
 }
@@ -172,9 +172,9 @@ func (r *run) giveUp(ctx context.Context, step *Step, refusal error) (outcome, e
 	if r.mayStillArrive() {
 		return r.uncertain(refusal.Error()), nil
 	}
-	return r.over(ctx, &platform.Error{
+	return r.over(ctx, Verdict{Err: &platform.Error{
 		Provider: r.post.Platform, Op: string(step.Op), Kind: platform.Transient, Code: platform.CodePublishFailed, Message: refusal.Error(),
-	}, nil)
+	}})
 }
 
 // arrivedBy is the time from which on a call can no longer arrive at the platform.
@@ -293,8 +293,21 @@ func (r *run) live(ctx context.Context, i int, v Verdict) (outcome, error) {
 	if v.Permalink != "" {
 		p.Permalink = &v.Permalink
 	}
+	if v.ID != "" || o.last {
+		first, err := r.newFirstComment(p, now)
+		if err != nil {
+			return outcome{}, err
+		}
+		if first != nil && v.ID == "" {
+			first.Status, first.DueAt, first.Error = models.CommentFailed, nil, noIDForComment
+			o.message += "; " + noIDForComment
+		}
+		p.FirstComment, o.rows.FirstComment = first, first
+	}
 	return o, nil
 }
+
+const noIDForComment = "no first comment can be made, as the platform did not tell the id of the post"
 
 // settleLive settles the call that made the post live, even if it was refused.
 func (r *run) settleLive(ctx context.Context, step *Step, v Verdict) error {

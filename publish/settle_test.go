@@ -322,6 +322,27 @@ func TestUsesUpItsAttempts(t *testing.T) {
 	w.wantLive(1)
 }
 
+// TestQuarantineSparesTheInnocent: a post that died eight times with its workers, and does
+// not die once it runs apart from the others, goes live.
+func TestQuarantineSparesTheInnocent(t *testing.T) {
+	w := onSQLite(t)
+	p := w.accept(tiktokVideo)
+	for w.post(p).DeferredReason != models.DeferredInternal {
+		w.wire.CutPower(0, false)
+		w.step()
+		w.clock.Advance(30 * time.Second)
+	}
+	w.wire.KeepPower()
+	if got := w.post(p); got.Status != models.Queued || got.DeferredUntil.Sub(w.clock.Now()) < 20*time.Second {
+		t.Errorf("quarantined: %+v", got)
+	}
+	w.wantStatus(w.settle(p), models.Published)
+	w.wantLive(1)
+	if n := w.post(p).UnfinishedRuns; n != 0 {
+		t.Errorf("%d unfinished runs count still", n)
+	}
+}
+
 // TestQuarantine: a post whose runs keep dying is set aside, and a post of which
 // something may be live is never called failed.
 func TestQuarantine(t *testing.T) {
@@ -333,7 +354,7 @@ func TestQuarantine(t *testing.T) {
 				w.wire.CutPower(2, true) // the chunk went out, the answer was not read
 				w.step()
 			}
-			for range 18 {
+			for range 60 {
 				w.wire.CutPower(0, false) // every run dies at its first call
 				w.step()
 				w.clock.Advance(30 * time.Second)

@@ -21,7 +21,7 @@ import (
 //     the state of the call.
 func (r *run) proceed(ctx context.Context) (outcome, error) {
 	r.keepIDs()
-	at, err := r.position(ctx)
+	at, missing, err := r.position(ctx)
 	if err != nil {
 		return outcome{}, err
 	}
@@ -29,6 +29,8 @@ func (r *run) proceed(ctx context.Context) (outcome, error) {
 	switch {
 	case r.stored == models.Published: // only its id is missing
 		return r.read(ctx, len(steps)-1)
+	case missing:
+		return r.advance(ctx, at)
 	case at < 0:
 		return r.advance(ctx, 0)
 	case r.stored == models.Publishing && steps[at].Harmless && steps[at].Read == nil:
@@ -39,8 +41,7 @@ func (r *run) proceed(ctx context.Context) (outcome, error) {
 	return r.read(ctx, r.readable(at))
 }
 
-// entry returns the newest record of a call that is not void, or nil. Those of an earlier
-// beginning are void, as nothing is begun again before.
+// entry returns the newest record of a call that is not void, or nil.
 func (r *run) entry(op models.LedgerOp) *models.LedgerEntry {
 	for i := len(r.ledger) - 1; i >= 0; i-- {
 		if e := &r.ledger[i]; e.Op == op && e.State != models.Void {
@@ -61,10 +62,11 @@ func (r *run) keepIDs() {
 	}
 }
 
-// position returns the last step with a recorded call, or -1. A harmless call without an
-// answer is void: what it may have made has no name, so nobody can use it.
-func (r *run) position(ctx context.Context) (int, error) {
-	at := -1
+// position returns the last step with a recorded call, or -1. missing says that it is instead
+// the first step whose call has to be made again, because its result was given up. A harmless
+// call without an answer is void: what it may have made has no name, so nobody can use it.
+func (r *run) position(ctx context.Context) (at int, missing bool, err error) {
+	at = -1
 	for i := range r.kind.Steps {
 		step := &r.kind.Steps[i]
 		e := r.entry(step.Op)
@@ -73,13 +75,35 @@ func (r *run) position(ctx context.Context) (int, error) {
 		}
 		if step.Harmless && e.State != models.Done {
 			if err := r.void(ctx, step.Op); err != nil {
-				return 0, err
+				return 0, false, err
 			}
 			continue
 		}
 		at = i
 	}
-	return at, nil
+	first, err := r.firstMissing(ctx, at)
+	if first >= 0 {
+		return first, true, err
+	}
+	return at, false, err
+}
+
+// firstMissing returns the first step before at whose call is not recorded, or -1. If the post
+// may be live there is none: nothing is made again then.
+func (r *run) firstMissing(ctx context.Context, at int) (int, error) {
+	if r.ledger.MayBeLive() {
+		return -1, nil
+	}
+	for i := range at {
+		step := &r.kind.Steps[i]
+		if step.Resumes || r.entry(step.Op) != nil {
+			continue
+		}
+		if has, err := r.has(ctx, step); has || err != nil {
+			return i, err
+		}
+	}
+	return -1, nil
 }
 
 // readable returns the first step from at on that can be read: behind a transfer, which
@@ -106,7 +130,7 @@ func (r *run) read(ctx context.Context, i int) (outcome, error) {
 	}
 	v, err := r.readStep(ctx, step)
 	if err != nil {
-		return r.unread(ctx, err)
+		return r.unread(ctx, step, err)
 	}
 	return r.judge(ctx, i, v)
 }
@@ -120,15 +144,15 @@ func (r *run) readStep(ctx context.Context, step *Step) (Verdict, error) {
 // unread is for a read that failed. It decides nothing about the post: a refusal is about
 // the read, not about what was read. A platform that says that it no longer has what the
 // steps made is believed only while nothing can be live.
-func (r *run) unread(ctx context.Context, err error) (outcome, error) {
+func (r *run) unread(ctx context.Context, step *Step, err error) (outcome, error) {
 	if platform.KindOf(err) == platform.Rejected {
 		return r.pollLater(err.Error()), nil
 	}
-	return r.stopped(ctx, err)
+	return r.stopped(ctx, step, err)
 }
 
 // stopped is for a step that did not come to its call, and for a read that failed.
-func (r *run) stopped(ctx context.Context, err error) (outcome, error) {
+func (r *run) stopped(ctx context.Context, step *Step, err error) (outcome, error) {
 	if wait, ok := errors.AsType[*WaitError](err); ok {
 		in := wait.In
 		if in == 0 {
@@ -144,7 +168,7 @@ func (r *run) stopped(ctx context.Context, err error) (outcome, error) {
 	if r.ledger.MayBeLive() {
 		return r.pollLater(err.Error()), nil
 	}
-	return r.over(ctx, gone, nil)
+	return r.over(ctx, Verdict{Err: gone, Op: step.Needs})
 }
 
 // judge turns what a read of the step at i showed into what comes next.
@@ -158,9 +182,11 @@ func (r *run) judge(ctx context.Context, i int, v Verdict) (outcome, error) {
 	case v.State == Delivered:
 		return r.delivered(ctx, i, v)
 	case v.State == Over:
-		return r.over(ctx, v.Err, v.Record)
+		return r.over(ctx, v)
 	case v.State == Pending:
 		return r.pending(ctx, step, v)
+	case v.State == NotLive && step.Harmless && !step.Resumes && r.entry(step.Op) == nil: // it was not made yet
+		return r.advance(ctx, i)
 	case v.State == NotLive && step.Harmless:
 		return r.advance(ctx, i+1)
 	case v.State == NotLive:
@@ -186,6 +212,7 @@ func (r *run) pending(ctx context.Context, step *Step, v Verdict) (outcome, erro
 		if err := r.settle(ctx, e, models.Done); err != nil {
 			return outcome{}, err
 		}
+		r.keepIDs()
 		return r.sent(models.Processing, v.Message), nil
 	}
 	if sent && r.stored == models.Publishing {
@@ -200,7 +227,19 @@ func (r *run) advance(ctx context.Context, i int) (outcome, error) {
 		return o, err
 	}
 	for ; ; i++ {
-		if r.kind.Steps[i].Heavy && r.post.Step != models.StepTransfer {
+		step := &r.kind.Steps[i]
+		if has, err := r.has(ctx, step); err != nil {
+			return outcome{}, err
+		} else if !has {
+			continue
+		}
+		if e := r.entry(step.Op); e != nil && e.State == models.Done && step.Harmless { // made before another one was given up
+			if step.Read == nil {
+				continue
+			}
+			return r.read(ctx, i)
+		}
+		if step.Heavy && r.post.Step != models.StepTransfer {
 			return outcome{status: r.stored, step: models.StepTransfer, message: "the next step moves files"}, nil
 		}
 		o, next, err := r.take(ctx, i)
@@ -214,8 +253,8 @@ func (r *run) advance(ctx context.Context, i int) (outcome, error) {
 // once.
 func (r *run) take(ctx context.Context, i int) (o outcome, next bool, err error) {
 	step := &r.kind.Steps[i]
-	if i == 0 { // later steps find the files fetched
-		if err := r.fetchFiles(ctx); err != nil {
+	if i == 0 { // later steps find the files here
+		if err := r.needFiles(ctx); err != nil {
 			return outcome{}, false, err
 		}
 	}
@@ -226,7 +265,7 @@ func (r *run) take(ctx context.Context, i int) (o outcome, next bool, err error)
 		return o, false, err
 	}
 	if err != nil {
-		o, err = r.stopped(ctx, err)
+		o, err = r.stopped(ctx, step, err)
 		return o, false, err
 	}
 	var e *models.LedgerEntry
@@ -237,6 +276,7 @@ func (r *run) take(ctx context.Context, i int) (o outcome, next bool, err error)
 	}
 	res, err := call(ctx)
 	if err != nil {
+		r.measure(ctx, err, step.File)
 		o, err = r.failedCall(ctx, i, e, err)
 		return o, false, err
 	}
@@ -306,12 +346,18 @@ func (r *run) calledLive(ctx context.Context, i int, res Result) (outcome, error
 	return r.live(ctx, i, v)
 }
 
-// over begins a post again, or fails it: what its steps made can never go live.
-func (r *run) over(ctx context.Context, why *platform.Error, record models.Record) (outcome, error) {
-	if err := r.voidAll(ctx); err != nil {
+// over begins a post again, or fails it: what its steps made, or what one of them made, can
+// never go live.
+func (r *run) over(ctx context.Context, v Verdict) (outcome, error) {
+	why := v.Err
+	if v.Op != "" && r.ledger.MayBeLive() { // the part says nothing about the post
+		return r.pollLater(why.Error()), nil
+	}
+	if err := r.voidOver(ctx, v.Op); err != nil {
 		return outcome{}, err
 	}
-	r.post.Step = r.firstStep(r.post, r.files)
+	r.measure(ctx, why, r.fileOf(v.Op))
+	r.post.Step = r.firstStep(r.post)
 	var o outcome
 	switch why.Kind {
 	case platform.Transient, platform.Gone:
@@ -321,8 +367,24 @@ func (r *run) over(ctx context.Context, why *platform.Error, record models.Recor
 	default:
 		o = r.fail(codeOf(why), why)
 	}
-	o.rows = writeAlong(record)
+	o.rows = writeAlong(v.Record)
 	return o, nil
+}
+
+// fileOf returns the number of the file that the step op is about; zero if it is about none.
+func (r *run) fileOf(op models.LedgerOp) int {
+	if i := r.kind.index(op); i >= 0 {
+		return r.kind.Steps[i].File
+	}
+	return 0
+}
+
+// voidOver settles the calls whose result can never go live: op, or all of them.
+func (r *run) voidOver(ctx context.Context, op models.LedgerOp) error {
+	if op == "" {
+		return r.voidAll(ctx)
+	}
+	return r.void(ctx, op)
 }
 
 // beginAgain queues a post again that the platform had and that is not live.

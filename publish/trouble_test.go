@@ -280,6 +280,7 @@ func TestEveryPostgresAnswerLost(t *testing.T) {
 				t.Parallel()
 				proxy, address := newPGProxy(t, dbtest.PostgresURL(t))
 				w := newFixture(t, openPostgres(t, address))
+				w.sim.AddInstagramAccount(sandbox.InstagramAccount{IGID: w.igSim.IGID, Username: w.igSim.Username, QuotaTotal: 10_000})
 				w.settleAsAsynq(w.accept(f)) // from here on statements are prepared
 				p := w.accept(f)
 				proxy.arm(-1, after, "")
@@ -301,7 +302,9 @@ func (w *fixture) loseOne(proxy *pgProxy, f flow, n int, after bool) {
 		case *tiktokposts.Options:
 			options.Title = fmt.Sprint("message ", n)
 		case *instagramposts.Options:
-			options.Caption = fmt.Sprint("message ", n)
+			if r.Kind != models.Story { // which has no text
+				options.Caption = fmt.Sprint("message ", n)
+			}
 		}
 	})
 	begin, began := w.clock.Now(), time.Now()
@@ -346,31 +349,37 @@ func TestFileSurvivesALostCommit(t *testing.T) {
 	w.wantLive(1)
 }
 
-// TestLeaseOutlivesALongFetch: a customer's file takes a minute to come. What
-// the run writes then does not put its lease back to where it began.
-func TestLeaseOutlivesALongFetch(t *testing.T) {
+// TestLongFetch: a customer's file takes a minute to come. Nobody else fetches it meanwhile,
+// and it holds no worker of posts.
+func TestLongFetch(t *testing.T) {
 	for _, f := range []flow{tiktokVideo, instagramReel} {
 		t.Run(f.name, func(t *testing.T) {
 			w := onSQLite(t)
 			var p *models.Post
+			served := 0
 			files := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+				served++
 				for range 12 { // as the keeper does meanwhile
 					w.clock.Advance(5 * time.Second)
-					if err := w.db.Runs.Renew(w.ctx, p.ID, 1, w.clock.Now().Add(20*time.Second)); err != nil {
+					f := &models.Fetch{PostID: p.ID, Fence: 1}
+					if err := w.db.Fetches.Renew(w.ctx, f, w.clock.Now().Add(20*time.Second)); err != nil {
 						t.Error(err)
 					}
+					w.tick()
 				}
 				_, _ = rw.Write(sample.Video)
 			}))
 			defer files.Close()
 			p = w.accept(f, func(r *publish.Request) { r.Files[0].MediaID, r.Files[0].URL = "", files.URL+"/v.mp4" })
 			w.step()
-			w.wantStatus(p, models.Processing)
+			if got := w.post(p); got.Status != models.Queued || got.StartedAt != nil {
+				t.Errorf("after the fetch: %s", w.story(p))
+			}
 			p = w.settle(p)
 			w.wantLive(1)
 			w.wantStatus(p, models.Published)
-			if p.Fence > 4 || p.Attempts != 0 {
-				t.Errorf("the first run did not do its work in one go: %s", w.story(p))
+			if served != 1 || p.Fence > 6 || p.Attempts != 0 {
+				t.Errorf("fetched %d times: %s", served, w.story(p))
 			}
 		})
 	}
@@ -412,6 +421,39 @@ func TestRenewThatHangs(t *testing.T) {
 	w.wantStatus(p, models.Published)
 }
 
+// TestRunWithoutProgress: a run makes no progress, as on a storage that hangs, while the
+// database works. The run gives up its lease, and another run takes over.
+func TestRunWithoutProgress(t *testing.T) {
+	w := onSQLite(t)
+	w.Timings.Lease, w.Timings.Stall = 400*time.Millisecond, 300*time.Millisecond
+	p := w.accept(tiktokVideo)
+	task, _ := w.queue.Posts.Take()
+	w.wire.Intercept(func(r *http.Request) (*http.Response, error) {
+		if !strings.Contains(r.URL.Path, "tiktok-upload") {
+			return nil, nil
+		}
+		select {
+		case <-r.Context().Done():
+		case <-time.After(testkit.Patience):
+			t.Error("the run keeps its lease")
+		}
+		return nil, r.Context().Err()
+	})
+	_ = w.RunStep(w.ctx, task, w.drain)
+	w.wire.Intercept(nil)
+	if got := w.post(p); got.LeaseUntil == nil || got.Status != models.Publishing {
+		t.Errorf("the run wrote a result: %+v", got)
+	}
+	if story := w.story(w.post(p)); !strings.Contains(story, "nothing moved for 300ms") {
+		t.Errorf("the timeline does not say that the run hangs: %s", story)
+	}
+	w.Timings.Lease, w.Timings.Stall = 20*time.Second, time.Minute
+	w.clock.Advance(time.Minute)
+	p = w.settleAsAsynq(p)
+	w.wantLive(1)
+	w.wantStatus(p, models.Published)
+}
+
 // TestPictureFromALinkSurvivesACut: the process ends right after the container
 // of a fetched picture was noted, at a step that other kinds have bytes to send
 // in; also when Instagram is slow with it.
@@ -422,6 +464,7 @@ func TestPictureFromALinkSurvivesACut(t *testing.T) {
 			files := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { _, _ = rw.Write(sample.Picture) }))
 			defer files.Close()
 			p := w.accept(instagramImage, func(r *publish.Request) { r.Files[0].MediaID, r.Files[0].URL = "", files.URL+"/p.jpg" })
+			w.step() // the fetch
 			w.onNow = func() {
 				if got, err := w.db.Posts.ByID(w.ctx, p.ID); err == nil && got.ContainerID != nil {
 					panic(testkit.PowerCut{})

@@ -2,15 +2,16 @@ package publish
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"time"
 
 	"github.com/sirupsen/logrus"
 
+	"socialqueue/media"
 	"socialqueue/models"
 	"socialqueue/oauth"
+	"socialqueue/platform"
 	"socialqueue/secrets"
 )
 
@@ -65,28 +66,85 @@ func (v *Run) MayBeLive() bool { return v.r.ledger.MayBeLive() }
 // Live reports whether the post is known to be live.
 func (v *Run) Live() bool { return v.r.post.PublishedAt != nil }
 
-// Waited returns how long the platform has had the post.
-func (v *Run) Waited() time.Duration { return v.r.waited() }
+// Waited returns how long the platform has had what the steps made so far: zero for a run that
+// makes calls, as it may have given it more only now.
+func (v *Run) Waited() time.Duration {
+	if v.r.stored == models.Publishing {
+		return 0
+	}
+	return v.r.waited()
+}
 
-// File returns the file of a post that has one.
-func (v *Run) File(ctx context.Context) (*models.Media, error) { return v.r.file(ctx) }
+// Files returns the files of the post, in order.
+func (v *Run) Files(ctx context.Context) ([]models.PostMedia, error) {
+	err := v.r.readFiles(ctx)
+	return v.r.files, err
+}
 
-// Open reads length bytes of the post's file from offset on.
-func (v *Run) Open(ctx context.Context, offset, length int64) (io.ReadCloser, error) {
-	file, err := v.r.file(ctx)
+// File returns the file at a position of the post, from 0.
+func (v *Run) File(ctx context.Context, position int) (*models.Media, error) {
+	return v.r.file(ctx, position)
+}
+
+// Open reads length bytes of a file of the post from offset on.
+func (v *Run) Open(ctx context.Context, position int, offset, length int64) (io.ReadCloser, error) {
+	file, err := v.r.file(ctx, position)
 	if err != nil {
 		return nil, err
 	}
-	return v.r.Store.NewRangeReader(ctx, file.ID, offset, length)
+	body, err := v.r.Store.NewRangeReader(ctx, file.ID, offset, length)
+	if err != nil {
+		return nil, err
+	}
+	return moving{body, &v.r.moves}, nil
 }
 
-// Link returns a public link to the post's file that is valid until a time.
-func (v *Run) Link(ctx context.Context, until time.Time) (secrets.Secret, error) {
-	file, err := v.r.file(ctx)
+// Link returns a public link to a file of the post that is valid until a time.
+func (v *Run) Link(ctx context.Context, position int, until time.Time) (secrets.Secret, error) {
+	file, err := v.r.file(ctx, position)
 	if err != nil {
 		return "", err
 	}
 	return v.r.Links.Link(file.ID, until), nil
+}
+
+// SourceLink returns the customer's link to the file at a position of a post that the platform
+// fetches itself.
+func (v *Run) SourceLink(ctx context.Context, position int) (secrets.Secret, error) {
+	if err := v.r.readFiles(ctx); err != nil {
+		return "", err
+	}
+	if position >= len(v.r.files) || v.r.files[position].SourceURL == "" { // the previous release stored the file
+		return "", &platform.Error{
+			Provider: v.r.post.Platform, Op: "source_link", Kind: platform.Rejected, Code: platform.CodeUploadFailed,
+			Message: "the link that the platform was to fetch is no longer there; send the post again",
+		}
+	}
+	f := &v.r.files[position]
+	link, err := v.r.Keys.Open(f.SourceURL, models.SourceSealedIn(f.PostID, f.Position))
+	if err != nil {
+		return "", fmt.Errorf("open media_url: %w", err)
+	}
+	return link, nil
+}
+
+// Picture returns a public link, valid until a time, to the picture at a position of the post:
+// as it is if it is an upright JPEG that fits into the variant, else as a JPEG that is made
+// for it, once. A *media.RejectedError means that none can be made.
+func (v *Run) Picture(ctx context.Context, position int, variant media.Variant, until time.Time) (secrets.Secret, error) {
+	file, err := v.r.file(ctx, position)
+	if err != nil {
+		return "", err
+	}
+	shown := media.Info{ContentType: file.ContentType, Width: file.Width, Height: file.Height, Orientation: file.Orientation}
+	if media.Fits(shown, variant.Box) && file.Bytes <= variant.MaxBytes {
+		return v.r.Links.Link(file.ID, until), nil
+	}
+	if _, err := v.r.Store.Derive(ctx, file.ID, variant.Key(file.ID), variant.Box, v.r.moves.progress); err != nil {
+		return "", err
+	}
+	v.r.moves.progress()
+	return v.r.Links.Link(variant.Key(file.ID), until), nil
 }
 
 // Resume waits before a broken transfer is resumed for the n-th time in a row, counted from
@@ -154,15 +212,25 @@ func (v *Run) NoteQuota(ctx context.Context, q models.Quota) {
 	}
 }
 
-// file returns the file of a post that has one.
-func (r *run) file(ctx context.Context) (*models.Media, error) {
+// file returns the file at a position of the post.
+func (r *run) file(ctx context.Context, position int) (*models.Media, error) {
 	if err := r.readFiles(ctx); err != nil {
 		return nil, err
 	}
-	if r.files[0].Media == nil {
-		return nil, errors.New("the post has no file yet")
+	if position >= len(r.files) || r.files[position].Media == nil {
+		return nil, fmt.Errorf("the post has no file %d yet", position)
 	}
-	return r.files[0].Media, nil
+	return r.files[position].Media, nil
+}
+
+// has reports whether the post has the step: one about a file that it does not have is left
+// out.
+func (r *run) has(ctx context.Context, step *Step) (bool, error) {
+	if step.File <= 1 { // every post has a file
+		return true, nil
+	}
+	err := r.readFiles(ctx)
+	return step.File <= len(r.files), err
 }
 
 // readFiles reads the post's files, once in a run.

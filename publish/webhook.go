@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"socialqueue/db"
 	"socialqueue/models"
@@ -49,6 +50,58 @@ func (s *Service) PollNow(ctx context.Context, p *models.Post, why string) (Effe
 	}
 	s.enqueue(ctx, *p)
 	return EffectPolling, nil
+}
+
+const (
+	// sightingSlack forgives the clocks when an event is compared with the call that it may be
+	// about, and sightingSpan is how long after that call the event may come.
+	sightingSlack = time.Minute
+	sightingSpan  = 24 * time.Hour
+)
+
+// Sighting is what a platform's webhook says about a post that nobody here knows by that id.
+type Sighting struct {
+	Platform          models.Platform
+	ProviderAccountID string
+	// Op is the call whose answer brings such ids, and PublishID the id.
+	Op        models.LedgerOp
+	PublishID string
+	// At is when the platform says that it happened.
+	At time.Time
+	// Fits reports whether a post can have this id. It may be nil.
+	Fits func(*models.Post) bool
+	// Why goes into the post's timeline.
+	Why string
+}
+
+// Adopt gives a post the id that was lost with the answer to its call, if no other call of the
+// account can have had that answer, whatever became of it since. The post is then polled by
+// that id: what became of it is read from the platform, not believed. p is nil if there is no
+// such post, or more than one.
+func (s *Service) Adopt(ctx context.Context, seen Sighting) (p *models.Post, effect Effect, err error) {
+	lost, err := s.DB.Runs.LostCalls(ctx, seen.Platform, seen.ProviderAccountID, seen.Op, seen.At.Add(-sightingSpan), seen.At.Add(sightingSlack), 2)
+	if err != nil || len(lost) != 1 {
+		return nil, EffectNone, err
+	}
+	call, now := &lost[0], s.Now()
+	switch status := call.Post.Status; {
+	case seen.Fits != nil && !seen.Fits(&call.Post), !call.Entry.Open():
+		return nil, EffectNone, nil
+	case s.Held(&call.Post), status == models.Publishing: // its answer may still come
+		return &call.Post, EffectHeld, nil
+	case status != models.Processing && status != models.Uncertain:
+		return nil, EffectNone, nil
+	}
+	event := models.PostEvent{At: now, Type: models.EventNote, Message: seen.Why + " of " + seen.PublishID + ", whose answer was lost; polling now"}
+	err = s.DB.Runs.Adopt(ctx, call, seen.PublishID, event, now)
+	if errors.Is(err, db.ErrStale) {
+		return &call.Post, EffectHeld, nil
+	}
+	if err != nil {
+		return nil, EffectNone, err
+	}
+	s.enqueue(ctx, call.Post)
+	return &call.Post, EffectPolling, nil
 }
 
 // polled reports whether the next run of a post with this status may read from the

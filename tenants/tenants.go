@@ -4,6 +4,7 @@ package tenants
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -24,7 +25,8 @@ type Deps struct {
 // Service implements the use cases of apps. It is safe for concurrent use.
 type Service struct {
 	Deps
-	keys *keyCache
+	keys  *keyCache
+	usage usage
 }
 
 // New returns a Service.
@@ -64,13 +66,30 @@ func (s *Service) RevokeKey(ctx context.Context, prefix string) error {
 }
 
 // EnsureUser stores a user of an app, or finds the one with the same external id. It
-// reports whether it stored one. email may be empty.
+// reports whether it stored one. email may be empty. It returns *models.QuotaError if the app
+// may have no more users.
 func (s *Service) EnsureUser(ctx context.Context, appID int64, externalID, email string) (user *models.User, created bool, err error) {
 	now := s.Now()
 	user = &models.User{AppID: appID, ExternalID: externalID, CreatedAt: now, UpdatedAt: now}
 	if email != "" {
 		user.Email = &email
 	}
+	if err := s.Reserve(ctx, appID, models.QuotaUsers, 1); err != nil {
+		return s.knownUser(ctx, appID, externalID, err)
+	}
 	created, err = s.DB.Tenants.EnsureUser(ctx, user)
 	return user, created, err
+}
+
+// knownUser returns the user of an app that may have no more users, or refused if it is not
+// one of them.
+func (s *Service) knownUser(ctx context.Context, appID int64, externalID string, refused error) (*models.User, bool, error) {
+	if _, full := errors.AsType[*models.QuotaError](refused); !full {
+		return nil, false, refused
+	}
+	user, err := s.DB.Tenants.UserByExternalID(ctx, appID, externalID)
+	if errors.Is(err, models.ErrNotFound) {
+		err = refused
+	}
+	return user, false, err
 }

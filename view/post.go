@@ -3,6 +3,7 @@
 package view
 
 import (
+	"strings"
 	"time"
 
 	"socialqueue/models"
@@ -29,12 +30,33 @@ type Post struct {
 	UpdatedAt      string          `json:"updated_at"`
 	PublishedAt    *string         `json:"published_at"`
 	GroupID        *string         `json:"group_id"`
+	// MaxLateness is a duration such as 15m; null if there is no limit.
+	MaxLateness *string `json:"max_lateness"`
+	// FirstComment is null if the post has none.
+	FirstComment *FirstComment `json:"first_comment"`
+	// Content is left out where it was not read, as in webhooks.
+	Content *Content `json:"content,omitempty"`
 }
 
 // Error is why a post is not live.
 type Error struct {
 	Code    string `json:"code"`
 	Message string `json:"message"`
+}
+
+// FirstComment is the comment that the app wants under its own post.
+type FirstComment struct {
+	Status    models.CommentStatus `json:"status"`
+	CommentID *string              `json:"comment_id"`
+	// Error says why the comment is not made, or not yet.
+	Error *string `json:"error"`
+}
+
+func ofFirstComment(c *models.FirstComment) *FirstComment {
+	if c == nil {
+		return nil
+	}
+	return &FirstComment{Status: c.Status, CommentID: c.CommentID, Error: TextOrNull(c.Error)}
 }
 
 // OfPost shows a post at that time.
@@ -44,8 +66,29 @@ func OfPost(p *models.Post, now time.Time) Post {
 		PublishID: p.PublishID, ContainerID: p.ContainerID, PlatformPostID: p.PlatformPostID, Permalink: p.Permalink,
 		Error: OfError(p), DeferredUntil: TimeOrNull(p.DeferredUntil), DeferredReason: deferredReason(p, now),
 		Attempts: p.Attempts, PublishAt: Time(p.PublishAt), CreatedAt: Time(p.CreatedAt), UpdatedAt: Time(p.UpdatedAt),
-		PublishedAt: TimeOrNull(p.PublishedAt), GroupID: p.GroupID,
+		PublishedAt: TimeOrNull(p.PublishedAt), GroupID: p.GroupID, MaxLateness: durationOrNull(p.MaxLateness()),
+		FirstComment: ofFirstComment(p.FirstComment),
 	}
+}
+
+func durationOrNull(d time.Duration) *string {
+	if d == 0 {
+		return nil
+	}
+	text := Duration(d)
+	return &text
+}
+
+// Duration writes a duration without parts that are zero: 24h and not 24h0m0s.
+func Duration(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
 }
 
 // OfError shows a post's error; nil if it has none.
@@ -62,8 +105,12 @@ func OfError(p *models.Post) *Error {
 //
 //   - account_busy: earlier posts of the same account go first. It is not
 //     written down: it follows from where the post waits.
-//   - rate_limited: the platform takes no more calls for the moment.
-//   - daily_cap: the account, or the app, has used up its posts of the day.
+//   - rate_limited: the platform takes no more calls for the moment, or the app, not the
+//     account, has reached a limit of it.
+//   - daily_cap: the account has used up its posts of the day.
+//   - pending_cap: too many drafts wait in the creator's inbox.
+//   - restricted: the platform restricts the account for a while, such as for spam;
+//     the post's error says what its owner can do.
 //   - retry: the last try failed, or the outcome is looked at again later.
 //   - token_refresh: the account's token has ended and could not be refreshed
 //     yet; nothing happened at the platform, and it is no attempt.

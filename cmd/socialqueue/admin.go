@@ -97,7 +97,7 @@ func appCmd() *cobra.Command {
 	}
 	create.Flags().StringVar(&name, "name", "", "the app's display name")
 	_ = create.MarkFlagRequired("name")
-	return group("app", "Manage apps, the tenants of this installation", create, allowReturnCmd())
+	return group("app", "Manage apps, the tenants of this installation", create, setAppCmd(), allowReturnCmd())
 }
 
 func allowReturnCmd() *cobra.Command {

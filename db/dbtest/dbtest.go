@@ -22,6 +22,13 @@ import (
 
 const testConns = 20
 
+// DiskFull has a Postgres database refuse new tables, and with them db.TryWrite, as it does
+// when its disk is full. DROP EVENT TRIGGER full_disk ends it.
+const DiskFull = `
+	CREATE FUNCTION full_disk() RETURNS event_trigger LANGUAGE plpgsql AS $$
+	BEGIN RAISE 'could not extend file "base/5/1": No space left on device' USING ERRCODE = '53100'; END $$;
+	CREATE EVENT TRIGGER full_disk ON ddl_command_start WHEN TAG IN ('CREATE TABLE AS') EXECUTE FUNCTION full_disk()`
+
 // Each runs test once for every dialect, each time on a fresh database.
 func Each(t *testing.T, test func(t *testing.T, d *db.DB)) {
 	t.Helper()

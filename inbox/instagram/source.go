@@ -59,6 +59,14 @@ func (s *Source) Handshake(query url.Values) (challenge string, err error) {
 	return query.Get("hub.challenge"), nil
 }
 
+// CheckHeader checks that the header that Verify uses has a signature.
+func (s *Source) CheckHeader(header http.Header) error {
+	if s.Secret.Empty() {
+		return errors.New("INSTAGRAM_WEBHOOK_SECRET is not set")
+	}
+	return instagram.CheckHubSignatureForm(header.Get("X-Hub-Signature-256"), header.Get("X-Hub-Signature"))
+}
+
 // Verify checks the header X-Hub-Signature-256, or else X-Hub-Signature.
 func (s *Source) Verify(header http.Header, body []byte) error {
 	if s.Secret.Empty() {

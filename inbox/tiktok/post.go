@@ -3,12 +3,14 @@ package tiktok
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"socialqueue/db"
 	"socialqueue/inbox"
 	"socialqueue/models"
 	"socialqueue/platform/tiktok"
 	"socialqueue/publish"
+	posts "socialqueue/publish/tiktok"
 )
 
 // postEvent applies an event about an upload to its post. While a worker holds the post,
@@ -16,13 +18,57 @@ import (
 func (s *Source) postEvent(ctx context.Context, e *models.WebhookEvent, event tiktok.Event) (inbox.Outcome, error) {
 	p, err := s.DB.Runs.PostOfUpload(ctx, event.PublishID)
 	if errors.Is(err, db.ErrNotFound) {
-		return inbox.Early("no post has this publish_id yet"), nil
+		return s.adopt(ctx, event)
 	}
 	if err != nil {
 		return inbox.Outcome{}, err
 	}
 	o, err := s.applyTo(ctx, p, e, event)
 	return o.OfPost(p), err
+}
+
+// fetched are the posts whose files TikTok fetches, by the beginning of their publish_ids (seen
+// in the field, 2026). A lost publish_id of an upload needs no adoption: the upload is lost with
+// it.
+var fetched = []struct {
+	ids     string
+	op      models.LedgerOp
+	toInbox bool
+}{
+	{"p_pub_", posts.OpPhotos, false}, {"p_inbox_", posts.OpPhotos, true},
+	{"v_pub_url", posts.OpPull, false}, {"v_inbox_url", posts.OpPull, true},
+}
+
+// adopt gives the publish_id to the one post whose answer was lost. An event that says that
+// something failed is not about it: by a wrong guess the files would be sent again.
+func (s *Source) adopt(ctx context.Context, event tiktok.Event) (inbox.Outcome, error) {
+	early := inbox.Early("no post has this publish_id yet")
+	switch event.Name {
+	case tiktok.EventPublishComplete, tiktok.EventInboxDelivered, tiktok.EventPubliclyAvailable:
+	default:
+		return early, nil
+	}
+	kind := -1
+	for i := range fetched {
+		if strings.HasPrefix(event.PublishID, fetched[i].ids) {
+			kind = i
+		}
+	}
+	if kind < 0 {
+		return early, nil
+	}
+	p, effect, err := s.Posts.Adopt(ctx, publish.Sighting{
+		Platform: models.TikTok, ProviderAccountID: event.OpenID, Op: fetched[kind].op, PublishID: event.PublishID,
+		At: event.CreatedAt, Why: "TikTok sent " + event.Name,
+		Fits: func(p *models.Post) bool {
+			options, err := posts.Of(p)
+			return err == nil && (options.Mode == posts.ModeInbox) == fetched[kind].toInbox
+		},
+	})
+	if err != nil || p == nil {
+		return early, err
+	}
+	return outcomeOf(effect).OfPost(p), nil
 }
 
 func (s *Source) applyTo(ctx context.Context, p *models.Post, e *models.WebhookEvent, event tiktok.Event) (inbox.Outcome, error) {
@@ -65,7 +111,7 @@ func (s *Source) identify(ctx context.Context, p *models.Post, event tiktok.Even
 	if err != nil {
 		return publish.EffectNone, err
 	}
-	link := tiktok.Permalink(account.Username, event.PostID)
+	link := posts.Permalink(p, account.Username, event.PostID)
 	return s.Posts.Identify(ctx, p, event.PostID, link, "live on TikTok as "+event.PostID+", according to "+event.Name)
 }
 

@@ -51,12 +51,27 @@ const maxBody = 1 << 20
 // MaxBody returns the size in bytes of the largest request that is accepted.
 func (*Source) MaxBody() int64 { return maxBody }
 
+const signatureHeader = "TikTok-Signature"
+
+// CheckHeader checks that the header TikTok-Signature has a signature, of about now.
+func (s *Source) CheckHeader(header http.Header) error {
+	if s.Secret.Empty() {
+		return errors.New("TIKTOK_WEBHOOK_SECRET is not set")
+	}
+	signature := header.Get(signatureHeader)
+	err := tiktok.CheckSignatureForm(signature, s.Now(), s.Tolerance)
+	if err != nil && s.Plain && tiktok.IsPlainSignature(signature) {
+		return nil
+	}
+	return err
+}
+
 // Verify checks the header TikTok-Signature.
 func (s *Source) Verify(header http.Header, body []byte) error {
 	if s.Secret.Empty() {
 		return errors.New("TIKTOK_WEBHOOK_SECRET is not set")
 	}
-	signature := header.Get("TikTok-Signature")
+	signature := header.Get(signatureHeader)
 	err := tiktok.VerifySignature(signature, body, s.Secret, s.Now(), s.Tolerance)
 	if err != nil && s.Plain && tiktok.VerifyPlainSignature(signature, body, s.Secret) == nil {
 		return nil

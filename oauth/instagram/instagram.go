@@ -13,13 +13,19 @@ import (
 	"socialqueue/secrets"
 )
 
-// businessScope lets a login list the Pages of its businesses. It is requested, but not
-// needed.
-const businessScope = "business_management"
+// These scopes are requested, but not needed.
+const (
+	// businessScope lets a login list the Pages of its businesses.
+	businessScope = "business_management"
+	// commentScope is for first comments, and for webhooks about comments.
+	commentScope = "instagram_manage_comments"
+	// metadataScope lets the app subscribe to the webhooks of a Page.
+	metadataScope = "pages_manage_metadata"
+)
 
 var (
 	needed = []string{"pages_show_list", "pages_read_engagement", "instagram_basic", "instagram_content_publish"}
-	scopes = append([]string{businessScope}, needed...)
+	scopes = append([]string{businessScope, commentScope, metadataScope}, needed...)
 )
 
 // userTokenLife is assumed for a long-lived user token if the answer has no lifetime: about
@@ -50,7 +56,12 @@ func (c *Connector) Platform() models.Platform { return models.Instagram }
 func (c *Connector) Traits() oauth.Traits {
 	return oauth.Traits{
 		Name: "Instagram", Needed: needed, Prolongs: true,
-		Fragment: true, // Facebook appends #_=_
+		Optional: []oauth.OptionalScope{
+			{Scope: commentScope, For: []string{"first comments", "webhooks about comments"}},
+			{Scope: metadataScope, For: []string{"webhooks about comments"}},
+		},
+		Subscribes: metadataScope,
+		Fragment:   true, // Facebook appends #_=_
 		NoAccounts: "None of the allowed Facebook Pages has an Instagram account that can be posted to. " +
 			"Use a professional Instagram account that is linked to a Page, tick that Page when you allow access, and make sure that you may create content on it.",
 		LoginEnded: "the Facebook login has ended; connect it again before the tokens of its Pages end too",

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"socialqueue/models"
 	"socialqueue/oauth"
 	"socialqueue/platform"
@@ -15,15 +13,9 @@ import (
 	"socialqueue/secrets"
 )
 
-const (
-	// profileTime limits the calls that only describe accounts, and profilesAtOnce how many
-	// run at the same time.
-	profileTime    = 10 * time.Second
-	profilesAtOnce = 8
-	// contradictedWait is how long to wait if Meta refuses a Page's token but debug_token
-	// does not report it dead.
-	contradictedWait = 10 * time.Minute
-)
+// contradictedWait is how long to wait if Meta refuses a Page's token but debug_token does
+// not report it dead.
+const contradictedWait = 10 * time.Minute
 
 // Accounts lists the Pages of a login with the accounts behind them.
 func (c *Connector) Accounts(ctx context.Context, grant oauth.Grant) (oauth.Reach, error) {
@@ -35,7 +27,6 @@ func (c *Connector) Accounts(ctx context.Context, grant oauth.Grant) (oauth.Reac
 	for i, page := range pages {
 		reach.Pages[i] = pageOf(page)
 	}
-	c.readTypes(ctx, reach.Pages)
 	return reach, nil
 }
 
@@ -78,34 +69,14 @@ func (c *Connector) pagesEnd(ctx context.Context, pages []client.Page) time.Time
 	return info.ExpiresAt
 }
 
-// readTypes reads the types of the accounts. Some logins may not read them; the type then
-// stays empty.
-func (c *Connector) readTypes(ctx context.Context, pages []oauth.Page) {
-	ctx, cancel := context.WithTimeout(ctx, profileTime)
-	defer cancel()
-	var group errgroup.Group
-	group.SetLimit(profilesAtOnce)
-	for i := range pages {
-		page := &pages[i]
-		if page.Reason != "" {
-			continue
-		}
-		group.Go(func() error {
-			if ctx.Err() != nil {
-				return nil
-			}
-			if kind, err := c.client.AccountType(ctx, page.Token, page.AccountID); err == nil {
-				page.Type = kind
-			}
-			return nil
-		})
-	}
-	_ = group.Wait() // its functions return no errors
-}
-
 // PageToken reads the token of a Page.
 func (c *Connector) PageToken(ctx context.Context, login secrets.Secret, pageID string) (secrets.Secret, error) {
 	return c.client.PageToken(ctx, login, pageID)
+}
+
+// Subscribe subscribes the app to the webhooks of a Page.
+func (c *Connector) Subscribe(ctx context.Context, pageToken secrets.Secret, pageID string) error {
+	return c.client.Subscribe(ctx, pageToken, pageID)
 }
 
 // RenewPageToken reads the token of a Page again after Meta refused it. An account is lost

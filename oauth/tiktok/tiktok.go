@@ -13,10 +13,12 @@ import (
 	"socialqueue/secrets"
 )
 
-// scopes are requested; needed are those that publishing cannot do without. video.upload is
-// for TikTok's inbox, and only for those who grant it.
+// inboxScope is for TikTok's inbox.
+const inboxScope = "video.upload"
+
+// scopes are requested; needed are those that publishing cannot do without.
 var (
-	scopes = []string{"user.info.basic", "video.publish", "video.upload"}
+	scopes = []string{"user.info.basic", "video.publish", inboxScope}
 	needed = []string{"user.info.basic", "video.publish"}
 )
 
@@ -36,7 +38,9 @@ func New(c *client.Client, now func() time.Time) *Connector { return &Connector{
 func (c *Connector) Platform() models.Platform { return models.TikTok }
 
 // Traits returns the properties of TikTok: a refresh consumes the refresh token.
-func (c *Connector) Traits() oauth.Traits { return oauth.Traits{Name: "TikTok", Needed: needed} }
+func (c *Connector) Traits() oauth.Traits {
+	return oauth.Traits{Name: "TikTok", Needed: needed, Optional: []oauth.OptionalScope{{Scope: inboxScope, For: []string{"posts to the inbox"}}}}
+}
 
 // Configured returns an error that names the settings if the client has no credentials.
 func (c *Connector) Configured() error {

@@ -1,20 +1,13 @@
 package instagram
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
-	"net/url"
-	"strings"
 
 	"socialqueue/platform/wire"
-	"socialqueue/secrets"
 )
 
-const opAccount = "instagram.account"
-
-// Account is an Instagram professional account.
+// Account is an Instagram professional account. Whether it is a business or a creator account
+// cannot be read through Facebook's graph, where an IG User has no account_type.
 type Account struct {
 	ID, Username, Name, PictureURL string
 	Followers, Media               int
@@ -37,27 +30,4 @@ func parseAccount(body json.RawMessage) *Account {
 		ID: id, Username: string(a.Username), Name: string(a.Name), PictureURL: string(a.Picture),
 		Followers: int(max(0, a.Followers.Number())), Media: int(max(0, a.Media.Number())),
 	}
-}
-
-// AccountType returns CREATOR or BUSINESS. The API calls the first MEDIA_CREATOR.
-func (c *Client) AccountType(ctx context.Context, token secrets.Secret, igID string) (string, error) {
-	var kind string
-	err := c.get(ctx, opAccount, token, []string{igID}, url.Values{"fields": {"account_type"}}, func(body []byte) (err error) {
-		kind, err = parseAccountType(body)
-		return err
-	})
-	return kind, err
-}
-
-func parseAccountType(body []byte) (string, error) {
-	var a struct {
-		Type wire.Scalar `json:"account_type"`
-	}
-	if err := json.Unmarshal(body, &a); err != nil {
-		return "", fmt.Errorf("read account: %w", err)
-	}
-	if a.Type == "" {
-		return "", errors.New("answer without account_type")
-	}
-	return strings.TrimPrefix(string(a.Type), "MEDIA_"), nil
 }

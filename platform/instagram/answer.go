@@ -104,7 +104,7 @@ func (x *exchange) decode(resp *http.Response, read func(body []byte) error) err
 }
 
 func (x *exchange) refusal(resp *http.Response, e graphError) error {
-	x.Code = x.Hide.Text(e.name())
+	x.Code, x.Remedy = x.Hide.Text(e.name()), e.remedy()
 	if e.trace != "" {
 		x.LogID = x.Hide.Text(e.trace)
 	}

@@ -22,6 +22,8 @@
 //   - Secure Requests: docs/graph-api/guides/secure-requests
 //   - Facebook Login, manual flow: docs/facebook-login/guides/advanced/manual-flow
 //   - Access Tokens: docs/facebook-login/guides/access-tokens
+//   - Page, Subscribed Apps: docs/graph-api/reference/page/subscribed_apps
+//   - Instagram Platform, Webhooks: docs/instagram-platform/webhooks
 //   - Data Deletion Callback: docs/development/create-an-app/app-dashboard/data-deletion-callback
 //
 // The date is the page's last change, if known. All pages were read on 2026-11-22. "Seen in
@@ -56,7 +58,7 @@ const (
 	DefaultDialogURL = "https://www.facebook.com"
 	// DefaultVersion is the API version that this client was written for, usable
 	// until 2028-07-29 (Graph API, Versions).
-	DefaultVersion = "v25.0"
+	DefaultVersion = "v27.0"
 )
 
 // Config says where the API is and how to reach it.
@@ -97,7 +99,7 @@ var versionForm = regexp.MustCompile(`^v[0-9]{1,3}\.[0-9]{1,2}$`)
 func New(cfg Config) (*Client, error) {
 	version := cmp.Or(cfg.Version, DefaultVersion)
 	if !versionForm.MatchString(version) {
-		return nil, fmt.Errorf("graph API version %q must have the form v25.0", version)
+		return nil, fmt.Errorf("graph API version %q must have the form v27.0", version)
 	}
 	if cfg.AppSecret.Empty() {
 		return nil, errors.New("the Facebook app secret is missing: every call is signed with it")

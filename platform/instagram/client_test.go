@@ -240,7 +240,7 @@ func TestUnusableInputIsNotSent(t *testing.T) {
 	ctx, c, calls := serve(t, func(http.ResponseWriter, *http.Request) { t.Error("a request came") })
 	for _, token := range []secrets.Secret{"", "a\nb", "a b", "ä"} {
 		_, quota := c.Quota(ctx, token, igID)
-		upload := c.UploadReel(ctx, token, Container{ID: "1"}, 0, 5, opener("hello"))
+		upload := c.UploadVideo(ctx, token, "1", 0, 5, opener("hello"))
 		_, exchange := c.ExchangeCode(ctx, token, testRedirect)
 		_, prolong := c.ProlongToken(ctx, token)
 		_, inspect := c.InspectToken(ctx, token)
@@ -252,7 +252,7 @@ func TestUnusableInputIsNotSent(t *testing.T) {
 		_, err := c.Media(ctx, testToken, id)
 		wantError(t, err, platform.Rejected, platform.CodePublishFailed)
 		wantError(t, c.RevokeAll(ctx, testToken, id), platform.Rejected, platform.CodePublishFailed)
-		err = c.UploadReel(ctx, testToken, Container{ID: id, UploadURL: "https://evil.test"}, 0, 5, opener("hello"))
+		err = c.UploadVideo(ctx, testToken, id, 0, 5, opener("hello"))
 		wantError(t, err, platform.Rejected, platform.CodeUploadFailed)
 	}
 	if len(*calls) != 29 {
@@ -295,7 +295,7 @@ func proofOf(token secrets.Secret) string {
 // path, token in the header only, and its proof always.
 func TestGraphCallShape(t *testing.T) {
 	for name, m := range methods {
-		if name == "UploadReel" {
+		if name == "UploadVideo" {
 			continue
 		}
 		token, special := bearers[name]
@@ -318,7 +318,7 @@ func TestGraphCallShape(t *testing.T) {
 						t.Errorf("got %s %v", r.URL, r.Header)
 					}
 				}
-				if !strings.HasPrefix(r.URL.Path, "/v25.0/") || r.Header.Get("Authorization") != header ||
+				if !strings.HasPrefix(r.URL.Path, "/v27.0/") || r.Header.Get("Authorization") != header ||
 					from.Get("appsecret_proof") != proof || from.Has("access_token") {
 					t.Errorf("got %s %v %v", r.URL, r.Header, from)
 				}
@@ -339,7 +339,7 @@ func TestDetailTellsVersionAndUsage(t *testing.T) {
 		t.Fatal(err)
 	}
 	call := (*calls)[0]
-	if call.Detail != "container 17889; asked for v25.0, served by v26.0; 91 % of the call limit used" || call.LogID != "header-trace" || call.HTTPStatus != 200 {
+	if call.Detail != "container 17889; asked for v27.0, served by v26.0; 91 % of the call limit used" || call.LogID != "header-trace" || call.HTTPStatus != 200 {
 		t.Errorf("recorded %+v", call)
 	}
 }

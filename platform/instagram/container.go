@@ -31,18 +31,13 @@ type Image struct {
 	// Collaborators holds up to three usernames.
 	Collaborators []string
 	UserTags      []UserTag
+	AIGenerated   bool
 }
 
 // UserTag tags an account. X and Y, from 0 to 1, are required on images.
 type UserTag struct {
 	Username string
 	X, Y     *float64
-}
-
-// Container is a reel's container with its upload address.
-type Container struct {
-	ID        string
-	UploadURL string
 }
 
 // CreateImage creates the container of an image (400 containers per account in 24 h). A
@@ -54,6 +49,7 @@ func (c *Client) CreateImage(ctx context.Context, token secrets.Secret, igID str
 	setText(form, "alt_text", image.AltText)
 	setText(form, "location_id", image.LocationID)
 	setPeople(form, image.Collaborators, image.UserTags)
+	setAIGenerated(form, image.AIGenerated)
 	return c.create(ctx, token, igID, form, "image", image.URL)
 }
 
@@ -77,6 +73,13 @@ func (c *Client) create(ctx context.Context, token secrets.Secret, igID string, 
 func setText(form url.Values, name, value string) {
 	if value != "" {
 		form.Set(name, value)
+	}
+}
+
+// setAIGenerated labels a post as made by AI (is_ai_generated, since 2026-06-22).
+func setAIGenerated(form url.Values, generated bool) {
+	if generated {
+		form.Set("is_ai_generated", "true")
 	}
 }
 

@@ -3,9 +3,11 @@ package instagram
 import (
 	"errors"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
+	"socialqueue/models"
 	"socialqueue/platform"
 	"socialqueue/platform/wire"
 )
@@ -141,18 +143,27 @@ var codes = map[errorKey]advice{
 // worded is the table of errors that have no subcode and that only their message
 // distinguishes from others of the same code. The message is not localised, unlike the
 // texts for users (Handling Errors).
-var worded = map[int64]struct {
+var worded = map[int64]wordedError{
+	190: {"must be granted before impersonating a user's page", advisePermission, missingPermission}, // the token works
+	1:   {"Error validating client secret", adviseStop, remedies["101"]},                             // our settings
+}
+
+type wordedError struct {
 	phrase string
 	advice advice
-}{
-	190: {"must be granted before impersonating a user's page", advisePermission}, // the token works
-	1:   {"Error validating client secret", adviseStop},                           // our settings
+	remedy platform.Remedy
+}
+
+// wordedAdvice returns the entry of worded that an error matches.
+func (e graphError) wordedAdvice() (wordedError, bool) {
+	w, ok := worded[e.code]
+	return w, ok && e.subcode == 0 && strings.Contains(e.message, w.phrase)
 }
 
 // advice returns the advice for an error: by its message if it is in worded, then by
 // subcode, then by code.
 func (e graphError) advice() advice {
-	if w, ok := worded[e.code]; ok && e.subcode == 0 && strings.Contains(e.message, w.phrase) {
+	if w, ok := e.wordedAdvice(); ok {
 		return w.advice
 	}
 	return adviceFor(e.code, e.subcode)
@@ -205,10 +216,11 @@ func codesOf(e *platform.Error) (code, subcode int64) {
 }
 
 var (
-	refused   = wire.Verdict{Kind: platform.Rejected, Code: platform.CodePublishFailed}
-	badUpload = wire.Verdict{Kind: platform.Rejected, Code: platform.CodeUploadFailed}
-	reconnect = wire.Verdict{Kind: platform.AuthExpired, Code: platform.CodeTokenInvalid}
-	throttled = wire.Verdict{Kind: platform.RateLimited, Code: platform.CodeRateLimited}
+	refused    = wire.Verdict{Kind: platform.Rejected, Code: platform.CodePublishFailed}
+	badUpload  = wire.Verdict{Kind: platform.Rejected, Code: platform.CodeUploadFailed}
+	reconnect  = wire.Verdict{Kind: platform.AuthExpired, Code: platform.CodeTokenInvalid}
+	throttled  = wire.Verdict{Kind: platform.RateLimited, Code: platform.CodeRateLimited}
+	restricted = wire.Verdict{Kind: platform.RateLimited, Code: platform.CodeRateLimited, Wait: blockWait, Limit: platform.LimitPolicy}
 )
 
 // verdict applies an advice to a call. The wait after a throttle comes from the headers, so
@@ -226,14 +238,14 @@ func (a advice) verdict(op string, class wire.Class) (v wire.Verdict, ok bool) {
 	case adviseThrottle:
 		return throttled, true
 	case adviseQuota:
-		return wire.Verdict{Kind: platform.RateLimited, Code: platform.CodeRateLimited, Wait: blindWait}, true
+		return wire.Verdict{Kind: platform.RateLimited, Code: platform.CodeRateLimited, Wait: blindWait, Limit: platform.LimitDaily}, true
 	case adviseBlocked:
-		return wire.Verdict{Kind: platform.RateLimited, Code: platform.CodeRateLimited, Wait: blockWait}, true
+		return restricted, true
 	case adviseRead:
 		if class == wire.Reading {
-			return wire.Verdict{Kind: platform.RateLimited, Code: platform.CodeRateLimited, Wait: blockWait}, true
+			return restricted, true
 		}
-		return wire.Verdict{Kind: platform.Unknown, Code: class.Code, Wait: blockWait}, true
+		return wire.Verdict{Kind: platform.Unknown, Code: class.Code, Wait: blockWait, Limit: platform.LimitPolicy}, true
 	case adviseWait:
 		return wire.Verdict{Kind: platform.NotReady, Code: class.Code}, true
 	case adviseMissing:
@@ -285,19 +297,27 @@ func judge(op string, class wire.Class, status int, e graphError, h http.Header)
 	return v
 }
 
-// ContainerErrorKind says what may be done about a container in StateErrored, by the
-// subcode in its text (0 for none). Such a container cannot go live. Gone: a new one may
-// succeed; this includes unknown subcodes, because the same file often succeeds the next
-// time. Rejected: a new one would fail as well. RateLimited: a new one may succeed hours
-// later.
-func ContainerErrorKind(subcode int) (platform.Kind, platform.Code) {
+// ContainerError says why a container in StateErrored failed, by the subcode in its text (0
+// for none), and what may be done next. Such a container cannot go live. Transient: a new one
+// may succeed; this includes unknown subcodes, because the same file often succeeds the next
+// time. Rejected: a new one would fail as well. RateLimited: a new one may succeed after
+// RetryAfter.
+func ContainerError(subcode int, text string) *platform.Error {
+	v := wire.Verdict{Kind: platform.Transient, Code: platform.CodePublishFailed}
 	switch a := subcodes[int64(subcode)]; a {
 	case adviseStop:
-		return platform.Rejected, platform.CodePublishFailed
+		v = refused
 	case adviseQuota, adviseRead:
-		v, _ := a.verdict(opContainerStatus, wire.Reading)
-		return v.Kind, v.Code
-	default:
-		return platform.Gone, platform.CodePublishFailed
+		v, _ = a.verdict(opContainerStatus, wire.Reading)
 	}
+	e := &platform.Error{
+		Provider: models.Instagram, Op: opContainerStatus, Kind: v.Kind, Code: v.Code, Message: text, RetryAfter: v.Wait, Limit: v.Limit,
+	}
+	if subcode == 0 {
+		e.Remedy = videoUnprocessed
+		return e
+	}
+	e.PlatformCode = strconv.Itoa(subcode)
+	e.Remedy = remedyFor(e.PlatformCode)
+	return e
 }

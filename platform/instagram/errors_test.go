@@ -275,22 +275,23 @@ func TestThrottleWait(t *testing.T) {
 	}
 }
 
-func TestContainerErrorKind(t *testing.T) {
+func TestContainerError(t *testing.T) {
 	for subcode, want := range map[int]outcome{
-		0:       gone,
-		2207999: gone,
-		2207076: gone,
-		2207053: gone,
-		2207003: gone,
-		2207001: gone,
+		0:       again,
+		2207999: again,
+		2207076: again,
+		2207053: again,
+		2207003: again,
+		2207001: again,
 		2207026: stopped,
 		2207005: stopped,
 		2207050: stopped,
-		2207042: {platform.RateLimited, platform.CodeRateLimited, 0},
-		2207051: {platform.RateLimited, platform.CodeRateLimited, 0},
+		2207042: slower,
+		2207051: blocked,
 	} {
-		if kind, code := ContainerErrorKind(subcode); kind != want.kind || code != want.code {
-			t.Errorf("%d: got %s %s", subcode, kind, code)
+		e := ContainerError(subcode, "Error: it failed")
+		if e.Kind != want.kind || e.Code != want.code || e.RetryAfter != want.wait || e.Message != "Error: it failed" {
+			t.Errorf("%d: got %+v", subcode, e)
 		}
 	}
 }

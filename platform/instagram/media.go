@@ -75,31 +75,17 @@ func (c *Client) MediaPage(ctx context.Context, token secrets.Secret, igID strin
 }
 
 func parseMediaPage(body []byte) (MediaPage, error) {
-	var a struct {
-		Data   []json.RawMessage `json:"data"`
-		Paging struct {
-			Cursors struct {
-				After string `json:"after"`
-			} `json:"cursors"`
-			Next string `json:"next"` // a URL, absent on the last page
-		} `json:"paging"`
+	items, next, _, err := parseList(body)
+	if err != nil {
+		return MediaPage{}, err
 	}
-	if err := json.Unmarshal(body, &a); err != nil {
-		return MediaPage{}, fmt.Errorf("read media list: %w", err)
-	}
-	if a.Data == nil {
-		return MediaPage{}, errors.New("answer without a media list")
-	}
-	page := MediaPage{Media: make([]Media, 0, len(a.Data))}
-	for _, raw := range a.Data {
+	page := MediaPage{Media: make([]Media, 0, len(items)), Next: next}
+	for _, raw := range items {
 		m, err := parseMedia(raw)
 		if err != nil {
 			return MediaPage{}, err
 		}
 		page.Media = append(page.Media, m)
-	}
-	if a.Paging.Next != "" {
-		page.Next = a.Paging.Cursors.After
 	}
 	return page, nil
 }

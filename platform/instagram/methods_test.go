@@ -21,8 +21,32 @@ var methods = map[string]struct {
 		_, err := c.CreateReel(ctx, testToken, igID, Reel{CoverURL: signedLink})
 		return err
 	}},
-	"UploadReel": {opUpload, platform.Unknown, func(ctx context.Context, c *Client) error {
-		return c.UploadReel(ctx, testToken, Container{ID: "17889"}, 0, 5, opener("hello"))
+	"UploadVideo": {opUpload, platform.Unknown, func(ctx context.Context, c *Client) error {
+		return c.UploadVideo(ctx, testToken, "17889", 0, 5, opener("hello"))
+	}},
+	"CreateStory": {opCreate, platform.Unknown, func(ctx context.Context, c *Client) error {
+		_, err := c.CreateStory(ctx, testToken, igID, Story{ImageURL: signedLink})
+		return err
+	}},
+	"CreateChild": {opCreate, platform.Unknown, func(ctx context.Context, c *Client) error {
+		_, err := c.CreateChild(ctx, testToken, igID, Child{ImageURL: signedLink})
+		return err
+	}},
+	"CreateCarousel": {opCreate, platform.Unknown, func(ctx context.Context, c *Client) error {
+		_, err := c.CreateCarousel(ctx, testToken, igID, Carousel{Children: []string{"1", "2"}})
+		return err
+	}},
+	"CreateComment": {opComment, platform.Unknown, func(ctx context.Context, c *Client) error {
+		_, err := c.CreateComment(ctx, testToken, "17920", "hi")
+		return err
+	}},
+	"Comments": {opComments, platform.Transient, func(ctx context.Context, c *Client) error {
+		_, _, err := c.Comments(ctx, testToken, "17920", "")
+		return err
+	}},
+	"Stories": {opStories, platform.Transient, func(ctx context.Context, c *Client) error {
+		_, err := c.Stories(ctx, testToken, igID, 10)
+		return err
 	}},
 	"ContainerStatus": {opContainerStatus, platform.Transient, func(ctx context.Context, c *Client) error {
 		_, err := c.ContainerStatus(ctx, testToken, "17889")
@@ -76,9 +100,8 @@ var methods = map[string]struct {
 		_, err := c.PageToken(ctx, testToken, "1029384756")
 		return err
 	}},
-	"AccountType": {opAccount, platform.Transient, func(ctx context.Context, c *Client) error {
-		_, err := c.AccountType(ctx, testToken, igID)
-		return err
+	"Subscribe": {opSubscribe, platform.Transient, func(ctx context.Context, c *Client) error {
+		return c.Subscribe(ctx, testToken, "1029384756")
 	}},
 	"RevokeAll": {opRevoke, platform.Transient, func(ctx context.Context, c *Client) error {
 		return c.RevokeAll(ctx, testToken, "9001")

@@ -21,7 +21,7 @@ func TestAuthorizationURL(t *testing.T) {
 		page := c.AuthorizationURL(Authorization{RedirectURI: testRedirect, State: "s t&1", Scopes: []string{"instagram_basic", "pages_show_list"}})
 		address, query, _ := strings.Cut(page, "?")
 		got, err := url.ParseQuery(query)
-		if err != nil || address != want+"/v25.0/dialog/oauth" {
+		if err != nil || address != want+"/v27.0/dialog/oauth" {
 			t.Errorf("got %s %v", page, err)
 		}
 		if w := (url.Values{
@@ -63,7 +63,7 @@ func TestUserTokenCalls(t *testing.T) {
 				}
 				tt.form.Set("client_id", testAppID)
 				tt.form.Set("client_secret", testSecret.Reveal())
-				if r.Method != http.MethodPost || r.URL.String() != "/v25.0/oauth/access_token" || !reflect.DeepEqual(r.PostForm, tt.form) {
+				if r.Method != http.MethodPost || r.URL.String() != "/v27.0/oauth/access_token" || !reflect.DeepEqual(r.PostForm, tt.form) {
 					t.Errorf("%s: got %s %s %v", name, r.Method, r.URL, r.PostForm)
 				}
 				answer(200, body)(w, r)
@@ -140,7 +140,7 @@ func TestPermissions(t *testing.T) {
 		`{"data":[]}`: {},
 	} {
 		ctx, c, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
-			if r.Method != http.MethodGet || r.URL.Path != "/v25.0/me/permissions" {
+			if r.Method != http.MethodGet || r.URL.Path != "/v27.0/me/permissions" {
 				t.Errorf("got %s %s", r.Method, r.URL)
 			}
 			answer(200, body)(w, r)
@@ -163,7 +163,7 @@ func TestMe(t *testing.T) {
 		`{"id":9001,"name":null}`:       {"9001", ""},
 	} {
 		ctx, c, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
-			if r.URL.Path != "/v25.0/me" || r.URL.Query().Get("fields") != "id,name" {
+			if r.URL.Path != "/v27.0/me" || r.URL.Query().Get("fields") != "id,name" {
 				t.Errorf("got %s", r.URL)
 			}
 			answer(200, body)(w, r)
@@ -177,7 +177,7 @@ func TestMe(t *testing.T) {
 func TestRevokeAll(t *testing.T) {
 	for _, body := range []string{`{"success":true}`, `{"success":"true"}`} {
 		ctx, c, calls := serve(t, func(w http.ResponseWriter, r *http.Request) {
-			if r.Method != http.MethodDelete || r.URL.Path != "/v25.0/9001/permissions" {
+			if r.Method != http.MethodDelete || r.URL.Path != "/v27.0/9001/permissions" {
 				t.Errorf("got %s %s", r.Method, r.URL)
 			}
 			answer(200, body)(w, r)

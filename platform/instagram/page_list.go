@@ -82,7 +82,7 @@ func (r *pageReader) part(ctx context.Context, op string, path []string, query u
 		x.Hide.Secret(t.Reveal())
 	}
 	err = r.client.exchange(ctx, x, r.token, http.MethodGet, path, query, func(body []byte) error {
-		items, next, err := parseList(body)
+		items, next, _, err := parseList(body)
 		if err != nil {
 			return err
 		}
@@ -98,8 +98,8 @@ func (r *pageReader) part(ctx context.Context, op string, path []string, query u
 }
 
 // parseList parses an answer that is part of a list. More follows only if there is
-// paging.next; the last part has a cursor too.
-func parseList(body []byte) (items []json.RawMessage, after string, err error) {
+// paging.next; the last part has a cursor too, and a part that is not may lack it.
+func parseList(body []byte) (items []json.RawMessage, after string, more bool, err error) {
 	var a struct {
 		Data   []json.RawMessage `json:"data"`
 		Paging struct {
@@ -110,15 +110,15 @@ func parseList(body []byte) (items []json.RawMessage, after string, err error) {
 		} `json:"paging"`
 	}
 	if err := json.Unmarshal(body, &a); err != nil {
-		return nil, "", fmt.Errorf("read list: %w", err)
+		return nil, "", false, fmt.Errorf("read list: %w", err)
 	}
 	if a.Data == nil {
-		return nil, "", errors.New("answer without a list")
+		return nil, "", false, errors.New("answer without a list")
 	}
-	if a.Paging.Next != "" {
-		after = string(a.Paging.Cursors.After)
+	if a.Paging.Next == "" {
+		return a.Data, "", false, nil
 	}
-	return a.Data, after, nil
+	return a.Data, string(a.Paging.Cursors.After), true, nil
 }
 
 func parsePage(body []byte) (Page, error) {

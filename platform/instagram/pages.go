@@ -2,11 +2,13 @@ package instagram
 
 import (
 	"context"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 
 	"socialqueue/platform"
+	"socialqueue/platform/wire"
 	"socialqueue/secrets"
 )
 
@@ -15,6 +17,7 @@ const (
 	opBusinesses    = "instagram.businesses"
 	opBusinessPages = "instagram.business_pages"
 	opPage          = "instagram.page"
+	opSubscribe     = "instagram.subscribe"
 
 	// pageFields lists the fields of a Page that every edge has.
 	pageFields = "id,name,access_token,instagram_business_account{id,username,name,profile_picture_url,followers_count,media_count}"
@@ -90,6 +93,17 @@ func (c *Client) PageToken(ctx context.Context, userToken secrets.Secret, pageID
 		return err
 	})
 	return token, err
+}
+
+// Subscribe subscribes the app to the webhooks of a Page, with the token of that Page and the
+// permission pages_manage_metadata. Without it Meta sends no webhook about the Instagram
+// account behind the Page. Which field is named does not matter: a subscription brings all
+// fields about the account that the app has (Page, Subscribed Apps; Instagram Platform,
+// Webhooks, 2026-10-20). It may be repeated.
+func (c *Client) Subscribe(ctx context.Context, pageToken secrets.Secret, pageID string) error {
+	x := c.begin(opSubscribe, wire.Reading, pageToken)
+	fields := url.Values{"subscribed_fields": {"feed"}}
+	return x.Finish(ctx, c.exchange(ctx, x, pageToken, http.MethodPost, []string{pageID, "subscribed_apps"}, fields, readSuccess))
 }
 
 // MergePages merges lists, with each Page once. An entry with a token is preferred, then

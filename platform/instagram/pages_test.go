@@ -29,7 +29,7 @@ var (
 func graph(t *testing.T, answers map[string]string) (context.Context, *Client, *[]platform.Call) {
 	t.Helper()
 	return serve(t, func(w http.ResponseWriter, r *http.Request) {
-		name := strings.TrimPrefix(r.URL.Path, "/v25.0")
+		name := strings.TrimPrefix(r.URL.Path, "/v27.0")
 		if after := r.URL.Query().Get("after"); after != "" {
 			name += " after " + after
 		}
@@ -55,7 +55,7 @@ func graph(t *testing.T, answers map[string]string) (context.Context, *Client, *
 func part(items, after string, more bool) string {
 	next := ""
 	if more {
-		next = `,"next":"https://evil.test/v25.0/me/accounts?access_token=` + testToken.Reveal() + `"`
+		next = `,"next":"https://evil.test/v27.0/me/accounts?access_token=` + testToken.Reveal() + `"`
 	}
 	return `{"data":[` + items + `],"paging":{"cursors":{"before":"B","after":"` + after + `"}` + next + `}}`
 }
@@ -253,7 +253,7 @@ func TestPageToken(t *testing.T) {
 		`{"id":"1029384756"}`:                           "",
 	} {
 		ctx, c, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
-			if r.URL.Path != "/v25.0/1029384756" || r.URL.Query().Get("fields") != "id,access_token" {
+			if r.URL.Path != "/v27.0/1029384756" || r.URL.Query().Get("fields") != "id,access_token" {
 				t.Errorf("got %s", r.URL)
 			}
 			answer(200, body)(w, r)
@@ -264,20 +264,27 @@ func TestPageToken(t *testing.T) {
 	}
 }
 
-func TestAccountType(t *testing.T) {
-	for body, want := range map[string]string{
-		`{"account_type":"MEDIA_CREATOR","id":"1"}`: "CREATOR",
-		`{"account_type":"BUSINESS"}`:               "BUSINESS",
-		`{"account_type":"PERSONAL"}`:               "PERSONAL",
+func TestSubscribe(t *testing.T) {
+	ctx, c, calls := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodPost || r.URL.Path != "/v27.0/1029384756/subscribed_apps" || r.FormValue("subscribed_fields") != "feed" {
+			t.Errorf("got %s %s %v", r.Method, r.URL, r.Form)
+		}
+		answer(200, `{"success":true}`)(w, r)
+	})
+	if err := c.Subscribe(ctx, testToken, "1029384756"); err != nil || len(*calls) != 1 {
+		t.Errorf("got %v, recorded %+v", err, *calls)
+	}
+	for body, want := range map[string]platform.Kind{
+		`{"success":false}`: platform.Transient, errorBody(2, 0): platform.Transient, errorBody(4, 0): platform.RateLimited,
+		errorBody(190, 460): platform.AuthExpired, errorBody(200, 0): platform.Rejected, errorBody(210, 0): platform.Rejected,
 	} {
-		ctx, c, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
-			if r.URL.Path != "/v25.0/"+igID || r.URL.Query().Get("fields") != "account_type" {
-				t.Errorf("got %s", r.URL)
-			}
-			answer(200, body)(w, r)
-		})
-		if got, err := c.AccountType(ctx, testToken, igID); err != nil || got != want {
-			t.Errorf("%s: got %q %v", body, got, err)
+		status := 400
+		if body == `{"success":false}` {
+			status = 200
+		}
+		ctx, c, _ := serve(t, answer(status, body))
+		if err := c.Subscribe(ctx, testToken, "1029384756"); platform.KindOf(err) != want {
+			t.Errorf("%s: got %v, want %s", body, err, want)
 		}
 	}
 }

@@ -11,7 +11,7 @@ import (
 
 func TestPublish(t *testing.T) {
 	ctx, c, calls := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		if err := r.ParseForm(); err != nil || r.Method != "POST" || r.URL.Path != "/v25.0/"+igID+"/media_publish" || r.PostForm.Get("creation_id") != "17889" {
+		if err := r.ParseForm(); err != nil || r.Method != "POST" || r.URL.Path != "/v27.0/"+igID+"/media_publish" || r.PostForm.Get("creation_id") != "17889" {
 			t.Errorf("got %s %s %v", r.Method, r.URL, r.PostForm)
 		}
 		answer(200, `{"id":"17920238420000001"}`)(w, r)
@@ -42,7 +42,7 @@ func TestQuota(t *testing.T) {
 		`{"data":[{"quota_usage":-1,"config":{"quota_total":25,"quota_duration":-5}}]}`:    {0, 25, 24 * time.Hour},
 	} {
 		ctx, c, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
-			if r.URL.Path != "/v25.0/"+igID+"/content_publishing_limit" || r.URL.Query().Get("fields") != "quota_usage,config" {
+			if r.URL.Path != "/v27.0/"+igID+"/content_publishing_limit" || r.URL.Query().Get("fields") != "quota_usage,config" {
 				t.Errorf("got %s", r.URL)
 			}
 			answer(200, body)(w, r)
@@ -67,7 +67,7 @@ const sampleMediaBody = `{"id":"17920238420000001","caption":"Hi","permalink":"h
 
 func TestMedia(t *testing.T) {
 	ctx, c, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/v25.0/17920238420000001" || r.URL.Query().Get("fields") != mediaFields {
+		if r.URL.Path != "/v27.0/17920238420000001" || r.URL.Query().Get("fields") != mediaFields {
 			t.Errorf("got %s", r.URL)
 		}
 		answer(200, sampleMediaBody)(w, r)
@@ -80,7 +80,7 @@ func TestMedia(t *testing.T) {
 func TestRecentMedia(t *testing.T) {
 	for limit, asked := range map[int]string{0: "1", 10: "10", 1000: "100"} {
 		ctx, c, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
-			if r.URL.Path != "/v25.0/"+igID+"/media" || r.URL.Query().Get("fields") != mediaFields || r.URL.Query().Get("limit") != asked {
+			if r.URL.Path != "/v27.0/"+igID+"/media" || r.URL.Query().Get("fields") != mediaFields || r.URL.Query().Get("limit") != asked {
 				t.Errorf("got %s", r.URL)
 			}
 			answer(200, `{"data":[`+sampleMediaBody+`,{"id":1,"timestamp":"2026-08-01T11:30:00+02:00"},{"id":2,"timestamp":"soon"}],"paging":{}}`)(w, r)

@@ -31,7 +31,7 @@ func TestInspectToken(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			ctx, c, calls := serve(t, func(w http.ResponseWriter, r *http.Request) {
-				if r.Method != http.MethodGet || r.URL.Path != "/v25.0/debug_token" || r.URL.Query().Get("input_token") != testToken.Reveal() {
+				if r.Method != http.MethodGet || r.URL.Path != "/v27.0/debug_token" || r.URL.Query().Get("input_token") != testToken.Reveal() {
 					t.Errorf("got %s %s", r.Method, r.URL)
 				}
 				answer(200, tt.body)(w, r)

@@ -41,6 +41,20 @@ func VerifyHubSignature(sha256Header, sha1Header string, body []byte, secret sec
 	return nil
 }
 
+// CheckHubSignatureForm checks what the headers of a notification tell without its body:
+// whether the one that VerifyHubSignature would use has the form of a signature.
+func CheckHubSignatureForm(sha256Header, sha1Header string) error {
+	header, name, size := sha256Header, "sha256=", sha256.Size
+	if sha256Header == "" {
+		header, name, size = sha1Header, "sha1=", sha1.Size
+	}
+	signature, ok := strings.CutPrefix(header, name)
+	if !ok || !wire.IsHex(signature, size) {
+		return ErrHubSignature
+	}
+	return nil
+}
+
 func hubSignature(algorithm func() hash.Hash, body []byte, secret secrets.Secret) string {
 	mac := hmac.New(algorithm, []byte(secret.Reveal()))
 	mac.Write(body)

@@ -82,6 +82,18 @@ var methods = map[string]struct {
 		_, err := c.InitVideo(ctx, testToken, VideoPost{Title: "t", PrivacyLevel: "SELF_ONLY"}, Plan{5, 5, 1})
 		return err
 	}},
+	"InitInbox": {opInbox, platform.Unknown, func(ctx context.Context, c *Client, _ secrets.Secret) error {
+		_, err := c.InitInbox(ctx, testToken, Plan{5, 5, 1})
+		return err
+	}},
+	"PullVideo": {opPull, platform.Unknown, func(ctx context.Context, c *Client, link secrets.Secret) error {
+		_, err := c.PullVideo(ctx, testToken, VideoPost{}, false, link)
+		return err
+	}},
+	"InitPhotos": {opPhoto, platform.Unknown, func(ctx context.Context, c *Client, link secrets.Secret) error {
+		_, err := c.InitPhotos(ctx, testToken, PhotoPost{URLs: []secrets.Secret{link}, PrivacyLevel: "SELF_ONLY"})
+		return err
+	}},
 	"PutChunk": {opChunk, platform.Unknown, func(ctx context.Context, c *Client, link secrets.Secret) error {
 		_, err := c.PutChunk(ctx, link, Chunk{0, 4, 5, "video/mp4"}, opener("hello"))
 		return err

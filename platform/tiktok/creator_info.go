@@ -18,6 +18,8 @@ const opCreatorInfo = "tiktok.creator_info"
 // InitVideo (Content Sharing Guidelines, 2026-09-11).
 type CreatorInfo struct {
 	Username, Nickname string
+	// AvatarURL works for two hours.
+	AvatarURL string
 	// PrivacyLevels lists the levels that a post may have.
 	PrivacyLevels                                 []string
 	CommentDisabled, DuetDisabled, StitchDisabled bool
@@ -43,6 +45,7 @@ func parseCreatorInfo(data json.RawMessage) (CreatorInfo, error) {
 	var d struct {
 		Username wire.Scalar   `json:"creator_username"`
 		Nickname wire.Scalar   `json:"creator_nickname"`
+		Avatar   wire.Scalar   `json:"creator_avatar_url"`
 		Levels   []wire.Scalar `json:"privacy_level_options"`
 		Comment  wire.Scalar   `json:"comment_disabled"`
 		Duet     wire.Scalar   `json:"duet_disabled"`
@@ -55,6 +58,7 @@ func parseCreatorInfo(data json.RawMessage) (CreatorInfo, error) {
 	info := CreatorInfo{
 		Username:         string(d.Username),
 		Nickname:         string(d.Nickname),
+		AvatarURL:        string(d.Avatar),
 		CommentDisabled:  d.Comment.Bool(),
 		DuetDisabled:     d.Duet.Bool(),
 		StitchDisabled:   d.Stitch.Bool(),

@@ -17,19 +17,23 @@ const (
 	// minuteWait is the wait after a rate limit. Limits count per sliding minute (Direct
 	// Post reference, 2026-09-11; no Retry-After is documented).
 	minuteWait = time.Minute
-	// CapWait is how often a daily cap is checked again. The caps on posts per creator,
+	// capWait is how often a daily cap is checked again. The caps on posts per creator,
 	// pending shares and active creators count over 24 h with an unknown start, so the next
 	// slot may open at any time (Content Sharing Guidelines, 2026-09-11).
-	CapWait = time.Hour
+	capWait = time.Hour
 	// maxWait limits the wait that an answer asks for.
 	maxWait = 24 * time.Hour
 )
+
+// capped is a limit that is checked again every capWait.
+func capped(limit platform.Limit) wire.Verdict {
+	return wire.Verdict{Kind: platform.RateLimited, Code: platform.CodeRateLimited, Wait: capWait, Limit: limit}
+}
 
 var (
 	unsendable = wire.Verdict{Kind: platform.Rejected, Code: platform.CodePublishFailed}
 	noToken    = wire.Verdict{Kind: platform.AuthExpired, Code: platform.CodeTokenInvalid}
 	throttled  = wire.Verdict{Kind: platform.RateLimited, Code: platform.CodeRateLimited, Wait: minuteWait}
-	capped     = wire.Verdict{Kind: platform.RateLimited, Code: platform.CodeRateLimited, Wait: CapWait}
 	refused    = wire.Verdict{Kind: platform.Rejected, Code: platform.CodePublishFailed}
 	badUpload  = wire.Verdict{Kind: platform.Rejected, Code: platform.CodeUploadFailed}
 	noScope    = wire.Verdict{Kind: platform.Rejected, Code: platform.CodeTokenInvalid}
@@ -57,9 +61,9 @@ var verdicts = map[string]wire.Verdict{
 	"scope_not_authorized":    noScope, // needs new consent; the other scopes still work (seen in the field, 2026-09)
 	"scope_permission_missed": noScope,
 
-	"spam_risk_too_many_posts":         capped,
-	"spam_risk_too_many_pending_share": capped,
-	"reached_active_user_cap":          capped,
+	"spam_risk_too_many_posts":         capped(platform.LimitDaily),
+	"spam_risk_too_many_pending_share": capped(platform.LimitPending),
+	"reached_active_user_cap":          capped(platform.LimitApp),
 
 	"spam_risk_user_banned_from_posting": refused,
 	"spam_risk_text":                     refused,
@@ -174,9 +178,10 @@ func parseEnvelope(body []byte) (envelope, error) {
 	return e, nil
 }
 
-// note stores the code and log id of an answer in the call.
+// note stores the code and log id of an answer in the call, and what to do about them.
 func (x *exchange) note(e envelope) {
 	x.Code = x.Hide.Text(e.code)
+	x.Remedy = remedyFor(x.Op, e.code)
 	if e.logID != "" {
 		x.LogID = x.Hide.Text(e.logID)
 	}

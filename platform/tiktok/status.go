@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"socialqueue/models"
 	"socialqueue/platform"
 	"socialqueue/platform/wire"
 	"socialqueue/secrets"
@@ -58,7 +59,7 @@ type Status struct {
 	State State
 	// Raw is TikTok's own name of State.
 	Raw string
-	// FailReason is set if State is StateFailed; see FailReasonKind.
+	// FailReason is set if State is StateFailed; see FailReasonError.
 	FailReason string
 	// UploadedBytes is 0 if TikTok did not say.
 	UploadedBytes int64
@@ -150,30 +151,38 @@ var failReasons = map[string]wire.Verdict{
 	"publish_cancelled": refused,
 	"auth_removed":      {Kind: platform.AuthExpired, Code: platform.CodeTokenInvalid},
 
-	"spam_risk_too_many_posts":           capped,
+	"spam_risk_too_many_posts":           capped(platform.LimitDaily),
 	"spam_risk_user_banned_from_posting": refused,
 	"spam_risk_text":                     refused,
 	"spam_risk":                          refused,
 }
 
-// FailReasonKind says what may be done after StateFailed, when nothing is live. Transient:
-// a new InitVideo may succeed. RateLimited: a new one may succeed after CapWait or more.
-// AuthExpired: the user has to connect again. Rejected: never. An unknown reason is
-// Rejected, because TikTok checked the post and refused it.
-func FailReasonKind(reason string) (platform.Kind, platform.Code) {
+// FailReasonError says why TikTok refused a post in StateFailed, of which nothing is live, and
+// what may be done next. Transient: a new InitVideo may succeed. RateLimited: a new one may
+// succeed after RetryAfter. AuthExpired: the user has to connect again. Rejected: never. An
+// unknown reason is Rejected, because TikTok checked the post and refused it.
+func FailReasonError(reason string) *platform.Error {
 	v, ok := failReasons[reason]
 	if !ok {
 		v = refused
 	}
-	return v.Kind, v.Code
+	return &platform.Error{
+		Provider: models.TikTok, Op: opStatus, Kind: v.Kind, Code: v.Code, PlatformCode: reason,
+		Message: "TikTok could not publish the post", RetryAfter: v.Wait, Limit: v.Limit, Remedy: remedies[reason],
+	}
 }
 
 // Permalink returns the public address of a video. It is empty if the name or the id is
 // missing.
-func Permalink(username, id string) string {
+func Permalink(username, id string) string { return permalink(username, "video", id) }
+
+// PhotoPermalink is Permalink for a post of photos.
+func PhotoPermalink(username, id string) string { return permalink(username, "photo", id) }
+
+func permalink(username, what, id string) string {
 	username = strings.TrimPrefix(username, "@")
 	if username == "" || id == "" {
 		return ""
 	}
-	return "https://www.tiktok.com/@" + url.PathEscape(username) + "/video/" + url.PathEscape(id)
+	return "https://www.tiktok.com/@" + url.PathEscape(username) + "/" + what + "/" + url.PathEscape(id)
 }

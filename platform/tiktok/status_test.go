@@ -67,7 +67,7 @@ func TestPostIDs(t *testing.T) {
 	}
 }
 
-func TestFailReasonKind(t *testing.T) {
+func TestFailReasonError(t *testing.T) {
 	want := map[string]struct {
 		kind platform.Kind
 		code platform.Code
@@ -88,8 +88,8 @@ func TestFailReasonKind(t *testing.T) {
 		"something_new":                      {platform.Rejected, platform.CodePublishFailed},
 	}
 	for reason, w := range want {
-		if kind, code := FailReasonKind(reason); kind != w.kind || code != w.code {
-			t.Errorf("%s: got %s %s", reason, kind, code)
+		if e := FailReasonError(reason); e.Kind != w.kind || e.Code != w.code || e.PlatformCode != reason || (e.RetryAfter > 0) != (w.kind == platform.RateLimited) {
+			t.Errorf("%s: got %+v", reason, e)
 		}
 	}
 	for reason := range failReasons {

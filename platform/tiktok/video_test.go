@@ -26,7 +26,7 @@ func TestCreatorInfo(t *testing.T) {
 	})
 	got, err := c.CreatorInfo(ctx, testToken)
 	want := CreatorInfo{
-		Username: "simcafe", Nickname: "Sim Cafe", StitchDisabled: true, MaxVideoDuration: 10 * time.Minute,
+		Username: "simcafe", Nickname: "Sim Cafe", AvatarURL: "https://cdn.sim.test/a.jpeg", StitchDisabled: true, MaxVideoDuration: 10 * time.Minute,
 		PrivacyLevels: []string{"PUBLIC_TO_EVERYONE", "MUTUAL_FOLLOW_FRIENDS", "SELF_ONLY"},
 	}
 	if err != nil || !reflect.DeepEqual(got, want) {

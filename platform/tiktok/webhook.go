@@ -68,6 +68,25 @@ func VerifySignature(header string, body []byte, secret secrets.Secret, now time
 	return nil
 }
 
+// CheckSignatureForm checks what the header TikTok-Signature tells without the body: whether
+// it has the form of a signature, and its time.
+func CheckSignatureForm(header string, now time.Time, tolerance time.Duration) error {
+	signed, signature := splitSignature(header)
+	seconds, err := strconv.ParseInt(signed, 10, 64)
+	if err != nil || !wire.IsHex(signature, sha256.Size) {
+		return ErrSignature
+	}
+	if now.Sub(time.Unix(seconds, 0)).Abs() > tolerance {
+		return ErrStale
+	}
+	return nil
+}
+
+// IsPlainSignature reports whether a header has the form that VerifyPlainSignature checks.
+func IsPlainSignature(header string) bool {
+	return wire.IsHex(strings.ToLower(header), sha256.Size)
+}
+
 // VerifyPlainSignature checks the header TikTok-Signature in the form of the original
 // guide: the HMAC-SHA256 of the body in hex. It has no time, so a recorded message stays
 // valid for ever.

@@ -40,9 +40,10 @@ func (c Class) Unsent() Verdict { return Verdict{Kind: platform.Transient, Code:
 // Verdict says what a failed call means to its caller: the fields of a platform.Error that
 // decide what happens next.
 type Verdict struct {
-	Kind platform.Kind
-	Code platform.Code
-	Wait time.Duration
+	Kind  platform.Kind
+	Code  platform.Code
+	Wait  time.Duration
+	Limit platform.Limit
 }
 
 // Exchange is one call in progress, with the data for its record and its error. Begin
@@ -57,6 +58,8 @@ type Exchange struct {
 	// code, LogID the id to quote to its support, and Detail a short fact for readers.
 	Status              int
 	Code, LogID, Detail string
+	// Remedy says what to do about an error of the platform.
+	Remedy platform.Remedy
 
 	provider models.Platform
 	now      func() time.Time
@@ -97,8 +100,10 @@ func (x *Exchange) Fail(v Verdict, message string, cause error) error {
 		HTTPStatus:   x.Status,
 		PlatformCode: x.Code,
 		Message:      x.Hide.Text(message),
+		Remedy:       x.Remedy,
 		LogID:        x.LogID,
 		RetryAfter:   v.Wait,
+		Limit:        v.Limit,
 		Err:          cause,
 	}
 }

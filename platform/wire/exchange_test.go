@@ -142,11 +142,11 @@ func TestExchangeIsRecordedOnceAndFails(t *testing.T) {
 	x.Status, x.Code, x.LogID, x.Detail = 429, "limit", "L1", "container 7"
 
 	cause := errors.New("cause")
-	err := x.Fail(Verdict{platform.RateLimited, platform.CodeRateLimited, time.Hour}, "for act.abcdefghijklmnopqrstuvwxyz", cause)
+	err := x.Fail(Verdict{platform.RateLimited, platform.CodeRateLimited, time.Hour, platform.LimitDaily}, "for act.abcdefghijklmnopqrstuvwxyz", cause)
 	e, ok := errors.AsType[*platform.Error](err)
 	want := platform.Error{
 		Provider: models.Instagram, Op: "instagram.test", Kind: platform.RateLimited, Code: platform.CodeRateLimited,
-		HTTPStatus: 429, PlatformCode: "limit", Message: "for [secret]", LogID: "L1", RetryAfter: time.Hour, Err: cause,
+		HTTPStatus: 429, PlatformCode: "limit", Message: "for [secret]", LogID: "L1", RetryAfter: time.Hour, Limit: platform.LimitDaily, Err: cause,
 	}
 	if !ok || *e != want {
 		t.Errorf("got %+v", err)

@@ -6,12 +6,11 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"socialqueue/platform"
 )
 
 const (
-	hidden = "[secret]"
-	// maxText limits the stored length of a platform's text.
-	maxText = 500
 	// minSecret is the shortest text to hide. Anything shorter is no secret, and hiding it
 	// would only garble texts.
 	minSecret = 4
@@ -67,7 +66,7 @@ func (r *Redactor) add(s string) {
 // clean removes the secrets from a text.
 func (r *Redactor) clean(s string) string {
 	for _, secret := range r.exact {
-		s = strings.ReplaceAll(s, secret, hidden)
+		s = strings.ReplaceAll(s, secret, platform.Hidden)
 	}
 	for _, head := range r.heads {
 		for i := strings.Index(s, head); i >= 0; i = strings.Index(s, head) {
@@ -77,23 +76,14 @@ func (r *Redactor) clean(s string) string {
 			} else {
 				rest = ""
 			}
-			s = s[:i] + hidden + rest
+			s = s[:i] + platform.Hidden + rest
 		}
 	}
-	return credential.ReplaceAllString(s, "$1="+hidden)
+	return platform.HideCredentials(s)
 }
 
-// credential matches query parameters that are always secret.
-var credential = regexp.MustCompile(`(?i)(access_token|refresh_token|input_token|fb_exchange_token|upload_token|appsecret_proof|client_secret|code_verifier|signature|sig)=[^\s&"'<>]+`)
-
-// Text cleans a platform's text, truncates it and makes it one line.
-func (r *Redactor) Text(s string) string {
-	s = strings.Join(strings.Fields(strings.ToValidUTF8(r.clean(s), "?")), " ")
-	if len(s) > maxText {
-		s = strings.ToValidUTF8(s[:maxText], "") + "…"
-	}
-	return s
-}
+// Text cleans a platform's text; see platform.Words.
+func (r *Redactor) Text(s string) string { return platform.Words(r.clean(s)) }
 
 // ownSide matches our own addresses in net's errors: both sockets of a connection, and the
 // DNS resolver. The reason of the failure follows after it.

@@ -15,6 +15,7 @@ import (
 func TestRedactor(t *testing.T) {
 	const token = "EAAsimToken0123456789abcdefghijklmnopqrstuvwxyz"
 	const link = "https://media.test/media/0193aaaa-bbbb-7ccc-8ddd-eeeeeeeeeeee/SIGNATURE0123456789abcdef?exp=1790000000"
+	const maxWords = 300
 	var r Redactor
 	r.Secret("act.abcdefghijklmnopqrstuvwxyz")
 	r.Secret("a,c.abcdefghijklmnopqrstuvwxyz")
@@ -24,23 +25,23 @@ func TestRedactor(t *testing.T) {
 	r.Link(link)
 	r.Link("::")
 	for in, want := range map[string]string{
-		"bad act.abcdefghijklmnopqrstuvwxyz!":              "bad [secret]!",
-		"bad act.abcdefghijklm, x":                         "bad [secret], x",
-		"bad a,c.abcdefghijklm":                            "bad [secret]",
-		"Malformed access token " + token[:30] + "...":     "Malformed access token [secret]",
-		"got s+cret99 and s%2Bcret99":                      "got [secret] and [secret]",
-		"abc https://media.test/media":                     "abc https://media.test/media",
-		"cannot fetch " + link:                             "cannot fetch [secret]",
-		"cannot fetch /SIGNATURE0123456789abcdef":          "cannot fetch /[secret]",
-		"GET /x?a=1&Access_Token=EAAx&b=2":                 "GET /x?a=1&Access_Token=[secret]&b=2",
-		"next?access_token=EAAother&limit=1":               "next?access_token=[secret]&limit=1",
-		"debug?input_token=EAAother&x=1":                   "debug?input_token=[secret]&x=1",
-		"refresh_token=rft.1 fb_exchange_token=EAAother":   "refresh_token=[secret] fb_exchange_token=[secret]",
-		"code_verifier=abc, status_code=ERROR":             "code_verifier=[secret] status_code=ERROR",
-		"two\n lines \xff":                                 "two lines ?",
-		strings.Repeat("x", maxText):                       strings.Repeat("x", maxText),
-		strings.Repeat("x", maxText) + "ä and on":          strings.Repeat("x", maxText) + "…",
-		strings.Repeat("x", maxText-1) + "ä (cut through)": strings.Repeat("x", maxText-1) + "…",
+		"bad act.abcdefghijklmnopqrstuvwxyz!":               "bad [secret]!",
+		"bad act.abcdefghijklm, x":                          "bad [secret], x",
+		"bad a,c.abcdefghijklm":                             "bad [secret]",
+		"Malformed access token " + token[:30] + "...":      "Malformed access token [secret]",
+		"got s+cret99 and s%2Bcret99":                       "got [secret] and [secret]",
+		"abc https://media.test/media":                      "abc https://media.test/media",
+		"cannot fetch " + link:                              "cannot fetch [secret]",
+		"cannot fetch /SIGNATURE0123456789abcdef":           "cannot fetch /[secret]",
+		"GET /x?a=1&Access_Token=EAAx&b=2":                  "GET /x?a=1&Access_Token=[secret]&b=2",
+		"next?access_token=EAAother&limit=1":                "next?access_token=[secret]&limit=1",
+		"debug?input_token=EAAother&x=1":                    "debug?input_token=[secret]&x=1",
+		"refresh_token=rft.1 fb_exchange_token=EAAother":    "refresh_token=[secret] fb_exchange_token=[secret]",
+		"code_verifier=abc, status_code=ERROR":              "code_verifier=[secret] status_code=ERROR",
+		"two\n lines \xff":                                  "two lines ?",
+		strings.Repeat("x", maxWords):                       strings.Repeat("x", maxWords),
+		strings.Repeat("x", maxWords) + "ä and on":          strings.Repeat("x", maxWords) + "…",
+		strings.Repeat("x", maxWords-1) + "ä (cut through)": strings.Repeat("x", maxWords-1) + "…",
 	} {
 		if got := r.Text(in); got != want {
 			t.Errorf("%q: got %q, want %q", in, got, want)

@@ -16,6 +16,8 @@ const (
 	matchSpan  = 10 * time.Minute
 	// recentMedia is how many of the account's newest posts are searched.
 	recentMedia = 25
+	// storyLife is how long a story is listed (24 h), less a margin.
+	storyLife = 23 * time.Hour
 )
 
 // finding is what a search of the account came to.
@@ -39,7 +41,7 @@ func (p *Publisher) find(ctx context.Context, run *publish.Run, sent *models.Led
 	if err != nil || twins {
 		return finding{}, err
 	}
-	recent, err := p.client.RecentMedia(ctx, run.Token().Access, run.Token().ProviderAccountID, recentMedia)
+	recent, err := p.recent(ctx, run)
 	if err != nil {
 		return finding{}, err
 	}
@@ -51,7 +53,20 @@ func (p *Publisher) find(ctx context.Context, run *publish.Run, sent *models.Led
 	if err != nil {
 		return finding{}, err
 	}
-	return match(recent, known, options.Caption, sent.CreatedAt), nil
+	found := match(recent, known, options.Caption, sent.CreatedAt)
+	if run.Post().Kind == models.Story && run.Now().After(sent.CreatedAt.Add(storyLife)) {
+		found.absent = false // it is no longer in the list, whatever became of it
+	}
+	return found, nil
+}
+
+// recent lists the account's newest posts of the kind that the post is of: stories have a list
+// of their own.
+func (p *Publisher) recent(ctx context.Context, run *publish.Run) ([]instagram.Media, error) {
+	if run.Post().Kind == models.Story {
+		return p.client.Stories(ctx, run.Token().Access, run.Token().ProviderAccountID, recentMedia)
+	}
+	return p.client.RecentMedia(ctx, run.Token().Access, run.Token().ProviderAccountID, recentMedia)
 }
 
 // hasTwins reports whether another post of the account with the same caption, which was
@@ -63,7 +78,7 @@ func hasTwins(ctx context.Context, run *publish.Run, caption string, since time.
 	}
 	for i := range others {
 		other := &others[i]
-		if other.PublishedAt != nil && other.PublishedAt.Before(since) {
+		if other.PublishedAt != nil && other.PublishedAt.Before(since) || (other.Kind == models.Story) != (run.Post().Kind == models.Story) {
 			continue
 		}
 		options, err := Of(other)
@@ -79,8 +94,12 @@ func hasTwins(ctx context.Context, run *publish.Run, caption string, since time.
 
 func match(recent []instagram.Media, known map[string]bool, caption string, sentAt time.Time) finding {
 	var found *instagram.Media
-	reachesBack := len(recent) < recentMedia
+	reachesBack, undated := len(recent) < recentMedia, false
 	for i, m := range recent {
+		if m.Timestamp.IsZero() { // it could be ours
+			undated = true
+			continue
+		}
 		reachesBack = reachesBack || m.Timestamp.Before(sentAt.Add(-matchSlack))
 		early, late := m.Timestamp.Before(sentAt.Add(-matchSlack)), m.Timestamp.After(sentAt.Add(matchSpan))
 		if known[m.ID] || m.Caption != caption || early || late {
@@ -91,5 +110,5 @@ func match(recent []instagram.Media, known map[string]bool, caption string, sent
 		}
 		found = &recent[i]
 	}
-	return finding{media: found, absent: found == nil && reachesBack}
+	return finding{media: found, absent: found == nil && reachesBack && !undated}
 }

@@ -126,10 +126,16 @@ func hasRival(ctx context.Context, run *publish.Run, o *Options) (bool, error) {
 // plainText is a caption without differences in white space, which Instagram may change.
 func plainText(caption string) string { return strings.Join(strings.Fields(caption), " ") }
 
-// mediaType is how Instagram names the kind of a post. A reel reads as a video.
+// mediaType is how Instagram names the kind of a post. A reel reads as a video, a story as an
+// image or a video: it is empty for those.
 func mediaType(p *models.Post) string {
-	if p.Kind == models.Reel {
+	switch p.Kind {
+	case models.Reel:
 		return "VIDEO"
+	case models.Carousel:
+		return "CAROUSEL_ALBUM"
+	case models.Story:
+		return ""
 	}
 	return "IMAGE"
 }

@@ -1,8 +1,8 @@
 package instagram
 
 import (
+	"cmp"
 	"context"
-	"fmt"
 	"time"
 
 	"socialqueue/models"
@@ -26,18 +26,23 @@ const (
 	idPatience = time.Hour
 )
 
-// container reads the container's status. One that cannot be read is a state of its own:
+// container reads the status of the container that the call op made. One that cannot be read is a state of its own:
 // fresh ones sometimes cannot for weeks (100/33), and in 2026-05 Meta also refused reads
 // with 10, 200 and a bare 100 while publishing worked. So a refused read says nothing.
-func (p *Publisher) container(ctx context.Context, run *publish.Run) (instagram.ContainerStatus, error) {
-	if p.client == nil {
+func container(ctx context.Context, client *instagram.Client, run *publish.Run, op models.LedgerOp) (instagram.ContainerStatus, error) {
+	if client == nil {
 		return instagram.ContainerStatus{}, errNoAppSecret
 	}
-	status, err := p.client.ContainerStatus(ctx, run.Token().Access, run.ID(opContainer))
+	status, err := client.ContainerStatus(ctx, run.Token().Access, run.ID(op))
 	if err != nil && unreadable(err) {
 		return instagram.ContainerStatus{State: instagram.StateUnreadable, Text: err.Error()}, nil
 	}
 	return status, err
+}
+
+// expired reports whether the container that the call op made can no longer be published.
+func expired(run *publish.Run, op models.LedgerOp) bool {
+	return run.Now().After(run.Entry(op).CreatedAt.Add(containerLife))
 }
 
 func unreadable(err error) bool {
@@ -50,7 +55,7 @@ func unreadable(err error) bool {
 
 // readContainer tells whether the container is ready to be published.
 func (p *Publisher) readContainer(ctx context.Context, run *publish.Run) (publish.Verdict, error) {
-	status, err := p.container(ctx, run)
+	status, err := container(ctx, p.client, run, opContainer)
 	if err != nil {
 		return publish.Verdict{}, err
 	}
@@ -69,7 +74,7 @@ func (p *Publisher) readContainer(ctx context.Context, run *publish.Run) (publis
 	case instagram.StateFinished:
 		return publish.Verdict{State: publish.NotLive, Message: "the container is ready"}, nil
 	}
-	if run.Now().After(run.Entry(opContainer).CreatedAt.Add(containerLife)) {
+	if expired(run, opContainer) {
 		return over(platform.Transient, "the container could not be read until it expired"), nil
 	}
 	if run.Waited() > unreadablePatience {
@@ -84,7 +89,7 @@ func (p *Publisher) readPublished(ctx context.Context, run *publish.Run) (publis
 	if run.Live() || sent != nil && sent.State == models.Done {
 		return p.live(ctx, run)
 	}
-	status, err := p.container(ctx, run)
+	status, err := container(ctx, p.client, run, opContainer)
 	if err != nil {
 		return publish.Verdict{}, err
 	}
@@ -116,6 +121,9 @@ func (p *Publisher) search(ctx context.Context, run *publish.Run, sent *models.L
 		return publish.Verdict{Message: unknown}, nil
 	}
 	switch {
+	case found.media != nil && found.media.Caption == "":
+		// Without a text it may be somebody else's of that time.
+		return publish.Verdict{Message: unknown + "; the account shows a post of that time without a text"}, nil
 	case found.media != nil:
 		return p.seen(run, found.media)
 	case found.absent:
@@ -161,14 +169,7 @@ func (p *Publisher) seen(run *publish.Run, media *instagram.Media) (publish.Verd
 
 // errored is for a container that Instagram could not make ready: it cannot go live.
 func errored(status instagram.ContainerStatus) publish.Verdict {
-	kind, code := instagram.ContainerErrorKind(status.Subcode)
-	if kind != platform.Rejected {
-		kind = platform.Transient
-	}
-	return publish.Verdict{State: publish.Over, Err: &platform.Error{
-		Provider: models.Instagram, Op: "instagram.container_status", Kind: kind, Code: code,
-		PlatformCode: fmt.Sprint(status.Subcode), Message: status.Text,
-	}}
+	return publish.Verdict{State: publish.Over, Err: instagram.ContainerError(status.Subcode, status.Text)}
 }
 
 func over(kind platform.Kind, why string) publish.Verdict {
@@ -180,7 +181,7 @@ func over(kind platform.Kind, why string) publish.Verdict {
 func record(run *publish.Run, o *Options, media *instagram.Media) models.Record {
 	now := run.Now()
 	row := models.IGMedia{
-		InstagramAccountID: *run.Post().InstagramAccountID, IGID: media.ID, MediaType: mediaType(run.Post()), Caption: o.Caption,
+		InstagramAccountID: *run.Post().InstagramAccountID, IGID: media.ID, MediaType: cmp.Or(mediaType(run.Post()), media.MediaType, "IMAGE"), Caption: o.Caption,
 		CreatedAt: now, UpdatedAt: now, Ours: true,
 	}
 	if media.Permalink != "" {

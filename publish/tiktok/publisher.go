@@ -4,19 +4,29 @@
 // upload and can make at most one post, which goes live by itself once the last byte is in.
 // So opening an upload is harmless, the last chunk is the call that may make the post live,
 // and everything in between is read from status/fetch.
+//
+// Photos are fetched by TikTok, and so is a video behind a customer's link, if the app asks for
+// that: then the call that names the files makes the post.
 package tiktok
 
 import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"time"
 
+	"socialqueue/media"
 	"socialqueue/models"
 	"socialqueue/platform"
 	"socialqueue/platform/tiktok"
 	"socialqueue/publish"
+)
+
+// OpPhotos and OpPull are the one call of a post whose files TikTok fetches: of photos, and of a
+// video.
+const (
+	OpPhotos models.LedgerOp = "tiktok.photos"
+	OpPull   models.LedgerOp = "tiktok.pull"
 )
 
 // The steps of a video.
@@ -39,10 +49,16 @@ const (
 // Publisher publishes on TikTok.
 type Publisher struct {
 	client *tiktok.Client
+	// Photos is what photos are scaled down to.
+	Photos media.Variant
+	// PullHosts are the domains from which TikTok may fetch customers' videos.
+	PullHosts []string
 }
 
 // New makes a Publisher.
-func New(client *tiktok.Client) *Publisher { return &Publisher{client: client} }
+func New(client *tiktok.Client) *Publisher {
+	return &Publisher{client: client, Photos: media.Width1080}
+}
 
 // Platform returns models.TikTok.
 func (p *Publisher) Platform() models.Platform { return models.TikTok }
@@ -59,6 +75,18 @@ func (p *Publisher) Kinds() []publish.Kind {
 				Prepare: p.prepareLastChunk, Read: p.read,
 			},
 		},
+		Variants: []publish.Kind{{
+			Name: models.Video, Decode: decode, Applies: func(o publish.Options) bool { return o.(*Options).Pulls() },
+			CheckPull: p.checkPull,
+			Steps: []publish.Step{
+				{Op: OpPull, RefusalProves: true, Prepare: p.preparePull, Keep: keepPublishID, Read: p.readPulled},
+			},
+		}},
+	}, {
+		Name: models.Photo, Decode: decode, MaxFiles: maxPhotos,
+		Steps: []publish.Step{
+			{Op: OpPhotos, Heavy: true, RefusalProves: true, Prepare: p.preparePhotos, Keep: keepPublishID, Read: p.readPulled},
+		},
 	}}
 }
 
@@ -72,7 +100,7 @@ func keepPublishID(p *models.Post, id string) { p.PublishID = &id }
 
 // prepareInit asks what the creator's account allows now.
 func (p *Publisher) prepareInit(ctx context.Context, run *publish.Run) (publish.Call, error) {
-	file, err := run.File(ctx)
+	file, err := run.File(ctx, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -80,11 +108,8 @@ func (p *Publisher) prepareInit(ctx context.Context, run *publish.Run) (publish.
 	if err != nil {
 		return nil, err
 	}
-	creator, err := p.client.CreatorInfo(ctx, run.Token().Access)
+	creator, err := p.creator(ctx, run, options, file)
 	if err != nil {
-		return nil, err
-	}
-	if err := creatorAllows(creator, options, file); err != nil {
 		return nil, err
 	}
 	plan, err := tiktok.PlanUpload(file.Bytes)
@@ -92,7 +117,7 @@ func (p *Publisher) prepareInit(ctx context.Context, run *publish.Run) (publish.
 		return nil, err
 	}
 	return func(ctx context.Context) (publish.Result, error) {
-		upload, err := p.client.InitVideo(ctx, run.Token().Access, videoPost(creator, options), plan)
+		upload, err := p.initUpload(ctx, run, creator, options, plan)
 		if err != nil {
 			return publish.Result{}, err
 		}
@@ -103,16 +128,30 @@ func (p *Publisher) prepareInit(ctx context.Context, run *publish.Run) (publish.
 	}, nil
 }
 
-// creatorAllows checks the post against what the creator's account allows now
-// (content sharing guidelines, 2026-09-11).
-func creatorAllows(c tiktok.CreatorInfo, options *Options, file *models.Media) error {
+func (p *Publisher) initUpload(ctx context.Context, run *publish.Run, c tiktok.CreatorInfo, o *Options, plan tiktok.Plan) (tiktok.Upload, error) {
+	if o.inbox() {
+		return p.client.InitInbox(ctx, run.Token().Access, plan)
+	}
+	return p.client.InitVideo(ctx, run.Token().Access, videoPost(c, o), plan)
+}
+
+// creator asks what the creator's account allows now, and checks the post against it. A post
+// to the inbox needs no such permission, and its account may not even have it.
+func (p *Publisher) creator(ctx context.Context, run *publish.Run, o *Options, files ...*models.Media) (tiktok.CreatorInfo, error) {
+	if o.inbox() {
+		return tiktok.CreatorInfo{}, nil
+	}
+	c, err := p.client.CreatorInfo(ctx, run.Token().Access)
+	if err != nil {
+		return c, err
+	}
+	return c, creatorAllows(c, o, files...)
+}
+
+// creatorAllows checks the post against what the creator's account allows now.
+func creatorAllows(c tiktok.CreatorInfo, options *Options, files ...*models.Media) error {
 	var errs models.FieldErrors
-	if !slices.Contains(c.PrivacyLevels, options.PrivacyLevel) {
-		errs.Add("privacy_level", "%s is not open to this creator now; TikTok offers %v", options.PrivacyLevel, c.PrivacyLevels)
-	}
-	if c.MaxVideoDuration > 0 && file.Duration() > c.MaxVideoDuration {
-		errs.Add("media_id", "the video lasts %s; this creator may post %s at most", file.Duration(), c.MaxVideoDuration)
-	}
+	checkCreator(&errs, c, options, "media_id", files...)
 	if err := errs.Err(); err != nil {
 		return &platform.Error{
 			Provider: models.TikTok, Op: "tiktok.creator_info", Kind: platform.Rejected, Code: platform.CodePublishFailed, Err: err,
@@ -149,15 +188,10 @@ func verdict(ctx context.Context, run *publish.Run, status tiktok.Status) (publi
 	if err != nil {
 		return publish.Verdict{}, err
 	}
-	switch status.State {
-	case tiktok.StateComplete:
-		return live(run, options, status), nil
-	case tiktok.StateInbox:
-		return publish.Verdict{State: publish.Delivered, Message: "in the creator's TikTok inbox"}, nil
-	case tiktok.StateFailed:
-		return refused(run, options, status), nil
+	if v, ended := final(run, options, status); ended {
+		return v, nil
 	}
-	file, err := run.File(ctx)
+	file, err := run.File(ctx, 0)
 	if err != nil {
 		return publish.Verdict{}, err
 	}
@@ -168,29 +202,62 @@ func verdict(ctx context.Context, run *publish.Run, status tiktok.Status) (publi
 	return incomplete(run, fmt.Sprintf("TikTok has %d of %d bytes", status.UploadedBytes, file.Bytes)), nil
 }
 
-// live is for a video that is live. Its id follows when moderation ended; one that only
+// final says what a final status means. ended is false for any other.
+func final(run *publish.Run, options *Options, status tiktok.Status) (v publish.Verdict, ended bool) {
+	switch status.State {
+	case tiktok.StateComplete:
+		return live(run, options, status), true
+	case tiktok.StateInbox:
+		return publish.Verdict{
+			State: publish.Delivered, Message: "in the creator's TikTok inbox",
+			Record: record(run, options, publishID(run, options), "", "delivered"),
+		}, true
+	case tiktok.StateFailed:
+		return refused(run, options, status), true
+	}
+	return publish.Verdict{}, false
+}
+
+// live is for a post that is live. Its id follows when moderation ended; one that only
 // the creator sees never gets any.
 func live(run *publish.Run, options *Options, status tiktok.Status) publish.Verdict {
 	v := publish.Verdict{State: publish.Live, Message: "live on TikTok"}
 	if len(status.PostIDs) > 0 {
 		v.ID = status.PostIDs[0]
-		v.Permalink = tiktok.Permalink(run.Token().Username, v.ID)
+		v.Permalink = Permalink(run.Post(), run.Token().Username, v.ID)
 	} else if options.PrivacyLevel != PrivacySelfOnly {
 		v.IDWithin = idWindow
 	}
-	v.Record = record(run, options, run.ID(opInit), v.ID, "published")
+	v.Record = record(run, options, publishID(run, options), v.ID, "published")
 	return v
 }
 
-// refused is for a video that TikTok took and then refused: it will not go live.
+// Permalink returns the public address of a post by its id at TikTok.
+func Permalink(p *models.Post, username, id string) string {
+	if p.Kind == models.Photo {
+		return tiktok.PhotoPermalink(username, id)
+	}
+	return tiktok.Permalink(username, id)
+}
+
+// begun is the call that TikTok answers with the publish_id.
+func begun(run *publish.Run, o *Options) models.LedgerOp {
+	switch {
+	case run.Post().Kind == models.Photo:
+		return OpPhotos
+	case o.Pulls():
+		return OpPull
+	}
+	return opInit
+}
+
+// publishID is what TikTok calls the post; empty if the answer that had it was lost.
+func publishID(run *publish.Run, o *Options) string { return run.ID(begun(run, o)) }
+
+// refused is for a post that TikTok took and then refused: it will not go live.
 func refused(run *publish.Run, options *Options, status tiktok.Status) publish.Verdict {
-	kind, code := tiktok.FailReasonKind(status.FailReason)
 	return publish.Verdict{
-		State: publish.Over, Record: record(run, options, run.ID(opInit), "", "failed"),
-		Err: &platform.Error{
-			Provider: models.TikTok, Op: "tiktok.status", Kind: kind, Code: code, PlatformCode: status.FailReason,
-			Message: "TikTok could not publish the video", RetryAfter: tiktok.CapWait,
-		},
+		State: publish.Over, Record: record(run, options, publishID(run, options), "", "failed"), Err: tiktok.FailReasonError(status.FailReason),
 	}
 }
 

@@ -65,7 +65,7 @@ type sender struct {
 }
 
 func (p *Publisher) newSender(ctx context.Context, run *publish.Run) (*sender, error) {
-	file, err := run.File(ctx)
+	file, err := run.File(ctx, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +134,7 @@ func (s *sender) one(ctx context.Context, offset int64) (int64, error) {
 	first, last := s.plan.Chunk(i)
 	chunk := tiktok.Chunk{First: first, Last: last, Total: s.plan.Size, ContentType: s.file.ContentType}
 	progress, err := s.client.PutChunk(ctx, s.url, chunk, func() (io.ReadCloser, error) {
-		return s.run.Open(ctx, first, last-first+1)
+		return s.run.Open(ctx, 0, first, last-first+1)
 	})
 	switch {
 	case err != nil:

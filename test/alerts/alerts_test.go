@@ -137,7 +137,8 @@ var troubles = []trouble{
 		start: func(w *system) func() {
 			w.sim.Script(
 				sandbox.Fault{Op: sandbox.OpInstagramPublish, Mode: sandbox.ModeReset, After: true},
-				sandbox.Fault{Op: sandbox.OpInstagramContainerStatus, Mode: sandbox.ModeStatus, Status: http.StatusServiceUnavailable, Skip: 1, Times: -1})
+				sandbox.Fault{Op: sandbox.OpInstagramContainerStatus, Mode: sandbox.ModeStatus, Status: http.StatusServiceUnavailable, Skip: 1, Times: -1},
+				sandbox.Fault{Op: sandbox.OpInstagramMedia, Mode: sandbox.ModeStatus, Status: http.StatusServiceUnavailable, Times: -1})
 			id := w.postPicture()
 			return func() {
 				w.sim.ClearFaults()
@@ -291,6 +292,24 @@ var troubles = []trouble{
 				w.endpoint.answer.Store(http.StatusNoContent)
 				w.call("PATCH", "/api/webhook-endpoints/"+w.endpoint.id, map[string]any{"status": "enabled"}, nil)
 				w.redeliverAll()
+			}
+		},
+	},
+	{
+		name: "a clean-up does not run while old events are stored", alerts: []string{"CleanUpBehind"}, beside: []string{"NoScheduler"},
+		start: func(w *system) func() {
+			letGo := w.holdTick("webhooks clean-up")
+			if w.exec("UPDATE webhook_events SET received_at = received_at - interval '31 days' WHERE run_at IS NULL") == 0 {
+				w.t.Fatal("no event is settled")
+			}
+			return func() {
+				letGo()
+				w.stopScheduler() // one that starts cleans up at once
+				w.startScheduler()
+				testkit.Await(w.t, 30*time.Second, "the old events are gone", func() (bool, string) {
+					overdue, err := w.db.Inbox.PruneOverdue(w.t.Context(), time.Now().Add(-30*24*time.Hour))
+					return err == nil && overdue == 0, fmt.Sprint(overdue, err)
+				})
 			}
 		},
 	},

@@ -201,7 +201,7 @@ func (s *stand) send(b *testing.B, t target, d time.Duration) rate {
 // empty makes rounds begin alike, with lanes that have room.
 func (s *stand) empty(b *testing.B) {
 	b.Helper()
-	_, err := s.sql.Exec("TRUNCATE posts, post_media, post_events, ledger, " + barePosts + ", " + keyedPosts)
+	_, err := s.sql.Exec("TRUNCATE posts, post_media, fetches, post_events, ledger, " + barePosts + ", " + keyedPosts)
 	must(b, err)
 	must(b, s.redis.FlushDB(context.Background()).Err())
 }

@@ -50,13 +50,16 @@ func TestInstagramAccountsAreConnected(t *testing.T) {
 }
 
 func TestDenied(t *testing.T) {
-	for _, platform := range []string{"tiktok", "instagram"} {
+	for platform, said := range map[string]string{
+		"tiktok":    "access_denied: User cancelled the authorization",
+		"instagram": "access_denied: 200: user_denied: Permissions error",
+	} {
 		t.Run(platform, func(t *testing.T) {
 			w, b := newSystem(t), newBrowser(t)
 			w.hire()
 			w.ask(b, platform, w.returnURL())
 			v := b.press("Deny")
-			w.wantReturned(v, platform, map[string]string{"status": "error", "code": "ACCESS_DENIED"})
+			w.wantReturned(v, platform, map[string]string{"status": "error", "code": "ACCESS_DENIED", "detail": said})
 			w.wantNoAccounts()
 		})
 	}

@@ -12,8 +12,9 @@ import (
 	"time"
 )
 
-// child is a process of ours that is killed and started again, as a supervisor
-// would.
+// child is a process of ours that is killed and started again. One that gives up by
+// itself, as when its database is down while it starts, is started again too, as every
+// supervisor does.
 type child struct {
 	t    *testing.T
 	path string
@@ -23,7 +24,12 @@ type child struct {
 	mu   sync.Mutex
 	cmd  *exec.Cmd
 	done chan struct{}
+	// ended is set while the test wants no process.
+	ended bool
 }
+
+// restartAfter is the pause of docker/systemd.
+const restartAfter = time.Second
 
 // binaries is where the three processes are compiled to.
 var binaries string
@@ -68,6 +74,13 @@ func newChild(t *testing.T, dir, program, name string, env []string) *child {
 }
 
 func (c *child) start() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.run()
+}
+
+// run starts the process; the caller holds mu.
+func (c *child) run() {
 	cmd := exec.Command(c.path)
 	cmd.Env, cmd.Stdout, cmd.Stderr = c.env, c.logs, c.logs
 	if err := cmd.Start(); err != nil {
@@ -75,11 +88,23 @@ func (c *child) start() {
 		return
 	}
 	done := make(chan struct{})
-	c.cmd, c.done = cmd, done
+	c.cmd, c.done, c.ended = cmd, done, false
 	go func() {
-		_ = cmd.Wait() // it is killed: the error is no news
+		_ = cmd.Wait() // its exit code says it all
 		close(done)
+		if cmd.ProcessState.ExitCode() == 1 {
+			time.AfterFunc(restartAfter, func() { c.supervise(cmd) })
+		}
 	}()
+}
+
+// supervise starts the process again if gaveUp is still the last one.
+func (c *child) supervise(gaveUp *exec.Cmd) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.cmd == gaveUp && !c.ended {
+		c.run()
+	}
 }
 
 // kill ends the process with SIGKILL and, if asked, starts it again. It returns
@@ -87,11 +112,11 @@ func (c *child) start() {
 func (c *child) kill(again bool) (pid int, at time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	pid, at = c.cmd.Process.Pid, time.Now()
+	pid, at, c.ended = c.cmd.Process.Pid, time.Now(), true
 	_ = c.cmd.Process.Kill()
 	<-c.done
 	if again {
-		c.start()
+		c.run()
 	}
 	return pid, at
 }
@@ -101,6 +126,7 @@ func (c *child) stop() (code int, took time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	began := time.Now()
+	c.ended = true
 	_ = c.cmd.Process.Signal(syscall.SIGTERM) // one that is gone has an exit code all the same
 	<-c.done
 	return c.cmd.ProcessState.ExitCode(), time.Since(began)

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"socialqueue/models"
 	"socialqueue/sandbox"
 	"socialqueue/sandbox/sample"
 	"socialqueue/test/testkit"
@@ -103,7 +104,7 @@ func (s *system) acceptLarge(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.posts = append(s.posts, accepted{id, "large"})
+	s.posts = append(s.posts, accepted{id, "large", models.Video})
 	return sum()
 }
 

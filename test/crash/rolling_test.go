@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"socialqueue/sandbox"
+	"socialqueue/test/testkit"
 )
 
 const (
@@ -31,6 +32,7 @@ func TestRollingRestart(t *testing.T) {
 		w := workers[len(stops)%len(workers)]
 		stops = append(stops, stopWorker(t, w))
 		w.start()
+		s.untilUp(t, w)
 	})
 	s.await(t, endTimeout)
 	_, lost, doubled := s.count(t)
@@ -44,6 +46,18 @@ func TestRollingRestart(t *testing.T) {
 		len(s.posts), lost, doubled, attempts, s.number(t, `SELECT COUNT(*) FROM post_events WHERE message LIKE 'handed back%'`),
 		len(stops), quantile(stops, 50), quantile(stops, 100), shutdownTimeout,
 		quantile(disturbed, 50), quantile(disturbed, 99), quantile(undisturbed, 50), quantile(undisturbed, 99))
+}
+
+// untilUp waits until a worker that was just started works, as a deployment does before it
+// replaces the next one. A process that is still loading ends at once by SIGTERM.
+func (s *system) untilUp(t *testing.T, worker *child) {
+	t.Helper()
+	host, err := os.Hostname()
+	testkit.Must(t, err)
+	testkit.Eventually(t, "the new worker beats", func() bool {
+		n, err := s.redis.Exists(t.Context(), fmt.Sprintf("socialqueue:worker:%s:%d", host, worker.cmd.Process.Pid)).Result()
+		return err == nil && n == 1
+	})
 }
 
 func rollingTime(t *testing.T) time.Duration {

@@ -185,6 +185,8 @@ func opOf(r *http.Request) string {
 		return sandbox.OpTikTokCreatorInfo
 	case strings.HasSuffix(path, "/video/init/"):
 		return sandbox.OpTikTokInit
+	case strings.HasSuffix(path, "/content/init/"):
+		return sandbox.OpTikTokPhoto
 	case strings.HasPrefix(path, "/tiktok-upload"):
 		return sandbox.OpTikTokChunk
 	case strings.HasSuffix(path, "/status/fetch/"):
@@ -197,6 +199,10 @@ func opOf(r *http.Request) string {
 		return sandbox.OpInstagramQuota
 	case strings.HasSuffix(path, "/media") && r.Method == http.MethodPost:
 		return sandbox.OpInstagramContainer
+	case strings.HasSuffix(path, "/comments") && r.Method == http.MethodPost:
+		return sandbox.OpInstagramComment
+	case strings.HasSuffix(path, "/comments"):
+		return sandbox.OpInstagramComments
 	case strings.Contains(r.URL.RawQuery, "status_code"):
 		return sandbox.OpInstagramContainerStatus
 	default:

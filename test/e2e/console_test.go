@@ -172,12 +172,12 @@ func TestConsoleShowsBudgets(t *testing.T) {
 	w.untilStatus(20*time.Second, w.accept(ig, picture(ig, still, "the only one")).ID, "published")
 	second := w.accept(ig, picture(ig, still, "one too many"))
 	w.untilDeferred(second.ID, "daily_cap")
-	wantText(t, w.looks(page), "1 of 1 used in 24 h, as of 20", "Deferred by a limit 1, the last until 20", "the daily limit of the platform is reached")
+	wantText(t, w.looks(page), "1 of 1 used in 24 h, as of 20", "Deferred by a limit 1, the last until 20", "the daily limit of the account is reached")
 
 	w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokCreatorInfo, Mode: sandbox.ModeError, Code: "spam_risk_too_many_posts", Times: -1})
 	refused := w.accept(tt, video(tt, clip, "refused for today"))
 	w.untilDeferred(refused.ID, "daily_cap")
-	wantText(t, w.looks(fmt.Sprintf("/console/accounts/tiktok/%d", tt.id)), "TikTok's own count not available", "the daily limit of the platform is reached")
+	wantText(t, w.looks(fmt.Sprintf("/console/accounts/tiktok/%d", tt.id)), "TikTok's own count not available", "the daily limit of the account is reached")
 	wantText(t, w.looks("/console/posts/"+refused.ID), "spam_risk_too_many_posts")
 
 	w.sim.AddInstagramAccount(sandbox.InstagramAccount{IGID: ig.external, QuotaTotal: 100})

@@ -46,7 +46,7 @@ func TestDueInTheSameSecond(t *testing.T) {
 			t.Logf("the machine is slow: only %s were left when the last post was accepted", left)
 		}
 		w.untilAllLive(5*testkit.Patience, (i+1)*2*each)
-		latest = max(latest, w.wantOnTime(state, at, 5*ahead))
+		latest = max(latest, w.wantNoneEarly(state, at))
 	}
 	// The sweep is for what got lost, and nothing was. It looks at what waits for long.
 	if rescued := strings.Count(w.logs.String(), "the sweep enqueued a post"); rescued > 0 && latest < publish.DefaultTimings().CheckAfter {
@@ -54,10 +54,10 @@ func TestDueInTheSameSecond(t *testing.T) {
 	}
 }
 
-// wantOnTime tells how late the posts of one time were. What it wants is
-// generous: the machine may be slow, but nothing may be early or forgotten. It returns how
-// late the last one was.
-func (w *system) wantOnTime(state string, at time.Time, most time.Duration) time.Duration {
+// wantNoneEarly wants that the platform was called for no post before its time. It logs how
+// late they were, which depends on the machine (make bench measures it), and returns how late
+// the last one was.
+func (w *system) wantNoneEarly(state string, at time.Time) time.Duration {
 	w.t.Helper()
 	late := w.lateness(at)
 	var all []time.Duration
@@ -69,9 +69,6 @@ func (w *system) wantOnTime(state string, at time.Time, most time.Duration) time
 	slices.Sort(all)
 	if all[0] < 0 {
 		w.t.Errorf("a platform was called %s before its time", -all[0])
-	}
-	if p99 := percentile(all, 99); p99 > most {
-		w.t.Errorf("p99 is %s", p99)
 	}
 	return all[len(all)-1]
 }

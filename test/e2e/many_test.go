@@ -17,8 +17,14 @@ func TestTwoOfEach(t *testing.T) {
 		w.startWorker()
 		w.startScheduler()
 	}
+	w.untilAllLive(testkit.Patience, w.acceptMany(10, 6))
+}
+
+// acceptMany has posts accepted for so many accounts of each platform, every second one
+// scheduled two seconds ahead. It returns how many there are.
+func (w *system) acceptMany(accounts, each int) int {
+	w.t.Helper()
 	clip, still := w.upload("video/mp4", sample.Video), w.upload("image/jpeg", sample.Picture)
-	const accounts, each = 10, 6
 	at := time.Now().Add(2 * time.Second)
 	var orders []order
 	for i := range accounts {
@@ -34,7 +40,7 @@ func TestTwoOfEach(t *testing.T) {
 		}
 	}
 	w.acceptAll(orders)
-	w.untilAllLive(testkit.Patience, 2*accounts*each)
+	return len(orders)
 }
 
 // While nobody reaches Redis the api still accepts, and what it accepted goes

@@ -63,6 +63,8 @@ type setup struct {
 	inFront func(platforms http.Handler) http.Handler
 	// redisVia, if set, gives the way to Redis another address.
 	redisVia func(addr string) string
+	// databaseVia, if set, gives the way to the database another address.
+	databaseVia func(databaseURL string) string
 }
 
 // unlimited are platforms without budgets that answer at once, for tests of our
@@ -85,6 +87,9 @@ func newSystem(t *testing.T, s setup) *system {
 	maps.Copy(w.env, testkit.SandboxEnv(w.sim))
 	if s.redisVia != nil {
 		w.env["REDIS_URL"] = throughAddr(w.redisURL, s.redisVia)
+	}
+	if s.databaseVia != nil {
+		w.env["DATABASE_URL"] = s.databaseVia(databaseURL)
 	}
 	maps.Copy(w.env, s.env)
 

@@ -99,6 +99,9 @@ var bugs = []bug{
 		{"db/runs.go", `WHERE id = @id AND fence = @fence AND lease_until > @now`, `WHERE id = @id`},
 		{"db/runs.go", `Where("id = ? AND fence = ? AND lease_until IS NOT NULL", id, fence)`, `Where("id = ?", id)`},
 	}},
+	{"a first comment is made again although the call may still arrive", []edit{{
+		"publish/firstcomment.go", `sent.Add(r.Timings.Arrival); began.Before(arrived)`, `sent.Add(r.Timings.Arrival); began.Before(*sent)`,
+	}}},
 	{"the ledger is settled before the call", []edit{{
 		"publish/steps.go", `	res, err := call(ctx)
 `, `	if e != nil {
@@ -110,16 +113,14 @@ var bugs = []bug{
 `,
 	}}},
 	{"the task is enqueued before the post is committed", []edit{{
-		"publish/accept.go", `	if err := s.insert(ctx, &r, post, files); err != nil {
+		"publish/accept.go", `	if err := s.DB.Posts.Insert(ctx, rows, lanePlaces, done); err != nil {
 		return nil, err
 	}
-	if post.Admission == models.AdmissionAdmitted {
-		s.enqueue(ctx, *post)
-	}
-`, `	if post.Admission == models.AdmissionAdmitted {
-		s.enqueue(ctx, *post)
-	}
-	_ = s.insert(ctx, &r, post, files)
+`, "",
+	}, {
+		"publish/accept.go", `	s.enqueue(ctx, admitted...)
+`, `	s.enqueue(ctx, admitted...)
+	_ = s.DB.Posts.Insert(ctx, rows, lanePlaces, done)
 `,
 	}}},
 	{"a call is repeated although nothing could be read", []edit{{

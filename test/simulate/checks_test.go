@@ -29,6 +29,7 @@ func (h *history) check() {
 	if len(h.violations) > 0 {
 		return
 	}
+	h.checkComments()
 	if !h.restored { // the app may have been told of what the backup does not know
 		h.checkOutbox()
 	}
@@ -73,6 +74,41 @@ func (h *history) checkPost(p *posted, live int) {
 	}
 }
 
+// checkComments: no post has a comment twice, and a first comment that ended says what is true.
+func (h *history) checkComments() {
+	under := map[string]int{} // by the media and the text
+	for _, p := range h.sim.LivePosts() {
+		for _, c := range p.Comments {
+			under[p.ID+" "+c.Text]++
+		}
+	}
+	for key, n := range under {
+		if n > 1 {
+			h.violate("the comment %q is there %d times", key, n)
+		}
+	}
+	if h.restored { // a restored row may have taken a twin's media for its own
+		return
+	}
+	for _, p := range h.plan.posts {
+		options, wants := p.request.Options.(publish.Commenter)
+		row, err := h.row(p)
+		h.store.must(err)
+		if !wants || options.FirstComment() == "" || row == nil || row.Status != models.Published || row.PlatformPostID == nil {
+			continue
+		}
+		found, err := h.store.FirstComments.Of(h.t.Context(), []string{row.ID})
+		h.store.must(err)
+		c, n := found[row.ID], under[*row.PlatformPostID+" "+options.FirstComment()]
+		switch {
+		case c == nil:
+			h.violate("%s is live and lost its first comment", p.name())
+		case c.Status == models.CommentPosted && n != 1, c.Status == models.CommentFailed && n != 0:
+			h.violate("the first comment of %s is %s and there %d times", p.name(), c.Status, n)
+		}
+	}
+}
+
 // fences lists the fences of the recorded calls of a post, oldest first.
 func (h *history) fences(id string) (all []int) {
 	for _, fence := range h.texts("SELECT fence FROM ledger WHERE post_id = '" + id + "' ORDER BY id") {
@@ -110,7 +146,9 @@ func (h *history) checkOutbox() {
 				want = append(want, string(event))
 			}
 		}
-		types = slices.DeleteFunc(types, func(t string) bool { return t == string(models.EventPostDeferred) })
+		types = slices.DeleteFunc(types, func(t string) bool {
+			return t == string(models.EventPostDeferred) || t == string(models.EventPostFirstComment)
+		})
 		if !slices.Equal(types, want) {
 			h.violate("%s: the app was told of %v, the timeline has %v", p.name(), types, want)
 		}
@@ -140,9 +178,9 @@ func (h *history) reconnect() {
 		return
 	}
 	h.checkAccount()
-	h.sent++
-	h.spawn(&actor{name: fmt.Sprintf("owner connects again %d", h.sent)}, func(ctx context.Context) error {
-		fresh := fmt.Sprintf("%d-%d", h.seed, h.sent)
+	h.consents++
+	h.spawn(&actor{name: fmt.Sprintf("owner connects again %d", h.consents)}, func(ctx context.Context) error {
+		fresh := fmt.Sprintf("%d-%d", h.seed, h.consents)
 		a := h.sim.AddTikTokAccount(sandbox.TikTokAccount{
 			OpenID: openID, PostsCap: -1, AccessToken: "act." + fresh, RefreshToken: "rft." + fresh, ExpiresAt: time.Now().Add(24 * time.Hour),
 		})

@@ -22,6 +22,7 @@ import (
 
 	"socialqueue/egress"
 	"socialqueue/inbox"
+	instagramwebhooks "socialqueue/inbox/instagram"
 	tiktokwebhooks "socialqueue/inbox/tiktok"
 	"socialqueue/media"
 	"socialqueue/models"
@@ -117,6 +118,7 @@ type history struct {
 	workers   []*host
 	schedules []*host
 	plan      plan
+	events    events
 	rates     rates
 	began     time.Time
 	chaos     time.Duration
@@ -125,8 +127,8 @@ type history struct {
 	calmed time.Time
 	ticked time.Duration
 	nextAt time.Time
-	// rounds counts the ticks, and sent the events of the platforms.
-	rounds, sent int
+	// rounds counts the ticks, and consents how often the owner connected the account again.
+	rounds, consents int
 
 	// backedUp is when the last backup was made, and restored says that one was restored.
 	backedUp time.Time
@@ -209,7 +211,7 @@ func (h *history) platforms(r *rand.Rand) sandbox.Options {
 			InstagramPolls: r.IntN(3), InstagramQuotaLag: time.Duration(r.IntN(180)) * time.Second,
 			InstagramMediaLag: time.Duration(r.IntN(int(lagBy/time.Second))) * time.Second,
 		},
-		OnWebhook: func(w sandbox.Webhook, sign func() http.Header) { h.plan.event(w, sign) },
+		OnWebhook: h.events.take,
 	}
 }
 
@@ -245,6 +247,8 @@ func (h *history) newHost(t *testing.T, name string, skew time.Duration) *host {
 		DB: h.store.DB, Queue: h.queue, Metrics: h.metrics, Log: h.world.log, Now: now,
 		Sources: []inbox.Source{tiktokwebhooks.New(tiktokwebhooks.Deps{
 			DB: h.store.DB, Posts: p.posts, Accounts: p.tokens, Secret: secrets.Secret(o.TikTokClientSecret), Tolerance: 5 * time.Minute, Now: now,
+		}), instagramwebhooks.New(instagramwebhooks.Deps{
+			DB: h.store.DB, Secret: secrets.Secret(o.FacebookAppSecret), Now: now,
 		})},
 	})
 	p.notify = notify.New(notify.Deps{
@@ -306,13 +310,13 @@ func (h *history) quiet() bool {
 	late := len(h.wire.late)
 	h.wire.mu.Unlock()
 	_, tasks := h.queue.next()
-	return actors == 0 && late == 0 && !tasks && len(h.plan.actions) == 0 && len(h.plan.events) == 0 && h.ended()
+	return actors == 0 && late == 0 && !tasks && len(h.plan.actions) == 0 && h.events.len() == 0 && h.ended()
 }
 
 // ended reports whether the rows say that nothing is left to do, except for what waits for a person.
 func (h *history) ended() bool {
 	left, err := h.store.ask(`SELECT (SELECT COUNT(*) FROM posts WHERE admission NOT IN ('', 'held') AND NOT (status = 'uncertain' AND deferred_reason = 'restored')) + (SELECT COUNT(*) FROM webhook_deliveries WHERE status = 'pending')
-		+ (SELECT COUNT(*) FROM webhook_events WHERE status = 'pending')`)
+		+ (SELECT COUNT(*) FROM webhook_events WHERE status = 'pending') + (SELECT COUNT(*) FROM first_comments WHERE due_at IS NOT NULL)`)
 	h.store.must(err)
 	return left == int64(0)
 }
@@ -356,6 +360,7 @@ var ticks = []tick{
 	{"admit", "EXISTS (SELECT 1 FROM posts WHERE admission IN ('waiting', 'parked') OR status = 'scheduled')", func(p *host) func(context.Context) error { return p.posts.AdmitDue }},
 	{"sweep", "EXISTS (SELECT 1 FROM posts WHERE admission = 'admitted')", func(p *host) func(context.Context) error { return p.posts.Sweep }},
 	{"highwater", "EXISTS (SELECT 1 FROM posts WHERE status IN ('scheduled', 'queued', 'publishing') AND admission <> 'held')", func(p *host) func(context.Context) error { return p.posts.CompareMark }},
+	{"first comments", "EXISTS (SELECT 1 FROM first_comments WHERE due_at IS NOT NULL)", func(p *host) func(context.Context) error { return p.posts.EnqueueComments }},
 	{"late", "EXISTS (SELECT 1 FROM posts WHERE miss_at IS NOT NULL AND status IN ('scheduled', 'queued'))", func(p *host) func(context.Context) error { return p.posts.MissLate }},
 	{"upkeep", "EXISTS (SELECT 1 FROM posts WHERE status = 'scheduled') OR EXISTS (SELECT 1 FROM oauth_accounts WHERE upkeep_at < '{soon}')", func(p *host) func(context.Context) error { return p.tokens.EnqueueDue }},
 	{"webhooks", "EXISTS (SELECT 1 FROM webhook_events WHERE status = 'pending')", func(p *host) func(context.Context) error { return p.inbox.Sweep }},
@@ -377,7 +382,7 @@ func (h *history) useful() string {
 // begin starts whatever is due: an action of an app, an event of a platform, a task, or the ticks. It reports whether
 // anything was.
 func (h *history) begin() bool {
-	if h.plan.begin(h) {
+	if h.plan.begin(h) || h.events.begin(h) {
 		return true
 	}
 	if h.running("run ") < atOnce {
@@ -425,6 +430,7 @@ func (h *history) dueInStore() (time.Time, bool) {
 	at, err := h.store.ask(`SELECT MIN(at) FROM (SELECT MIN(run_at) AS at FROM posts WHERE admission <> '' UNION ALL
 		SELECT MIN(next_at) FROM webhook_deliveries WHERE status = 'pending' UNION ALL
 		SELECT MIN(run_at) FROM webhook_events WHERE status = 'pending' UNION ALL
+		SELECT MIN(due_at) FROM first_comments UNION ALL
 		SELECT MIN(upkeep_at) FROM oauth_accounts UNION ALL SELECT MIN(rest_until) FROM webhook_endpoints)`)
 	h.store.must(err)
 	text, ok := at.(string)
@@ -441,9 +447,10 @@ func (h *history) nextEvent() time.Time {
 	if at, ok := h.queue.next(); ok && h.running("run ") < atOnce && at.Before(next) {
 		next = at
 	}
-	if at, ok := h.plan.next(); ok && at.Before(next) {
-		next = at
+	if len(h.plan.actions) > 0 {
+		next = earlier(next, h.plan.actions[0].at)
 	}
+	next = h.events.next(next)
 	h.wire.mu.Lock()
 	defer h.wire.mu.Unlock()
 	for _, l := range h.wire.late {
@@ -460,7 +467,6 @@ type plan struct {
 	twins   bool
 	posts   []*posted
 	actions []action
-	events  []event
 }
 
 // posted is a post that an app asks for.
@@ -478,13 +484,6 @@ type action struct {
 	at   time.Time
 	name string
 	act  func(context.Context) error
-}
-
-type event struct {
-	at   time.Time
-	name string
-	body string
-	sign func() http.Header
 }
 
 // newPlan plans a few posts and what their app does to them.
@@ -529,15 +528,24 @@ func (h *history) request(r *rand.Rand, lane, i int, twins bool) publish.Request
 	if twins {
 		text = "the same text"
 	}
-	kind := []models.Kind{models.Video, models.Image, models.Reel}[r.IntN(3)]
+	kinds := []models.Kind{models.Video, models.Image, models.Reel, models.Story, models.Carousel}
+	kind := kinds[r.IntN(len(kinds))]
 	if lane == 0 {
 		kind = models.Image
 	}
-	req := publish.Request{AppID: h.tenant.App.ID, Platform: models.Instagram, Kind: kind, AccountID: 1, Options: &instagramposts.Options{Caption: text}}
+	options := &instagramposts.Options{Caption: text}
+	if r.IntN(3) == 0 {
+		options.Comment = "comment on " + text
+	}
+	req := publish.Request{AppID: h.tenant.App.ID, Platform: models.Instagram, Kind: kind, AccountID: 1, Options: options}
 	req.Files = []publish.File{{MediaID: h.video}}
 	switch kind {
 	case models.Image:
 		req.Files = []publish.File{{MediaID: h.picture}}
+	case models.Story:
+		req.Options = &instagramposts.Options{}
+	case models.Carousel:
+		req.Files = []publish.File{{MediaID: h.picture}, {MediaID: h.video}, {MediaID: h.picture}}
 	case models.Video:
 		req.Platform = models.TikTok
 		req.Options = &tiktokposts.Options{Title: text, PrivacyLevel: "PUBLIC_TO_EVERYONE"}
@@ -569,55 +577,15 @@ func (h *history) change(r *rand.Rand, post *posted, accepted time.Time) action 
 	})
 }
 
-// event takes an event that a platform sends. It may come late, twice, or not at all.
-func (p *plan) event(w sandbox.Webhook, sign func() http.Header) {
-	p.events = append(p.events, event{time.Now(), fmt.Sprintf("platform sends %s", w.Event), w.Body, sign})
-}
-
-// begin starts the next action or event that is due.
+// begin starts the next action that is due.
 func (p *plan) begin(h *history) bool {
-	now := time.Now()
-	if len(p.actions) > 0 && !p.actions[0].at.After(now) {
-		next := p.actions[0]
-		p.actions = p.actions[1:]
-		h.spawn(&actor{name: next.name}, next.act, nil)
-		return true
+	if len(p.actions) == 0 || p.actions[0].at.After(time.Now()) {
+		return false
 	}
-	for i, e := range p.events {
-		if e.at.After(now) {
-			continue
-		}
-		h.sent++
-		a := &actor{name: fmt.Sprintf("%s %d", e.name, h.sent)}
-		switch {
-		case h.happens(a, "is late", h.rates.queue):
-			p.events[i].at = now.Add(time.Duration(1+h.pick(600)) * time.Second)
-		case h.happens(a, "is repeated", h.rates.queue):
-			p.events[i].at = now.Add(time.Duration(h.pick(60)) * time.Second)
-		default:
-			p.events = slices.Delete(p.events, i, i+1)
-			if h.happens(a, "is lost", h.rates.queue) {
-				return true
-			}
-		}
-		h.spawn(a, func(ctx context.Context) error {
-			return h.api.inbox.Receive(ctx, models.TikTok, e.sign(), []byte(e.body))
-		}, nil)
-		return true
-	}
-	return false
-}
-
-func (p *plan) next() (at time.Time, ok bool) {
-	if len(p.actions) > 0 {
-		at, ok = p.actions[0].at, true
-	}
-	for _, e := range p.events {
-		if !ok || e.at.Before(at) {
-			at, ok = e.at, true
-		}
-	}
-	return at, ok
+	next := p.actions[0]
+	p.actions = p.actions[1:]
+	h.spawn(&actor{name: next.name}, next.act, nil)
+	return true
 }
 
 // story tells what the history was, for people.

@@ -217,6 +217,18 @@ func (q *queue) Enqueue(ctx context.Context, t publish.Task) error {
 	}})
 }
 
+func (q *queue) EnqueueFetch(ctx context.Context, t publish.FetchTask) error {
+	return q.put(ctx, task{id: fmt.Sprintf("fetch %s %d fence %d", t.PostID, t.Position, t.Fence), run: func(ctx context.Context, on *host, a *actor) error {
+		return on.posts.Fetch(ctx, t, a.drain)
+	}})
+}
+
+func (q *queue) EnqueueComment(ctx context.Context, t publish.CommentTask) error {
+	return q.put(ctx, task{id: fmt.Sprintf("comment of %s fence %d", t.CorrelationID, t.Fence), run: func(ctx context.Context, on *host, a *actor) error {
+		return on.posts.Comment(ctx, t, a.drain)
+	}})
+}
+
 func (q *queue) State(ctx context.Context, t publish.Task) (publish.TaskState, error) {
 	return q.state(ctx, postTask(t))
 }

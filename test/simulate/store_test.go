@@ -83,15 +83,19 @@ func (s *store) copyTo(name string) error {
 	for _, t := range s.tables {
 		_, _ = fmt.Fprintf(&all, "DROP TABLE IF EXISTS %[1]s.%[2]s; CREATE TABLE %[1]s.%[2]s AS SELECT * FROM main.%[2]s; ", name, t)
 	}
+	_, _ = fmt.Fprintf(&all, "DROP TABLE IF EXISTS %[1]s.counters; CREATE TABLE %[1]s.counters AS SELECT * FROM main.sqlite_sequence", name)
 	return s.run(all.String())
 }
 
+// copyFrom restores a backup, with the counters that give rows their ids, as VACUUM INTO and
+// pg_dump do.
 func (s *store) copyFrom(name string) error {
 	all := strings.Builder{}
-	all.WriteString("PRAGMA foreign_keys = OFF; BEGIN; DELETE FROM main.sqlite_sequence; ")
+	all.WriteString("PRAGMA foreign_keys = OFF; BEGIN; ")
 	for _, t := range s.tables {
 		_, _ = fmt.Fprintf(&all, "DELETE FROM main.%[2]s; INSERT INTO main.%[2]s SELECT * FROM %[1]s.%[2]s; ", name, t)
 	}
+	_, _ = fmt.Fprintf(&all, "DELETE FROM main.sqlite_sequence; INSERT INTO main.sqlite_sequence SELECT * FROM %s.counters; ", name)
 	all.WriteString("COMMIT; PRAGMA foreign_keys = ON")
 	return s.run(all.String())
 }

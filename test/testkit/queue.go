@@ -20,6 +20,8 @@ var errQueueDown = errors.New("redis is away")
 // value is ready to use.
 type Queue struct {
 	Posts      Tasks[publish.Task]
+	Fetches    Tasks[publish.FetchTask]
+	Comments   Tasks[publish.CommentTask]
 	Events     Tasks[models.WebhookEvent] // of platforms
 	Deliveries Tasks[db.EndpointRun]      // to apps
 	Accounts   Tasks[int64]               // whose tokens need maintenance
@@ -31,6 +33,16 @@ type Queue struct {
 // Enqueue takes the task of a post.
 func (q *Queue) Enqueue(ctx context.Context, t publish.Task) error {
 	return q.Posts.enqueue(ctx, postTaskID(t), t.At, t)
+}
+
+// EnqueueFetch takes the task of a fetch.
+func (q *Queue) EnqueueFetch(ctx context.Context, t publish.FetchTask) error {
+	return q.Fetches.enqueue(ctx, fmt.Sprintf("%s:%d:%d", t.PostID, t.Position, t.Fence), time.Time{}, t)
+}
+
+// EnqueueComment takes the task of a first comment.
+func (q *Queue) EnqueueComment(ctx context.Context, t publish.CommentTask) error {
+	return q.Comments.enqueue(ctx, fmt.Sprintf("%s:%d", t.PostID, t.Fence), time.Time{}, t)
 }
 
 // State returns the state of a post's task.
@@ -54,6 +66,8 @@ func (q *Queue) Refilled(context.Context) error {
 // Flush loses all tasks of posts, as FLUSHALL does.
 func (q *Queue) Flush() {
 	q.Posts.Clear()
+	q.Fetches.Clear()
+	q.Comments.Clear()
 	q.setLost(true)
 }
 

@@ -21,6 +21,7 @@ import (
 	"socialqueue/oauth"
 	"socialqueue/platform"
 	"socialqueue/publish"
+	"socialqueue/view"
 )
 
 const (
@@ -78,7 +79,7 @@ type options struct {
 	Text string `json:"text"`
 }
 
-func (o *options) Check(errs *models.FieldErrors, _ models.Kind) {
+func (o *options) Check(errs *models.FieldErrors, _ models.Kind, _ int) {
 	if o.Text == "" {
 		errs.Add("text", "is required")
 	}
@@ -86,6 +87,7 @@ func (o *options) Check(errs *models.FieldErrors, _ models.Kind) {
 func (o *options) CheckFile(*models.FieldErrors, string, models.Kind, *models.Media) {}
 func (o *options) Links() map[string]string                                          { return nil }
 func (o *options) Describe() (string, []string)                                      { return o.Text, nil }
+func (o *options) Content(models.Kind) view.Content                                  { return view.Content{Text: o.Text} }
 
 func decodeRequest(body []byte) (publish.Request, error) {
 	var in struct {
@@ -141,9 +143,9 @@ func (p publisher) draft(_ context.Context, run *publish.Run) (publish.Call, err
 }
 
 func (p publisher) file(ctx context.Context, run *publish.Run) (publish.Call, error) {
-	file, err := run.File(ctx)
+	file, err := run.File(ctx, 0)
 	return func(ctx context.Context) (publish.Result, error) {
-		body, err := run.Open(ctx, 0, file.Bytes)
+		body, err := run.Open(ctx, 0, 0, file.Bytes)
 		if err != nil {
 			return publish.Result{}, err
 		}

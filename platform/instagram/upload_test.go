@@ -9,18 +9,17 @@ import (
 	"socialqueue/platform"
 )
 
-func TestUploadReel(t *testing.T) {
+func TestUploadVideo(t *testing.T) {
 	ctx, c, calls := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
-		if r.Method != "POST" || r.URL.Path != "/rupload/ig-api-upload/v25.0/17889" || r.URL.RawQuery != "" || string(body) != "World" ||
+		if r.Method != "POST" || r.URL.Path != "/rupload/ig-api-upload/v27.0/17889" || r.URL.RawQuery != "" || string(body) != "World" ||
 			r.ContentLength != 5 || len(r.TransferEncoding) != 0 || r.Header.Get("Authorization") != "OAuth "+testToken.Reveal() ||
 			r.Header.Get("offset") != "5" || r.Header.Get("file_size") != "10" {
 			t.Errorf("got %s %s %q %v", r.Method, r.URL, body, r.Header)
 		}
 		answer(200, `{"success":true,"message":"Upload successful."}`)(w, r)
 	})
-	// Where the container claims to be uploaded to does not matter.
-	err := c.UploadReel(ctx, testToken, Container{"17889", "https://evil.test"}, 5, 10, opener("HelloWorld and more"))
+	err := c.UploadVideo(ctx, testToken, "17889", 5, 10, opener("HelloWorld and more"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,7 +28,7 @@ func TestUploadReel(t *testing.T) {
 	}
 }
 
-func TestUploadReelFailures(t *testing.T) {
+func TestUploadVideoFailures(t *testing.T) {
 	const upload = platform.CodeUploadFailed
 	for name, tt := range map[string]struct {
 		status int
@@ -57,7 +56,7 @@ func TestUploadReelFailures(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			ctx, c, calls := serve(t, answer(tt.status, tt.body))
-			err := c.UploadReel(ctx, testToken, Container{ID: "17889"}, 0, 5, opener("hello"))
+			err := c.UploadVideo(ctx, testToken, "17889", 0, 5, opener("hello"))
 			if e := wantError(t, err, tt.kind, tt.code); e.PlatformCode != tt.name || e.HTTPStatus != tt.status {
 				t.Errorf("got %+v", e)
 			}
@@ -68,21 +67,21 @@ func TestUploadReelFailures(t *testing.T) {
 	}
 }
 
-func TestUploadReelBadSources(t *testing.T) {
+func TestUploadVideoBadSources(t *testing.T) {
 	ctx, c, _ := serve(t, answer(200, `{"success":true}`))
-	err := c.UploadReel(ctx, testToken, Container{ID: "1"}, 0, 10, opener("short"))
+	err := c.UploadVideo(ctx, testToken, "1", 0, 10, opener("short"))
 	wantError(t, err, platform.Unknown, platform.CodeUploadFailed)
 	if !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("got %v", err)
 	}
 	broken := errors.New("store is down")
-	err = c.UploadReel(ctx, testToken, Container{ID: "1"}, 0, 10, func(int64) (io.ReadCloser, error) { return nil, broken })
+	err = c.UploadVideo(ctx, testToken, "1", 0, 10, func(int64) (io.ReadCloser, error) { return nil, broken })
 	wantError(t, err, platform.Transient, platform.CodeUploadFailed)
 	if !errors.Is(err, broken) {
 		t.Errorf("got %v", err)
 	}
 	for _, offset := range []int64{-1, 5, 6} {
-		err = c.UploadReel(ctx, testToken, Container{ID: "1"}, offset, 5, opener("hello"))
+		err = c.UploadVideo(ctx, testToken, "1", offset, 5, opener("hello"))
 		wantError(t, err, platform.Rejected, platform.CodeUploadFailed)
 	}
 }
