@@ -46,7 +46,7 @@ build-allclouds: ## the same, with gs:// and azblob:// for MEDIA_BUCKET_URL
 
 ##@ Test
 
-.PHONY: test test-unit test-integration test-allclouds test-e2e browser node alerts race crash simulate simulate-bugs bench fuzz cover
+.PHONY: test test-unit test-integration test-allclouds test-e2e browser node alerts pooler race crash simulate simulate-bugs bench fuzz cover
 test: ## every test, on a real PostgreSQL and Redis
 	$(WITH_SERVICES) $(TEST) ./...
 
@@ -72,6 +72,9 @@ node: ## webhooks verified by the Standard Webhooks library of Node.js; needs no
 
 alerts: ## each alert fires once, in a real Prometheus, while what it watches is broken; needs prometheus and promtool
 	$(WITH_SERVICES) $(TEST) -tags alerts ./test/alerts
+
+pooler: ## 200 posts through PgBouncer in transaction mode; needs pgbouncer
+	$(WITH_SERVICES) $(TEST) -tags pooler -v -run '^TestBehindPgBouncer$$' ./test/e2e
 
 # SQLite, which is C translated to Go, is not watched: it is not ours, and takes
 # several times as long under the detector.
@@ -103,7 +106,7 @@ cover: ## coverage of publish, jobs and platform by all tests, in cover.html
 
 ##@ Check
 
-.PHONY: fmt fmt-check vet lint vuln manifests ci clean
+.PHONY: fmt fmt-check vet lint vuln manifests containers ci clean
 fmt: ## format the code
 	go run $(GOLANGCI_LINT) fmt
 
@@ -115,17 +118,21 @@ vet:
 	go vet -tags browser ./test/browser
 	go vet -tags node ./test/node
 	go vet -tags alerts ./test/alerts
+	go vet -tags pooler ./test/e2e
 	go vet -tags bugs ./test/simulate
 	go vet -tags allclouds ./config ./media
 
 lint: ## run the linters of .golangci.yml (the first run builds golangci-lint: two minutes)
-	go run $(GOLANGCI_LINT) run --build-tags browser,node,alerts,bugs
+	go run $(GOLANGCI_LINT) run --build-tags browser,node,alerts,pooler,bugs
 
 vuln: ## look for known vulnerabilities that the code can reach (needs vuln.go.dev)
 	scripts/vuln $(GOVULNCHECK)
 
 manifests: ## build the Kubernetes example and check it against the schemas (needs raw.githubusercontent.com)
 	scripts/manifests $(KUSTOMIZE) $(KUBECONFORM)
+
+containers: ## build the image, start the compose file and wait until it is ready; needs docker or podman with compose
+	scripts/containers
 
 ci: export VULN_MAY_BE_OFFLINE := 1
 ci: fmt-check vet test-allclouds lint vuln race demo ## everything that a change must pass
