@@ -69,18 +69,21 @@ func (s *FirstComments) Renew(ctx context.Context, c *models.FirstComment, until
 
 // Intend records that the comment is about to be made: in its row, and as e in the ledger. It
 // returns ErrStale unless the run still has its lease. Make the call only after Intend returned
-// nil, and compare at and mark before, as with Runs.Intend.
-func (s *FirstComments) Intend(ctx context.Context, c *models.FirstComment, e *models.LedgerEntry, mark highwater.Mark, now time.Time) (at Place, err error) {
-	err = s.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+// nil. mark and check are those of Runs.Intend.
+func (s *FirstComments) Intend(ctx context.Context, c *models.FirstComment, e *models.LedgerEntry, mark highwater.Mark, now time.Time, check func(Place) error) error {
+	return s.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		var at Place
 		res := tx.Raw(`
 			UPDATE first_comments SET sent_at = @now, calls = calls + 1, refused = FALSE WHERE post_id = @id AND fence = @fence AND lease_until > @now
 			RETURNING `+s.placeColumns(), map[string]any{"now": now, "id": c.PostID, "fence": c.Fence, "mark": mark.Seq, "at": mark.Time()}).Scan(&at)
 		if err := changedOne(res, "write the first comment of post "+c.PostID); err != nil {
 			return err
 		}
+		if err := check(at); err != nil {
+			return err
+		}
 		return addCall(tx, e)
 	})
-	return at, err
 }
 
 // Write stores the result of a run at now, which ends its lease, with entries of the timeline.

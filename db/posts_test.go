@@ -197,7 +197,7 @@ func TestOldRunChangesNothing(t *testing.T) {
 		f.must(err)
 
 		wantStale(t, f.Runs.Renew(ctx, p.ID, old.Fence, now.Add(time.Minute)))
-		_, err = f.Runs.Intend(ctx, &models.LedgerEntry{PostID: p.ID, Op: "tiktok.init", Harmless: true, State: models.Intended, Fence: old.Fence, CreatedAt: now}, highwater.Mark{}, now)
+		err = f.Runs.Intend(ctx, &models.LedgerEntry{PostID: p.ID, Op: "tiktok.init", Harmless: true, State: models.Intended, Fence: old.Fence, CreatedAt: now}, highwater.Mark{}, now, anywhere)
 		wantStale(t, err)
 		old.Status = models.Published
 		wantStale(t, f.Runs.Write(ctx, db.RunWrite{Post: old, From: models.Publishing}))
@@ -216,9 +216,14 @@ func TestIntendNeedsALiveLease(t *testing.T) {
 		_, err := f.Runs.Claim(ctx, p.ID, 0, "w1", epoch, time.Minute)
 		f.must(err)
 		entry := &models.LedgerEntry{PostID: p.ID, Op: "tiktok.init", Harmless: true, State: models.Intended, Fence: 1, CreatedAt: epoch}
-		_, err = f.Runs.Intend(ctx, entry, highwater.Mark{}, epoch.Add(time.Minute))
+		err = f.Runs.Intend(ctx, entry, highwater.Mark{}, epoch.Add(time.Minute), anywhere)
 		wantStale(t, err)
-		_, err = f.Runs.Intend(ctx, entry, highwater.Mark{}, epoch.Add(time.Second))
+		elsewhere := errors.New("another database")
+		err = f.Runs.Intend(ctx, entry, highwater.Mark{}, epoch.Add(time.Second), func(db.Place) error { return elsewhere })
+		if ledger, readErr := f.Runs.Ledger(ctx, p.ID); !errors.Is(err, elsewhere) || readErr != nil || len(ledger) != 0 {
+			t.Errorf("in another database: %v, and the ledger is %v, %v", err, ledger, readErr)
+		}
+		err = f.Runs.Intend(ctx, entry, highwater.Mark{}, epoch.Add(time.Second), anywhere)
 		f.must(err)
 
 		id, settled := "v_pub_1", epoch.Add(2*time.Second)

@@ -210,7 +210,7 @@ func (s *Restores) record(tx *gorm.DB, reason models.RestoreReason, evidence str
 	if newest != nil && newest.Evidence == evidence && evidence != "" {
 		return newest, nil
 	}
-	restore := &models.Restore{FoundAt: now, Reason: reason, Evidence: evidence, Beyond: beyond}
+	restore := &models.Restore{ID: beyond, FoundAt: now, Reason: reason, Evidence: evidence, Beyond: beyond}
 	if err := s.countFrom(tx, beyond); err != nil {
 		return nil, err
 	}

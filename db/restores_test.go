@@ -11,6 +11,9 @@ import (
 	"socialqueue/models"
 )
 
+// anywhere records a call in whichever database there is.
+func anywhere(db.Place) error { return nil }
+
 // call records a call, as it is the ledger that is compared with the mark.
 func (f *fixture) call(at time.Time) *models.LedgerEntry {
 	f.t.Helper()
@@ -18,7 +21,7 @@ func (f *fixture) call(at time.Time) *models.LedgerEntry {
 	claimed, err := f.Runs.Claim(f.t.Context(), p.ID, 0, "w", at, time.Minute)
 	f.must(err)
 	e := &models.LedgerEntry{PostID: p.ID, Op: "instagram.publish", State: models.Intended, Fence: claimed.Fence, CreatedAt: at}
-	_, err = f.Runs.Intend(f.t.Context(), e, highwater.Mark{}, at)
+	err = f.Runs.Intend(f.t.Context(), e, highwater.Mark{}, at, anywhere)
 	f.must(err)
 	return e
 }
@@ -33,6 +36,23 @@ func (f *fixture) settled() highwater.Mark {
 	}
 	f.must(f.Restores.Settle(f.t.Context(), found.Mark.Identity))
 	return found.Mark
+}
+
+// TestRestoresAreNumberedBeyondTheLostDatabase: a process that still has the list of the lost
+// database in mind, with restores that only that one knew, must not take them for this one's.
+func TestRestoresAreNumberedBeyondTheLostDatabase(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		ctx, mark := t.Context(), f.settled()
+		e := f.call(epoch)
+		for _, lost := range []int64{7, 20} {
+			mark.Seq, mark.At = e.ID+lost, epoch.UnixMicro()
+			found, err := f.Restores.Compare(ctx, &mark, epoch)
+			f.must(err)
+			if found.Restore == nil || found.Restore.ID <= mark.Seq {
+				t.Fatalf("the mark has %d, and the restore is %+v", mark.Seq, found.Restore)
+			}
+		}
+	})
 }
 
 // TestCompare: what a mark says about a database whose ledger has one call.

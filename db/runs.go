@@ -92,14 +92,15 @@ func (s *Runs) Renew(ctx context.Context, id string, fence int64, until time.Tim
 // unless the run with the entry's fence still has its lease. Make the call only after Intend
 // returned nil.
 //
-// mark is the high-water mark, and at where the entry was stored. Before a call that can make the post live, compare it
-// with the database that was compared with the high-water mark: it may have been replaced.
-func (s *Runs) Intend(ctx context.Context, e *models.LedgerEntry, mark highwater.Mark, now time.Time) (at Place, err error) {
+// mark is the high-water mark, and check says whether the database in which the entry is about to be stored is the one
+// that was compared with it. If check returns an error, Intend returns it and stores nothing.
+func (s *Runs) Intend(ctx context.Context, e *models.LedgerEntry, mark highwater.Mark, now time.Time, check func(Place) error) error {
 	miss := "" // once sending begins it can no longer be too late to begin
 	if !e.Harmless {
 		miss = ", miss_at = NULL"
 	}
-	err = s.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+	return s.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		var at Place
 		res := tx.Raw(fmt.Sprintf(`
 			UPDATE posts SET updated_at = @now%s WHERE id = @id AND fence = @fence AND lease_until > @now
 			RETURNING %s`, miss, s.placeColumns()),
@@ -107,16 +108,18 @@ func (s *Runs) Intend(ctx context.Context, e *models.LedgerEntry, mark highwater
 		if err := changedOne(res, "write ledger of post "+e.PostID); err != nil {
 			return err
 		}
+		if err := check(at); err != nil {
+			return err
+		}
 		return addCall(tx, e)
 	})
-	return at, err
 }
 
 func addCall(tx *gorm.DB, e *models.LedgerEntry) error {
 	return wrap(tx.Create(e).Error, "write ledger of post %s", e.PostID)
 }
 
-// Place says which state of which database a call was recorded in.
+// Place says which state of which database a call is recorded in.
 type Place struct {
 	// Name is the end of the database's identity (Restores.Compare), which is cheap to
 	// read; empty for an embedded one.

@@ -165,7 +165,7 @@ func TestSettleKeepsToItsOwn(t *testing.T) {
 		_, err := f.Runs.Claim(ctx, p.ID, 0, "w", epoch, time.Minute)
 		f.must(err)
 		entry := models.LedgerEntry{PostID: p.ID, Op: "instagram.publish", State: models.Intended, Fence: 1, CreatedAt: epoch}
-		_, err = f.Runs.Intend(ctx, &entry, highwater.Mark{}, epoch)
+		err = f.Runs.Intend(ctx, &entry, highwater.Mark{}, epoch, anywhere)
 		f.must(err)
 		foreign := entry
 		foreign.PostID, foreign.State = f.post(nil).ID, models.Void

@@ -20,7 +20,9 @@ const (
 // from a backup, or is a replica that lacks the newest changes. What it calls unsent may be
 // live, so its posts are searched for on their platform before they are sent.
 type Restore struct {
-	ID int64 `gorm:"primaryKey"`
+	// ID is the same as Beyond. A database that is restored again counts its restores anew: a
+	// number of its own could be that of a restore that only the lost database knew.
+	ID int64 `gorm:"primaryKey;autoIncrement:false"`
 	// AsOf is how far the database goes. Later calls may be missing.
 	AsOf time.Time
 	// FoundAt is when it was noticed. Later calls are in the database.

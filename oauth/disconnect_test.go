@@ -224,7 +224,7 @@ func TestDataIsDeleted(t *testing.T) {
 			theirs = append(theirs, w.post(models.Instagram, ig[0].ID, nil))
 		}
 		ours := w.post(models.Instagram, bystander[0].ID, nil)
-		_, err := w.db.Runs.Intend(w.ctx, &models.LedgerEntry{PostID: w.claim(theirs[0]).ID, Op: "instagram.create_container", Harmless: true, State: models.Intended, Fence: 1, CreatedAt: w.clock.Now()}, highwater.Mark{}, w.clock.Now())
+		err := w.db.Runs.Intend(w.ctx, &models.LedgerEntry{PostID: w.claim(theirs[0]).ID, Op: "instagram.create_container", Harmless: true, State: models.Intended, Fence: 1, CreatedAt: w.clock.Now()}, highwater.Mark{}, w.clock.Now(), func(db.Place) error { return nil })
 		w.must(err)
 		w.clock.Advance(time.Minute)
 		request := w.signedRequest("9001", w.clock.Now())

@@ -288,9 +288,9 @@ func (r *commentRun) intend(ctx context.Context, now time.Time) error {
 		PostID: r.post.ID, Op: r.kind.Comment.Op, Harmless: true, State: models.Intended, Fence: r.post.Fence, CreatedAt: now,
 	}
 	seen := r.watch.compared()
-	place, err := r.DB.FirstComments.Intend(ctx, r.comment, e, seen, now)
+	err := r.DB.FirstComments.Intend(ctx, r.comment, e, seen, now, r.isCompared(seen))
 	if err == nil {
-		err = r.mark(ctx, e, seen, place)
+		err = r.raiseMark(ctx, e, seen)
 	}
 	if err != nil && e.ID != 0 {
 		err = errors.Join(err, r.run.settle(ctx, e, models.Void))

@@ -10,7 +10,6 @@ import (
 
 	"github.com/sirupsen/logrus"
 
-	"socialqueue/db"
 	"socialqueue/highwater"
 	"socialqueue/models"
 	"socialqueue/observe"
@@ -185,13 +184,10 @@ func (s *Service) replaceMark(ctx context.Context, old *highwater.Mark, m highwa
 // maxRaises bounds the tries to raise the mark while other runs raise it first.
 const maxRaises = 100
 
-// raiseMark raises the mark to a call that is recorded and not made yet. at is where it was
-// recorded, and seen the mark that was known before. An error means that the call must not
-// be made; errRestored that the database has to be compared first.
-func (s *Service) raiseMark(ctx context.Context, e *models.LedgerEntry, seen highwater.Mark, at db.Place) error {
-	if seen.Seq > 0 && !at.KnowsMark {
-		return s.forget()
-	}
+// raiseMark notes outside the database that a recorded call is made now. seen is the mark
+// that was known before. An error means that the call must not be made; errRestored that the
+// database has to be compared first.
+func (s *Service) raiseMark(ctx context.Context, e *models.LedgerEntry, seen highwater.Mark) error {
 	mine := highwater.New(seen.Identity, e.ID, e.CreatedAt)
 	for range maxRaises {
 		replaced, err := s.replaceMark(ctx, &seen, mine)

@@ -26,9 +26,9 @@ func (r *run) intend(ctx context.Context, step *Step) (*models.LedgerEntry, erro
 		PostID: r.post.ID, Op: step.Op, Harmless: models.Harmless(step.Harmless), State: models.Intended, Fence: r.post.Fence, CreatedAt: now,
 	}
 	seen := r.watch.compared()
-	place, err := r.DB.Runs.Intend(ctx, e, seen, now)
+	err := r.DB.Runs.Intend(ctx, e, seen, now, r.isCompared(seen))
 	if err == nil && !step.Harmless {
-		err = r.mark(ctx, e, seen, place)
+		err = r.raiseMark(ctx, e, seen)
 	}
 	if err != nil {
 		if e.ID != 0 { // the call is not made; the record may be there even if its commit got no answer
@@ -40,13 +40,17 @@ func (r *run) intend(ctx context.Context, step *Step) (*models.LedgerEntry, erro
 	return e, nil
 }
 
-// mark notes outside the database that the recorded call is made now. An error means that
-// it must not be made.
-func (r *run) mark(ctx context.Context, e *models.LedgerEntry, seen highwater.Mark, at db.Place) error {
-	if at.RestoreID > r.restoreID || !r.isHere(at.Name) {
-		return r.forget()
+// isCompared returns a check of where a call is about to be recorded: in the database whose
+// high-water mark was seen, and whose restores the run has taken into account. If not, it
+// returns errRestored. A call that is recorded in any other one would also hide how far that
+// one goes.
+func (r *run) isCompared(seen highwater.Mark) func(db.Place) error {
+	return func(at db.Place) error {
+		if at.RestoreID > r.restoreID || !r.isHere(at.Name) || seen.Seq > 0 && !at.KnowsMark {
+			return r.forget()
+		}
+		return nil
 	}
-	return r.raiseMark(ctx, e, seen, at)
 }
 
 // settle writes the result of a recorded call. The result is a fact, so even a run that lost

@@ -217,8 +217,8 @@ var bugs = []bug{
 		if err := m.one(tx, w.Post, w.Post.Fence, columns...); err != nil {
 `}}},
 	{"the mark is not raised before the call", []edit{{
-		"publish/ledger.go", `	return r.raiseMark(ctx, e, seen, at)
-`, `	return nil
+		"publish/ledger.go", `		err = r.raiseMark(ctx, e, seen)
+`, `		err = nil
 `,
 	}}},
 	{"a search right behind a restore counts", []edit{{
