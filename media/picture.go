@@ -258,7 +258,7 @@ func (p *picture) readChunks(r *bufio.Reader, left int64) error {
 		var err error
 		switch name := string(h[:4]); {
 		case name == "ANIM" || name == "ANMF":
-			return reject("animated WebP images are not accepted by the platforms: convert it to JPEG or MP4")
+			return errAnimatedWebP
 		case name == "VP8 ":
 			p.memory += pixels*3/2 + size
 		case name == "VP8L":

@@ -44,8 +44,12 @@ func TestProbeFixtures(t *testing.T) {
 		return other
 	}
 	for name, want := range map[string]Info{
-		"h264.mp4":       video,
-		"h264.mov":       but(func(i *Info) { i.ContentType, i.AudioChannels = TypeQuickTime, 1 }),
+		"h264.mp4": video,
+		"h264.mov": but(func(i *Info) { i.ContentType, i.AudioChannels = TypeQuickTime, 1 }),
+		"hevc-turned.mov": { // as a phone records: HEVC, lying, and turned by the track's matrix
+			ContentType: TypeQuickTime, Duration: time.Second, Width: 180, Height: 320,
+			Codec: "hevc", FramesPer1000s: 25_000, BitRate: 40_496, AudioCodec: "aac", AudioRate: 44_100, AudioChannels: 1,
+		},
 		"rotated.mp4":    but(func(i *Info) { i.Width, i.Height = 320, 180 }),
 		"fragmented.mp4": but(func(i *Info) { i.Duration = 1080 * time.Millisecond }),
 		"fragmented-first-only.mp4": {
@@ -112,6 +116,7 @@ func TestProbeRejects(t *testing.T) {
 		"jpeg without a size":    {patch(jpg, "\xff\xc0", 5, 0, 0), "no readable header"},
 		"jpeg lossless":          {patch(jpg, "\xff\xc0", 1, 0xc3), "rare coding"},
 		"jpeg zero segment":      {[]byte("\xff\xd8\xff\xe0\x00\x00"), "no length"},
+		"animated webp":          {fixture(t, "animated.webp"), "animated"},
 		"webp cut":               {fixture(t, "lossy.webp")[:3000], "cut off"},
 		"webp without a size":    {patch(fixture(t, "lossy.webp"), "\x9d\x01\x2a", 5, 0, 0), "no readable header"},
 		"webp garbage":           {[]byte("RIFF\x20\x00\x00\x00WEBPVP8 garbage garbage"), "no readable header"},

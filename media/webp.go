@@ -19,8 +19,10 @@ const (
 	maxWebPExif = 64 << 10
 )
 
+var errAnimatedWebP = reject("animated WebP images are not accepted by the platforms: convert it to JPEG or MP4")
+
 // probeWebP reads the size in pixels and the orientation, and checks that the file is as long
-// as its header says.
+// as its header says and is no animation.
 func probeWebP(r *bufio.Reader) (Info, error) {
 	head, err := r.Peek(webpPrefix)
 	if len(head) < webpHeader {
@@ -54,7 +56,11 @@ func readWebPChunks(r *bufio.Reader, left int64) (orientation int, err error) {
 		size := int64(binary.LittleEndian.Uint32(h[4:]))
 		size = min(size+size%2, left) // chunks are filled up to an even length
 		left -= size
-		if string(h[:4]) == "EXIF" && !exif {
+		name := string(h[:4])
+		if name == "ANIM" || name == "ANMF" {
+			return 0, errAnimatedWebP
+		}
+		if name == "EXIF" && !exif {
 			b := make([]byte, min(size, maxWebPExif))
 			if _, err := io.ReadFull(r, b); err != nil {
 				return 0, noEOF(err)
