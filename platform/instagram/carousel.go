@@ -43,6 +43,7 @@ type Carousel struct {
 	// Collaborators are sent for the whole post: a child with them is refused.
 	Collaborators []string
 	AIGenerated   bool
+	AddOn         AddOn
 }
 
 // CreateCarousel creates the container of a carousel whose children are finished.
@@ -52,5 +53,6 @@ func (c *Client) CreateCarousel(ctx context.Context, token secrets.Secret, igID 
 	setText(form, "location_id", carousel.LocationID)
 	setPeople(form, carousel.Collaborators, nil)
 	setAIGenerated(form, carousel.AIGenerated)
+	carousel.AddOn.set(form)
 	return c.create(ctx, token, igID, form, "carousel")
 }

@@ -32,6 +32,7 @@ type Image struct {
 	Collaborators []string
 	UserTags      []UserTag
 	AIGenerated   bool
+	AddOn         AddOn
 }
 
 // UserTag tags an account. X and Y, from 0 to 1, are required on images.
@@ -50,6 +51,7 @@ func (c *Client) CreateImage(ctx context.Context, token secrets.Secret, igID str
 	setText(form, "location_id", image.LocationID)
 	setPeople(form, image.Collaborators, image.UserTags)
 	setAIGenerated(form, image.AIGenerated)
+	image.AddOn.set(form)
 	return c.create(ctx, token, igID, form, "image", image.URL)
 }
 

@@ -2,6 +2,7 @@ package instagram
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -57,42 +58,51 @@ const (
 // errorKey identifies an error. Subcode 0 in a table stands for any subcode.
 type errorKey struct{ code, subcode int64 }
 
+// trialsRefused is the subcode of an account that may not make trial reels.
+const trialsRefused = 2207081
+
+// TrialsRefused reports whether err says that the account may not make trial reels.
+func TrialsRefused(err error) bool {
+	e, ok := errors.AsType[*platform.Error](err)
+	return ok && strings.HasSuffix(e.PlatformCode, fmt.Sprint("/", trialsRefused))
+}
+
 // subcodes is the table of subcodes with the same meaning under every code (Error Codes,
 // 2026-06-02, and seen in the field).
 var subcodes = map[int64]advice{
-	2207001: adviseInternal, // server error
-	2207003: adviseAgain,    // took too long to download the media
-	2207004: adviseStop,     // image too large
-	2207005: adviseStop,     // image format
-	2207006: adviseMissing,  // media not found
-	2207008: adviseMissing,  // media builder missing or expired
-	2207009: adviseStop,     // aspect ratio
-	2207010: adviseStop,     // caption too long
-	2207018: adviseStop,     // tag or collaborator not loadable
-	2207020: adviseAgain,    // media has expired
-	2207023: adviseStop,     // media type unknown
-	2207026: adviseStop,     // video format
-	2207027: adviseWait,     // not ready for publishing
-	2207028: adviseStop,     // carousel needs 2 to 10
-	2207032: adviseAgain,    // create media fail, re-create
-	2207035: adviseStop,     // product tag
-	2207036: adviseStop,     // product tag
-	2207037: adviseStop,     // product tag
-	2207040: adviseStop,     // too many tags
-	2207042: adviseQuota,    // maximum number of posts reached
-	2207050: adviseStop,     // account restricted
-	2207051: adviseRead,     // activity restricted; the post may be live (gitroomhq/postiz-app PR 1681)
-	2207052: adviseAgain,    // media could not be fetched; comes in waves for good links
-	2207053: adviseAgain,    // unknown upload error
-	2207057: adviseStop,     // thumbnail offset out of range
-	2207067: adviseStop,     // VIDEO retired
-	2207076: adviseAgain,    // media upload failed
-	2207077: adviseAgain,    // video download failed
-	2207081: adviseStop,     // trial reels not available
-	2207082: adviseAgain,    // media upload failed
-	2207085: adviseAgain,    // media upload failed, or a stuck container
-	2207086: adviseStop,     // metric not allowed
-	2108006: adviseStop,     // media older than the business account
+	2207001:       adviseInternal, // server error
+	2207003:       adviseAgain,    // took too long to download the media
+	2207004:       adviseStop,     // image too large
+	2207005:       adviseStop,     // image format
+	2207006:       adviseMissing,  // media not found
+	2207008:       adviseMissing,  // media builder missing or expired
+	2207009:       adviseStop,     // aspect ratio
+	2207010:       adviseStop,     // caption too long
+	2207018:       adviseStop,     // tag or collaborator not loadable
+	2207020:       adviseAgain,    // media has expired
+	2207023:       adviseStop,     // media type unknown
+	2207026:       adviseStop,     // video format
+	2207027:       adviseWait,     // not ready for publishing
+	2207028:       adviseStop,     // carousel needs 2 to 10
+	2207032:       adviseAgain,    // create media fail, re-create
+	2207035:       adviseStop,     // product tag
+	2207036:       adviseStop,     // product tag
+	2207037:       adviseStop,     // product tag
+	2207040:       adviseStop,     // too many tags
+	2207042:       adviseQuota,    // maximum number of posts reached
+	2207050:       adviseStop,     // account restricted
+	2207051:       adviseRead,     // activity restricted; the post may be live (gitroomhq/postiz-app PR 1681)
+	2207052:       adviseAgain,    // media could not be fetched; comes in waves for good links
+	2207053:       adviseAgain,    // unknown upload error
+	2207057:       adviseStop,     // thumbnail offset out of range
+	2207067:       adviseStop,     // VIDEO retired
+	2207076:       adviseAgain,    // media upload failed
+	2207077:       adviseAgain,    // video download failed
+	trialsRefused: adviseStop,
+	2207082:       adviseAgain, // media upload failed
+	2207085:       adviseAgain, // media upload failed, or a stuck container
+	2207086:       adviseStop,  // metric not allowed
+	2108006:       adviseStop,  // media older than the business account
 }
 
 // codes is the table of codes, and of subcodes that have a meaning under their code only

@@ -23,6 +23,7 @@ type Reel struct {
 	// Trial is how a trial reel, which only people see who do not follow the account, may
 	// become a normal one: MANUAL or SS_PERFORMANCE. Empty: it is no trial reel.
 	Trial string
+	AddOn AddOn
 }
 
 // CreateReel creates the container of a reel for a resumable upload (Resumable Uploads,
@@ -44,6 +45,7 @@ func (c *Client) CreateReel(ctx context.Context, token secrets.Secret, igID stri
 	}
 	setPeople(form, reel.Collaborators, tags)
 	setAIGenerated(form, reel.AIGenerated)
+	reel.AddOn.set(form)
 	if reel.Trial != "" {
 		form.Set("trial_params", toJSON(map[string]string{"graduation_strategy": reel.Trial}))
 	}

@@ -17,7 +17,10 @@ type LivePost struct {
 	ContainerID string        `json:"container_id,omitempty"` // id of the container it came from
 	Title       string        `json:"title,omitempty"`        // where a post has one besides its caption
 	Caption     string        `json:"caption"`
-	Privacy     string        `json:"privacy,omitempty"` // in the platform's words
+	Poll        []string      `json:"poll,omitempty"`           // the answers of the poll under the caption
+	Prompt      bool          `json:"comment_prompt,omitempty"` // readers are asked to comment
+	Location    string        `json:"location_id,omitempty"`    // the platform's id of a place
+	Privacy     string        `json:"privacy,omitempty"`        // in the platform's words
 	Permalink   string        `json:"permalink"`
 	SHA256      string        `json:"sha256"` // of the first file
 	Bytes       int64         `json:"bytes"`

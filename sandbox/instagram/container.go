@@ -25,6 +25,9 @@ type container struct {
 	createdAt   time.Time
 	caption     string
 	altText     string
+	location    string
+	poll        []string // answers of the poll under the caption
+	prompt      bool     // readers are asked to comment
 	shareToFeed bool
 	video       bool
 	children    []*container

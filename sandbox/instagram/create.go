@@ -46,9 +46,14 @@ func (ig *Platform) createContainer(c *graphCall) engine.Reply {
 }
 
 func (ig *Platform) newContainer(c *graphCall, kind *mediaKind) *container {
+	var poll []string
+	if text := c.params.Get("poll_attachment"); text != "" {
+		poll, _ = answersOf(text) // checked already
+	}
 	return &container{
 		id: ig.newID("178"), account: c.acc, kind: kind, createdAt: c.Now,
 		caption: c.params.Get("caption"), altText: c.params.Get("alt_text"),
+		location: c.params.Get("location_id"), poll: poll, prompt: c.params.Get("is_comment_prompt_used") == "true",
 		resumable: c.params.Get("upload_type") == "resumable", video: kind.video || kind == kindStory && c.params.Get("image_url") == "",
 		shareToFeed: c.params.Get("share_to_feed") != "false",
 	}

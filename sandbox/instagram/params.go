@@ -60,10 +60,12 @@ type mediaKind struct {
 
 var (
 	kindImage = &mediaKind{"image", "IMAGE", "FEED", false, []string{"image_url", "caption", "location_id", "user_tags",
-		"collaborators", "alt_text", "product_tags", "is_ai_generated", "branded_content_sponsor_ids", "is_paid_partnership"}}
+		"collaborators", "alt_text", "product_tags", "is_ai_generated", "branded_content_sponsor_ids", "is_paid_partnership",
+		"poll_attachment", "is_poll_duration_extended", "is_comment_prompt_used"}}
 	kindReel = &mediaKind{"reel", "VIDEO", "REELS", true, []string{"video_url", "upload_type", "caption", "location_id",
 		"user_tags", "collaborators", "cover_url", "thumb_offset", "share_to_feed", "audio_name", "trial_params",
-		"product_tags", "is_ai_generated", "audio_configuration", "branded_content_sponsor_ids", "is_paid_partnership"}}
+		"product_tags", "is_ai_generated", "audio_configuration", "branded_content_sponsor_ids", "is_paid_partnership",
+		"poll_attachment", "is_poll_duration_extended", "is_comment_prompt_used"}}
 	kindStory = &mediaKind{"story", "IMAGE", "STORY", false, []string{"image_url", "video_url", "upload_type", "caption",
 		"user_tags"}}
 	kindChildImage = &mediaKind{"image", "IMAGE", "FEED", false, []string{"image_url", "is_carousel_item", "user_tags",
@@ -71,7 +73,8 @@ var (
 	kindChildVideo = &mediaKind{"video", "VIDEO", "FEED", true, []string{"video_url", "upload_type", "is_carousel_item",
 		"thumb_offset", "product_tags"}}
 	kindCarousel = &mediaKind{"carousel", "CAROUSEL_ALBUM", "FEED", false, []string{"children", "caption", "location_id",
-		"collaborators", "share_to_feed", "product_tags", "is_ai_generated", "branded_content_sponsor_ids", "is_paid_partnership"}}
+		"collaborators", "share_to_feed", "product_tags", "is_ai_generated", "branded_content_sponsor_ids", "is_paid_partnership",
+		"poll_attachment", "is_poll_duration_extended", "is_comment_prompt_used"}}
 )
 
 // commonParams go with every Graph call.
@@ -114,7 +117,7 @@ func (k *mediaKind) checkParams(p url.Values) *graphError {
 	if e := k.checkSource(image, video, p.Get("upload_type")); e != nil {
 		return e
 	}
-	for _, check := range []func(url.Values) *graphError{checkCaption, checkPeople, checkDetails} {
+	for _, check := range []func(url.Values) *graphError{checkCaption, checkPeople, checkDetails, checkAddOn} {
 		if e := check(p); e != nil {
 			return e
 		}
@@ -220,12 +223,56 @@ func checkDetails(p url.Values) *graphError {
 			return &graphError{Code: 1, Subcode: 2207057}
 		}
 	}
-	for _, name := range []string{"share_to_feed", "is_ai_generated", "is_paid_partnership", "is_carousel_item"} {
+	for _, name := range []string{
+		"share_to_feed", "is_ai_generated", "is_paid_partnership", "is_carousel_item", "is_poll_duration_extended", "is_comment_prompt_used",
+	} {
 		if v := p.Get(name); v != "" && v != "true" && v != "false" {
 			return param(name + " must be a boolean")
 		}
 	}
 	return checkTrial(p.Get("trial_params"))
+}
+
+// checkAddOn: one of poll and comment prompt, and the caption is its question (Caption Add-ons, 2026-09-28).
+func checkAddOn(p url.Values) *graphError {
+	poll, prompt := p.Get("poll_attachment"), p.Get("is_comment_prompt_used") == "true"
+	switch {
+	case poll == "" && p.Get("is_poll_duration_extended") != "":
+		return param("is_poll_duration_extended needs a poll_attachment")
+	case poll == "" && !prompt:
+		return nil
+	case poll != "" && prompt:
+		return param("only one caption add-on is allowed")
+	case strings.TrimSpace(p.Get("caption")) == "":
+		return param("a caption add-on needs a caption")
+	case poll == "":
+		return nil
+	}
+	_, e := answersOf(poll)
+	return e
+}
+
+// answersOf reads the answers of a poll: option_a and option_b are required, option_c and option_d may follow.
+func answersOf(poll string) ([]string, *graphError) {
+	var options map[string]string
+	if json.Unmarshal([]byte(poll), &options) != nil {
+		return nil, param("poll_attachment must be a JSON object")
+	}
+	var answers []string
+	for _, name := range []string{"option_a", "option_b", "option_c", "option_d"} {
+		text, given := options[name]
+		if !given {
+			break
+		}
+		if text == "" {
+			return nil, param(name + " is empty")
+		}
+		answers = append(answers, text)
+	}
+	if len(answers) < 2 || len(answers) < len(options) {
+		return nil, param("poll_attachment needs option_a and option_b, and may have option_c and option_d")
+	}
+	return answers, nil
 }
 
 func checkTrial(v string) *graphError {

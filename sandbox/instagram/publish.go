@@ -88,7 +88,7 @@ func (ig *Platform) goLive(n *container, now time.Time) {
 	ig.media[m.id] = m
 	n.account.media = append(n.account.media, m)
 	ig.host.GoLive(engine.LivePost{AccountID: n.account.IGID, Username: n.account.Username, Kind: n.kind.name,
-		ID: m.id, ContainerID: n.id, Caption: n.caption, Permalink: m.path(), At: now}, files...)
+		ID: m.id, ContainerID: n.id, Caption: n.caption, Poll: n.poll, Prompt: n.prompt, Location: n.location, Permalink: m.path(), At: now}, files...)
 }
 
 // path returns the permalink without the host. Its code is not the media id (observed, 2026).
