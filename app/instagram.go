@@ -41,6 +41,8 @@ func buildInstagram(cfg config.Config, now func() time.Time) (Parts, error) {
 	if err != nil {
 		return Parts{}, err
 	}
-	parts.Publisher, parts.Connector = instagramposts.New(client), instagramlogin.New(client, cfg.FacebookAppSecret, now)
+	publisher := instagramposts.New(client)
+	publisher.CaptionAddOns = cfg.InstagramCaptionAddOns
+	parts.Publisher, parts.Connector = publisher, instagramlogin.New(client, cfg.FacebookAppSecret, now)
 	return parts, nil
 }

@@ -76,6 +76,10 @@ type Config struct {
 	InstagramWebhookSecret secrets.Secret
 	InstagramWebhookToken  secrets.Secret // INSTAGRAM_WEBHOOK_VERIFY_TOKEN
 
+	// InstagramCaptionAddOns is INSTAGRAM_CAPTION_ADDONS: allow polls and comment prompts under
+	// captions.
+	InstagramCaptionAddOns bool
+
 	WebhookAllowPrivateHosts bool // WEBHOOK_ALLOW_PRIVATE_HOSTS: of apps' endpoints
 
 	TikTokAuthURL      string // TIKTOK_AUTH_URL: TikTok's consent page

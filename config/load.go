@@ -48,6 +48,7 @@ func Load(role Role, getenv func(string) string) (Config, error) {
 	c.InstagramWebhookSecret = c.FacebookAppSecret
 	r.secret("INSTAGRAM_WEBHOOK_SECRET", &c.InstagramWebhookSecret)
 	r.secret("INSTAGRAM_WEBHOOK_VERIFY_TOKEN", &c.InstagramWebhookToken)
+	r.boolean("INSTAGRAM_CAPTION_ADDONS", &c.InstagramCaptionAddOns)
 	r.boolean("WEBHOOK_ALLOW_PRIVATE_HOSTS", &c.WebhookAllowPrivateHosts)
 
 	r.baseURL("TIKTOK_AUTH_URL", &c.TikTokAuthURL)

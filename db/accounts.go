@@ -43,6 +43,28 @@ func (s *Accounts) NoteQuota(ctx context.Context, p models.Platform, accountID i
 	return wrap(err, "store the quota of %s account %d", p, accountID)
 }
 
+// NoteTrialsRefused stores when the platform last refused an account a trial reel. It does
+// nothing for platforms whose accounts are not behind a login: they have no column for it.
+func (s *Accounts) NoteTrialsRefused(ctx context.Context, p models.Platform, accountID int64, at time.Time) error {
+	if !p.BehindLogin() {
+		return nil
+	}
+	err := s.orm.WithContext(ctx).Model(&models.InstagramAccount{}).Where("id = ?", accountID).UpdateColumn("trials_refused_at", at).Error
+	return wrap(err, "store that trials of %s account %d are refused", p, accountID)
+}
+
+// SetDefaultLocation stores the place of an Instagram account's posts that name none; empty for
+// none. It returns ErrNotFound if the app has no such account.
+func (s *Accounts) SetDefaultLocation(ctx context.Context, appID, accountID int64, locationID string) error {
+	res := s.orm.WithContext(ctx).Model(&models.InstagramAccount{}).
+		Where("id = ? AND user_id IN (SELECT id FROM users WHERE app_id = ?)", accountID, appID).UpdateColumn("default_location_id", locationID)
+	changed, err := changedAny(res, fmt.Sprintf("store the default location of Instagram account %d", accountID))
+	if err == nil && !changed {
+		return fmt.Errorf("Instagram account %d: %w", accountID, ErrNotFound)
+	}
+	return err
+}
+
 // InstagramAccountsOf lists the accounts of a Facebook login that are not disconnected.
 func (s *Accounts) InstagramAccountsOf(ctx context.Context, loginID int64) ([]models.InstagramAccount, error) {
 	var accounts []models.InstagramAccount

@@ -25,6 +25,8 @@ type Destination struct {
 	// Scope lists what the account's owner granted, separated by commas; empty if that is not
 	// known.
 	Scope string
+	// Account is what the account allows and has by default.
+	Account models.PostingAccount
 	// Media holds the files that belong to the app, by id.
 	Media map[string]*models.Media
 }
@@ -34,7 +36,8 @@ type destinationRow struct {
 	OAuthAccountID int64 `gorm:"column:oauth_account_id"`
 	Status         models.AccountStatus
 	Scope          string
-	File           joinedMedia `gorm:"embedded"`
+	Account        models.PostingAccount `gorm:"embedded"`
+	File           joinedMedia           `gorm:"embedded"`
 }
 
 // Destination reads an app's account and some of its files with one query. It
@@ -45,7 +48,7 @@ func (s *Posts) Destination(ctx context.Context, appID int64, p models.Platform,
 		LEFT JOIN media m ON m.id IN @media AND m.app_id = u.app_id
 		WHERE a.id = @account AND a.provider = @platform AND u.app_id = @app`
 	if p.BehindLogin() {
-		query = `SELECT i.user_id, i.oauth_account_id, i.status, COALESCE(a.scope, '') AS scope, ` + joinedMediaColumns + `
+		query = `SELECT i.user_id, i.oauth_account_id, i.status, COALESCE(a.scope, '') AS scope, i.default_location_id, i.trials_refused_at, ` + joinedMediaColumns + `
 		FROM instagram_accounts i JOIN users u ON u.id = i.user_id JOIN oauth_accounts a ON a.id = i.oauth_account_id
 		LEFT JOIN media m ON m.id IN @media AND m.app_id = u.app_id
 		WHERE i.id = @account AND u.app_id = @app`
@@ -61,7 +64,7 @@ func (s *Posts) Destination(ctx context.Context, appID int64, p models.Platform,
 		return nil, fmt.Errorf("%s account %d: %w", p, accountID, ErrNotFound)
 	}
 	dest := &Destination{
-		UserID: rows[0].UserID, OAuthAccountID: rows[0].OAuthAccountID, Status: rows[0].Status, Scope: rows[0].Scope,
+		UserID: rows[0].UserID, OAuthAccountID: rows[0].OAuthAccountID, Status: rows[0].Status, Scope: rows[0].Scope, Account: rows[0].Account,
 		Media: map[string]*models.Media{},
 	}
 	if p.BehindLogin() {

@@ -83,6 +83,10 @@ func (a *api) getAccount(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	return a.showAccount(c, p, id)
+}
+
+func (a *api) showAccount(c echo.Context, p models.Platform, id int64) error {
 	account, issues, err := a.Accounts.Health(c.Request().Context(), callerOf(c).AppID, p, id)
 	if err != nil {
 		return err

@@ -531,3 +531,32 @@ func TestHealthOfAnAccount(t *testing.T) {
 		w.do(call{method: "GET", path: "/api/accounts/myspace/1"}).want(404)
 	})
 }
+
+// TestDefaultLocation: an Instagram account's own place is set, shown, checked and removed.
+func TestDefaultLocation(t *testing.T) {
+	each(t, func(t *testing.T, w *fixture) {
+		path := fmt.Sprintf("/api/accounts/instagram/%d", w.ours.instagram)
+		patch := func(body string) *reply { return w.do(call{method: "PATCH", path: path, json: body}) }
+		if got := patch(`{"default_location_id":"https://www.facebook.com/Bakery-1234567"}`).want(200).Text("default_location_id"); got != "1234567" {
+			t.Errorf("set to %q", got)
+		}
+		for body, field := range map[string]string{
+			`{}`:                               "default_location_id",
+			`{"default_location_id":null}`:     "default_location_id",
+			`{"default_location_id":"Zurich"}`: "default_location_id",
+			`{"default_location_id":7}`:        "default_location_id",
+			`{"default_location":"7"}`:         "default_location",
+			`{"default_location_id":"` + strings.Repeat("7", 3000) + `"}`: "default_location_id",
+		} {
+			patch(body).WantProblem(422, "VALIDATION_FAILED", field)
+		}
+		if got := w.do(call{path: path}).want(200).Text("default_location_id"); got != "1234567" {
+			t.Errorf("shown as %q", got)
+		}
+		w.do(call{method: "PATCH", path: path, json: `{"default_location_id":"7"}`, as: &w.theirs}).WantProblem(404, "NOT_FOUND", "")
+		w.do(call{method: "PATCH", path: "/api/accounts/instagram/x", json: `{"default_location_id":"7"}`}).WantProblem(404, "NOT_FOUND", "")
+		if got, there := patch(`{"default_location_id":""}`).want(200).Object()["default_location_id"]; there {
+			t.Errorf("removed, and still %q", got)
+		}
+	})
+}

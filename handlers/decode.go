@@ -312,7 +312,7 @@ type shaped interface {
 // wanted describes the values that a target accepts.
 func wanted(target any) string {
 	switch target := target.(type) {
-	case *string:
+	case *string, **string:
 		return "a string"
 	case *bool, **bool:
 		return "true or false"
@@ -355,6 +355,11 @@ func texts(target any) []string {
 	switch t := target.(type) {
 	case *string:
 		return []string{*t}
+	case **string:
+		if *t == nil {
+			return nil
+		}
+		return []string{**t}
 	case *[]string:
 		return *t
 	case shaped:

@@ -1,12 +1,14 @@
 package handlers
 
 import (
+	"math"
 	"net/http"
 	"net/url"
 
 	"github.com/labstack/echo/v4"
 
 	"socialqueue/models"
+	"socialqueue/publish/instagram"
 	"socialqueue/view"
 )
 
@@ -48,6 +50,33 @@ func (a *api) listPages(c echo.Context) error {
 		views[i] = pageView{PageID: p.PageID, Name: p.Name, AccountID: p.InstagramAccountID, Usable: p.Reason == "", Reason: view.TextOrNull(p.Reason)}
 	}
 	return c.JSON(http.StatusOK, views)
+}
+
+// patchInstagramAccount sets what the posts of an account have by default.
+func (a *api) patchInstagramAccount(c echo.Context) error {
+	id, ok := number(c.Param("id"), math.MaxInt32)
+	if !ok {
+		return notFound("account")
+	}
+	body, err := a.readJSON(c)
+	if err != nil {
+		return err
+	}
+	var location *string
+	if err := (fields{"default_location_id": upTo(maxURL, &location)}).decode(body); err != nil {
+		return err
+	}
+	if location == nil {
+		return models.FieldErrors{{Field: "default_location_id", Message: "is required: the id or address of a Facebook Page that has a location; empty for none"}}
+	}
+	page, ok := instagram.LocationID(*location)
+	if !ok && page != "" {
+		return models.FieldErrors{{Field: "default_location_id", Message: "must be the numeric id of a Facebook Page that has a location, or the Page's address with that id in it"}}
+	}
+	if err := a.Accounts.SetDefaultLocation(c.Request().Context(), callerOf(c).AppID, id, page); err != nil {
+		return err
+	}
+	return a.showAccount(c, models.Instagram, id)
 }
 
 // facebookDeauthorized handles Meta's signed request that reports that a person removed the

@@ -28,11 +28,13 @@ func (t *instagramTarget) fields() fields {
 		"trial_strategy":  &o.Trial,
 		"is_ai_generated": &o.AIGenerated,
 		"first_comment":   upTo(maxProse, &o.Comment),
+		"poll":            fields{"options": &o.Poll.Options, "no_end": &o.Poll.NoEnd},
+		"comment_prompt":  &o.CommentPrompt,
 	}
 }
 
 // use takes the shared text as the caption of everything but a story, which has none, and the
-// alt text of an image from its file.
+// alt text of an image from its file. A place of its own, also none, keeps the account's away.
 func (t *instagramTarget) use(text string, given map[string]json.RawMessage, kind models.Kind, media []*mediaItem) publish.Options {
 	if _, own := given["caption"]; !own {
 		if t.options.DroppedText = kind == models.Story && text != ""; !t.options.DroppedText {
@@ -42,6 +44,7 @@ func (t *instagramTarget) use(text string, given map[string]json.RawMessage, kin
 	if kind == models.Image && len(media) > 0 {
 		t.options.AltText = media[0].altText
 	}
+	_, t.options.NoLocation = given["location_id"] // also an empty one
 	t.options.Normalize()
 	return &t.options
 }

@@ -124,6 +124,7 @@ func (a *api) routes(e *echo.Echo) {
 	e.GET("/api/accounts", a.listAccounts, inTime)
 	e.GET("/api/accounts/:platform/:id", a.getAccount, inTime)
 	e.DELETE("/api/accounts/:platform/:id", a.disconnectAccount, inTime)
+	e.PATCH("/api/accounts/instagram/:id", a.patchInstagramAccount, inTime)
 	e.GET("/api/accounts/instagram/pages", a.listPages, inTime)
 	e.GET("/api/accounts/:platform/:id/limits", a.accountLimits, inTime)
 	e.POST("/api/users", a.createUser, inTime)

@@ -120,6 +120,15 @@ type InstagramAccount struct {
 
 	// Quota is the account's publishing limit as Instagram last reported it.
 	Quota Quota `gorm:"embedded;embeddedPrefix:quota_"`
+	PostingAccount
+}
+
+// PostingAccount is what an account is known to allow, and what its posts have by default.
+type PostingAccount struct {
+	// DefaultLocationID is the place of posts that name none; empty if there is none.
+	DefaultLocationID string `gorm:"column:default_location_id"`
+	// TrialsRefusedAt is when the platform last refused a trial reel; nil if it never did.
+	TrialsRefusedAt *time.Time
 }
 
 // Quota is a publishing limit: an account used Used of the Total posts that it may publish

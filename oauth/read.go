@@ -31,6 +31,12 @@ func (s *Service) Pages(ctx context.Context, appID, userID int64) ([]models.Face
 	return s.DB.Accounts.FacebookPages(ctx, appID, userID, maxPages)
 }
 
+// SetDefaultLocation sets the place of an Instagram account's posts that name none; empty for
+// none. It returns models.ErrNotFound if the app has no such account.
+func (s *Service) SetDefaultLocation(ctx context.Context, appID, accountID int64, locationID string) error {
+	return s.DB.Accounts.SetDefaultLocation(ctx, appID, accountID, locationID)
+}
+
 // Deletion returns a deletion request by its code.
 func (s *Service) Deletion(ctx context.Context, code string) (*models.DataDeletion, error) {
 	return s.DB.Connections.DataDeletion(ctx, code)

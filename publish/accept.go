@@ -155,6 +155,11 @@ func (s *Service) checkAll(ctx context.Context, rs []Request, now time.Time) ([]
 		if err := checkDestination(&errs, r, dest); err != nil {
 			return nil, err
 		}
+		if bound, ok := r.Options.(AccountBound); ok {
+			var own models.FieldErrors
+			bound.UseAccount(&own, r.Kind, dest.Account, now)
+			r.add(&errs, own)
+		}
 		s.checkLimits(&errs, r, dest, now)
 		destinations[i] = dest
 	}
@@ -181,6 +186,9 @@ func (s *Service) checkRequest(ctx context.Context, errs *models.FieldErrors, r 
 		own.Add("account_id", "is required: the id of a connected account")
 	}
 	r.Options.Check(&own, r.Kind, len(r.Files))
+	if kind := s.publishers.kind(r.Platform, r.Kind); kind != nil && kind.Allow != nil {
+		kind.Allow(&own, r.Options)
+	}
 	if check := s.pull(r); check != nil {
 		for _, f := range r.Files {
 			check(&own, f.URL)

@@ -108,13 +108,15 @@ func (w *fixture) start() {
 	for i := range timings.Resumes { // the clock is virtual; these pauses are not
 		timings.Resumes[i] = time.Millisecond
 	}
+	pictures := instagramposts.New(w.graph)
+	pictures.CaptionAddOns = true
 	videos := tiktokposts.New(tt)
 	videos.PullHosts = []string{"127.0.0.1", "verified.example.com"}
 	var err error
 	w.Service, err = publish.New(publish.Deps{
 		DB: w.db, Queue: w.queue, Marks: highwater.NewFile(w.marks), Tokens: w.tokens, Keys: keys, Store: w.store, Links: w.links,
 		Fetcher:    media.NewFetcher(media.FetchOptions{AllowPrivate: true}),
-		Publishers: []publish.Publisher{videos, instagramposts.New(w.graph)},
+		Publishers: []publish.Publisher{videos, pictures},
 		Log:        log, Now: w.now, Timings: timings, Owner: "test",
 	})
 	w.must(err)

@@ -38,6 +38,8 @@ type Kind struct {
 	// means that nothing can be concluded; its ID may name one that resembles the post. Nil:
 	// there is no such list.
 	Search func(context.Context, *Run, Window) (Verdict, error)
+	// Allow notes which options this installation does not allow; nil allows all.
+	Allow func(errs *models.FieldErrors, options Options)
 	// Comment makes the first comment under such a post; nil if it can have none.
 	Comment *Comment
 	// Variants are other ways to make such a post. The first whose Applies reports true of the
@@ -75,6 +77,13 @@ type Storer interface {
 type Scoped interface {
 	// Scopes returns these permissions, in the platform's words, by the field that needs them.
 	Scopes() map[string]string
+}
+
+// AccountBound are Options that depend on the account that posts.
+type AccountBound interface {
+	// UseAccount puts what the account has by default into the options, and notes what it was
+	// refused lately.
+	UseAccount(errs *models.FieldErrors, kind models.Kind, a models.PostingAccount, now time.Time)
 }
 
 // Step is one call that brings a post nearer to being live.

@@ -212,6 +212,16 @@ func (v *Run) NoteQuota(ctx context.Context, q models.Quota) {
 	}
 }
 
+// NoteTrialsRefused keeps that the platform refused the account a trial of a post, so that
+// further ones are refused before they are accepted.
+func (v *Run) NoteTrialsRefused(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
+	if err := v.r.DB.Accounts.NoteTrialsRefused(ctx, v.r.post.Platform, v.r.post.AccountID(), v.r.Now()); err != nil {
+		v.r.log.WithError(err).Warn("could not store that the account was refused a trial reel; the next one is refused by the platform")
+	}
+}
+
 // file returns the file at a position of the post.
 func (r *run) file(ctx context.Context, position int) (*models.Media, error) {
 	if err := r.readFiles(ctx); err != nil {

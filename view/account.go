@@ -27,6 +27,8 @@ type Account struct {
 	AccountType    *string `json:"account_type,omitempty"`
 	FollowersCount *int    `json:"followers_count,omitempty"`
 	PageID         string  `json:"page_id,omitempty"`
+	// DefaultLocationID is the place of posts that name none.
+	DefaultLocationID string `json:"default_location_id,omitempty"`
 }
 
 // OfAccount shows a TikTok account, or that of Instagram which a login reaches.
@@ -45,6 +47,7 @@ func OfAccount(o *models.OAuthAccount, ig *models.InstagramAccount) Account {
 		a.StatusReason = TextOrNull(ig.StatusReason)
 	}
 	a.AccountType, a.FollowersCount, a.PageID = ig.AccountType, &ig.FollowersCount, ig.PageID
+	a.DefaultLocationID = ig.DefaultLocationID
 	return a
 }
 

@@ -107,7 +107,7 @@ func (p *Publisher) prepareCarousel(ctx context.Context, run *publish.Run) (publ
 	return func(ctx context.Context) (publish.Result, error) {
 		id, err := p.client.CreateCarousel(ctx, run.Token().Access, run.Token().ProviderAccountID, instagram.Carousel{
 			Children: children, Caption: options.Caption, LocationID: options.LocationID, Collaborators: options.Collaborators,
-			AIGenerated: options.AIGenerated,
+			AIGenerated: options.AIGenerated, AddOn: options.addOn(),
 		})
 		return made(id, "Instagram puts the carousel together"), err
 	}, nil

@@ -83,10 +83,16 @@ type Options struct {
 	AIGenerated   bool     `json:"is_ai_generated,omitempty"`
 	// Trial is how a trial reel may become a normal one; empty if it is none.
 	Trial string `json:"trial_strategy,omitempty"`
+	// Poll is the poll under the caption; the zero value is none.
+	Poll Poll `json:"poll,omitzero"`
+	// CommentPrompt asks the readers to comment.
+	CommentPrompt bool `json:"comment_prompt,omitempty"`
 	// Comment is the first comment under the post; empty if there is none.
 	Comment string `json:"first_comment,omitempty"`
 	// DroppedText says that a story was asked for with a text, which it cannot show.
 	DroppedText bool `json:"-"`
+	// NoLocation says that the post has no place, although its account has one by default.
+	NoLocation bool `json:"-"`
 	// Children are the options of a carousel's files, in order.
 	Children []ChildOptions `json:"children,omitempty"`
 }
@@ -152,9 +158,7 @@ var pageID = regexp.MustCompile(`^https?://(?:[a-z-]+\.)?facebook\.com/(?:profil
 
 // Normalize puts the id of a Page in the place of its address.
 func (o *Options) Normalize() {
-	if found := pageID.FindStringSubmatch(o.LocationID); found != nil {
-		o.LocationID = found[1]
-	}
+	o.LocationID, _ = LocationID(o.LocationID)
 }
 
 // Links returns the customer's links beside the file, by field: Instagram fetches them, so
@@ -176,6 +180,8 @@ var offered = map[string][]models.Kind{
 	"thumb_offset":    {models.Reel},
 	"trial_strategy":  {models.Reel},
 	"first_comment":   {models.Image, models.Reel, models.Carousel},
+	"poll":            {models.Image, models.Reel, models.Carousel},
+	"comment_prompt":  {models.Image, models.Reel, models.Carousel},
 }
 
 // plural names kinds in messages.
@@ -187,6 +193,7 @@ func (o *Options) given() map[string]bool {
 		"caption": o.Caption != "", "alt_text": o.AltText != "", "location_id": o.LocationID != "", "collaborators": len(o.Collaborators) > 0,
 		"user_tags": len(o.UserTags) > 0, "is_ai_generated": o.AIGenerated, "share_to_feed": o.ShareToFeed != nil, "cover_url": o.CoverURL != "",
 		"thumb_offset": o.ThumbOffsetMs != nil, "trial_strategy": o.Trial != "", "first_comment": o.Comment != "",
+		"poll": o.Poll.given(), "comment_prompt": o.CommentPrompt,
 	}
 }
 
@@ -216,6 +223,7 @@ func (o *Options) Check(errs *models.FieldErrors, kind models.Kind, _ int) {
 		errs.Add("first_comment", "has no text")
 	}
 	o.checkPeople(errs, kind)
+	o.checkAddOn(errs)
 	if o.LocationID != "" && !digits.MatchString(o.LocationID) {
 		errs.Add("location_id", "must be the numeric id of a Facebook Page that has a location, or the Page's address with that id in it")
 	}

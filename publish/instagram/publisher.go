@@ -42,6 +42,8 @@ const (
 // Publisher publishes on Instagram.
 type Publisher struct {
 	client *instagram.Client
+	// CaptionAddOns allows polls and comment prompts.
+	CaptionAddOns bool
 }
 
 // New makes a Publisher. client is nil where FACEBOOK_APP_SECRET is not set: posts wait
@@ -63,11 +65,11 @@ func (p *Publisher) Kinds() []publish.Kind {
 	}
 	comment := &publish.Comment{Op: opComment, Send: p.sendComment, Find: p.findComment}
 	return []publish.Kind{
-		{Name: models.Image, Decode: decode, Search: p.searchLost, Comment: comment, Steps: []publish.Step{
+		{Name: models.Image, Decode: decode, Search: p.searchLost, Comment: comment, Allow: p.allow, Steps: []publish.Step{
 			{Op: opContainer, Harmless: true, Prepare: p.prepareImage, Keep: keepContainerID, Read: p.readContainer},
 			publishStep,
 		}},
-		{Name: models.Reel, Decode: decode, Search: p.searchLost, Comment: comment, Steps: []publish.Step{
+		{Name: models.Reel, Decode: decode, Search: p.searchLost, Comment: comment, Allow: p.allow, Steps: []publish.Step{
 			{Op: opContainer, Harmless: true, Heavy: true, Prepare: p.prepareReel, Keep: keepContainerID},
 			{Op: opUpload, Harmless: true, Resumes: true, Heavy: true, Prepare: p.prepareUpload(0, opContainer), Read: p.readContainer},
 			publishStep,
@@ -78,7 +80,7 @@ func (p *Publisher) Kinds() []publish.Kind {
 			publishStep,
 		}},
 		{
-			Name: models.Carousel, Decode: decode, Search: p.searchLost, Comment: comment, MinFiles: minChildren, MaxFiles: maxChildren,
+			Name: models.Carousel, Decode: decode, Search: p.searchLost, Comment: comment, Allow: p.allow, MinFiles: minChildren, MaxFiles: maxChildren,
 			Steps: append(p.childSteps(), publish.Step{
 				Op: opContainer, Harmless: true, Prepare: p.prepareCarousel, Keep: keepContainerID, Read: p.readCarousel,
 			}, publishStep),
@@ -108,6 +110,7 @@ func (p *Publisher) prepareImage(ctx context.Context, run *publish.Run) (publish
 		id, err := p.client.CreateImage(ctx, run.Token().Access, run.Token().ProviderAccountID, instagram.Image{
 			URL: link, Caption: options.Caption, AltText: options.AltText, LocationID: options.LocationID,
 			Collaborators: options.Collaborators, UserTags: tags(options.UserTags), AIGenerated: options.AIGenerated,
+			AddOn: options.addOn(),
 		})
 		return made(id, "Instagram fetches the picture"), err
 	}, nil
@@ -123,8 +126,11 @@ func (p *Publisher) prepareReel(ctx context.Context, run *publish.Run) (publish.
 		id, err := p.client.CreateReel(ctx, run.Token().Access, run.Token().ProviderAccountID, instagram.Reel{
 			Caption: options.Caption, LocationID: options.LocationID, ShareToFeed: options.ShareToFeed, CoverURL: secrets.Secret(options.CoverURL),
 			ThumbOffsetMs: options.ThumbOffsetMs, Collaborators: options.Collaborators, UserTags: tags(options.UserTags),
-			AIGenerated: options.AIGenerated, Trial: options.Trial,
+			AIGenerated: options.AIGenerated, Trial: options.Trial, AddOn: options.addOn(),
 		})
+		if instagram.TrialsRefused(err) {
+			run.NoteTrialsRefused(ctx)
+		}
 		return made(id, ""), err
 	}, nil
 }
