@@ -219,12 +219,14 @@ func TestValidationWarns(t *testing.T) {
 		video, picture := w.upload("upright.mp4"), w.upload("baseline.jpg")
 		before := w.stored()
 		for field, target := range map[string]string{
-			"targets[0].privacy_level": fmt.Sprintf(`"platform":"tiktok","kind":"video","mode":"inbox","privacy_level":"SELF_ONLY","account_id":%d,"media":[{"media_id":%q}]`, w.ours.tiktok, video),
-			"targets[0].title":         fmt.Sprintf(`"platform":"tiktok","kind":"video","mode":"inbox","title":"x","account_id":%d,"media":[{"media_id":%q}]`, w.ours.tiktok, video),
-			"targets[0].consent_at":    fmt.Sprintf(`"platform":"tiktok","kind":"video","privacy_level":"SELF_ONLY","account_id":%d,"media":[{"media_id":%q}]`, w.ours.tiktok, video),
-			"targets[0].kind":          fmt.Sprintf(`"platform":"instagram","kind":"story","account_id":%d,"media":[{"media_id":%q}]`, w.ours.instagram, picture),
-			"targets[0].caption":       fmt.Sprintf(`"platform":"instagram","kind":"image","caption":"#a #b #c #d #e #f","account_id":%d,"media":[{"media_id":%q}]`, w.ours.instagram, picture),
-			"targets[0].media":         fmt.Sprintf(`"platform":"instagram","kind":"carousel","account_id":%d,"media":[{"media_id":%q},{"media_id":%q}]`, w.ours.instagram, picture, video),
+			"targets[0].privacy_level":     fmt.Sprintf(`"platform":"tiktok","kind":"video","mode":"inbox","privacy_level":"SELF_ONLY","account_id":%d,"media":[{"media_id":%q}]`, w.ours.tiktok, video),
+			"targets[0].title":             fmt.Sprintf(`"platform":"tiktok","kind":"video","mode":"inbox","title":"x","account_id":%d,"media":[{"media_id":%q}]`, w.ours.tiktok, video),
+			"targets[0].consent_at":        fmt.Sprintf(`"platform":"tiktok","kind":"video","privacy_level":"SELF_ONLY","account_id":%d,"media":[{"media_id":%q}]`, w.ours.tiktok, video),
+			"targets[0].kind":              fmt.Sprintf(`"platform":"instagram","kind":"story","account_id":%d,"media":[{"media_id":%q}]`, w.ours.instagram, picture),
+			"targets[0].caption":           fmt.Sprintf(`"platform":"instagram","kind":"image","caption":"#a #b #c #d #e #f","account_id":%d,"media":[{"media_id":%q}]`, w.ours.instagram, picture),
+			"targets[0].media[1].alt_text": fmt.Sprintf(`"platform":"instagram","kind":"carousel","account_id":%d,"media":[{"media_id":%q,"alt_text":"bread"},{"media_id":%q,"alt_text":"an oven"}]`, w.ours.instagram, picture, video),
+			"targets[0].media[0].alt_text": fmt.Sprintf(`"platform":"tiktok","kind":"video","privacy_level":"SELF_ONLY","account_id":%d,"media":[{"media_id":%q,"alt_text":"an oven"}]`, w.ours.tiktok, video),
+			"targets[0].media":             fmt.Sprintf(`"platform":"instagram","kind":"carousel","account_id":%d,"media":[{"media_id":%q},{"media_id":%q}]`, w.ours.instagram, picture, video),
 		} {
 			found := w.do(call{method: "POST", path: "/api/posts/validate", json: `{"targets":[{` + target + `}]}`}).want(200).Object()
 			if found["valid"] != true || !namesField(found["warnings"].([]any), field) {

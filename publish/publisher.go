@@ -38,6 +38,9 @@ type Kind struct {
 	// means that nothing can be concluded; its ID may name one that resembles the post. Nil:
 	// there is no such list.
 	Search func(context.Context, *Run, Window) (Verdict, error)
+	// AltTexts: pictures of such a post are shown with their alt texts. No platform takes those of
+	// videos.
+	AltTexts bool
 	// Allow notes which options this installation does not allow; nil allows all.
 	Allow func(errs *models.FieldErrors, options Options)
 	// Comment makes the first comment under such a post; nil if it can have none.

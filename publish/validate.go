@@ -84,7 +84,7 @@ func (s *Service) Validate(ctx context.Context, rs []Request, ask bool) (Finding
 		return f, err
 	}
 	for i := range rs {
-		f.Warnings = append(f.Warnings, findings(warningsOf(&rs[i], destinations[i]))...)
+		f.Warnings = append(f.Warnings, findings(s.warningsOf(&rs[i], destinations[i]))...)
 	}
 	return f, nil
 }
@@ -106,18 +106,23 @@ func (s *Service) askFor(ctx context.Context, r *Request, f *Findings) {
 	f.Warnings = append(f.Warnings, Finding{r.Path + "account_id", "account", models.Shorten("the platform could not be asked about the account: "+why, 300)})
 }
 
-func warningsOf(r *Request, dest *db.Destination) models.FieldErrors {
-	warner, ok := r.Options.(Warner)
-	if !ok {
-		return nil
-	}
+func (s *Service) warningsOf(r *Request, dest *db.Destination) models.FieldErrors {
+	var all models.FieldErrors
+	kind := s.publishers.kind(r.Platform, r.Kind)
 	files := make([]*models.Media, len(r.Files))
 	for i, file := range r.Files {
-		files[i] = dest.Media[file.MediaID]
+		m := dest.Media[file.MediaID]
+		files[i] = m
+		shown := kind != nil && kind.AltTexts && (m == nil || strings.HasPrefix(m.ContentType, "image/"))
+		if file.AltText != "" && !shown {
+			all.Add(r.field(i, "alt_text"), "is not shown: the platform takes none of this file")
+		}
 	}
-	var own, all models.FieldErrors
-	warner.Warn(&own, r.Kind, files)
-	r.add(&all, own)
+	if warner, ok := r.Options.(Warner); ok {
+		var own models.FieldErrors
+		warner.Warn(&own, r.Kind, files)
+		r.add(&all, own)
+	}
 	return all
 }
 

@@ -65,7 +65,7 @@ func (p *Publisher) Kinds() []publish.Kind {
 	}
 	comment := &publish.Comment{Op: opComment, Send: p.sendComment, Find: p.findComment}
 	return []publish.Kind{
-		{Name: models.Image, Decode: decode, Search: p.searchLost, Comment: comment, Allow: p.allow, Steps: []publish.Step{
+		{Name: models.Image, Decode: decode, AltTexts: true, Search: p.searchLost, Comment: comment, Allow: p.allow, Steps: []publish.Step{
 			{Op: opContainer, Harmless: true, Prepare: p.prepareImage, Keep: keepContainerID, Read: p.readContainer},
 			publishStep,
 		}},
@@ -80,7 +80,7 @@ func (p *Publisher) Kinds() []publish.Kind {
 			publishStep,
 		}},
 		{
-			Name: models.Carousel, Decode: decode, Search: p.searchLost, Comment: comment, Allow: p.allow, MinFiles: minChildren, MaxFiles: maxChildren,
+			Name: models.Carousel, Decode: decode, AltTexts: true, Search: p.searchLost, Comment: comment, Allow: p.allow, MinFiles: minChildren, MaxFiles: maxChildren,
 			Steps: append(p.childSteps(), publish.Step{
 				Op: opContainer, Harmless: true, Prepare: p.prepareCarousel, Keep: keepContainerID, Read: p.readCarousel,
 			}, publishStep),
