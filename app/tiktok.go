@@ -24,7 +24,7 @@ func buildTikTok(cfg config.Config, now func() time.Time) (Parts, error) {
 		return Parts{}, err
 	}
 	publisher := tiktokposts.New(client)
-	publisher.PullHosts = cfg.TikTokPullHosts
+	publisher.PullHosts, publisher.InitsPerMinute = cfg.TikTokPullHosts, cfg.TikTokInitsPerMinute
 	if cfg.TikTokPhotoBox {
 		publisher.Photos = media.Box1080
 	}

@@ -69,6 +69,9 @@ type Config struct {
 	// TikTokPullHosts is TIKTOK_PULL_HOSTS: domains that are verified for the app at TikTok, so
 	// that TikTok may fetch customers' videos from there.
 	TikTokPullHosts []string
+	// TikTokInitsPerMinute is TIKTOK_INITS_PER_MINUTE: how many posts an account opens at TikTok
+	// in a minute; 0 is no limit of ours.
+	TikTokInitsPerMinute int
 	// TikTokPhotoBox is TIKTOK_PHOTO_BOX: scale photos down to 1080 x 1080 pixels, not only to a
 	// width of 1080.
 	TikTokPhotoBox bool
@@ -152,16 +155,16 @@ func defaults(role Role) Config {
 		InstagramUploadURL: "https://rupload.facebook.com",
 		GraphAPIVersion:    "v27.0",
 
-		TikTokWebhookTolerance: 5 * time.Minute,
-		MediaBucketURL:         fileBucketURL(mediaFolder),
-		MediaMaxBytes:          4 << 30,
-		APIRateBurst:           100,
-		WorkerConcurrency:      64,
-		UploadConcurrency:      8,
-		OperatorUser:           "operator",
-		LogLevel:               "info",
-		LogFormat:              defaultLogFormat(),
-		ShutdownTimeout:        25 * time.Second,
+		TikTokWebhookTolerance: 5 * time.Minute, TikTokInitsPerMinute: 6,
+		MediaBucketURL:    fileBucketURL(mediaFolder),
+		MediaMaxBytes:     4 << 30,
+		APIRateBurst:      100,
+		WorkerConcurrency: 64,
+		UploadConcurrency: 8,
+		OperatorUser:      "operator",
+		LogLevel:          "info",
+		LogFormat:         defaultLogFormat(),
+		ShutdownTimeout:   25 * time.Second,
 	}
 }
 

@@ -8,7 +8,6 @@ import (
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
-	"socialqueue/highwater"
 	"socialqueue/models"
 )
 
@@ -67,22 +66,19 @@ func (s *FirstComments) Renew(ctx context.Context, c *models.FirstComment, until
 	return s.update(s.orm.WithContext(ctx), c, map[string]any{"lease_until": until})
 }
 
-// Intend records that the comment is about to be made: in its row, and as e in the ledger. It
-// returns ErrStale unless the run still has its lease. Make the call only after Intend returned
-// nil. mark and check are those of Runs.Intend.
-func (s *FirstComments) Intend(ctx context.Context, c *models.FirstComment, e *models.LedgerEntry, mark highwater.Mark, now time.Time, check func(Place) error) error {
+// Intend records that the comment is about to be made: in its row and in the ledger. It returns
+// ErrStale unless the run still has its lease, or the error of the intent's Check; then nothing
+// is stored. Make the call only after Intend returned nil.
+func (s *FirstComments) Intend(ctx context.Context, c *models.FirstComment, in Intent, now time.Time) error {
 	return s.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		var at Place
 		res := tx.Raw(`
 			UPDATE first_comments SET sent_at = @now, calls = calls + 1, refused = FALSE WHERE post_id = @id AND fence = @fence AND lease_until > @now
-			RETURNING `+s.placeColumns(), map[string]any{"now": now, "id": c.PostID, "fence": c.Fence, "mark": mark.Seq, "at": mark.Time()}).Scan(&at)
+			RETURNING `+s.placeColumns(), map[string]any{"now": now, "id": c.PostID, "fence": c.Fence, "mark": in.Mark.Seq, "at": in.Mark.Time()}).Scan(&at)
 		if err := changedOne(res, "write the first comment of post "+c.PostID); err != nil {
 			return err
 		}
-		if err := check(at); err != nil {
-			return err
-		}
-		return addCall(tx, e)
+		return s.record(tx, in, at, now)
 	})
 }
 

@@ -10,7 +10,6 @@ import (
 
 	"socialqueue/db"
 	"socialqueue/db/dbtest"
-	"socialqueue/highwater"
 	"socialqueue/models"
 )
 
@@ -197,7 +196,7 @@ func TestOldRunChangesNothing(t *testing.T) {
 		f.must(err)
 
 		wantStale(t, f.Runs.Renew(ctx, p.ID, old.Fence, now.Add(time.Minute)))
-		err = f.Runs.Intend(ctx, &models.LedgerEntry{PostID: p.ID, Op: "tiktok.init", Harmless: true, State: models.Intended, Fence: old.Fence, CreatedAt: now}, highwater.Mark{}, now, anywhere)
+		err = f.Runs.Intend(ctx, db.Intent{Entry: &models.LedgerEntry{PostID: p.ID, Op: "tiktok.init", Harmless: true, State: models.Intended, Fence: old.Fence, CreatedAt: now}, Check: anywhere}, now)
 		wantStale(t, err)
 		old.Status = models.Published
 		wantStale(t, f.Runs.Write(ctx, db.RunWrite{Post: old, From: models.Publishing}))
@@ -216,14 +215,14 @@ func TestIntendNeedsALiveLease(t *testing.T) {
 		_, err := f.Runs.Claim(ctx, p.ID, 0, "w1", epoch, time.Minute)
 		f.must(err)
 		entry := &models.LedgerEntry{PostID: p.ID, Op: "tiktok.init", Harmless: true, State: models.Intended, Fence: 1, CreatedAt: epoch}
-		err = f.Runs.Intend(ctx, entry, highwater.Mark{}, epoch.Add(time.Minute), anywhere)
+		err = f.Runs.Intend(ctx, db.Intent{Entry: entry, Check: anywhere}, epoch.Add(time.Minute))
 		wantStale(t, err)
 		elsewhere := errors.New("another database")
-		err = f.Runs.Intend(ctx, entry, highwater.Mark{}, epoch.Add(time.Second), func(db.Place) error { return elsewhere })
+		err = f.Runs.Intend(ctx, db.Intent{Entry: entry, Check: func(db.Place) error { return elsewhere }}, epoch.Add(time.Second))
 		if ledger, readErr := f.Runs.Ledger(ctx, p.ID); !errors.Is(err, elsewhere) || readErr != nil || len(ledger) != 0 {
 			t.Errorf("in another database: %v, and the ledger is %v, %v", err, ledger, readErr)
 		}
-		err = f.Runs.Intend(ctx, entry, highwater.Mark{}, epoch.Add(time.Second), anywhere)
+		err = f.Runs.Intend(ctx, db.Intent{Entry: entry, Check: anywhere}, epoch.Add(time.Second))
 		f.must(err)
 
 		id, settled := "v_pub_1", epoch.Add(2*time.Second)

@@ -21,7 +21,7 @@ func (f *fixture) call(at time.Time) *models.LedgerEntry {
 	claimed, err := f.Runs.Claim(f.t.Context(), p.ID, 0, "w", at, time.Minute)
 	f.must(err)
 	e := &models.LedgerEntry{PostID: p.ID, Op: "instagram.publish", State: models.Intended, Fence: claimed.Fence, CreatedAt: at}
-	err = f.Runs.Intend(f.t.Context(), e, highwater.Mark{}, at, anywhere)
+	err = f.Runs.Intend(f.t.Context(), db.Intent{Entry: e, Check: anywhere}, at)
 	f.must(err)
 	return e
 }

@@ -88,13 +88,23 @@ func (s *Runs) Renew(ctx context.Context, id string, fence int64, until time.Tim
 	return changedOne(res, "renew lease of post "+id)
 }
 
+// Intent is a call that is about to be made.
+type Intent struct {
+	Entry *models.LedgerEntry
+	// Mark is the high-water mark, and Check says whether the database in which the entry is
+	// about to be stored is the one that was compared with it.
+	Mark  highwater.Mark
+	Check func(Place) error
+	// Budget is what the call uses a part of.
+	Budget Budget
+}
+
 // Intend stores the ledger entry of a call that is about to be made. It returns ErrStale
-// unless the run with the entry's fence still has its lease. Make the call only after Intend
-// returned nil.
-//
-// mark is the high-water mark, and check says whether the database in which the entry is about to be stored is the one
-// that was compared with it. If check returns an error, Intend returns it and stores nothing.
-func (s *Runs) Intend(ctx context.Context, e *models.LedgerEntry, mark highwater.Mark, now time.Time, check func(Place) error) error {
+// unless the run with the entry's fence still has its lease, the error of Check, or a
+// *SpentError if the budget has no call left; then nothing is stored. Make the call only after
+// Intend returned nil.
+func (s *Runs) Intend(ctx context.Context, in Intent, now time.Time) error {
+	e := in.Entry
 	miss := "" // once sending begins it can no longer be too late to begin
 	if !e.Harmless {
 		miss = ", miss_at = NULL"
@@ -104,19 +114,23 @@ func (s *Runs) Intend(ctx context.Context, e *models.LedgerEntry, mark highwater
 		res := tx.Raw(fmt.Sprintf(`
 			UPDATE posts SET updated_at = @now%s WHERE id = @id AND fence = @fence AND lease_until > @now
 			RETURNING %s`, miss, s.placeColumns()),
-			map[string]any{"now": now, "id": e.PostID, "fence": e.Fence, "mark": mark.Seq, "at": mark.Time()}).Scan(&at)
+			map[string]any{"now": now, "id": e.PostID, "fence": e.Fence, "mark": in.Mark.Seq, "at": in.Mark.Time()}).Scan(&at)
 		if err := changedOne(res, "write ledger of post "+e.PostID); err != nil {
 			return err
 		}
-		if err := check(at); err != nil {
-			return err
-		}
-		return addCall(tx, e)
+		return s.record(tx, in, at, now)
 	})
 }
 
-func addCall(tx *gorm.DB, e *models.LedgerEntry) error {
-	return wrap(tx.Create(e).Error, "write ledger of post %s", e.PostID)
+// record stores the entry of an intent, if its check and its budget allow it.
+func (d conn) record(tx *gorm.DB, in Intent, at Place, now time.Time) error {
+	if err := in.Check(at); err != nil {
+		return err
+	}
+	if err := d.reserve(tx, in.Budget, now); err != nil {
+		return err
+	}
+	return wrap(tx.Create(in.Entry).Error, "write ledger of post %s", in.Entry.PostID)
 }
 
 // Place says which state of which database a call is recorded in.

@@ -10,7 +10,6 @@ import (
 
 	"socialqueue/db"
 	"socialqueue/db/dbtest"
-	"socialqueue/highwater"
 	"socialqueue/models"
 	"socialqueue/secrets"
 	"socialqueue/test/testkit"
@@ -165,7 +164,7 @@ func TestSettleKeepsToItsOwn(t *testing.T) {
 		_, err := f.Runs.Claim(ctx, p.ID, 0, "w", epoch, time.Minute)
 		f.must(err)
 		entry := models.LedgerEntry{PostID: p.ID, Op: "instagram.publish", State: models.Intended, Fence: 1, CreatedAt: epoch}
-		err = f.Runs.Intend(ctx, &entry, highwater.Mark{}, epoch, anywhere)
+		err = f.Runs.Intend(ctx, db.Intent{Entry: &entry, Check: anywhere}, epoch)
 		f.must(err)
 		foreign := entry
 		foreign.PostID, foreign.State = f.post(nil).ID, models.Void

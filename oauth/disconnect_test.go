@@ -13,7 +13,6 @@ import (
 
 	"socialqueue/db"
 	"socialqueue/db/dbtest"
-	"socialqueue/highwater"
 	"socialqueue/models"
 	"socialqueue/oauth"
 	"socialqueue/sandbox"
@@ -224,7 +223,7 @@ func TestDataIsDeleted(t *testing.T) {
 			theirs = append(theirs, w.post(models.Instagram, ig[0].ID, nil))
 		}
 		ours := w.post(models.Instagram, bystander[0].ID, nil)
-		err := w.db.Runs.Intend(w.ctx, &models.LedgerEntry{PostID: w.claim(theirs[0]).ID, Op: "instagram.create_container", Harmless: true, State: models.Intended, Fence: 1, CreatedAt: w.clock.Now()}, highwater.Mark{}, w.clock.Now(), func(db.Place) error { return nil })
+		err := w.db.Runs.Intend(w.ctx, db.Intent{Entry: &models.LedgerEntry{PostID: w.claim(theirs[0]).ID, Op: "instagram.create_container", Harmless: true, State: models.Intended, Fence: 1, CreatedAt: w.clock.Now()}, Check: func(db.Place) error { return nil }}, w.clock.Now())
 		w.must(err)
 		w.clock.Advance(time.Minute)
 		request := w.signedRequest("9001", w.clock.Now())

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"socialqueue/db"
-	"socialqueue/highwater"
 	"socialqueue/models"
 	"socialqueue/oauth"
 	"socialqueue/sandbox"
@@ -98,7 +97,7 @@ func (w *fixture) withSealedLinks(p *models.Post) func(*secrets.Keyring) {
 	w.must(err)
 	claimed := w.claim(linked)
 	entry := &models.LedgerEntry{PostID: linked.ID, Op: "tiktok.init", Harmless: true, State: models.Intended, Fence: claimed.Fence, CreatedAt: w.clock.Now()}
-	err = w.db.Runs.Intend(w.ctx, entry, highwater.Mark{}, w.clock.Now(), func(db.Place) error { return nil })
+	err = w.db.Runs.Intend(w.ctx, db.Intent{Entry: entry, Check: func(db.Place) error { return nil }}, w.clock.Now())
 	w.must(err)
 	entry.SealedURL = upload
 	w.must(w.db.Runs.Settle(w.ctx, entry))

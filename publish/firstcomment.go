@@ -288,7 +288,7 @@ func (r *commentRun) intend(ctx context.Context, now time.Time) error {
 		PostID: r.post.ID, Op: r.kind.Comment.Op, Harmless: true, State: models.Intended, Fence: r.post.Fence, CreatedAt: now,
 	}
 	seen := r.watch.compared()
-	err := r.DB.FirstComments.Intend(ctx, r.comment, e, seen, now, r.isCompared(seen))
+	err := r.DB.FirstComments.Intend(ctx, r.comment, db.Intent{Entry: e, Mark: seen, Check: r.isCompared(seen)}, now)
 	if err == nil {
 		err = r.raiseMark(ctx, e, seen)
 	}

@@ -18,16 +18,17 @@ func (r *run) intend(ctx context.Context, step *Step) (*models.LedgerEntry, erro
 	if err := r.stopping(ctx); err != nil {
 		return nil, err
 	}
-	if !step.Harmless {
-		r.post.MissAt = nil
-	}
 	now := r.Now()
 	e := &models.LedgerEntry{
 		PostID: r.post.ID, Op: step.Op, Harmless: models.Harmless(step.Harmless), State: models.Intended, Fence: r.post.Fence, CreatedAt: now,
 	}
-	seen := r.watch.compared()
-	err := r.DB.Runs.Intend(ctx, e, seen, now, r.isCompared(seen))
+	seen, budget := r.watch.compared(), r.budget(step)
+	if budget.Name != "" {
+		e.Budget = &budget.Name
+	}
+	err := r.DB.Runs.Intend(ctx, db.Intent{Entry: e, Mark: seen, Check: r.isCompared(seen), Budget: budget}, now)
 	if err == nil && !step.Harmless {
+		r.post.MissAt = nil
 		err = r.raiseMark(ctx, e, seen)
 	}
 	if err != nil {

@@ -111,6 +111,8 @@ type Step struct {
 	// Needs is the earlier harmless call on whose result alone the step works. If that result
 	// is gone, only this call is made again; where Needs is empty, everything is.
 	Needs models.LedgerOp
+	// Budget is what the call uses a part of; nil if the platform sets it no limit.
+	Budget *Budget
 	// Prepare reads and checks everything that the call needs, and returns the call.
 	// Nothing it does may have an effect on the platform. An error means that the call
 	// was not made; Verdict.Found as the error means that there is nothing left to call.

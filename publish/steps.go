@@ -258,6 +258,10 @@ func (r *run) take(ctx context.Context, i int) (o outcome, next bool, err error)
 			return outcome{}, false, err
 		}
 	}
+	if err := r.afford(ctx, step); err != nil {
+		o, err = r.stopped(ctx, step, err)
+		return o, false, err
+	}
 	r.readBegan = r.Now() // Prepare may read, and find the post
 	call, err := step.Prepare(ctx, &Run{r})
 	if found, ok := errors.AsType[*foundError](err); ok {
@@ -271,7 +275,8 @@ func (r *run) take(ctx context.Context, i int) (o outcome, next bool, err error)
 	var e *models.LedgerEntry
 	if !step.Resumes {
 		if e, err = r.intend(ctx, step); err != nil {
-			return outcome{}, false, err
+			o, err = r.stopped(ctx, step, r.waitForBudget(step, err))
+			return o, false, err
 		}
 	}
 	res, err := call(ctx)

@@ -44,20 +44,37 @@ const (
 	// idWindow is how long a public video is polled for its id: moderation takes a
 	// minute, sometimes hours.
 	idWindow = 24 * time.Hour
+	// initsPerMinute is TikTok's limit for a user's token (direct-post, photo-post and
+	// upload references, 2026-09-11). It is documented for each call; all kinds share it here.
+	initsPerMinute = 6
 )
+
+// inits is the budget that all kinds of posts share.
+func (p *Publisher) inits() *publish.Budget {
+	if p.InitsPerMinute == 0 {
+		return nil
+	}
+	return &publish.Budget{
+		Name: "init", Most: p.InitsPerMinute, Within: time.Minute,
+		Text: fmt.Sprintf("TikTok takes %d new posts a minute of an account", p.InitsPerMinute),
+	}
+}
 
 // Publisher publishes on TikTok.
 type Publisher struct {
 	client *tiktok.Client
 	// Photos is what photos are scaled down to.
 	Photos media.Variant
+	// InitsPerMinute is how many uploads and posts by link TikTok opens for an account in a
+	// minute; 0 is no limit.
+	InitsPerMinute int
 	// PullHosts are the domains from which TikTok may fetch customers' videos.
 	PullHosts []string
 }
 
 // New makes a Publisher.
 func New(client *tiktok.Client) *Publisher {
-	return &Publisher{client: client, Photos: media.Width1080}
+	return &Publisher{client: client, Photos: media.Width1080, InitsPerMinute: initsPerMinute}
 }
 
 // Platform returns models.TikTok.
@@ -68,7 +85,7 @@ func (p *Publisher) Kinds() []publish.Kind {
 	return []publish.Kind{{
 		Name: models.Video, Decode: decode,
 		Steps: []publish.Step{
-			{Op: opInit, Harmless: true, Heavy: true, Prepare: p.prepareInit, Keep: keepPublishID},
+			{Op: opInit, Harmless: true, Heavy: true, Budget: p.inits(), Prepare: p.prepareInit, Keep: keepPublishID},
 			{Op: opChunks, Harmless: true, Resumes: true, Heavy: true, Prepare: p.prepareChunks},
 			{
 				Op: opLastChunk, Heavy: true, Back: opChunks, RefusalProves: true,
@@ -79,13 +96,13 @@ func (p *Publisher) Kinds() []publish.Kind {
 			Name: models.Video, Decode: decode, Applies: func(o publish.Options) bool { return o.(*Options).Pulls() },
 			CheckPull: p.checkPull,
 			Steps: []publish.Step{
-				{Op: OpPull, RefusalProves: true, Prepare: p.preparePull, Keep: keepPublishID, Read: p.readPulled},
+				{Op: OpPull, RefusalProves: true, Budget: p.inits(), Prepare: p.preparePull, Keep: keepPublishID, Read: p.readPulled},
 			},
 		}},
 	}, {
 		Name: models.Photo, Decode: decode, MaxFiles: maxPhotos,
 		Steps: []publish.Step{
-			{Op: OpPhotos, Heavy: true, RefusalProves: true, Prepare: p.preparePhotos, Keep: keepPublishID, Read: p.readPulled},
+			{Op: OpPhotos, Heavy: true, RefusalProves: true, Budget: p.inits(), Prepare: p.preparePhotos, Keep: keepPublishID, Read: p.readPulled},
 		},
 	}}
 }

@@ -27,7 +27,7 @@ func settings(sim *sandbox.Server, databaseURL, redisURL, folder string) map[str
 		"HTTP_ADDR": "127.0.0.1:0", "OPS_ADDR": "127.0.0.1:0", "MEDIA_BUCKET_URL": "file://" + folder, "MEDIA_ALLOW_PRIVATE_HOSTS": "true",
 		"TIKTOK_API_URL": sim.TikTokURL(), "FACEBOOK_GRAPH_URL": sim.GraphURL(), "INSTAGRAM_UPLOAD_URL": sim.RuploadURL(),
 		"FACEBOOK_APP_ID": sim.Options().FacebookAppID, "FACEBOOK_APP_SECRET": sim.Options().FacebookAppSecret,
-		"LOG_LEVEL": "info", "LOG_FORMAT": "json",
+		"TIKTOK_INITS_PER_MINUTE": "0", "LOG_LEVEL": "info", "LOG_FORMAT": "json",
 	}
 }
 

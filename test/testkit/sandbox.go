@@ -2,6 +2,7 @@ package testkit
 
 import (
 	"net/http"
+	"strconv"
 	"testing"
 	"time"
 
@@ -69,6 +70,7 @@ func SandboxEnv(s *sandbox.Server) map[string]string {
 		"TIKTOK_AUTH_URL": s.TikTokAuthURL(), "TIKTOK_API_URL": s.TikTokURL(),
 		"FACEBOOK_DIALOG_URL": s.FacebookDialogURL(), "FACEBOOK_GRAPH_URL": s.GraphURL(), "INSTAGRAM_UPLOAD_URL": s.RuploadURL(),
 		"TIKTOK_CLIENT_KEY": o.TikTokClientKey, "TIKTOK_CLIENT_SECRET": o.TikTokClientSecret,
-		"FACEBOOK_APP_ID": o.FacebookAppID, "FACEBOOK_APP_SECRET": o.FacebookAppSecret,
+		"TIKTOK_INITS_PER_MINUTE": strconv.Itoa(o.Limits.TikTokInit),
+		"FACEBOOK_APP_ID":         o.FacebookAppID, "FACEBOOK_APP_SECRET": o.FacebookAppSecret,
 	}
 }
