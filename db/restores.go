@@ -72,7 +72,11 @@ func (s *Restores) compare(tx *gorm.DB, mark *highwater.Mark, now time.Time) (St
 	case reason == "":
 		return found, nil
 	}
-	found.Restore, err = s.record(tx, reason, evidence(mark, here), beyond(mark, own.Seq), nil, now)
+	number, err := beyond(tx, mark, own)
+	if err != nil {
+		return found, err
+	}
+	found.Restore, err = s.record(tx, reason, evidence(mark, here), number, nil, now)
 	if err == nil {
 		found.Mark = markOf(found.Restore, here)
 	}
@@ -128,12 +132,17 @@ func knows(tx *gorm.DB, mark *highwater.Mark, own highwater.Mark) (has, recorded
 	return found.Known || !found.Taken, found.Known, err
 }
 
-// beyond is behind every call that was made, whether the database has it or not.
-func beyond(mark *highwater.Mark, top int64) int64 {
+// beyond is a number behind every call that was made, whether the database has it or not, and
+// behind every restore. own is the newest mark of the database.
+func beyond(tx *gorm.DB, mark *highwater.Mark, own highwater.Mark) (int64, error) {
+	var top int64
+	if err := tx.Raw("SELECT COALESCE(MAX(CASE WHEN id > beyond THEN id ELSE beyond END), 0) FROM restores").Scan(&top).Error; err != nil {
+		return 0, err
+	}
 	if mark != nil {
 		top = max(top, mark.Seq)
 	}
-	return top + 1
+	return max(top, own.Seq) + 1, nil
 }
 
 // Doubt returns the reason for which Compare would store a restore; empty if there is none.
@@ -269,7 +278,15 @@ func (s *Restores) Record(ctx context.Context, asOf time.Time, mark *highwater.M
 		}
 		if found.Restore == nil {
 			here := found.Mark.Identity
-			found.Restore, err = s.record(tx, models.RestoreOperator, "", beyond(mark, found.Mark.Seq), &asOf, now)
+			own, err := newestMark(tx, here)
+			if err != nil {
+				return err
+			}
+			number, err := beyond(tx, mark, own)
+			if err != nil {
+				return err
+			}
+			found.Restore, err = s.record(tx, models.RestoreOperator, "", number, &asOf, now)
 			if err == nil {
 				found.Mark = markOf(found.Restore, here)
 			}

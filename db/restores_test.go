@@ -55,6 +55,29 @@ func TestRestoresAreNumberedBeyondTheLostDatabase(t *testing.T) {
 	})
 }
 
+// TestRecordedRestoresAreNumberedBehindAll: an operator's word, while the mark is older than the
+// ledger and than a restore that is stored. The next comparison finds nothing more.
+func TestRecordedRestoresAreNumberedBehindAll(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		ctx, mark := t.Context(), f.settled()
+		e := f.call(epoch)
+		old := highwater.New(mark.Identity, e.ID, epoch)
+		last := int64(0)
+		f.call(epoch.Add(time.Second)) // the mark is not raised by harmless calls
+		for range 2 {                  // the second time, the new mark could not be written
+			found, err := f.Restores.Record(ctx, epoch, &old, epoch.Add(time.Minute))
+			f.must(err)
+			if found.Restore.ID <= max(last, e.ID+1) {
+				t.Fatalf("numbered %d, behind %d", found.Restore.ID, max(last, e.ID+1))
+			}
+			last, mark = found.Restore.ID, found.Mark
+		}
+		if found, err := f.Restores.Compare(ctx, &mark, epoch.Add(2*time.Minute)); err != nil || found.Restore != nil {
+			t.Errorf("found %+v, %v", found.Restore, err)
+		}
+	})
+}
+
 // TestCompare: what a mark says about a database whose ledger has one call.
 func TestCompare(t *testing.T) {
 	other := "another/database"

@@ -20,8 +20,8 @@ const (
 // from a backup, or is a replica that lacks the newest changes. What it calls unsent may be
 // live, so its posts are searched for on their platform before they are sent.
 type Restore struct {
-	// ID is the same as Beyond. A database that is restored again counts its restores anew: a
-	// number of its own could be that of a restore that only the lost database knew.
+	// ID is the same as Beyond. A sequence would be restored with the database, and give a number
+	// that a restore had which only the lost database knew.
 	ID int64 `gorm:"primaryKey;autoIncrement:false"`
 	// AsOf is how far the database goes. Later calls may be missing.
 	AsOf time.Time
