@@ -39,7 +39,7 @@ func (e *events) len() int {
 	return len(e.open)
 }
 
-// next is when the first event is due, at the latest by then.
+// next is when the first event is due, or by, whichever is sooner.
 func (e *events) next(by time.Time) time.Time {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -64,6 +64,7 @@ func (e *events) begin(h *history) bool {
 	switch {
 	case h.happens(a, "is late", h.rates.queue):
 		e.open[i].at = now.Add(time.Duration(1+h.pick(600)) * time.Second)
+		return true
 	case h.happens(a, "is repeated", h.rates.queue):
 		e.open[i].at = now.Add(time.Duration(h.pick(60)) * time.Second)
 	default:
