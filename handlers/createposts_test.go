@@ -309,3 +309,29 @@ func TestKeyOfAGroupIsKeptAsLongAsItsPosts(t *testing.T) {
 		}
 	})
 }
+
+// TestCaptionAddOnsAreOffByDefault: and their fields are checked as all are.
+func TestCaptionAddOnsAreOffByDefault(t *testing.T) {
+	each(t, func(t *testing.T, w *fixture) {
+		picture := w.upload("baseline.jpg")
+		send := func(more string) *reply {
+			return w.do(call{method: "POST", path: "/api/posts", json: fmt.Sprintf(
+				`{"content":{"text":"Which?","media":[{"media_id":%q}]},"targets":[{"platform":"instagram","kind":"image","account_id":%d%s}]}`, picture, w.ours.instagram, more)})
+		}
+		for more, field := range map[string]string{
+			`,"poll":{"options":["Rye","Wheat"],"no_end":true}`: "targets[0].poll",
+			`,"poll":{}`:              "targets[0].poll.options",
+			`,"poll":{"options":[]}`:  "targets[0].poll.options",
+			`,"poll":{"answers":[]}`:  "targets[0].poll.answers",
+			`,"poll":["Rye"]`:         "targets[0].poll",
+			`,"comment_prompt":true`:  "targets[0].comment_prompt",
+			`,"comment_prompt":"yes"`: "targets[0].comment_prompt",
+		} {
+			got := send(more).want(422)
+			if !namesField(got.Object()["errors"].([]any), field) {
+				t.Errorf("%s: %s", more, got.Body)
+			}
+		}
+		send(`,"poll":null,"comment_prompt":false`).want(202)
+	})
+}

@@ -157,13 +157,20 @@ func (s *Service) checkAll(ctx context.Context, rs []Request, now time.Time) ([]
 		}
 		if bound, ok := r.Options.(AccountBound); ok {
 			var own models.FieldErrors
-			bound.UseAccount(&own, r.Kind, dest.Account, now)
+			bound.UseAccount(&own, r.Kind, dest.Account, publishingTime(r, now))
 			r.add(&errs, own)
 		}
 		s.checkLimits(&errs, r, dest, now)
 		destinations[i] = dest
 	}
 	return destinations, errs.Err()
+}
+
+func publishingTime(r *Request, now time.Time) time.Time {
+	if r.PublishAt != nil {
+		return *r.PublishAt
+	}
+	return now
 }
 
 // destination reads the account and the files of a request.

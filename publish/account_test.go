@@ -23,14 +23,14 @@ func TestCaptionAddOns(t *testing.T) {
 		t.Run(f.name, func(t *testing.T) {
 			w := onSQLite(t)
 			for _, o := range []instagramposts.Options{
-				{Caption: "Which bread?", Poll: instagramposts.Poll{Options: []string{"Rye", "Wheat", "Corn"}, NoEnd: true}},
+				{Caption: "Which bread?", Poll: &instagramposts.Poll{Options: []string{"Rye", "Wheat", "Corn"}, NoEnd: true}},
 				{Caption: "Your favourite?", CommentPrompt: true},
 			} {
 				w.wantStatus(w.settle(w.accept(f, with(func(own *instagramposts.Options) {
 					own.Caption, own.Poll, own.CommentPrompt = o.Caption, o.Poll, o.CommentPrompt
 				}))), models.Published)
 				live := w.sim.LivePosts()
-				if last := live[len(live)-1]; !slices.Equal(last.Poll, o.Poll.Options) || last.Prompt != o.CommentPrompt {
+				if last := live[len(live)-1]; (o.Poll != nil) != slices.Equal(last.Poll, []string{"Rye", "Wheat", "Corn"}) || last.Prompt != o.CommentPrompt {
 					t.Errorf("live: %+v", last)
 				}
 			}
@@ -42,18 +42,20 @@ func TestCaptionAddOns(t *testing.T) {
 // TestCaptionAddOnsThatAreRefused, with the field that is named.
 func TestCaptionAddOnsThatAreRefused(t *testing.T) {
 	w := onSQLite(t)
-	two := instagramposts.Poll{Options: []string{"Rye", "Wheat"}}
+	two := &instagramposts.Poll{Options: []string{"Rye", "Wheat"}}
 	for name, tc := range map[string]struct {
 		flow   flow
 		change func(*instagramposts.Options)
 		want   string
 	}{
-		"both":           {instagramImage, func(o *instagramposts.Options) { o.Poll, o.CommentPrompt = two, true }, "comment_prompt"},
-		"no question":    {instagramImage, func(o *instagramposts.Options) { o.Poll, o.Caption = two, " " }, "poll"},
-		"one answer":     {instagramImage, func(o *instagramposts.Options) { o.Poll.Options = []string{"Rye"} }, "poll.options"},
-		"five answers":   {instagramImage, func(o *instagramposts.Options) { o.Poll.Options = strings.Fields("a b c d e") }, "poll.options"},
-		"a long answer":  {instagramImage, func(o *instagramposts.Options) { o.Poll.Options = []string{"a", strings.Repeat("b", 101)} }, "poll.options"},
-		"only an end":    {instagramImage, func(o *instagramposts.Options) { o.Poll.NoEnd = true }, "poll.options"},
+		"both":         {instagramImage, func(o *instagramposts.Options) { o.Poll, o.CommentPrompt = two, true }, "comment_prompt"},
+		"no question":  {instagramImage, func(o *instagramposts.Options) { o.Poll, o.Caption = two, " " }, "poll"},
+		"one answer":   {instagramImage, func(o *instagramposts.Options) { o.Poll = &instagramposts.Poll{Options: []string{"Rye"}} }, "poll.options"},
+		"five answers": {instagramImage, func(o *instagramposts.Options) { o.Poll = &instagramposts.Poll{Options: strings.Fields("a b c d e")} }, "poll.options"},
+		"a long answer": {instagramImage, func(o *instagramposts.Options) {
+			o.Poll = &instagramposts.Poll{Options: []string{"a", strings.Repeat("b", 101)}}
+		}, "poll.options"},
+		"only an end":    {instagramImage, func(o *instagramposts.Options) { o.Poll = &instagramposts.Poll{NoEnd: true} }, "poll.options"},
 		"under a story":  {instagramImageStory, func(o *instagramposts.Options) { o.Poll = two }, "poll"},
 		"story's prompt": {instagramImageStory, func(o *instagramposts.Options) { o.CommentPrompt = true }, "comment_prompt"},
 	} {
@@ -74,7 +76,7 @@ func TestAccountsOwnPlace(t *testing.T) {
 	}{
 		{instagramImage, func(*instagramposts.Options) {}, "4711"},
 		{instagramReel, func(o *instagramposts.Options) { o.LocationID = "815" }, "815"},
-		{instagramCarousel, func(o *instagramposts.Options) { o.NoLocation = true }, ""},
+		{instagramCarousel, func(o *instagramposts.Options) { o.OwnLocation = true }, ""},
 		{instagramImageStory, func(*instagramposts.Options) {}, ""},
 	} {
 		w.wantStatus(w.settle(w.accept(tc.flow, with(tc.change))), models.Published)

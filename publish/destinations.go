@@ -14,7 +14,7 @@ import (
 const (
 	// destinationFresh is how long what was read of an account and a file is good
 	// for the next post: an app that posts a lot asks for the same ones. What
-	// changed meanwhile is seen again when the post is sent.
+	// changed meanwhile is seen again when the post is sent, but for the account's own place.
 	destinationFresh = 2 * time.Second
 	maxDestinations  = 10_000
 )

@@ -84,9 +84,9 @@ type Scoped interface {
 
 // AccountBound are Options that depend on the account that posts.
 type AccountBound interface {
-	// UseAccount puts what the account has by default into the options, and notes what it was
-	// refused lately.
-	UseAccount(errs *models.FieldErrors, kind models.Kind, a models.PostingAccount, now time.Time)
+	// UseAccount puts what the account has by default into the options, and notes what it will
+	// be refused at the time of publishing, as it was refused shortly before.
+	UseAccount(errs *models.FieldErrors, kind models.Kind, a models.PostingAccount, at time.Time)
 }
 
 // Step is one call that brings a post nearer to being live.
@@ -111,7 +111,7 @@ type Step struct {
 	// Needs is the earlier harmless call on whose result alone the step works. If that result
 	// is gone, only this call is made again; where Needs is empty, everything is.
 	Needs models.LedgerOp
-	// Budget is what the call uses a part of; nil if the platform sets it no limit.
+	// Budget limits how often the call is made for an account; nil if nothing does.
 	Budget *Budget
 	// Prepare reads and checks everything that the call needs, and returns the call.
 	// Nothing it does may have an effect on the platform. An error means that the call

@@ -115,7 +115,7 @@ func (s *Service) warningsOf(r *Request, dest *db.Destination) models.FieldError
 		files[i] = m
 		shown := kind != nil && kind.AltTexts && (m == nil || strings.HasPrefix(m.ContentType, "image/"))
 		if file.AltText != "" && !shown {
-			all.Add(r.field(i, "alt_text"), "is not shown: the platform takes none of this file")
+			all.Add(r.field(i, "alt_text"), "is dropped: %s takes none for this file in a %s", r.Platform, r.Kind)
 		}
 	}
 	if warner, ok := r.Options.(Warner); ok {

@@ -24,29 +24,31 @@ const (
 	maxPollOption  = 100
 )
 
-func (p Poll) given() bool { return len(p.Options) > 0 || p.NoEnd }
-
 // addOn returns what the caption carries.
 func (o *Options) addOn() instagram.AddOn {
-	return instagram.AddOn{Poll: o.Poll.Options, PollStays: o.Poll.NoEnd, CommentPrompt: o.CommentPrompt}
+	a := instagram.AddOn{CommentPrompt: o.CommentPrompt}
+	if o.Poll != nil {
+		a.Poll, a.PollStays = o.Poll.Options, o.Poll.NoEnd
+	}
+	return a
 }
 
 // checkAddOn: one add-on for each post, and the caption is its question (Caption Add-ons,
 // 2026-09-28).
 func (o *Options) checkAddOn(errs *models.FieldErrors) {
 	field := "comment_prompt"
-	if o.Poll.given() {
+	if o.Poll != nil {
 		field = "poll"
 	}
 	switch {
-	case !o.Poll.given() && !o.CommentPrompt:
+	case o.Poll == nil && !o.CommentPrompt:
 		return
-	case o.Poll.given() && o.CommentPrompt:
+	case o.Poll != nil && o.CommentPrompt:
 		errs.Add("comment_prompt", "a post has a poll or a comment prompt, not both")
 	case strings.TrimSpace(o.Caption) == "":
 		errs.Add(field, "needs a caption, which is the question")
 	}
-	if !o.Poll.given() {
+	if o.Poll == nil {
 		return
 	}
 	if n := len(o.Poll.Options); n < minPollOptions || n > maxPollOptions {
@@ -60,8 +62,8 @@ func (o *Options) checkAddOn(errs *models.FieldErrors) {
 	}
 }
 
-// allow refuses add-ons where the operator has not switched them on: they rest on Meta's word
-// alone, and nobody has reported yet how they behave.
+// allow refuses add-ons where the operator has not switched them on: Meta documents them, and
+// nobody has reported yet how they behave.
 func (p *Publisher) allow(errs *models.FieldErrors, options publish.Options) {
 	o, ok := options.(*Options)
 	if !ok || p.CaptionAddOns {

@@ -83,16 +83,17 @@ type Options struct {
 	AIGenerated   bool     `json:"is_ai_generated,omitempty"`
 	// Trial is how a trial reel may become a normal one; empty if it is none.
 	Trial string `json:"trial_strategy,omitempty"`
-	// Poll is the poll under the caption; the zero value is none.
-	Poll Poll `json:"poll,omitzero"`
+	// Poll is the poll under the caption; nil if there is none.
+	Poll *Poll `json:"poll,omitempty"`
 	// CommentPrompt asks the readers to comment.
 	CommentPrompt bool `json:"comment_prompt,omitempty"`
 	// Comment is the first comment under the post; empty if there is none.
 	Comment string `json:"first_comment,omitempty"`
 	// DroppedText says that a story was asked for with a text, which it cannot show.
 	DroppedText bool `json:"-"`
-	// NoLocation says that the post has no place, although its account has one by default.
-	NoLocation bool `json:"-"`
+	// OwnLocation says that the app decided on LocationID, which may be empty: the account's own
+	// place is not taken.
+	OwnLocation bool `json:"-"`
 	// Children are the options of a carousel's files, in order.
 	Children []ChildOptions `json:"children,omitempty"`
 }
@@ -193,7 +194,7 @@ func (o *Options) given() map[string]bool {
 		"caption": o.Caption != "", "alt_text": o.AltText != "", "location_id": o.LocationID != "", "collaborators": len(o.Collaborators) > 0,
 		"user_tags": len(o.UserTags) > 0, "is_ai_generated": o.AIGenerated, "share_to_feed": o.ShareToFeed != nil, "cover_url": o.CoverURL != "",
 		"thumb_offset": o.ThumbOffsetMs != nil, "trial_strategy": o.Trial != "", "first_comment": o.Comment != "",
-		"poll": o.Poll.given(), "comment_prompt": o.CommentPrompt,
+		"poll": o.Poll != nil, "comment_prompt": o.CommentPrompt,
 	}
 }
 
