@@ -69,8 +69,8 @@ type Config struct {
 	// TikTokPullHosts is TIKTOK_PULL_HOSTS: domains that are verified for the app at TikTok, so
 	// that TikTok may fetch customers' videos from there.
 	TikTokPullHosts []string
-	// TikTokInitsPerMinute is TIKTOK_INITS_PER_MINUTE: how many posts an account opens at TikTok
-	// in a minute; 0 is no limit of ours.
+	// TikTokInitsPerMinute is TIKTOK_INITS_PER_MINUTE: how many TikTok posts an account may start
+	// in a minute; 0 is no limit.
 	TikTokInitsPerMinute int
 	// TikTokPhotoBox is TIKTOK_PHOTO_BOX: scale photos down to 1080 x 1080 pixels, not only to a
 	// width of 1080.

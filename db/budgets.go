@@ -6,10 +6,12 @@ import (
 	"time"
 
 	"gorm.io/gorm"
+
+	"socialqueue/models"
 )
 
-// Budget is how many recorded calls a platform takes of an account in a time. The zero value is
-// no limit.
+// Budget limits how many calls of an account may be recorded in a time. The zero value is no
+// limit.
 type Budget struct {
 	// Name is the same for all calls that share it, in every process.
 	Name   string
@@ -33,14 +35,28 @@ func (s *Runs) Free(ctx context.Context, b Budget, now time.Time) error {
 	return b.free(s.orm.WithContext(ctx), now)
 }
 
+// WaitsAhead reports whether a post of the same account whose time came sooner waits for a call
+// too.
+func (s *Runs) WaitsAhead(ctx context.Context, p *models.Post) (bool, error) {
+	var ahead bool
+	err := s.orm.WithContext(ctx).Raw(`
+		SELECT EXISTS (SELECT 1 FROM posts WHERE lane = @lane AND admission = 'admitted' AND status IN ('scheduled', 'queued') AND `+waitsForCall+`
+			AND (publish_at < @at OR publish_at = @at AND (created_at < @created OR created_at = @created AND id < @id)))`,
+		map[string]any{"lane": p.Lane, "at": p.PublishAt, "created": p.CreatedAt, "id": p.ID}).Scan(&ahead).Error
+	return ahead, wrap(err, "read what waits before post %s", p.ID)
+}
+
 // reserve returns a *SpentError if a budget has no call left now. Until the transaction ends
 // nobody else can use the budget, so that the call which it records is counted by the next one.
 func (d conn) reserve(tx *gorm.DB, b Budget, now time.Time) error {
 	if b.Name == "" {
 		return nil
 	}
-	if d.dialect == Postgres { // the other has one writer
-		if err := tx.Exec("SELECT pg_advisory_xact_lock(hashtextextended(?, 0))", b.Name).Error; err != nil {
+	if d.dialect == Postgres { // SQLite has one writer
+		// A machine that loses its power here would keep the account waiting for as long as the
+		// server takes it to be alive.
+		err := tx.Exec("SELECT set_config('idle_in_transaction_session_timeout', '60s', TRUE), pg_advisory_xact_lock(hashtextextended(?, 0))", b.Name).Error
+		if err != nil {
 			return fmt.Errorf("lock the budget %s: %w", b.Name, err)
 		}
 	}
@@ -51,7 +67,7 @@ func (b Budget) free(tx *gorm.DB, now time.Time) error {
 	if b.Name == "" {
 		return nil
 	}
-	var oldest []time.Time // of the newest calls that would be too many with one more
+	var oldest []time.Time // the call that has to be too old before the next one is free
 	err := tx.Table("ledger").Where("budget = ? AND created_at > ?", b.Name, now.Add(-b.Within)).
 		Order("created_at DESC").Offset(b.Most-1).Limit(1).Pluck("created_at", &oldest).Error
 	if err != nil {

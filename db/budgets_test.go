@@ -29,8 +29,11 @@ func TestBudgets(t *testing.T) {
 		var mu sync.Mutex
 		var runs sync.WaitGroup
 		made := 0
-		for range 20 {
-			p := claimed()
+		posts := make([]*models.Post, 20)
+		for i := range posts {
+			posts[i] = claimed()
+		}
+		for _, p := range posts {
 			runs.Go(func() {
 				err := record(ctx, p, budget, epoch)
 				spent, isSpent := errors.AsType[*db.SpentError](err)

@@ -95,7 +95,7 @@ type Intent struct {
 	// about to be stored is the one that was compared with it.
 	Mark  highwater.Mark
 	Check func(Place) error
-	// Budget is what the call uses a part of.
+	// Budget limits how often such a call is made.
 	Budget Budget
 }
 

@@ -62,7 +62,7 @@ type LedgerEntry struct {
 	// Refusal is the kind of error by which the platform refused the call for good, as
 	// platform.Kind names it; empty if it did not. A refused call may still have had an effect.
 	Refusal string
-	// Budget names what the call uses up that the platform limits for the account; nil if nothing.
+	// Budget names the limit that the call counts towards, as in "tiktok:7/init"; nil if none.
 	Budget *string
 	// SealedURL is TikTok's upload_url, encrypted, as it carries a credential.
 	SealedURL string

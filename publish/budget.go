@@ -10,8 +10,8 @@ import (
 	"socialqueue/models"
 )
 
-// Budget is how many calls of a kind a platform takes of an account in a time. A post whose call
-// would be one too many waits until the next one is free, and is not sent into the refusal.
+// Budget limits how often a call is made for one account. A post whose call would be one too many
+// waits until the next one is free; otherwise the platform would refuse it.
 //
 // It is counted in the ledger, so it holds over all workers, restarts and an emptied Redis.
 type Budget struct {
@@ -19,13 +19,13 @@ type Budget struct {
 	Name   string
 	Most   int
 	Within time.Duration
-	// Text names it in the timeline, as in "TikTok takes 6 uploads a minute of an account".
+	// Text says in the timeline what the limit is, as in "an account may start 6 posts a minute".
 	Text string
 }
 
 // budgetSlack is how much longer than the platform we count a call: the platform counts it when
 // it arrives, which is later than when it was recorded, and by another clock.
-const budgetSlack = 2 * time.Second
+const budgetSlack = 5 * time.Second
 
 // budget is that of a step for the run's account.
 func (r *run) budget(step *Step) db.Budget {
@@ -36,13 +36,25 @@ func (r *run) budget(step *Step) db.Budget {
 	return db.Budget{Name: fmt.Sprintf("%s/%s", r.post.Lane, b.Name), Most: b.Most, Within: b.Within + budgetSlack}
 }
 
-// afford returns a *WaitError if the budget of a step has no call left. It saves the step the
-// reads that prepare the call; the record of the call decides.
+// letOthersGo is the wait for a post that was here first and waits for the same budget: about as
+// long as Asynq takes to see that its time has come.
+const letOthersGo = time.Second
+
+// afford returns a *WaitError if the budget of a step has no call left, or if a post that was here
+// first waits for one: it would lose its turn to each post that comes, as those run at once. It
+// also saves the step the reads that prepare the call; the record of the call decides.
 func (r *run) afford(ctx context.Context, step *Step) error {
 	if step.Budget == nil {
 		return nil
 	}
-	return r.waitForBudget(step, r.DB.Runs.Free(ctx, r.budget(step), r.Now()))
+	if err := r.DB.Runs.Free(ctx, r.budget(step), r.Now()); err != nil {
+		return r.waitForBudget(step, err)
+	}
+	ahead, err := r.DB.Runs.WaitsAhead(ctx, r.post)
+	if err != nil || !ahead {
+		return err
+	}
+	return &WaitError{In: letOthersGo, Reason: models.DeferredRateLimit, Message: step.Budget.Text + "; a post that was here first starts before this one"}
 }
 
 // waitForBudget turns the error of a budget that is spent into a wait. It returns other errors as
@@ -54,6 +66,6 @@ func (r *run) waitForBudget(step *Step, err error) error {
 	}
 	return &WaitError{
 		In: max(spent.Until.Sub(r.Now()), time.Millisecond), Reason: models.DeferredRateLimit,
-		Message: fmt.Sprintf("%s, and these were made; the next one is free at %s", step.Budget.Text, spent.Until.UTC().Format(time.RFC3339)),
+		Message: fmt.Sprintf("%s; this one can start at %s", step.Budget.Text, spent.Until.UTC().Format(time.RFC3339)),
 	}
 }

@@ -1,7 +1,9 @@
 package publish_test
 
 import (
+	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -9,6 +11,8 @@ import (
 	"socialqueue/db"
 	"socialqueue/db/dbtest"
 	"socialqueue/models"
+	"socialqueue/publish"
+	tiktokposts "socialqueue/publish/tiktok"
 	"socialqueue/sandbox"
 )
 
@@ -23,13 +27,13 @@ func (w *fixture) tooMany() int {
 	return n
 }
 
-// TestBudgetOfInits: twelve posts of two kinds are due on one account at once. TikTok takes six
+// TestBudgetOfInits: sixteen posts of two kinds are due on one account at once. TikTok takes six
 // a minute, so the others wait without an attempt, and none is refused.
 func TestBudgetOfInits(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
-		w := newFixture(t, d)
+		w := newLimited(t, d, sandbox.Limits{TikTokInit: 6, TikTokPhoto: 6, TikTokCreatorInfo: 20})
 		var posts []*models.Post
-		for i := range 12 {
+		for i := range 16 {
 			posts = append(posts, w.accept([]flow{tiktokVideo, tiktokPhotos}[i%2]))
 		}
 		began, waited := w.clock.Now(), 0
@@ -39,11 +43,11 @@ func TestBudgetOfInits(t *testing.T) {
 			if p.Attempts != 0 {
 				t.Errorf("%d attempts: %s", p.Attempts, w.story(p))
 			}
-			if strings.Contains(w.story(p), "TikTok takes 6 new posts a minute of an account, and these were made; the next one is free at ") {
+			if strings.Contains(w.story(p), "this account may start 6 TikTok posts a minute, and has; this one can start at ") {
 				waited++
 			}
 		}
-		w.wantLive(12)
+		w.wantLive(16)
 		if n := w.tooMany(); n != 0 || waited == 0 {
 			t.Errorf("%d calls were over the limit, and %d posts say that they waited", n, waited)
 		}
@@ -63,9 +67,45 @@ func TestBudgetOfOneAccount(t *testing.T) {
 	used := w.sim.CountCalls(sandbox.OpTikTokInit)
 	p := w.accept(tiktokVideo)
 	w.until(p, "waiting", func(p *models.Post) bool { return p.DeferredReason == models.DeferredRateLimit })
-	w.clock.Advance(time.Second)
-	w.wantStatus(w.settle(w.accept(instagramImage)), models.Published)
 	if n := w.sim.CountCalls(sandbox.OpTikTokInit); n != used {
-		t.Errorf("the seventh was begun: %d inits", n)
+		t.Errorf("the seventh was started: %d inits", n)
+	}
+	w.ttSim = w.sim.AddTikTokAccount(sandbox.TikTokAccount{OpenID: "-000other", PostsCap: -1, ExpiresAt: w.clock.Now().Add(24 * time.Hour)})
+	w.tiktok = w.importTikTok(w.ttSim.AccessToken)
+	w.until(w.accept(tiktokVideo), "sent", func(p *models.Post) bool { return p.PublishID != nil })
+	if n := w.sim.CountCalls(sandbox.OpTikTokInit); n != used+1 {
+		t.Errorf("%d inits, want one of the other account", n-used)
+	}
+}
+
+// TestBudgetKeepsTheLane: posts that wait for the next minute keep their places, so that those
+// behind them stay where they are, and none of the account is overtaken by more than a few.
+func TestBudgetKeepsTheLane(t *testing.T) {
+	w := newLimited(t, dbtest.SQLite(t), sandbox.Limits{TikTokInit: 6, TikTokCreatorInfo: 20})
+	const n, places = 20, 3
+	for i := range n {
+		w.clock.Advance(time.Millisecond)
+		w.accept(tiktokVideo, func(r *publish.Request) { r.Options.(*tiktokposts.Options).Title = fmt.Sprint(i) })
+	}
+	for range 2000 {
+		if len(w.sim.LivePosts()) == n {
+			break
+		}
+		w.step()
+		var admitted int
+		w.must(w.db.Pool().QueryRowContext(w.ctx,
+			"SELECT COUNT(*) FROM posts WHERE admission = 'admitted' AND status IN ('scheduled', 'queued', 'publishing')").Scan(&admitted))
+		if admitted > places {
+			t.Fatalf("%d posts are in the queue to be sent", admitted)
+		}
+	}
+	w.wantLive(n)
+	for at, live := range w.sim.LivePosts() {
+		if i, err := strconv.Atoi(live.Caption); err != nil || max(i-at, at-i) > 2*places {
+			t.Errorf("post %q went live as number %d", live.Caption, at)
+		}
+	}
+	if calls := w.sim.CountCalls(sandbox.OpTikTokCreatorInfo); w.tooMany() != 0 || calls > 2*n {
+		t.Errorf("%d calls were over the limit; creator_info was called %d times", w.tooMany(), calls)
 	}
 }

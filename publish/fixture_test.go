@@ -64,11 +64,17 @@ type fixture struct {
 
 func newFixture(t *testing.T, d *db.DB) *fixture {
 	t.Helper()
+	return newLimited(t, d, sandbox.Limits{})
+}
+
+// newLimited makes a fixture whose platforms have limits.
+func newLimited(t *testing.T, d *db.DB, limits sandbox.Limits) *fixture {
+	t.Helper()
 	w := &fixture{
 		t: t, ctx: t.Context(), db: d, clock: testkit.NewClock(), queue: &testkit.Queue{}, wire: testkit.NewWire(http.DefaultTransport),
 		drain: make(chan struct{}),
 	}
-	w.sim = testkit.NewSandbox(t, sandbox.Options{Now: w.clock.Now, Limits: &sandbox.Limits{}})
+	w.sim = testkit.NewSandbox(t, sandbox.Options{Now: w.clock.Now, Limits: &limits})
 	w.build()
 	w.connect()
 	w.video, w.picture = w.upload(sample.Video), w.upload(sample.Picture)

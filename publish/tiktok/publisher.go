@@ -56,7 +56,7 @@ func (p *Publisher) inits() *publish.Budget {
 	}
 	return &publish.Budget{
 		Name: "init", Most: p.InitsPerMinute, Within: time.Minute,
-		Text: fmt.Sprintf("TikTok takes %d new posts a minute of an account", p.InitsPerMinute),
+		Text: fmt.Sprintf("this account may start %d TikTok posts a minute, and has", p.InitsPerMinute),
 	}
 }
 
@@ -65,8 +65,8 @@ type Publisher struct {
 	client *tiktok.Client
 	// Photos is what photos are scaled down to.
 	Photos media.Variant
-	// InitsPerMinute is how many uploads and posts by link TikTok opens for an account in a
-	// minute; 0 is no limit.
+	// InitsPerMinute is how many posts of all kinds an account may start in a minute; 0 is no
+	// limit.
 	InitsPerMinute int
 	// PullHosts are the domains from which TikTok may fetch customers' videos.
 	PullHosts []string

@@ -33,10 +33,24 @@ func TestBudgetOverWorkers(t *testing.T) {
 		n := len(w.sim.LivePosts())
 		return n >= 6, fmt.Sprintf("%d are live", n)
 	})
+	testkit.Await(w.t, testkit.Patience, "others wait for the next minute", func() (bool, string) {
+		n := 0
+		for _, p := range w.posts() {
+			if p.DeferredReason != nil && *p.DeferredReason == "rate_limited" {
+				n++
+			}
+		}
+		return n > 0, fmt.Sprintf("%d wait", n)
+	})
 	w.must(w.redis.FlushDB(t.Context()).Err())
 	w.untilAllLive(4*time.Minute, videos)
 	if took := time.Since(began); took < time.Minute {
 		t.Errorf("twelve were live after %s", took)
+	}
+	for _, p := range w.posts() {
+		if p.Attempts != 0 {
+			t.Errorf("post %s used %d attempts", p.ID, p.Attempts)
+		}
 	}
 	for _, call := range w.sim.Calls() {
 		if call.Status == http.StatusTooManyRequests {
