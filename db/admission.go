@@ -38,15 +38,18 @@ type LaneLoad struct {
 	Due, Total int
 }
 
-// waitsForCall holds for a post that is only waiting until the platform takes one more call of
-// its account. It counts as due: a post that was admitted in its place would have to wait too.
+// waitsForCall holds for a post that only waits until the platform takes one more call of its
+// account. If that is within callWait it counts as due: a post that was admitted in its place
+// would have to wait too.
 const waitsForCall = "deferred_reason = '" + models.DeferredRateLimit + "'"
+
+const callWait = 2 * time.Minute
 
 // LaneLoads counts the posts in Asynq by lane. Lanes that have none are left out.
 func (s *Admission) LaneLoads(ctx context.Context, lanes []string, now time.Time) (map[string]LaneLoad, error) {
 	var rows []LaneLoad
 	err := s.orm.WithContext(ctx).Model(&models.Post{}).
-		Select("lane, COUNT(*) AS total, SUM(CASE WHEN run_at <= ? OR "+waitsForCall+" THEN 1 ELSE 0 END) AS due", now).
+		Select("lane, COUNT(*) AS total, SUM(CASE WHEN run_at <= ? OR run_at <= ? AND "+waitsForCall+" THEN 1 ELSE 0 END) AS due", now, now.Add(callWait)).
 		Where("admission = 'admitted' AND status IN ? AND lane IN ?", inLane, lanes).
 		Group("lane").Scan(&rows).Error
 	if err != nil {

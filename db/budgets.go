@@ -35,14 +35,14 @@ func (s *Runs) Free(ctx context.Context, b Budget, now time.Time) error {
 	return b.free(s.orm.WithContext(ctx), now)
 }
 
-// WaitsAhead reports whether a post of the same account whose time came sooner waits for a call
-// too.
-func (s *Runs) WaitsAhead(ctx context.Context, p *models.Post) (bool, error) {
+// WaitsAhead reports whether a post of the same account that was to be published sooner waits for a
+// call too, and goes on by then.
+func (s *Runs) WaitsAhead(ctx context.Context, p *models.Post, by time.Time) (bool, error) {
 	var ahead bool
 	err := s.orm.WithContext(ctx).Raw(`
-		SELECT EXISTS (SELECT 1 FROM posts WHERE lane = @lane AND admission = 'admitted' AND status IN ('scheduled', 'queued') AND `+waitsForCall+`
+		SELECT EXISTS (SELECT 1 FROM posts WHERE lane = @lane AND admission = 'admitted' AND status IN ('scheduled', 'queued') AND `+waitsForCall+` AND run_at <= @by
 			AND (publish_at < @at OR publish_at = @at AND (created_at < @created OR created_at = @created AND id < @id)))`,
-		map[string]any{"lane": p.Lane, "at": p.PublishAt, "created": p.CreatedAt, "id": p.ID}).Scan(&ahead).Error
+		map[string]any{"lane": p.Lane, "at": p.PublishAt, "created": p.CreatedAt, "id": p.ID, "by": by}).Scan(&ahead).Error
 	return ahead, wrap(err, "read what waits before post %s", p.ID)
 }
 

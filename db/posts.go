@@ -91,7 +91,7 @@ const insertPost = `
 		CASE WHEN @admission <> 'admitted' THEN @admission
 			WHEN (SELECT COUNT(*) FROM (
 				SELECT 1 FROM posts p WHERE p.lane = @lane AND p.admission = 'admitted'
-					AND p.status IN ('scheduled', 'queued', 'publishing') AND (p.run_at <= @updated_at OR p.` + waitsForCall + `)
+					AND p.status IN ('scheduled', 'queued', 'publishing') AND (p.run_at <= @updated_at OR p.run_at <= @soon AND p.` + waitsForCall + `)
 				ORDER BY p.run_at LIMIT @lane_limit) busy) < @lane_limit THEN 'admitted'
 			ELSE 'parked' END)
 	RETURNING admission`
@@ -134,6 +134,7 @@ func (s *Posts) insert(tx *gorm.DB, n NewPost, laneLimit int) error {
 		"source_url": p.SourceURL, "publish_at": p.PublishAt, "max_lateness_ms": p.MaxLatenessMs, "miss_at": p.MissAt,
 		"correlation_id": p.CorrelationID, "trace_parent": p.TraceParent, "lane": p.Lane, "status": p.Status, "step": p.Step, "media_id": p.MediaID, "run_at": p.RunAt,
 		"enqueued_at": p.EnqueuedAt, "created_at": p.CreatedAt, "updated_at": p.UpdatedAt, "admission": p.Admission, "lane_limit": laneLimit,
+		"soon": p.UpdatedAt.Add(callWait),
 	}
 	err = s.translate(s.insertWithFiles(tx, values, n.Files, &p.Admission))
 	if errors.Is(err, gorm.ErrForeignKeyViolated) {

@@ -50,7 +50,7 @@ func (r *run) afford(ctx context.Context, step *Step) error {
 	if err := r.DB.Runs.Free(ctx, r.budget(step), r.Now()); err != nil {
 		return r.waitForBudget(step, err)
 	}
-	ahead, err := r.DB.Runs.WaitsAhead(ctx, r.post)
+	ahead, err := r.DB.Runs.WaitsAhead(ctx, r.post, r.Now().Add(2*letOthersGo))
 	if err != nil || !ahead {
 		return err
 	}
