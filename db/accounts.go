@@ -58,9 +58,10 @@ func (s *Accounts) NoteTrialsRefused(ctx context.Context, p models.Platform, acc
 func (s *Accounts) SetDefaultLocation(ctx context.Context, appID, accountID int64, locationID string) error {
 	res := s.orm.WithContext(ctx).Model(&models.InstagramAccount{}).
 		Where("id = ? AND user_id IN (SELECT id FROM users WHERE app_id = ?)", accountID, appID).UpdateColumn("default_location_id", locationID)
-	changed, err := changedAny(res, fmt.Sprintf("store the default location of Instagram account %d", accountID))
+	what := fmt.Sprintf("Instagram account %d", accountID)
+	changed, err := changedAny(res, "store the default location of "+what)
 	if err == nil && !changed {
-		return fmt.Errorf("Instagram account %d: %w", accountID, ErrNotFound)
+		return fmt.Errorf("%s: %w", what, ErrNotFound)
 	}
 	return err
 }
