@@ -134,7 +134,7 @@ func emitFirstComment(tx *gorm.DB, post *models.Post, c *models.FirstComment, no
 }
 
 // beginFirstComment stores the first comment of a post that is live, unless it is stored
-// already. A comment that comes settled cannot be made, and the app is told so.
+// already. One that has ended before it began, as it cannot be made, is reported to the app.
 func beginFirstComment(tx *gorm.DB, post *models.Post, c *models.FirstComment) error {
 	if c == nil {
 		return nil

@@ -236,7 +236,7 @@ func TestValidationWarns(t *testing.T) {
 		story := w.do(call{method: "POST", path: "/api/posts/validate", json: fmt.Sprintf(
 			`{"content":{"text":"Opening day"},"targets":[{"platform":"instagram","kind":"story","account_id":%d,"media":[{"media_id":%q}]}]}`, w.ours.instagram, picture)}).want(200).Object()
 		if !namesField(story["warnings"].([]any), "targets[0].caption") {
-			t.Errorf("a story drops the text without a word: %v", story)
+			t.Errorf("no warning that a story has no text: %v", story)
 		}
 		w.wantUnchanged(before)
 	})

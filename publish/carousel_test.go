@@ -22,7 +22,7 @@ func (w *fixture) containers() int { return w.sim.CountCalls(sandbox.OpInstagram
 // TestFailedChildIsMadeAgainAlone: Instagram cannot fetch one of three files. Only that one
 // gets another container, and the carousel goes live whole and in order.
 func TestFailedChildIsMadeAgainAlone(t *testing.T) {
-	for name, trouble := range map[string]sandbox.Fault{
+	for name, fault := range map[string]sandbox.Fault{
 		"while processing": {Op: sandbox.OpInstagramProcess, Mode: sandbox.ModeFail, Code: "2207052"},
 		"stuck":            {Op: sandbox.OpInstagramProcess, Mode: sandbox.ModeStuck},
 		"at once":          {Op: sandbox.OpInstagramContainer, Mode: sandbox.ModeError, Code: "9004", Subcode: 2207052},
@@ -31,7 +31,7 @@ func TestFailedChildIsMadeAgainAlone(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := onSQLite(t)
-			w.sim.Script(trouble)
+			w.sim.Script(fault)
 			p := w.settle(w.accept(instagramCarousel))
 			w.wantStatus(p, models.Published)
 			w.wantLive(1)

@@ -124,9 +124,9 @@ func TestFirstCommentIsNeverMadeTwice(t *testing.T) {
 	}
 }
 
-// TestLostFirstComment: trouble at the calls of a comment, with and without an effect.
+// TestLostFirstComment: each fault at the calls of a comment, with and without an effect.
 func TestLostFirstComment(t *testing.T) {
-	for _, trouble := range []sandbox.Fault{
+	for _, fault := range []sandbox.Fault{
 		{Mode: sandbox.ModeReset},
 		{Mode: sandbox.ModeReset, After: true},
 		{Mode: sandbox.ModeStatus, Status: 502},
@@ -139,14 +139,14 @@ func TestLostFirstComment(t *testing.T) {
 	} {
 		for _, op := range []string{sandbox.OpInstagramComment, sandbox.OpInstagramComments} {
 			w := onSQLite(t)
-			trouble.Op = op
-			w.sim.Script(trouble)
+			fault.Op = op
+			w.sim.Script(fault)
 			p := w.settle(w.accept(commented(instagramImage)))
 			w.settleComment(p)
 			w.wantComments(1)
 			w.wantComment(p, models.CommentPosted)
 			if t.Failed() {
-				t.Fatalf("%+v: %s", trouble, w.story(p))
+				t.Fatalf("%+v: %s", fault, w.story(p))
 			}
 		}
 	}
