@@ -550,10 +550,10 @@ func TestDefaultLocation(t *testing.T) {
 		} {
 			patch(body).WantProblem(422, "VALIDATION_FAILED", field)
 		}
-		if got := w.do(call{path: path}).want(200).Text("default_location_id"); got != "1234567" {
-			t.Errorf("shown as %q", got)
-		}
 		w.do(call{method: "PATCH", path: path, json: `{"default_location_id":"7"}`, as: &w.theirs}).WantProblem(404, "NOT_FOUND", "")
+		if got := w.do(call{path: path}).want(200).Text("default_location_id"); got != "1234567" {
+			t.Errorf("shown as %q after what was refused", got)
+		}
 		w.do(call{method: "PATCH", path: "/api/accounts/instagram/x", json: `{"default_location_id":"7"}`}).WantProblem(404, "NOT_FOUND", "")
 		if got, there := patch(`{"default_location_id":""}`).want(200).Object()["default_location_id"]; there {
 			t.Errorf("removed, and still %q", got)
