@@ -36,6 +36,7 @@ func newAllInOne(c *core) *AllInOne {
 // Start starts all three. They stop in the reverse order, so that nothing new arrives while
 // running work ends.
 func (a *AllInOne) Start(ctx context.Context) error {
+	a.startTurns()
 	a.onStop("worker", waiting(a.worker.Stop))
 	if err := a.worker.Start(); err != nil {
 		return err

@@ -33,6 +33,7 @@ func NewAPI(ctx context.Context, cfg config.Config, opts Options) (*API, error) 
 // Start starts to listen.
 func (a *API) Start(ctx context.Context) error {
 	a.warnUnlessReady(ctx)
+	a.startTurns()
 	return a.http.start(ctx, &a.lifecycle)
 }
 

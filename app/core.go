@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -36,6 +37,9 @@ type Options struct {
 	Now func() time.Time
 	// Timings are the waits and limits of posts; nil means those of production.
 	Timings *publish.Timings
+	// Ahead is how many posts are in Asynq for each that the workers can run at once; 0 means
+	// that of production.
+	Ahead int
 	// Platforms adds platforms to the registry, for tests.
 	Platforms []Platform
 }
@@ -147,6 +151,7 @@ func (c *core) buildService() error {
 		DB: c.db, Queue: c.queue, Marks: c.marks, Store: c.store, Keys: c.cfg.Keyring, Log: c.log, Now: c.opts.Now, Timings: *c.opts.Timings,
 		Metrics: c.metrics,
 		Owner:   owner(),
+		Ahead:   c.opts.Ahead,
 		Fetcher: media.NewFetcher(media.FetchOptions{
 			AllowPrivate: c.cfg.MediaAllowPrivateHosts, MaxBytes: c.cfg.MediaMaxBytes,
 		}),
@@ -230,6 +235,17 @@ func (c *core) warnUnlessReady(ctx context.Context) {
 	if err := c.ready(ctx); err != nil {
 		c.log.WithError(err).Warn("not ready yet")
 	}
+}
+
+// startTurns lets this process hand posts to the workers as soon as there is room for them.
+func (c *core) startTurns() {
+	ctx, cancel := context.WithCancel(context.Background())
+	var done sync.WaitGroup
+	done.Go(func() { c.posts.TakeTurns(ctx) })
+	c.onStop("turns", waiting(func() {
+		cancel()
+		done.Wait()
+	}))
 }
 
 // owner names this process in leases.

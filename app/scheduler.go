@@ -64,6 +64,7 @@ func (s *Scheduler) Start(ctx context.Context) error {
 	if err := s.ops.start(ctx, &s.lifecycle); err != nil {
 		return err
 	}
+	s.startTurns()
 	s.onStop("scheduler", waiting(s.scheduler.Stop))
 	s.scheduler.Start()
 	return nil

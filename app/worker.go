@@ -45,6 +45,7 @@ func (w *Worker) Start(ctx context.Context) error {
 	if err := w.ops.start(ctx, &w.lifecycle); err != nil {
 		return err
 	}
+	w.startTurns()
 	w.onStop("worker", waiting(w.worker.Stop))
 	return w.worker.Start()
 }

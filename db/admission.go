@@ -13,23 +13,9 @@ import (
 // Admission decides which posts have a task in Asynq.
 type Admission struct{ conn }
 
-// inLane are the states in which a post occupies its lane (Status.InLane).
-var inLane = []models.Status{models.Scheduled, models.Queued, models.Publishing}
-
 // wide are the columns of a post that only its runs need. Lists that may have hundreds of
 // posts leave them out.
 var wide = []string{"content", "source_url"}
-
-// Waiting lists posts that wait for their time and are due before until, the soonest first.
-func (s *Admission) Waiting(ctx context.Context, until time.Time, limit int) ([]models.Post, error) {
-	var posts []models.Post
-	err := s.orm.WithContext(ctx).Omit(wide...).
-		Where("admission = 'waiting' AND run_at <= ?", until).Order("run_at, id").Limit(limit).Find(&posts).Error
-	if err != nil {
-		return nil, fmt.Errorf("list waiting posts: %w", err)
-	}
-	return posts, nil
-}
 
 // LaneLoad counts the posts of a lane that are in Asynq.
 type LaneLoad struct {
@@ -45,13 +31,17 @@ const waitsForCall = "deferred_reason = '" + models.DeferredRateLimit + "'"
 
 const callWait = 2 * time.Minute
 
-// LaneLoads counts the posts in Asynq by lane. Lanes that have none are left out.
-func (s *Admission) LaneLoads(ctx context.Context, lanes []string, now time.Time) (map[string]LaneLoad, error) {
+// occupies holds for a post that takes a place of its lane at @now. One that only waits for a call
+// takes one if it is due before @soon.
+const occupies = "status IN ('scheduled', 'queued', 'publishing') AND (run_at <= @now OR run_at <= @soon AND " + waitsForCall + ")"
+
+// laneLoads counts the posts in Asynq by lane. Lanes that have none are left out.
+func (d conn) laneLoads(lanes []string, now time.Time) (map[string]LaneLoad, error) {
 	var rows []LaneLoad
-	err := s.orm.WithContext(ctx).Model(&models.Post{}).
-		Select("lane, COUNT(*) AS total, SUM(CASE WHEN run_at <= ? OR run_at <= ? AND "+waitsForCall+" THEN 1 ELSE 0 END) AS due", now, now.Add(callWait)).
-		Where("admission = 'admitted' AND status IN ? AND lane IN ?", inLane, lanes).
-		Group("lane").Scan(&rows).Error
+	err := d.orm.Raw(`
+		SELECT lane, COUNT(*) AS total, SUM(CASE WHEN `+occupies+` THEN 1 ELSE 0 END) AS due FROM posts
+		WHERE admission = 'admitted' AND status IN ('scheduled', 'queued', 'publishing') AND lane IN @lanes GROUP BY lane`,
+		map[string]any{"lanes": lanes, "now": now, "soon": now.Add(callWait)}).Scan(&rows).Error
 	if err != nil {
 		return nil, fmt.Errorf("count lanes: %w", err)
 	}
@@ -62,58 +52,95 @@ func (s *Admission) LaneLoads(ctx context.Context, lanes []string, now time.Time
 	return loads, nil
 }
 
-// Admit marks posts as admitted to Asynq, unless another process changed them first. It
-// returns the posts it marked; the caller must enqueue a task for each.
+// Admit is Turn.Admit, without a turn.
 func (s *Admission) Admit(ctx context.Context, posts []models.Post, now time.Time) ([]models.Post, error) {
+	return conn{s.orm.WithContext(ctx), s.dialect}.admit(posts, now)
+}
+
+func (d conn) admit(posts []models.Post, now time.Time) ([]models.Post, error) {
+	if len(posts) == 0 {
+		return nil, nil
+	}
+	var ids []string
+	err := d.orm.Raw(`
+		UPDATE posts SET admission = 'admitted', enqueued_at = ?, updated_at = ?,
+			deferred_reason = CASE WHEN deferred_reason = 'paused' THEN '' ELSE deferred_reason END
+		WHERE id IN (SELECT id FROM posts WHERE (id, fence) IN (VALUES `+places(len(posts))+`) AND admission = 'waiting' `+d.skipLocked()+`)
+		RETURNING id`, append([]any{now, now}, namesAndFences(posts)...)...).Scan(&ids).Error
+	if err != nil {
+		return nil, fmt.Errorf("admit %d posts: %w", len(posts), err)
+	}
+	marked := make(map[string]bool, len(ids))
+	for _, id := range ids {
+		marked[id] = true
+	}
 	admitted := posts[:0:0]
 	for _, p := range posts {
-		res := s.orm.WithContext(ctx).Exec(`
-			UPDATE posts SET admission = 'admitted', enqueued_at = ?, updated_at = ?,
-				deferred_reason = CASE WHEN deferred_reason = 'paused' THEN '' ELSE deferred_reason END
-			WHERE id = ? AND fence = ? AND admission IN ('waiting', 'parked')`, now, now, p.ID, p.Fence)
-		ok, err := changedAny(res, "admit post "+p.ID)
-		if err != nil {
-			return admitted, err
-		}
-		if ok {
+		if marked[p.ID] {
 			admitted = append(admitted, p)
 		}
 	}
 	return admitted, nil
 }
 
-// Park marks waiting posts as waiting for their lane, which is full.
-func (s *Admission) Park(ctx context.Context, ids []string, now time.Time) error {
-	if len(ids) == 0 {
-		return nil
-	}
-	err := s.orm.WithContext(ctx).Exec(`
-		UPDATE posts SET admission = 'parked', updated_at = ? WHERE admission = 'waiting' AND id IN ?`, now, ids).Error
-	if err != nil {
-		return fmt.Errorf("park posts: %w", err)
-	}
-	return nil
+// FreeLane lets the next parked posts of a lane wait for their app's turn, as many as the lane has
+// free places.
+func (s *Admission) FreeLane(ctx context.Context, lane string, places int, now time.Time) error {
+	return conn{s.orm.WithContext(ctx), s.dialect}.freeLane(lane, places, now)
 }
 
-// MarkPaused marks waiting posts as stopped by an operator's pause, and stores the events
-// for their apps.
-func (s *Admission) MarkPaused(ctx context.Context, ids []string, now time.Time) error {
-	if len(ids) == 0 {
-		return nil
+func (d conn) freeLane(lane string, places int, now time.Time) error {
+	err := d.orm.Exec(`
+		UPDATE posts SET admission = 'waiting', updated_at = @now WHERE id IN (
+			SELECT id FROM posts WHERE admission = 'parked' AND lane = @lane ORDER BY run_at, id
+			LIMIT (SELECT CASE WHEN n.taken < @places THEN @places - n.taken ELSE 0 END FROM (SELECT `+taken("@lane")+` AS taken) n) `+d.skipLocked()+`)`,
+		map[string]any{"lane": lane, "places": places, "now": now, "soon": now.Add(callWait)}).Error
+	return wrap(err, "free the lane %s", lane)
+}
+
+// taken counts the places of a lane that are taken: by posts in Asynq, and by those that wait for
+// their app's turn.
+func taken(lane string) string {
+	return `(SELECT COUNT(*) FROM posts p WHERE p.admission = 'admitted' AND p.lane = ` + lane + ` AND ` + occupies + `)
+		+ (SELECT COUNT(*) FROM (SELECT 1 FROM posts p WHERE p.admission = 'waiting' AND p.lane = ` + lane + ` AND p.status IN ('scheduled', 'queued') AND p.run_at <= @now
+			LIMIT @places) ready)`
+}
+
+// AnyWaiting reports whether a waiting post is due before until.
+func (s *Admission) AnyWaiting(ctx context.Context, until time.Time) (bool, error) {
+	var row struct{ First *time.Time }
+	// MIN is read off the index whatever Postgres expects of until, which EXISTS would not be.
+	err := s.orm.WithContext(ctx).Raw("SELECT MIN(run_at) AS first FROM posts WHERE admission = 'waiting'").Scan(&row).Error
+	return row.First != nil && !row.First.After(until), wrap(err, "look for waiting posts")
+}
+
+// FreeLanes lists those of some lanes with parked posts that have a free place. It looks at limit
+// lanes from the one behind after on, and returns the last one; it is empty at the end of them.
+// Each costs a few index entries, however many posts are parked.
+func (s *Admission) FreeLanes(ctx context.Context, after string, limit, places int, now time.Time) (free []string, last string, err error) {
+	var lanes []struct {
+		Lane  string
+		Taken int
 	}
-	return s.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
-		var paused []string
-		err := tx.Raw(`
-			UPDATE posts SET admission = 'parked', deferred_reason = ?, deferred_until = NULL, updated_at = ? WHERE admission = 'waiting' AND id IN ?
-			RETURNING id`, models.DeferredPaused, now, ids).Scan(&paused).Error
-		if err == nil {
-			paused, err = recordDeferral(tx, paused, models.DeferredPaused)
+	err = s.orm.WithContext(ctx).Raw(`
+		WITH RECURSIVE hop (lane, n) AS (
+			SELECT MIN(lane), 1 FROM posts WHERE admission = 'parked' AND lane > @after
+			UNION ALL
+			SELECT (SELECT MIN(lane) FROM posts WHERE admission = 'parked' AND lane > hop.lane), hop.n + 1 FROM hop WHERE hop.lane IS NOT NULL AND hop.n < @limit
+		) SELECT hop.lane, `+taken("hop.lane")+` AS taken FROM hop WHERE hop.lane IS NOT NULL ORDER BY hop.n`,
+		map[string]any{"after": after, "limit": limit, "places": places, "now": now, "soon": now.Add(callWait)}).Scan(&lanes).Error
+	if err != nil {
+		return nil, "", fmt.Errorf("list lanes with parked posts: %w", err)
+	}
+	for _, l := range lanes {
+		if l.Taken < places {
+			free = append(free, l.Lane)
 		}
-		if err != nil {
-			return wrap(err, "mark posts as paused")
-		}
-		return emitForPosts(tx, paused, models.EventPostDeferred, now)
-	})
+	}
+	if len(lanes) == limit {
+		last = lanes[limit-1].Lane
+	}
+	return free, last, nil
 }
 
 // queueBatch is how many posts QueueDue moves at once.
@@ -122,17 +149,13 @@ const queueBatch = 5000
 // QueueDue moves scheduled posts that are due, and that no worker has claimed, to queued, a
 // batch of them.
 func (s *Admission) QueueDue(ctx context.Context, now time.Time) error {
-	skipLocked := "FOR UPDATE SKIP LOCKED" // another process is changing the row; the next tick handles it
-	if s.dialect == SQLite {
-		skipLocked = ""
-	}
 	m := move{from: []models.Status{models.Scheduled}, to: models.Queued, lease: leaseFree}
 	if err := m.check(); err != nil {
 		return fmt.Errorf("queue due posts, %w", err)
 	}
 	err := s.orm.WithContext(ctx).Exec(fmt.Sprintf(`
 		UPDATE posts SET %s, updated_at = @now WHERE id IN (
-			SELECT id FROM posts WHERE %s AND run_at <= @now ORDER BY run_at LIMIT %d %s)`, m.set(), m.where(), queueBatch, skipLocked),
+			SELECT id FROM posts WHERE %s AND run_at <= @now ORDER BY run_at LIMIT %d %s)`, m.set(), m.where(), queueBatch, s.skipLocked()),
 		map[string]any{"now": now}).Error
 	return wrap(err, "queue due posts")
 }
@@ -153,34 +176,6 @@ func (s *Admission) TooLate(ctx context.Context, restored *models.Restore, now t
 		return nil, fmt.Errorf("list late posts: %w", err)
 	}
 	return posts, nil
-}
-
-// Parked lists the posts that wait for their lane or for the end of a pause, the first
-// first.
-func (s *Admission) Parked(ctx context.Context, lane string, limit int) ([]models.Post, error) {
-	var posts []models.Post
-	err := s.orm.WithContext(ctx).Omit(wide...).
-		Where("admission = 'parked' AND lane = ?", lane).Order("run_at, id").Limit(limit).Find(&posts).Error
-	if err != nil {
-		return nil, fmt.Errorf("list parked posts of %s: %w", lane, err)
-	}
-	return posts, nil
-}
-
-// ParkedLanes lists the lanes that have parked posts. It reads one index entry per lane
-// (a loose index scan), so a long backlog in one lane costs nothing extra.
-func (s *Admission) ParkedLanes(ctx context.Context) ([]string, error) {
-	var lanes []string
-	err := s.orm.WithContext(ctx).Raw(`
-		WITH RECURSIVE hop (lane) AS (
-			SELECT MIN(lane) FROM posts WHERE admission = 'parked'
-			UNION ALL
-			SELECT (SELECT MIN(lane) FROM posts WHERE admission = 'parked' AND lane > hop.lane) FROM hop WHERE hop.lane IS NOT NULL
-		) SELECT lane FROM hop WHERE lane IS NOT NULL`).Scan(&lanes).Error
-	if err != nil {
-		return nil, fmt.Errorf("list lanes with parked posts: %w", err)
-	}
-	return lanes, nil
 }
 
 // Unattended lists admitted posts that no worker processes although they are due: their

@@ -32,6 +32,15 @@ func (d conn) forUpdate() string {
 	return "FOR UPDATE"
 }
 
+// skipLocked returns the clause that leaves out the rows which another transaction is changing:
+// whoever uses it comes back soon, and must not wait.
+func (d conn) skipLocked() string {
+	if d.dialect == SQLite {
+		return ""
+	}
+	return "FOR UPDATE SKIP LOCKED"
+}
+
 // translate turns an error of the database into GORM's error. GORM does not do this itself
 // for raw SQL.
 func (d conn) translate(err error) error {

@@ -96,7 +96,7 @@ func (o *Operators) wantedIndices() ([]string, error) {
 // Stuck counts work that is overdue.
 type Stuck struct {
 	// Leases counts the posts whose lease expired, Waiting the due posts that were not
-	// admitted to Asynq.
+	// admitted to Asynq although the workers have nothing to do.
 	Leases, Waiting int64
 	// Events counts the due webhook events of platforms, Endpoints the webhook endpoints of
 	// apps with due deliveries.
@@ -111,12 +111,12 @@ func (o *Operators) Stuck(ctx context.Context, since time.Time) (Stuck, error) {
 		query string
 	}{
 		{&s.Leases, "SELECT COUNT(*) FROM posts WHERE admission = 'admitted' AND fence >= 0 AND lease_until < @since"},
-		{&s.Waiting, "SELECT COUNT(*) FROM posts WHERE admission = 'waiting' AND run_at < @since"},
+		{&s.Waiting, "SELECT (SELECT COUNT(*) FROM posts WHERE " + leftOut(models.StepPublish) + " AND run_at < @since) + (SELECT COUNT(*) FROM posts WHERE " + leftOut(models.StepTransfer) + " AND run_at < @since)"},
 		{&s.Events, "SELECT COUNT(*) FROM webhook_events WHERE run_at < @since"},
 		{&s.Endpoints, `SELECT COUNT(*) FROM webhook_endpoints WHERE status = 'enabled' AND deleted_at IS NULL AND (rest_until IS NULL OR rest_until < @since)
 			AND id IN (SELECT endpoint_id FROM webhook_deliveries WHERE status = 'pending' AND next_at < @since)`},
 	} {
-		if err := o.orm.WithContext(ctx).Raw(count.query, map[string]any{"since": since}).Scan(count.n).Error; err != nil {
+		if err := o.orm.WithContext(ctx).Raw(count.query, map[string]any{"since": since, "now": since}).Scan(count.n).Error; err != nil {
 			return s, fmt.Errorf("count overdue work: %w", err)
 		}
 	}

@@ -107,12 +107,21 @@ func (o *Operators) Backlog(ctx context.Context, now time.Time) (Backlog, error)
 }
 
 // overdue reads the due time of the most overdue post that should have a worker: an admitted
-// post without a live lease, or a waiting post that the admission tick should have handled.
-const overdue = `SELECT run_at AS first FROM (
+// post without a live lease, or a waiting post whose turn should have come.
+var overdue = `SELECT run_at AS first FROM (
 		SELECT run_at FROM posts WHERE admission = 'admitted' AND fence >= 0 AND (lease_until IS NULL OR lease_until < @now) AND run_at <= @now
 		UNION ALL
-		SELECT run_at FROM (SELECT run_at FROM posts WHERE admission = 'waiting' AND run_at <= @now ORDER BY run_at LIMIT 1) first
+		SELECT run_at FROM (SELECT run_at FROM posts WHERE ` + leftOut(models.StepPublish) + ` AND run_at <= @now ORDER BY run_at LIMIT 1) publish
+		UNION ALL
+		SELECT run_at FROM (SELECT run_at FROM posts WHERE ` + leftOut(models.StepTransfer) + ` AND run_at <= @now ORDER BY run_at LIMIT 1) transfer
 	) late ORDER BY run_at LIMIT 1`
+
+// leftOut holds for waiting posts that begin with a step, while no such post is due and in Asynq:
+// the workers have nothing to do, so none of those that are due should wait.
+func leftOut(step models.Step) string {
+	of := "step = '" + string(step) + "'"
+	return "admission = 'waiting' AND " + of + " AND NOT EXISTS (SELECT 1 FROM posts WHERE admission = 'admitted' AND status IN ('scheduled', 'queued', 'publishing') AND " + of + " AND run_at <= @now)"
+}
 
 // toEnabled selects the deliveries to enabled endpoints; no others are made.
 const toEnabled = "endpoint_id IN (SELECT id FROM webhook_endpoints WHERE status = 'enabled' AND deleted_at IS NULL)"

@@ -290,63 +290,6 @@ func TestChangeUnsent(t *testing.T) {
 	})
 }
 
-func TestAdmission(t *testing.T) {
-	each(t, func(t *testing.T, f *fixture) {
-		ctx := t.Context()
-		soon, far := epoch.Add(time.Minute), epoch.Add(time.Hour)
-		waiting := func(at time.Time) func(*models.Post) {
-			return func(p *models.Post) {
-				p.Admission, p.RunAt, p.Status, p.EnqueuedAt = models.AdmissionWaiting, &at, models.Scheduled, nil
-			}
-		}
-		near := f.post(waiting(soon))
-		f.post(waiting(far))
-		due, err := f.Admission.Waiting(ctx, soon, 10)
-		f.must(err)
-		if len(due) != 1 || due[0].ID != near.ID {
-			t.Fatalf("waiting = %+v, want the near one", due)
-		}
-		admitted, err := f.Admission.Admit(ctx, due, epoch)
-		f.must(err)
-		again, err := f.Admission.Admit(ctx, due, epoch)
-		f.must(err)
-		if len(admitted) != 1 || len(again) != 0 {
-			t.Errorf("admitted %d, then %d; want 1, then 0", len(admitted), len(again))
-		}
-		loads, err := f.Admission.LaneLoads(ctx, []string{near.Lane, "none"}, epoch)
-		f.must(err)
-		if got := loads[near.Lane]; got.Total != 1 || got.Due != 0 {
-			t.Errorf("load = %+v, want 1 in total, none due", got)
-		}
-		f.must(f.Admission.QueueDue(ctx, soon))
-		if got := f.reload(near); got.Status != models.Queued {
-			t.Errorf("status = %s, want queued", got.Status)
-		}
-	})
-}
-
-func TestParkedLanes(t *testing.T) {
-	each(t, func(t *testing.T, f *fixture) {
-		ctx := t.Context()
-		var ids []string
-		for i := range 30 {
-			p := f.post(func(p *models.Post) { p.Admission, p.Lane = models.AdmissionWaiting, fmt.Sprint("lane ", i%3) })
-			ids = append(ids, p.ID)
-		}
-		f.must(f.Admission.Park(ctx, ids, epoch))
-		lanes, err := f.Admission.ParkedLanes(ctx)
-		f.must(err)
-		if fmt.Sprint(lanes) != "[lane 0 lane 1 lane 2]" {
-			t.Errorf("lanes = %v", lanes)
-		}
-		head, err := f.Admission.Parked(ctx, "lane 1", 2)
-		f.must(err)
-		if len(head) != 2 || head[0].ID != ids[1] || head[1].ID != ids[4] {
-			t.Errorf("head = %v", head)
-		}
-	})
-}
-
 func TestUnattended(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		const check = 15 * time.Second

@@ -189,6 +189,9 @@ type RunWrite struct {
 	Record models.Record
 	// FirstComment is that of a post that is live now; nil if there is none.
 	FirstComment *models.FirstComment
+	// FreeLane is set if the post leaves its place in its lane: it is how many places the lane
+	// has. The next parked posts then wait for their app's turn.
+	FreeLane int
 }
 
 // Write stores the post of a run. It returns ErrStale if the row no longer has the run's
@@ -206,7 +209,10 @@ func (s *Runs) Write(ctx context.Context, w RunWrite) error {
 		if err := emitMove(tx, w.Post, w.From); err != nil {
 			return err
 		}
-		return writeAlong(tx, w)
+		if err := writeAlong(tx, w); err != nil || w.FreeLane == 0 {
+			return err
+		}
+		return conn{tx, s.dialect}.freeLane(w.Post.Lane, w.FreeLane, w.Post.UpdatedAt)
 	})
 }
 

@@ -29,6 +29,24 @@ func (s *Tenants) CreateApp(ctx context.Context, app *models.App, key *models.AP
 	return nil
 }
 
+// Weight reads how many turns an app has where others have one. It returns ErrNotFound if there is
+// no such app.
+func (s *Tenants) Weight(ctx context.Context, appID int64) (int, error) {
+	var app models.App
+	err := first(s.orm.WithContext(ctx).First(&app, appID).Error, fmt.Sprintf("app %d", appID))
+	return app.Weight, err
+}
+
+// SetWeight sets how many turns an app has where others have one. It returns ErrNotFound if there
+// is no such app.
+func (s *Tenants) SetWeight(ctx context.Context, appID int64, weight int) error {
+	ok, err := changedAny(s.orm.WithContext(ctx).Model(&models.App{}).Where("id = ?", appID).Update("weight", weight), "set the weight of an app")
+	if err == nil && !ok {
+		err = fmt.Errorf("app %d: %w", appID, ErrNotFound)
+	}
+	return err
+}
+
 // CreateKey stores another API key of an app. It returns ErrNotFound if there is no such app.
 func (s *Tenants) CreateKey(ctx context.Context, key *models.APIKey) error {
 	var app models.App

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"sync"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -13,6 +14,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"socialqueue/inbox"
+	"socialqueue/models"
 	"socialqueue/notify"
 	"socialqueue/oauth"
 	"socialqueue/observe"
@@ -34,6 +36,10 @@ type Queue struct {
 	keys      asynqKeys
 	client    *asynq.Client
 	inspector *asynq.Inspector
+
+	placesMu sync.Mutex
+	places   map[models.Step]int
+	placesAt time.Time
 }
 
 var (
@@ -164,6 +170,41 @@ func (q *Queue) Workers() (int, error) {
 	}
 	return least, err
 }
+
+// Places returns how many posts the workers can run at once, by the step that they begin with. The
+// answer may be placesFresh old. Where no worker is alive, it is that of one.
+func (q *Queue) Places(ctx context.Context) (map[models.Step]int, error) {
+	q.placesMu.Lock()
+	defer q.placesMu.Unlock()
+	if q.places != nil && time.Since(q.placesAt) < placesFresh {
+		return q.places, nil
+	}
+	servers, err := q.inspector.Servers()
+	if err != nil {
+		return nil, fmt.Errorf("list workers: %w", err)
+	}
+	if servers, err = living(ctx, q.redis, servers); err != nil {
+		return nil, err
+	}
+	places := map[models.Step]int{}
+	for step, queue := range map[models.Step]string{models.StepPublish: QueuePublish, models.StepTransfer: QueueUpload} {
+		for _, s := range servers {
+			if s.Queues[queue] > 0 {
+				places[step] += s.Concurrency
+			}
+		}
+		if places[step] == 0 {
+			places[step] = placesAlone[step]
+		}
+	}
+	q.places, q.placesAt = places, time.Now()
+	return places, nil
+}
+
+const placesFresh = 2 * time.Second
+
+// placesAlone are those of one worker with the usual settings.
+var placesAlone = map[models.Step]int{models.StepPublish: 64, models.StepTransfer: 8}
 
 // serving counts the live servers that serve each queue, and all of them. A server whose
 // process was killed is not counted after beatLate.

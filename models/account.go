@@ -7,10 +7,15 @@ import (
 
 // App is a tenant.
 type App struct {
-	ID        int64 `gorm:"primaryKey"`
-	Name      string
+	ID   int64 `gorm:"primaryKey"`
+	Name string
+	// Weight is how many turns the app has where others have one, from 1 to MaxWeight.
+	Weight    int       `gorm:"default:1"`
 	CreatedAt time.Time `gorm:"autoCreateTime:false"`
 }
+
+// MaxWeight is the largest weight of an app.
+const MaxWeight = 1000
 
 // APIKey authenticates one app. Only a hash of the key is stored.
 type APIKey struct {

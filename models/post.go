@@ -38,14 +38,17 @@ const (
 	StepPublish Step = "publish"
 )
 
+// FirstSteps are the steps that a post can begin with.
+var FirstSteps = []Step{StepPublish, StepTransfer}
+
 // Admission says where a post waits for its next run.
 type Admission string
 
 const (
 	// AdmissionNone: no run is planned; the post has ended.
 	AdmissionNone Admission = ""
-	// AdmissionWaiting: the next run is too far ahead for a task in Asynq. Only the
-	// database knows about it.
+	// AdmissionWaiting: the next run is too far ahead for a task in Asynq, or the post waits
+	// for its app's turn. Only the database knows about it.
 	AdmissionWaiting Admission = "waiting"
 	// AdmissionParked: the post is due but has no task in Asynq. It waits for its lane,
 	// which already has enough posts there, or for the end of a pause.
@@ -59,6 +62,7 @@ const (
 // The reasons why a queued post waits, as the API shows them.
 const (
 	DeferredLane        = "account_busy"
+	DeferredApp         = "app_busy"
 	DeferredRateLimit   = "rate_limited"
 	DeferredDailyCap    = "daily_cap"
 	DeferredPendingCap  = "pending_cap"

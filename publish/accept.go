@@ -121,12 +121,17 @@ func (s *Service) accept(ctx context.Context, rs []Request, groupID *string, com
 		return nil, err
 	}
 	var admitted []models.Post
+	waits := false
 	for _, p := range posts {
 		if p.Admission == models.AdmissionAdmitted {
 			admitted = append(admitted, *p)
 		}
+		waits = waits || p.Admission == models.AdmissionWaiting && !p.RunAt.After(now)
 	}
 	s.enqueue(ctx, admitted...)
+	if waits {
+		s.askForTurn(ctx)
+	}
 	if slices.ContainsFunc(rows, func(row db.NewPost) bool { return slices.ContainsFunc(row.Files, toFetch) }) {
 		s.enqueueFetches(ctx, rs[0].AppID)
 	}
@@ -355,6 +360,9 @@ func (s *Service) newPost(ctx context.Context, r *Request, dest *db.Destination,
 		p.SetPublishAt(models.Time(*r.PublishAt))
 	}
 	s.place(p, files, p.PublishAt, now)
+	if !p.RunAt.After(now) && s.turns.takeRoom(p.Step, now) {
+		p.Admission, p.EnqueuedAt = models.AdmissionAdmitted, &now
+	}
 	return p, files, nil
 }
 
@@ -383,17 +391,13 @@ func toFetch(f models.PostMedia) bool { return f.ToFetch() }
 // fetch makes it due.
 func (s *Service) place(p *models.Post, files []models.PostMedia, at, now time.Time) {
 	p.Step = s.firstStep(p)
-	p.RunAt = &at
-	p.EnqueuedAt = nil
+	p.Status, p.Admission, p.RunAt, p.EnqueuedAt = models.Queued, models.AdmissionWaiting, &at, nil
 	switch {
 	case at.After(now):
-		p.Status, p.Admission = models.Scheduled, models.AdmissionWaiting
+		p.Status = models.Scheduled
 	case slices.ContainsFunc(files, toFetch):
 		fetched := models.Time(now.Add(fileWait))
-		p.Status, p.Admission, p.RunAt = models.Queued, models.AdmissionWaiting, &fetched
-	default:
-		p.Status, p.Admission = models.Queued, models.AdmissionAdmitted
-		p.EnqueuedAt = &now
+		p.RunAt = &fetched
 	}
 }
 

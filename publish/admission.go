@@ -4,178 +4,75 @@ import (
 	"context"
 	"time"
 
-	"socialqueue/db"
 	"socialqueue/models"
 	"socialqueue/observe"
 )
 
-const (
-	// tickBatch is how many waiting posts one tick moves.
-	tickBatch = 500
-)
-
-// AdmitDue moves posts whose time is near into Asynq, a few per lane; the rest
-// of a lane is parked, where it holds nobody up. It is one tick of the
-// scheduler. When Redis does not answer, the other lanes wait for the next tick.
+// AdmitDue moves posts whose time is near into Asynq, by turns (turns.go). It is one tick of the
+// scheduler, and the guarantee behind every turn that somebody asked for.
 func (s *Service) AdmitDue(ctx context.Context) error {
-	now := s.Now()
-	if err := s.DB.Admission.QueueDue(ctx, now); err != nil {
+	if err := s.DB.Admission.QueueDue(ctx, s.Now()); err != nil {
 		return err
 	}
-	pauses, err := s.DB.Admission.Pauses(ctx)
-	if err != nil {
+	if err := s.repairLanes(ctx); err != nil {
 		return err
 	}
-	admitted, err := s.admitWaiting(ctx, pauses, now)
-	if reached := s.enqueue(ctx, admitted...); err != nil || !reached {
-		return err
-	}
-	lanes, err := s.DB.Admission.ParkedLanes(ctx)
-	if err != nil {
-		return err
-	}
-	for _, lane := range lanes {
-		admitted, err := s.admitParked(ctx, lane, pauses, now)
-		if reached := s.enqueue(ctx, admitted...); err != nil || !reached {
+	for again := true; again; {
+		var err error
+		if again, err = s.takeTurn(ctx); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (s *Service) admitWaiting(ctx context.Context, pauses models.Pauses, now time.Time) ([]models.Post, error) {
-	posts, err := s.DB.Admission.Waiting(ctx, now.Add(s.Timings.Horizon), tickBatch)
-	if err != nil || len(posts) == 0 {
-		return nil, err
-	}
-	return s.placeAll(ctx, posts, pauses, now)
-}
-
-// placeAll admits waiting posts, or parks them where their lane is full or paused.
-func (s *Service) placeAll(ctx context.Context, posts []models.Post, pauses models.Pauses, now time.Time) ([]models.Post, error) {
-	loads, err := s.DB.Admission.LaneLoads(ctx, lanesOf(posts), now)
+// repairLanes fills places of lanes that became free while nobody was there to fill them, such as
+// at the end of a pause. It looks at some lanes, and goes on behind them next time; where many are
+// free it goes on at once, for a moment.
+func (s *Service) repairLanes(ctx context.Context) error {
+	pauses, err := s.DB.Admission.Pauses(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	admit, park, held := choose(posts, loads, pauses, now)
-	if err := s.DB.Admission.Park(ctx, park, now); err != nil {
-		return nil, err
+	for began, freed := time.Now(), 1; freed > 0 && time.Since(began) < repairTime; {
+		if freed, err = s.repairSome(ctx, pauses); err != nil {
+			return err
+		}
 	}
-	if err := s.DB.Admission.MarkPaused(ctx, held, now); err != nil {
-		return nil, err
-	}
-	return s.admit(ctx, admit, now)
+	return nil
 }
 
-// choose splits posts, soonest first, into those that go into Asynq, those
-// that wait for their lane, and those that are held by a pause. A post whose turn came before (the platform may have
-// it already) always goes.
-func choose(posts []models.Post, loads map[string]db.LaneLoad, pauses models.Pauses, now time.Time) (admit []models.Post, park, held []string) {
-	for _, p := range posts {
-		load := loads[p.Lane]
-		if p.Status.Unsent() && pauses.Of(p.Lane) != nil {
-			if !p.RunAt.After(now) {
-				held = append(held, p.ID)
-			}
-			continue // one whose time has not come waits on
-		}
-		if p.Status.Unsent() && !hasRoom(load, *p.RunAt, now) {
-			park = append(park, p.ID)
+func (s *Service) repairSome(ctx context.Context, pauses models.Pauses) (freed int, err error) {
+	now := s.Now()
+	free, last, err := s.DB.Admission.FreeLanes(ctx, s.turns.repairedTo(), repairLanes, lanePlaces, now)
+	if err != nil {
+		return 0, err
+	}
+	for _, lane := range free {
+		if pauses.Of(lane) != nil {
 			continue
 		}
-		admit = append(admit, p)
-		if p.Status.InLane() {
-			load.Total++
-			if !p.RunAt.After(now) {
-				load.Due++
-			}
-			loads[p.Lane] = load
+		if err := s.DB.Admission.FreeLane(ctx, lane, lanePlaces, now); err != nil {
+			return freed, err
 		}
+		freed++
 	}
-	return admit, park, held
+	s.turns.repaired(last)
+	return freed, nil
 }
 
-// hasRoom reports whether a lane takes another post. One that is due counts
-// only those that are due as well, so posts that are admitted ahead of their
-// time never hold it up.
-func hasRoom(load db.LaneLoad, runAt, now time.Time) bool {
-	if runAt.After(now) {
-		return load.Total < lanePlaces
-	}
-	return load.Due < lanePlaces
-}
-
-// admitAgain gives a post that the app changed its place, if it is due: in
-// Asynq, or behind the others of its lane. The next tick would do the same.
+// admitAgain has a post that was changed admitted, if it is due. The next tick would do the same.
 func (s *Service) admitAgain(ctx context.Context, p *models.Post) {
-	now := s.Now()
-	if p.RunAt.After(now) {
+	if !p.RunAt.After(s.Now()) {
+		s.askForTurn(ctx)
+	}
+}
+
+// freeLane fills a lane's free places. It is for posts that leave their lane outside of a run.
+func (s *Service) freeLane(ctx context.Context, lane string) {
+	if err := s.DB.Admission.FreeLane(ctx, lane, lanePlaces, s.Now()); err != nil {
+		observe.In(ctx, s.Log).WithError(err).WithField("lane", lane).Warn("could not free a place of the lane; the next tick will")
 		return
 	}
-	admitted, err := s.placeAgain(ctx, p, now)
-	s.enqueue(ctx, admitted...)
-	if err != nil {
-		observe.OfPost(s.Log, p).WithError(err).Warn("could not admit the changed post; the next tick will")
-	}
-}
-
-func (s *Service) placeAgain(ctx context.Context, p *models.Post, now time.Time) ([]models.Post, error) {
-	pauses, err := s.DB.Admission.Pauses(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return s.placeAll(ctx, []models.Post{*p}, pauses, now)
-}
-
-// admitLane fills a lane's free places. It is the fast path for when a post
-// leaves its lane; the tick does the same.
-func (s *Service) admitLane(ctx context.Context, lane string) {
-	var admitted []models.Post
-	pauses, err := s.DB.Admission.Pauses(ctx)
-	if err == nil {
-		admitted, err = s.admitParked(ctx, lane, pauses, s.Now())
-	}
-	s.enqueue(ctx, admitted...)
-	if err != nil {
-		observe.In(ctx, s.Log).WithError(err).WithField("lane", lane).Warn("could not admit the next post of the lane; the next tick will")
-	}
-}
-
-func (s *Service) admitParked(ctx context.Context, lane string, pauses models.Pauses, now time.Time) ([]models.Post, error) {
-	if pauses.Of(lane) != nil {
-		return nil, nil
-	}
-	posts, err := s.DB.Admission.Parked(ctx, lane, lanePlaces)
-	if err != nil || len(posts) == 0 {
-		return nil, err
-	}
-	loads, err := s.DB.Admission.LaneLoads(ctx, []string{lane}, now)
-	if err != nil {
-		return nil, err
-	}
-	admit, _, _ := choose(posts, loads, pauses, now)
-	return s.admit(ctx, admit, now)
-}
-
-// admit moves posts into Asynq's care. It returns those that it moved; the caller
-// enqueues them, also beside an error.
-func (s *Service) admit(ctx context.Context, posts []models.Post, now time.Time) ([]models.Post, error) {
-	admitted, err := s.DB.Admission.Admit(ctx, posts, now)
-	for i := range admitted {
-		p := &admitted[i]
-		observe.OfPost(s.Log, p).WithField(observe.FieldAction, "admit").Info("the post goes to the workers")
-	}
-	return admitted, err
-}
-
-func lanesOf(posts []models.Post) []string {
-	seen := map[string]bool{}
-	var lanes []string
-	for _, p := range posts {
-		if !seen[p.Lane] {
-			seen[p.Lane] = true
-			lanes = append(lanes, p.Lane)
-		}
-	}
-	return lanes
+	s.askForTurn(ctx)
 }

@@ -43,7 +43,6 @@ func (s *Service) Reschedule(ctx context.Context, appID int64, id string, at tim
 	p.DeferredUntil, p.DeferredReason = nil, ""
 	p.UpdatedAt = now
 	s.place(p, files, p.PublishAt, now)
-	p.Admission, p.EnqueuedAt = models.AdmissionWaiting, nil
 	err = s.DB.Posts.ChangeUnsent(ctx, p, models.PostEvent{
 		PostID: id, At: now, Type: models.EventState, From: from, To: p.Status,
 		Message: "rescheduled by " + actor(ctx) + " to " + p.PublishAt.Format(time.RFC3339), Fence: p.Fence + 1,
@@ -78,7 +77,7 @@ func (s *Service) Cancel(ctx context.Context, appID int64, id string) (*models.P
 		return nil, conflictIfStale(err, "sending began meanwhile")
 	}
 	s.Metrics.PostReached(string(p.Platform), string(p.Kind), string(p.Status))
-	s.admitLane(ctx, p.Lane)
+	s.freeLane(ctx, p.Lane)
 	return p, nil
 }
 
@@ -109,7 +108,6 @@ func (s *Service) Retry(ctx context.Context, appID int64, id string) (*models.Po
 	}
 	revive(p, now)
 	s.place(p, files, now, now)
-	p.Admission, p.EnqueuedAt = models.AdmissionWaiting, nil
 	err = s.DB.Posts.Revive(ctx, p, models.PostEvent{
 		PostID: id, At: now, Type: models.EventState, From: from, To: p.Status, Message: "run again by " + actor(ctx), Fence: p.Fence + 1,
 	})

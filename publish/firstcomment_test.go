@@ -317,7 +317,9 @@ func TestFirstCommentNeedsAPermission(t *testing.T) {
 	} {
 		w.must(w.db.Pool().QueryRowContext(w.ctx, `UPDATE oauth_accounts SET scope = $1 WHERE provider = 'instagram' RETURNING id`, scope).Scan(new(int64)))
 		w.clock.Advance(time.Minute) // accounts are remembered for a moment
-		_, err := w.Accept(w.ctx, commented(instagramImage).request(w))
+		r := commented(instagramImage).request(w)
+		r.CorrelationID = correlation
+		_, err := w.Accept(w.ctx, r)
 		if got := fmt.Sprint(err); want == "" && err != nil || !strings.Contains(got, want) {
 			t.Errorf("scope %q: %v", scope, err)
 		}

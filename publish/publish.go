@@ -10,6 +10,7 @@
 package publish
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"math/rand/v2"
@@ -76,6 +77,8 @@ type Queue interface {
 	EnqueueFetch(ctx context.Context, t FetchTask) error
 	// EnqueueComment puts the task of a first comment in. That it is in already is success.
 	EnqueueComment(ctx context.Context, t CommentTask) error
+	// Places returns how many posts the workers can run at once, by the step that they begin with.
+	Places(ctx context.Context) (map[models.Step]int, error)
 	// State looks a task up.
 	State(ctx context.Context, t Task) (TaskState, error)
 	// Lost reports whether the queue lost its content since it was last asked.
@@ -152,6 +155,9 @@ type Deps struct {
 	Timings Timings
 	// Owner names this process in leases.
 	Owner string
+	// Ahead is how many posts are in Asynq for each that the workers can run at once; 0 means 2,
+	// so that none of them has to wait for the next post.
+	Ahead int
 	// Rand returns numbers from 0 to 1 that spread retries. Nil means math/rand.
 	Rand func() float64
 }
@@ -165,6 +171,7 @@ type Service struct {
 	limitReaders map[models.Platform]LimitReader
 	limits       limitsCache
 	watch        watch
+	turns        *turns
 }
 
 // New makes a Service. An error means that a publisher declares something that the engine
@@ -182,10 +189,11 @@ func New(deps Deps) (*Service, error) {
 	if deps.Metrics == nil {
 		deps.Metrics = observe.NewMetrics()
 	}
+	deps.Ahead = cmp.Or(deps.Ahead, 2)
 	if deps.Rand == nil {
 		deps.Rand = rand.Float64
 	}
-	s := &Service{Deps: deps, publishers: all, destinations: newDestinations(deps.DB), limitReaders: map[models.Platform]LimitReader{}}
+	s := &Service{Deps: deps, publishers: all, destinations: newDestinations(deps.DB), limitReaders: map[models.Platform]LimitReader{}, turns: newTurns()}
 	s.limits.known = map[string]keptLimits{}
 	for _, p := range deps.Publishers {
 		s.platforms = append(s.platforms, p.Platform())

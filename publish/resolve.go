@@ -78,7 +78,6 @@ func (s *Service) Release(ctx context.Context, id, by string) (*models.Post, err
 	now, from := s.Now(), p.Status
 	revive(p, now)
 	s.place(p, files, now, now)
-	p.Admission, p.EnqueuedAt = models.AdmissionWaiting, nil
 	p, err = s.resolve(ctx, p, from, models.Void, fmt.Sprintf("settled by %s: not live; sent again", by))
 	if err == nil {
 		s.admitAgain(ctx, p)

@@ -176,7 +176,6 @@ func (s *Service) ReleaseHeld(ctx context.Context, id, by string) (*models.Post,
 	p.DeferredUntil, p.DeferredReason = nil, ""
 	p.UpdatedAt = now
 	s.place(p, files, p.PublishAt, now)
-	p.Admission, p.EnqueuedAt = models.AdmissionWaiting, nil
 	err = s.DB.Posts.ChangeUnsent(ctx, p, models.PostEvent{
 		PostID: id, At: now, Type: models.EventState, From: from, To: p.Status, Message: fmt.Sprintf("released by %s: not live; it is sent", by), Fence: p.Fence + 1,
 	})

@@ -248,6 +248,10 @@ func (r *run) conclude(ctx context.Context, o outcome, err error) error {
 	from := r.stored
 	r.apply(o)
 	o.rows.Release = true
+	left := !r.post.Status.InLane() || r.post.Admission != models.AdmissionAdmitted
+	if left && !o.parked { // a lane that is paused has no place
+		o.rows.FreeLane = lanePlaces
+	}
 	if err := r.write(ctx, o.message, o.rows); err != nil {
 		if errors.Is(err, db.ErrStale) {
 			noteLostLease(ctx)
@@ -272,8 +276,8 @@ func (r *run) conclude(ctx context.Context, o outcome, err error) error {
 	if o.rows.FirstComment != nil {
 		r.enqueueComments(ctx, r.post.AppID)
 	}
-	if !r.post.Status.InLane() || r.post.Admission != models.AdmissionAdmitted {
-		r.admitLane(context.WithoutCancel(ctx), r.post.Lane)
+	if left {
+		r.askForTurn(ctx)
 	}
 	return nil
 }

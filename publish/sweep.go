@@ -12,6 +12,9 @@ import (
 	"socialqueue/observe"
 )
 
+// tickBatch is how many posts one tick reads at once.
+const tickBatch = 500
+
 // Sweep finds posts that should have a task in Asynq and have none, or a dead
 // one, and gives them one. It is the guarantee behind every enqueue, and one
 // tick of the scheduler.

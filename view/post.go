@@ -104,7 +104,9 @@ func OfError(p *models.Post) *Error {
 // one of:
 //
 //   - account_busy: earlier posts of the same account go first. It is not
-//     written down: it follows from where the post waits.
+//     written down: it follows from where the post waits, as app_busy does.
+//   - app_busy: the workers are busy, and posts of the same app that were due
+//     sooner go first.
 //   - rate_limited: the platform takes no more calls for the moment, or the app, not the
 //     account, has reached a limit of it.
 //   - daily_cap: the account has used up its posts of the day.
@@ -121,11 +123,18 @@ func OfError(p *models.Post) *Error {
 //     platform, and it is no attempt.
 func deferredReason(p *models.Post, now time.Time) *string {
 	reason := p.DeferredReason
-	if reason == "" && p.Admission == models.AdmissionParked && p.RunAt != nil && !p.RunAt.After(now) {
+	switch {
+	case reason != "" || p.RunAt == nil:
+	case p.Admission == models.AdmissionParked && !p.RunAt.After(now):
 		reason = models.DeferredLane
+	case p.Admission == models.AdmissionWaiting && p.Status.Unsent() && p.RunAt.Before(now.Add(-soon)):
+		reason = models.DeferredApp
 	}
 	return TextOrNull(reason)
 }
+
+// soon is how long a post that is due may take to reach the workers when they are free.
+const soon = 2 * time.Second
 
 // Time shows a time as all of them are shown: RFC 3339, in UTC.
 func Time(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }

@@ -19,24 +19,36 @@ import (
 // setAppCmd sets the quotas of an app. Each quota has a flag.
 func setAppCmd() *cobra.Command {
 	var appID int64
+	var weight int
 	values := make(map[models.AppQuota]*string, len(models.AppQuotas))
 	cmd := &cobra.Command{
-		Use:   "set --app ID [--waiting-posts N] [--media-bytes SIZE] [--users N] [--open-connects N]",
+		Use:   "set --app ID [--waiting-posts N] [--media-bytes SIZE] [--users N] [--open-connects N] [--weight N]",
 		Short: "Set what an app may have, or show it",
 		Long: `Set what an app may have, or show it.
 
 Beyond a quota the app's requests are answered with 429 QUOTA_EXCEEDED. A quota
 is a number, --media-bytes also a size such as 500GiB, or "default". Running
-processes use a new quota within a minute.`,
+processes use a new quota within a minute.
+
+Where more posts are due than the workers can begin, apps take turns. An app with
+--weight 3 has three turns where others have one.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			changes, err := quotaChanges(cmd, values)
 			if err != nil {
 				return err
 			}
+			if cmd.Flags().Changed("weight") && (weight < 1 || weight > models.MaxWeight) {
+				return misused("--weight %d: write a number from 1 to %d", weight, models.MaxWeight)
+			}
 			return withMigratedDB(cmd.Context(), config.CLI, func(_ config.Config, d *db.DB) error {
 				for q, most := range changes {
 					if err := d.Tenants.SetQuota(cmd.Context(), appID, q, most); err != nil {
+						return err
+					}
+				}
+				if cmd.Flags().Changed("weight") {
+					if err := d.Tenants.SetWeight(cmd.Context(), appID, weight); err != nil {
 						return err
 					}
 				}
@@ -46,6 +58,7 @@ processes use a new quota within a minute.`,
 	}
 	cmd.Flags().Int64Var(&appID, "app", 0, "the app's id")
 	_ = cmd.MarkFlagRequired("app")
+	cmd.Flags().IntVar(&weight, "weight", 1, "how many turns the app has where others have one")
 	for _, q := range models.AppQuotas {
 		values[q.Name] = cmd.Flags().String(quotaFlag(q.Name), "", "the most "+q.Title)
 	}
@@ -105,5 +118,10 @@ func showQuotas(ctx context.Context, table *tabwriter.Writer, store *db.Tenants,
 		}
 		fmt.Fprintf(table, "%s\t%s\t%d\n", quotaFlag(q.Name), used, most)
 	}
+	weight, err := store.Weight(ctx, appID)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(table, "weight\t-\t%d\n", weight)
 	return table.Flush()
 }

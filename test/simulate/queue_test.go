@@ -229,6 +229,10 @@ func (q *queue) EnqueueComment(ctx context.Context, t publish.CommentTask) error
 	}})
 }
 
+func (q *queue) Places(context.Context) (map[models.Step]int, error) {
+	return map[models.Step]int{models.StepPublish: 1, models.StepTransfer: 1}, nil
+}
+
 func (q *queue) State(ctx context.Context, t publish.Task) (publish.TaskState, error) {
 	return q.state(ctx, postTask(t))
 }

@@ -26,8 +26,9 @@ type Queue struct {
 	Deliveries Tasks[db.EndpointRun]      // to apps
 	Accounts   Tasks[int64]               // whose tokens need maintenance
 
-	mu   sync.Mutex
-	lost bool
+	mu     sync.Mutex
+	lost   bool
+	places int
 }
 
 // Enqueue takes the task of a post.
@@ -43,6 +44,21 @@ func (q *Queue) EnqueueFetch(ctx context.Context, t publish.FetchTask) error {
 // EnqueueComment takes the task of a first comment.
 func (q *Queue) EnqueueComment(ctx context.Context, t publish.CommentTask) error {
 	return q.Comments.enqueue(ctx, fmt.Sprintf("%s:%d", t.PostID, t.Fence), time.Time{}, t)
+}
+
+// SetPlaces sets how many posts of each first step the workers run at once; at first there is no limit to speak of.
+func (q *Queue) SetPlaces(n int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.places = n
+}
+
+// Places returns how many posts the workers run at once.
+func (q *Queue) Places(context.Context) (map[models.Step]int, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n := cmp.Or(q.places, 100_000)
+	return map[models.Step]int{models.StepPublish: n, models.StepTransfer: n}, nil
 }
 
 // State returns the state of a post's task.
