@@ -29,7 +29,11 @@ func (c *core) backlog(ctx context.Context) ([]observe.Gauge, error) {
 	if err != nil {
 		return nil, err
 	}
-	gauges = append(gauges, overdue...)
+	breakers, err := c.breakers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	gauges = append(append(gauges, overdue...), breakers...)
 	for _, n := range b.Posts {
 		gauges = append(gauges, observe.Gauge{
 			Name: "posts", Help: "Posts that have not ended.", Labels: []string{"platform", string(n.Platform), "status", string(n.Status)}, Value: float64(n.N),
@@ -58,6 +62,26 @@ func (c *core) backlog(ctx context.Context) ([]observe.Gauge, error) {
 		observe.Gauge{Name: "webhook_endpoints_disabled", Help: "Endpoints of apps that were disabled because they failed or answered 410.", Value: float64(b.DisabledEndpoints)},
 		observe.Gauge{Name: "pauses", Help: "Platforms and accounts that operators paused.", Value: float64(b.Pauses)},
 	), nil
+}
+
+// breakers returns a gauge for each kind of call that fails for post after post.
+func (c *core) breakers(ctx context.Context) ([]observe.Gauge, error) {
+	all, err := c.db.Breakers.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var gauges []observe.Gauge
+	for _, b := range all {
+		open := 0.0
+		if b.Open() {
+			open = 1
+		}
+		gauges = append(gauges, observe.Gauge{
+			Name: "breaker_open", Help: "1 while a kind of call to a platform is not made because it fails for everybody; 0 while failures are counted, and no value else.",
+			Labels: []string{"platform", string(b.Platform), "operation", string(b.Op)}, Value: open,
+		})
+	}
+	return gauges, nil
 }
 
 // cleanUps returns, for each kind of thing that a clean-up removes, how long the oldest that it

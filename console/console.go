@@ -15,6 +15,7 @@ import (
 	"html/template"
 	"maps"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -148,6 +149,8 @@ type frame struct {
 	// Done is the message about the last action.
 	Done   string
 	Pauses models.Pauses
+	// Breakers are the open ones.
+	Breakers []models.Breaker
 	// NoWrites says what to do if the database takes no writes.
 	NoWrites string
 	Page     any
@@ -167,7 +170,13 @@ func (c *Console) show(w http.ResponseWriter, r *http.Request, page string, load
 		c.fail(w, r, err)
 		return
 	}
-	f := frame{Pauses: pauses, NoWrites: c.noWrites(r.Context()), Page: content, Done: doneMessages[r.URL.Query().Get("done")]}
+	breakers, err := c.DB.Breakers.List(r.Context())
+	if err != nil {
+		c.fail(w, r, err)
+		return
+	}
+	breakers = slices.DeleteFunc(breakers, func(b models.Breaker) bool { return !b.Open() })
+	f := frame{Pauses: pauses, Breakers: breakers, NoWrites: c.noWrites(r.Context()), Page: content, Done: doneMessages[r.URL.Query().Get("done")]}
 	if r.URL.Query().Get("follow") == "1" {
 		f.Refresh = refreshEvery
 	}

@@ -144,6 +144,7 @@ func reasonText(reason string) string {
 		models.DeferredRestricted: "the platform restricts the account for a while", models.DeferredRetry: "the last attempt failed; it will be retried",
 		models.DeferredReauthorize: "the account has to be connected again", models.DeferredToken: "the token could not be refreshed yet",
 		models.DeferredInternal: "an internal error occurred; it will be retried", models.DeferredPaused: "paused by an operator",
+		models.DeferredDown:     "the platform does not take such calls at the moment",
 		models.DeferredRestored: "the database was restored from a backup, so the post may be live already",
 	}[reason]
 	if text == "" {

@@ -25,9 +25,9 @@ type LaneLoad struct {
 }
 
 // waitsForCall holds for a post that only waits until the platform takes one more call of its
-// account. If that is within callWait it counts as due: a post that was admitted in its place
-// would have to wait too.
-const waitsForCall = "deferred_reason = '" + models.DeferredRateLimit + "'"
+// account, or any such call. If that is within callWait it counts as due: a post that was admitted
+// in its place would have to wait too.
+const waitsForCall = "deferred_reason IN ('" + models.DeferredRateLimit + "', '" + models.DeferredDown + "')"
 
 const callWait = 2 * time.Minute
 
@@ -108,10 +108,10 @@ func taken(lane string) string {
 
 // AnyWaiting reports whether a waiting post is due before until.
 func (s *Admission) AnyWaiting(ctx context.Context, until time.Time) (bool, error) {
-	var row struct{ First *time.Time }
-	// MIN is read off the index whatever Postgres expects of until, which EXISTS would not be.
-	err := s.orm.WithContext(ctx).Raw("SELECT MIN(run_at) AS first FROM posts WHERE admission = 'waiting'").Scan(&row).Error
-	return row.First != nil && !row.First.After(until), wrap(err, "look for waiting posts")
+	var first []models.Post
+	// The first one is read off the index whatever Postgres expects of until. EXISTS would not be.
+	err := s.orm.WithContext(ctx).Select("run_at").Where("admission = 'waiting' AND run_at IS NOT NULL").Order("run_at").Limit(1).Find(&first).Error
+	return len(first) > 0 && !first[0].RunAt.After(until), wrap(err, "look for waiting posts")
 }
 
 // FreeLanes lists those of some lanes with parked posts that have a free place. It looks at limit

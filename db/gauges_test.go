@@ -112,11 +112,11 @@ func TestOverdueCountsWaitingPosts(t *testing.T) {
 		if b, err := f.Operators.Backlog(t.Context(), now); err != nil || len(b.Posts) != 1 || b.Posts[0].N != 3 {
 			t.Errorf("posts that have not ended: %+v, %v, want 3", b.Posts, err)
 		}
-		at(-time.Minute, models.AdmissionAdmitted)
-		wantOverdue(time.Minute)
 		at(-2*time.Minute, models.AdmissionWaiting)
 		at(-90*time.Second, models.AdmissionWaiting)
 		wantOverdue(2 * time.Minute)
+		at(-time.Minute, models.AdmissionAdmitted) // the workers have something to do: the others wait for their turn
+		wantOverdue(time.Minute)
 		at(-3*time.Minute, models.AdmissionAdmitted)
 		wantOverdue(3 * time.Minute)
 	})

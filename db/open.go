@@ -52,6 +52,7 @@ type DB struct {
 	Posts       *Posts
 	Runs        *Runs
 	Admission   *Admission
+	Breakers    *Breakers
 	Accounts    *Accounts
 	Connections *Connections
 	Tokens      *Tokens
@@ -149,7 +150,7 @@ func open(ctx context.Context, dialector gorm.Dialector, sqlDB *sql.DB, dialect 
 	}
 	c := conn{orm: orm, dialect: dialect}
 	return &DB{
-		Posts: &Posts{c}, Runs: &Runs{c}, Admission: &Admission{c}, Accounts: &Accounts{c}, Connections: &Connections{c}, Tokens: &Tokens{c},
+		Posts: &Posts{c}, Runs: &Runs{c}, Admission: &Admission{c}, Breakers: &Breakers{c}, Accounts: &Accounts{c}, Connections: &Connections{c}, Tokens: &Tokens{c},
 		Media: &Media{c}, Fetches: &Fetches{c}, FirstComments: &FirstComments{c}, Subscriptions: &Subscriptions{c}, Inbox: &Inbox{c}, Outbox: &Outbox{c}, Tenants: &Tenants{c}, Operators: &Operators{c}, Restores: &Restores{c},
 		conn: c, sql: sqlDB, tickLease: tickLease,
 	}, nil

@@ -91,7 +91,7 @@ const insertPost = `
 		CASE WHEN @admission <> 'admitted' THEN @admission
 			WHEN (SELECT COUNT(*) FROM (
 				SELECT 1 FROM posts p WHERE p.lane = @lane AND p.admission = 'admitted'
-					AND p.status IN ('scheduled', 'queued', 'publishing') AND (p.run_at <= @updated_at OR p.run_at <= @soon AND p.` + waitsForCall + `)
+					AND p.status IN ('scheduled', 'queued', 'publishing') AND (p.run_at <= @updated_at OR p.run_at <= @soon AND ` + waitsForCall + `)
 				ORDER BY p.run_at LIMIT @lane_limit) busy) < @lane_limit THEN 'admitted'
 			ELSE 'parked' END)
 	RETURNING admission`

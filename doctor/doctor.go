@@ -112,7 +112,7 @@ func Examine(ctx context.Context, deps Deps, opts Options) []Finding {
 			{name: "posts", needs: onBoth, run: d.posts, fix: d.Posts.Sweep}, {name: "tasks", needs: onBoth, run: d.tasks, fix: d.deleteStale},
 			{name: "stuck", needs: onDB, run: d.stuck}, {name: "uncertain", needs: onDB, run: d.uncertain}, {name: "accounts", needs: onDB, run: d.accounts},
 			{name: "subscriptions", needs: onDB, run: d.subscriptions},
-			{name: "secrets", needs: onDB, run: d.secrets}, {name: "endpoints", needs: onDB, run: d.endpoints}, {name: "pauses", needs: onDB, run: d.pauses},
+			{name: "secrets", needs: onDB, run: d.secrets}, {name: "endpoints", needs: onDB, run: d.endpoints}, {name: "breakers", needs: onDB, run: d.breakers}, {name: "pauses", needs: onDB, run: d.pauses},
 			{name: "highwater", needs: onBoth, run: d.highwater}, {name: "restored", needs: onDB, run: d.restored},
 		})
 	}

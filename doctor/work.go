@@ -343,6 +343,26 @@ func (d *doctor) endpoints(ctx context.Context) error {
 	return nil
 }
 
+func (d *doctor) breakers(ctx context.Context) error {
+	all, err := d.DB.Breakers.List(ctx)
+	if err != nil {
+		return err
+	}
+	open := 0
+	for _, b := range all {
+		if !b.Open() {
+			continue
+		}
+		open++
+		d.warn("wait; if the platform is well, look at whether this installation reaches it", "%s fails for everybody since %s: %s. %d posts have tried since, and the others wait",
+			b.Op, b.OpenedAt.UTC().Format(time.RFC3339), b.Message, b.Probes)
+	}
+	if open == 0 {
+		d.ok("no kind of call to a platform fails for everybody")
+	}
+	return nil
+}
+
 func (d *doctor) pauses(ctx context.Context) error {
 	all, err := d.DB.Admission.Pauses(ctx)
 	if err != nil {

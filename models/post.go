@@ -71,6 +71,7 @@ const (
 	DeferredReauthorize = "reauth_required"
 	DeferredToken       = "token_refresh"
 	DeferredInternal    = "internal_error"
+	DeferredDown        = "platform_down"
 	DeferredPaused      = "paused"
 	DeferredRestored    = "restored"
 )

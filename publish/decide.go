@@ -70,7 +70,7 @@ func (r *run) decide(ctx context.Context, err error) outcome {
 	if kind == platform.RateLimited {
 		return r.rateLimited(err)
 	}
-	return r.failed(err)
+	return r.failed(ctx, err)
 }
 
 // withoutToken defers a post whose account has no usable token, now or until its owner
@@ -98,11 +98,11 @@ func (r *run) tokenRefused(ctx context.Context, refusal error) outcome {
 	if isInternal(err) {
 		return r.internal(err)
 	}
-	return r.failed(err) // the account was disconnected
+	return r.failed(ctx, err) // the account was disconnected
 }
 
 // failed handles an error that is neither about the token nor about a limit.
-func (r *run) failed(err error) outcome {
+func (r *run) failed(ctx context.Context, err error) outcome {
 	if r.ledger.MayBeLive() {
 		return r.pollLater(err.Error())
 	}
@@ -112,6 +112,9 @@ func (r *run) failed(err error) outcome {
 	var checks models.FieldErrors
 	if platform.KindOf(err) == platform.Rejected || errors.As(err, &checks) || unusable(err) {
 		return r.fail(codeOf(err), err)
+	}
+	if wait := r.noteDown(ctx, err); wait != nil {
+		return r.later(wait.In, wait.Reason, wait.Message)
 	}
 	return r.retry(err)
 }

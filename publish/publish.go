@@ -172,6 +172,7 @@ type Service struct {
 	limits       limitsCache
 	watch        watch
 	turns        *turns
+	breakers     breakers
 }
 
 // New makes a Service. An error means that a publisher declares something that the engine

@@ -56,6 +56,8 @@ type run struct {
 	restoreID int64
 	// moves is when the run last made progress. The goroutine that renews the lease reads it.
 	moves moves
+	// step is the one that the run is at; nil before the first.
+	step *Step
 	// readBegan is when the newest read of the platform began.
 	readBegan time.Time
 	// drain is closed when the process stops.

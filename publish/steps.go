@@ -137,7 +137,7 @@ func (r *run) read(ctx context.Context, i int) (outcome, error) {
 
 // readStep reads what the call of a step came to, and notes when the read began.
 func (r *run) readStep(ctx context.Context, step *Step) (Verdict, error) {
-	r.readBegan = r.Now()
+	r.step, r.readBegan = step, r.Now()
 	return step.Read(ctx, &Run{r})
 }
 
@@ -258,7 +258,12 @@ func (r *run) take(ctx context.Context, i int) (o outcome, next bool, err error)
 			return outcome{}, false, err
 		}
 	}
-	if err := r.afford(ctx, step); err != nil {
+	r.step = step
+	err = r.checkBreaker(ctx, step)
+	if err == nil {
+		err = r.afford(ctx, step)
+	}
+	if err != nil {
 		o, err = r.stopped(ctx, step, err)
 		return o, false, err
 	}
@@ -291,6 +296,7 @@ func (r *run) take(ctx context.Context, i int) (o outcome, next bool, err error)
 // accepted is for a call that the platform accepted.
 func (r *run) accepted(ctx context.Context, i int, e *models.LedgerEntry, res Result) (o outcome, next bool, err error) {
 	step := &r.kind.Steps[i]
+	r.noteUp(ctx, step)
 	if e != nil {
 		if err := r.keepResult(ctx, step, e, res); err != nil {
 			return outcome{}, false, err

@@ -29,11 +29,8 @@ func (w *fixture) tenant(accounts int) *tenant {
 	w.t.Helper()
 	app, user := w.app, w.user
 	defer func() { w.app, w.user = app, user }()
-	w.app = models.App{Name: "another shop", CreatedAt: w.clock.Now()}
-	w.must(w.db.Tenants.CreateApp(w.ctx, &w.app, &models.APIKey{Prefix: "p-" + models.NewID()[24:], Hash: []byte("h"), CreatedAt: w.clock.Now()}))
-	w.user = models.User{AppID: w.app.ID, ExternalID: "u", CreatedAt: w.clock.Now(), UpdatedAt: w.clock.Now()}
-	_, err := w.db.Tenants.EnsureUser(w.ctx, &w.user)
-	w.must(err)
+	other := testkit.NewTenant(w.t, w.db, "another shop", w.clock.Now())
+	w.app, w.user = other.App, other.User
 	n := &tenant{w: w, app: w.app}
 	for range accounts {
 		a := w.sim.AddTikTokAccount(sandbox.TikTokAccount{PostsCap: -1, ExpiresAt: w.clock.Now().Add(30 * 24 * time.Hour)})

@@ -118,6 +118,8 @@ func OfError(p *models.Post) *Error {
 //     yet; nothing happened at the platform, and it is no attempt.
 //   - reauth_required: the platform refused the account's token; the account
 //     must be connected again.
+//   - platform_down: the platform takes this kind of call from nobody; one post tries
+//     it now and then, and the others go on once it succeeds.
 //   - paused: an operator keeps back what would be sent to the platform or account.
 //   - internal_error: something of ours failed; nothing happened at the
 //     platform, and it is no attempt.

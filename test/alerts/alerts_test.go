@@ -119,12 +119,17 @@ var troubles = []trouble{
 		w.must(err)
 		return func() { w.must(w.inspector().DeleteTask(jobs.QueuePublish, id)) }
 	}},
-	{name: "TikTok answers 503", alerts: []string{"PlatformTrouble"}, start: func(w *system) func() {
+	{name: "TikTok answers 503", alerts: []string{"PlatformTrouble", "PlatformDown"}, start: func(w *system) func() {
 		w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokCreatorInfo, Mode: sandbox.ModeStatus, Status: http.StatusServiceUnavailable, Times: -1})
-		id := w.postVideo()
+		var ids []string
+		for range 6 {
+			ids = append(ids, w.postVideo())
+		}
 		return func() {
 			w.sim.ClearFaults()
-			w.untilStatus(id, "published")
+			for _, id := range ids {
+				w.untilStatus(id, "published")
+			}
 		}
 	}},
 	{name: "TikTok takes no video", alerts: []string{"PostsFailing"}, start: func(w *system) func() {
