@@ -246,11 +246,13 @@ func (s *Restores) countFrom(tx *gorm.DB, id int64) error {
 // made.
 const unknownReach = 30 * 24 * time.Hour
 
-// reach is how far the database surely goes: the time of its newest recorded call. No call is
-// recorded between a restore and its discovery, while posts and timelines go on.
+// reach is how far the database surely goes: the time of the newest call in it that was made and
+// that raised the mark. Anything else may have been recorded between a restore and its discovery:
+// a harmless call, by a process that had compared its database long before, and a call that was
+// not made, as the mark could not be raised for it.
 func reach(tx *gorm.DB, now time.Time) (time.Time, error) {
 	var last []models.LedgerEntry
-	if err := tx.Order("id DESC").Limit(1).Find(&last).Error; err != nil {
+	if err := tx.Where("sends AND state = ?", models.Done).Order("id DESC").Limit(1).Find(&last).Error; err != nil {
 		return time.Time{}, err
 	}
 	if len(last) == 0 || last[0].CreatedAt.After(now) {

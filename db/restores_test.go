@@ -14,15 +14,22 @@ import (
 // anywhere records a call in whichever database there is.
 func anywhere(db.Place) error { return nil }
 
-// call records a call, as it is the ledger that is compared with the mark.
+// call records a call that was made, as it is the ledger that is compared with the mark.
 func (f *fixture) call(at time.Time) *models.LedgerEntry {
+	f.t.Helper()
+	return f.recorded(at, false, models.Done)
+}
+
+func (f *fixture) recorded(at time.Time, harmless models.Harmless, state models.LedgerState) *models.LedgerEntry {
 	f.t.Helper()
 	p := f.post(nil)
 	claimed, err := f.Runs.Claim(f.t.Context(), p.ID, 0, "w", at, time.Minute)
 	f.must(err)
-	e := &models.LedgerEntry{PostID: p.ID, Op: "instagram.publish", State: models.Intended, Fence: claimed.Fence, CreatedAt: at}
+	e := &models.LedgerEntry{PostID: p.ID, Op: "instagram.publish", Harmless: harmless, State: models.Intended, Fence: claimed.Fence, CreatedAt: at}
 	err = f.Runs.Intend(f.t.Context(), db.Intent{Entry: e, Check: anywhere}, at)
 	f.must(err)
+	e.State = state
+	f.must(f.Runs.Settle(f.t.Context(), e))
 	return e
 }
 
@@ -155,6 +162,26 @@ func TestCompare(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestReachOfARestoredDatabase: a process that compared the database long before may record calls
+// in the restored one before anybody notices. Those that raise no mark say nothing about how far
+// the backup goes.
+func TestReachOfARestoredDatabase(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		mark := f.settled()
+		f.call(epoch)
+		later := epoch.Add(time.Minute)
+		f.recorded(later, true, models.Done)      // a harmless call
+		f.recorded(later, false, models.Void)     // the mark could not be raised
+		f.recorded(later, false, models.Intended) // nor could that be noted
+		mark.Seq, mark.At = 100, epoch.Add(30*time.Second).UnixMicro()
+		found, err := f.Restores.Compare(t.Context(), &mark, later)
+		f.must(err)
+		if r := found.Restore; r == nil || !r.AsOf.Equal(epoch) {
+			t.Errorf("restore %+v, want one as of %s", r, epoch)
+		}
+	})
 }
 
 // TestCompareAtOnce: of many processes that start at once, all find the same restore.
