@@ -42,7 +42,7 @@ func buildInstagram(cfg config.Config, now func() time.Time) (Parts, error) {
 		return Parts{}, err
 	}
 	publisher := instagramposts.New(client)
-	publisher.CaptionAddOns = cfg.InstagramCaptionAddOns
+	publisher.CaptionAddOns, publisher.ContainersPerDay = cfg.InstagramCaptionAddOns, cfg.InstagramContainersPerDay
 	parts.Publisher, parts.Connector = publisher, instagramlogin.New(client, cfg.FacebookAppSecret, now)
 	return parts, nil
 }

@@ -24,7 +24,7 @@ func buildTikTok(cfg config.Config, now func() time.Time) (Parts, error) {
 		return Parts{}, err
 	}
 	publisher := tiktokposts.New(client)
-	publisher.PullHosts, publisher.InitsPerMinute = cfg.TikTokPullHosts, cfg.TikTokInitsPerMinute
+	publisher.PullHosts, publisher.InitsPerMinute, publisher.PendingShares = cfg.TikTokPullHosts, cfg.TikTokInitsPerMinute, cfg.TikTokPendingShares
 	if cfg.TikTokPhotoBox {
 		publisher.Photos = media.Box1080
 	}

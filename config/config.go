@@ -72,6 +72,12 @@ type Config struct {
 	// TikTokInitsPerMinute is TIKTOK_INITS_PER_MINUTE: how many TikTok posts an account may start
 	// in a minute; 0 is no limit.
 	TikTokInitsPerMinute int
+	// TikTokPendingShares is TIKTOK_PENDING_SHARES: how many posts an account's inbox on TikTok takes
+	// in 24 hours; 0 is no limit.
+	TikTokPendingShares int
+	// InstagramContainersPerDay is INSTAGRAM_CONTAINERS_PER_DAY: how many containers an account may
+	// make in 24 hours; 0 is no limit.
+	InstagramContainersPerDay int
 	// TikTokPhotoBox is TIKTOK_PHOTO_BOX: scale photos down to 1080 x 1080 pixels, not only to a
 	// width of 1080.
 	TikTokPhotoBox bool
@@ -155,7 +161,7 @@ func defaults(role Role) Config {
 		InstagramUploadURL: "https://rupload.facebook.com",
 		GraphAPIVersion:    "v27.0",
 
-		TikTokWebhookTolerance: 5 * time.Minute, TikTokInitsPerMinute: 6,
+		TikTokWebhookTolerance: 5 * time.Minute, TikTokInitsPerMinute: 6, TikTokPendingShares: 5, InstagramContainersPerDay: 400,
 		MediaBucketURL:    fileBucketURL(mediaFolder),
 		MediaMaxBytes:     4 << 30,
 		APIRateBurst:      100,

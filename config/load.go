@@ -45,6 +45,8 @@ func Load(role Role, getenv func(string) string) (Config, error) {
 	r.list("TIKTOK_VERIFICATION", &c.TikTokVerification, verificationToken, "token or prefix/token, as in the name of the file that TikTok gives: tiktok<token>.txt")
 	r.list("TIKTOK_PULL_HOSTS", &c.TikTokPullHosts, domain, "a domain such as media.example.com")
 	r.integer("TIKTOK_INITS_PER_MINUTE", &c.TikTokInitsPerMinute, 0, 1000)
+	r.integer("TIKTOK_PENDING_SHARES", &c.TikTokPendingShares, 0, 1000)
+	r.integer("INSTAGRAM_CONTAINERS_PER_DAY", &c.InstagramContainersPerDay, 0, 100_000)
 	r.boolean("TIKTOK_PHOTO_BOX", &c.TikTokPhotoBox)
 	c.InstagramWebhookSecret = c.FacebookAppSecret
 	r.secret("INSTAGRAM_WEBHOOK_SECRET", &c.InstagramWebhookSecret)

@@ -50,7 +50,7 @@ func TestLoadDefaults(t *testing.T) {
 		Keyring:       c.Keyring,
 		TikTokAuthURL: "https://www.tiktok.com", TikTokAPIURL: "https://open.tiktokapis.com",
 		FacebookDialogURL: "https://www.facebook.com", FacebookGraphURL: "https://graph.facebook.com",
-		InstagramUploadURL: "https://rupload.facebook.com", GraphAPIVersion: "v27.0", TikTokWebhookTolerance: 5 * time.Minute, TikTokInitsPerMinute: 6,
+		InstagramUploadURL: "https://rupload.facebook.com", GraphAPIVersion: "v27.0", TikTokWebhookTolerance: 5 * time.Minute, TikTokInitsPerMinute: 6, TikTokPendingShares: 5, InstagramContainersPerDay: 400,
 		MediaBucketURL: "file://" + dir + "?create_dir=true", MediaMaxBytes: 4 << 30,
 		APIRateBurst: 100, WorkerConcurrency: 64, UploadConcurrency: 8,
 		OperatorUser: "operator", LogLevel: "info", LogFormat: "json", ShutdownTimeout: 25 * time.Second,

@@ -17,6 +17,8 @@ type Budget struct {
 	Name   string
 	Most   int
 	Within time.Duration
+	// Effective: calls that had no effect do not count.
+	Effective bool
 }
 
 // SpentError is returned for a call that would use more than its budget.
@@ -68,8 +70,7 @@ func (b Budget) free(tx *gorm.DB, now time.Time) error {
 		return nil
 	}
 	var oldest []time.Time // the call that has to be too old before the next one is free
-	err := tx.Table("ledger").Where("budget = ? AND created_at > ?", b.Name, now.Add(-b.Within)).
-		Order("created_at DESC").Offset(b.Most-1).Limit(1).Pluck("created_at", &oldest).Error
+	err := b.calls(tx, now).Order("created_at DESC").Offset(b.Most-1).Limit(1).Pluck("created_at", &oldest).Error
 	if err != nil {
 		return fmt.Errorf("read the budget %s: %w", b.Name, err)
 	}
@@ -77,4 +78,43 @@ func (b Budget) free(tx *gorm.DB, now time.Time) error {
 		return &SpentError{oldest[0].Add(b.Within)}
 	}
 	return nil
+}
+
+// calls are those that count now.
+func (b Budget) calls(tx *gorm.DB, now time.Time) *gorm.DB {
+	q := tx.Table("ledger").Where("budget = ? AND created_at > ?", b.Name, now.Add(-b.Within))
+	if b.Effective {
+		q = q.Where("state <> ?", models.Void)
+	}
+	return q
+}
+
+// Used counts the calls that count now.
+func (s *Runs) Used(ctx context.Context, b Budget, now time.Time) (int, error) {
+	var n int64
+	err := b.calls(s.orm.WithContext(ctx), now).Count(&n).Error
+	return int(n), wrap(err, "count the calls of the budget %s", b.Name)
+}
+
+// TakePace notes a read of the pace of that name, of which at most burst + t/every may be made in a
+// time t. If it is one too many it is not noted, and TakePace returns when it may be made.
+func (s *Runs) TakePace(ctx context.Context, name string, every time.Duration, burst int, now time.Time) (free time.Time, err error) {
+	// used_until is when all reads so far are used up: each takes up a time of every. It is at most
+	// a burst ahead of now.
+	var until []int64
+	spare := time.Duration(burst-1) * every
+	err = s.orm.WithContext(ctx).Raw(`
+		INSERT INTO paces (name, used_until) VALUES (@name, @one)
+		ON CONFLICT (name) DO UPDATE SET used_until = CASE WHEN paces.used_until > @now THEN paces.used_until + @every ELSE @one END
+			WHERE paces.used_until <= @latest
+		RETURNING used_until`, map[string]any{
+		"name": name, "now": now.UnixMilli(), "every": every.Milliseconds(), "one": now.Add(every).UnixMilli(), "latest": now.Add(spare).UnixMilli(),
+	}).Scan(&until).Error
+	if err == nil && len(until) == 0 {
+		err = s.orm.WithContext(ctx).Table("paces").Where("name = ?", name).Pluck("used_until", &until).Error
+		if err == nil && len(until) > 0 {
+			free = time.UnixMilli(until[0]).Add(-spare)
+		}
+	}
+	return free, wrap(err, "keep the pace %s", name)
 }

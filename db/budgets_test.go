@@ -62,3 +62,39 @@ func TestBudgets(t *testing.T) {
 		f.must(record(ctx, claimed(), budget, epoch.Add(time.Minute)))
 	})
 }
+
+// Of a pace of a read every three seconds and four at once, each time t has at most 4 + t/3s reads.
+func TestPace(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		const every, burst = 3 * time.Second, 4
+		var taken []time.Time
+		for now := epoch; now.Before(epoch.Add(2 * time.Minute)); now = now.Add(250 * time.Millisecond) {
+			free, err := f.Runs.TakePace(t.Context(), "tiktok:7/status", every, burst, now)
+			f.must(err)
+			if free.IsZero() {
+				taken = append(taken, now)
+				continue
+			}
+			if wait := free.Sub(now); wait <= 0 || wait > every {
+				t.Fatalf("the next read waits %s", wait)
+			}
+		}
+		for i := range taken {
+			n := 0
+			for _, at := range taken[i:] {
+				if at.Sub(taken[i]) < time.Minute {
+					n++
+				}
+			}
+			if n > burst+20 {
+				t.Errorf("%d reads in the minute from %s", n, taken[i])
+			}
+		}
+		if len(taken) < 40 {
+			t.Errorf("only %d reads in two minutes", len(taken))
+		}
+		if free, err := f.Runs.TakePace(t.Context(), "tiktok:8/status", every, burst, epoch); err != nil || !free.IsZero() {
+			t.Errorf("another account waits: %s, %v", free, err)
+		}
+	})
+}

@@ -48,8 +48,12 @@ func TestStuck(t *testing.T) {
 		_, err := f.Pool().ExecContext(ctx, "UPDATE posts SET lease_until = $1 WHERE id = $2", over, leased.ID)
 		f.must(err)
 		f.post(func(p *models.Post) { p.Admission, p.RunAt, p.EnqueuedAt = models.AdmissionWaiting, &over, nil }) // the workers are busy
-		f.post(func(p *models.Post) { p.Admission, p.RunAt, p.EnqueuedAt, p.Step = models.AdmissionWaiting, &over, nil, models.StepPublish })
-		f.post(func(p *models.Post) { p.Admission, p.RunAt, p.EnqueuedAt, p.Step = models.AdmissionWaiting, &later, nil, models.StepPublish })
+		f.post(func(p *models.Post) {
+			p.Admission, p.RunAt, p.EnqueuedAt, p.Step = models.AdmissionWaiting, &over, nil, models.StepPublish
+		})
+		f.post(func(p *models.Post) {
+			p.Admission, p.RunAt, p.EnqueuedAt, p.Step = models.AdmissionWaiting, &later, nil, models.StepPublish
+		})
 		f.post(func(p *models.Post) { p.Admission, p.RunAt, p.EnqueuedAt = models.AdmissionHeld, &over, nil })
 		s, err := f.Operators.Stuck(ctx, epoch)
 		f.must(err)

@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,8 +20,22 @@ type Budget struct {
 	Name   string
 	Most   int
 	Within time.Duration
+	// Effective: calls that had no effect do not count.
+	Effective bool
+	// Reason is what apps see while a post waits; empty means rate_limited.
+	Reason string
 	// Text says in the timeline what the limit is, as in "an account may start 6 posts a minute".
 	Text string
+}
+
+// Pace limits how often an account's posts are read. A read that comes too soon is put off.
+type Pace struct {
+	// Name is the same for all steps that share the pace.
+	Name string
+	// Every is the time that a read takes up. So many as Burst may be made at once after a rest:
+	// in any time t there are at most Burst + t/Every.
+	Every time.Duration
+	Burst int
 }
 
 // budgetSlack is how much longer than the platform we count a call: the platform counts it when
@@ -33,7 +48,29 @@ func (r *run) budget(step *Step) db.Budget {
 	if b == nil {
 		return db.Budget{}
 	}
-	return db.Budget{Name: fmt.Sprintf("%s/%s", r.post.Lane, b.Name), Most: b.Most, Within: b.Within + budgetSlack}
+	return b.of(r.post.Lane)
+}
+
+// of is the budget of one account.
+func (b *Budget) of(lane string) db.Budget {
+	return db.Budget{Name: fmt.Sprintf("%s/%s", lane, b.Name), Most: b.Most, Within: b.Within + budgetSlack, Effective: b.Effective}
+}
+
+// reason is what apps see while a post waits.
+func (b *Budget) reason() string { return cmp.Or(b.Reason, models.DeferredRateLimit) }
+
+// mayRead returns a *WaitError if the account's posts were read too often for the step to be read
+// now.
+func (r *run) mayRead(ctx context.Context, step *Step) error {
+	if step.ReadPace == nil {
+		return nil
+	}
+	now := r.Now()
+	free, err := r.DB.Runs.TakePace(ctx, fmt.Sprintf("%s/%s", r.post.Lane, step.ReadPace.Name), step.ReadPace.Every, step.ReadPace.Burst, now)
+	if err != nil || free.IsZero() {
+		return err
+	}
+	return &WaitError{In: max(free.Sub(now), time.Millisecond)}
 }
 
 // letOthersGo is the wait for a post that was here first and waits for the same budget: about as
@@ -54,7 +91,7 @@ func (r *run) afford(ctx context.Context, step *Step) error {
 	if err != nil || !ahead {
 		return err
 	}
-	return &WaitError{In: letOthersGo, Reason: models.DeferredRateLimit, Message: step.Budget.Text + "; a post that was here first starts before this one"}
+	return &WaitError{In: letOthersGo, Reason: step.Budget.reason(), Message: step.Budget.Text + "; a post that was here first starts before this one"}
 }
 
 // waitForBudget turns the error of a budget that is spent into a wait. It returns other errors as
@@ -65,7 +102,7 @@ func (r *run) waitForBudget(step *Step, err error) error {
 		return err
 	}
 	return &WaitError{
-		In: max(spent.Until.Sub(r.Now()), time.Millisecond), Reason: models.DeferredRateLimit,
+		In: max(spent.Until.Sub(r.Now()), time.Millisecond), Reason: step.Budget.reason(),
 		Message: fmt.Sprintf("%s; this one can start at %s", step.Budget.Text, spent.Until.UTC().Format(time.RFC3339)),
 	}
 }

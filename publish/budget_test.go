@@ -12,6 +12,7 @@ import (
 	"socialqueue/db/dbtest"
 	"socialqueue/models"
 	"socialqueue/publish"
+	instagramposts "socialqueue/publish/instagram"
 	tiktokposts "socialqueue/publish/tiktok"
 	"socialqueue/sandbox"
 )
@@ -107,5 +108,80 @@ func TestBudgetKeepsTheLane(t *testing.T) {
 	}
 	if calls := w.sim.CountCalls(sandbox.OpTikTokCreatorInfo); w.tooMany() != 0 || calls > 2*n {
 		t.Errorf("%d calls were over the limit; creator_info was called %d times", w.tooMany(), calls)
+	}
+}
+
+// TestBudgetOfPendingShares: of seven posts for a creator's inbox five go, and the others wait for a
+// place although TikTok refuses none. A start that had no effect takes up no place.
+func TestBudgetOfPendingShares(t *testing.T) {
+	w := newLimited(t, dbtest.SQLite(t), sandbox.Limits{TikTokPendingShares: 5, TikTokInbox: 6})
+	w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokInbox, Mode: sandbox.ModeStatus, Status: http.StatusServiceUnavailable, Times: 2})
+	inbox := func(r *publish.Request) { r.Options = &tiktokposts.Options{Mode: tiktokposts.ModeInbox} }
+	var posts []*models.Post
+	for range 7 {
+		posts = append(posts, w.accept(tiktokVideo, inbox))
+	}
+	for range 300 {
+		w.step()
+	}
+	states := map[string]int{}
+	for _, p := range posts {
+		p = w.post(p)
+		states[string(p.Status)+" "+p.DeferredReason]++
+	}
+	if states["delivered "] != 5 || states["queued pending_cap"] != 2 {
+		t.Errorf("the posts are %v", states)
+	}
+	if n := w.tooMany(); n != 0 {
+		t.Errorf("%d calls were over a limit", n)
+	}
+	for _, p := range posts {
+		w.wantStatus(w.settle(p), models.Delivered)
+	}
+}
+
+// TestBudgetOfContainers: containers of carousels count for all their files.
+func TestBudgetOfContainers(t *testing.T) {
+	w := newLimited(t, dbtest.SQLite(t), sandbox.Limits{InstagramContainers: 400})
+	first := w.settle(w.accept(instagramCarousel)) // of three files
+	w.must(w.fillBudget(first, "instagram:"+strconv.FormatInt(w.insta, 10)+"/containers", 395))
+	last := w.settle(w.accept(instagramImage, func(r *publish.Request) { r.Options.(*instagramposts.Options).Caption = "The last one" }))
+	w.wantStatus(last, models.Published)
+	p := w.accept(instagramImage, func(r *publish.Request) { r.Options.(*instagramposts.Options).Caption = "One too many" })
+	p = w.until(p, "waiting", func(p *models.Post) bool { return p.DeferredReason == models.DeferredDailyCap })
+	if !strings.Contains(w.story(p), "this account may make 400 Instagram containers in 24 hours, and has; this one can start at ") {
+		t.Errorf("the timeline does not say why the post waits: %s", w.story(p))
+	}
+	w.wantStatus(w.settle(p), models.Published)
+}
+
+// fillBudget records calls of a budget.
+func (w *fixture) fillBudget(p *models.Post, budget string, calls int) error {
+	_, err := w.db.Pool().ExecContext(w.ctx, `
+		WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1)
+		INSERT INTO ledger (post_id, op, state, sends, fence, budget, created_at) SELECT $2, 'instagram.create_container', 'done', FALSE, 1, $3, $4 FROM n`,
+		calls, p.ID, budget, w.clock.Now())
+	return err
+}
+
+// TestPollsKeepTheirPace: thirty videos of one account are in processing for minutes. TikTok takes
+// thirty polls a minute.
+func TestPollsKeepTheirPace(t *testing.T) {
+	w := newLimited(t, dbtest.SQLite(t), sandbox.Limits{TikTokStatus: 30})
+	w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokProcess, Mode: sandbox.ModeStuck, Times: -1})
+	var posts []*models.Post
+	for range 30 {
+		posts = append(posts, w.accept(tiktokVideo))
+	}
+	for end := w.clock.Now().Add(8 * time.Minute); w.clock.Now().Before(end); {
+		w.step()
+	}
+	if n, polls := w.tooMany(), w.sim.CountCalls(sandbox.OpTikTokStatus); n != 0 || polls < 90 {
+		t.Errorf("%d of %d polls were over the limit", n, polls)
+	}
+	for _, p := range posts {
+		if p = w.post(p); p.Status != models.Processing {
+			t.Errorf("a post is %s: %s", p.Status, w.story(p))
+		}
 	}
 }

@@ -123,6 +123,8 @@ type Step struct {
 	// decides when the next step may begin. Nil, an error and the zero Verdict all mean
 	// that nothing is known.
 	Read func(context.Context, *Run) (Verdict, error)
+	// ReadPace limits how often Read is called for an account; nil if nothing does.
+	ReadPace *Pace
 	// Back is the step to go on from where the call is to be repeated; empty means this
 	// one.
 	Back models.LedgerOp

@@ -137,6 +137,9 @@ func (r *run) read(ctx context.Context, i int) (outcome, error) {
 
 // readStep reads what the call of a step came to, and notes when the read began.
 func (r *run) readStep(ctx context.Context, step *Step) (Verdict, error) {
+	if err := r.mayRead(ctx, step); err != nil {
+		return Verdict{}, err
+	}
 	r.step, r.readBegan = step, r.Now()
 	return step.Read(ctx, &Run{r})
 }

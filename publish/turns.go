@@ -126,7 +126,7 @@ func (s *Service) TakeTurns(ctx context.Context) {
 		if again, err := s.takeTurn(ctx); again && err == nil {
 			s.askForTurn(ctx)
 		}
-		rest := time.NewTimer(max(turnRest, 2*time.Since(began)))
+		rest := time.NewTimer(max(turnRest, time.Since(began)/2))
 		select {
 		case <-ctx.Done():
 			rest.Stop()

@@ -32,7 +32,7 @@ func (p *Publisher) childSteps() []publish.Step {
 	var steps []publish.Step
 	for i := range maxChildren {
 		steps = append(steps,
-			publish.Step{Op: opChild(i), File: i + 1, Harmless: true, Heavy: true, Prepare: p.prepareChild(i)},
+			publish.Step{Op: opChild(i), File: i + 1, Harmless: true, Heavy: true, Budget: p.containers(), Prepare: p.prepareChild(i)},
 			publish.Step{
 				Op: opChildUpload(i), File: i + 1, Harmless: true, Resumes: true, Heavy: true, Needs: opChild(i), Prepare: p.prepareUpload(i, opChild(i)),
 			})

@@ -44,11 +44,29 @@ type Publisher struct {
 	client *instagram.Client
 	// CaptionAddOns allows polls and comment prompts.
 	CaptionAddOns bool
+	// ContainersPerDay is how many containers an account may make in 24 hours; 0 is no limit.
+	ContainersPerDay int
+}
+
+// containersPerDay is Instagram's limit (IG User Media reference, 2026-06). A carousel of n files makes n + 1.
+const containersPerDay = 400
+
+// containers is the budget that all containers of an account share.
+func (p *Publisher) containers() *publish.Budget {
+	if p.ContainersPerDay == 0 {
+		return nil
+	}
+	return &publish.Budget{
+		Name: "containers", Most: p.ContainersPerDay, Within: 24 * time.Hour, Reason: models.DeferredDailyCap,
+		Text: fmt.Sprintf("this account may make %d Instagram containers in 24 hours, and has", p.ContainersPerDay),
+	}
 }
 
 // New makes a Publisher. client is nil where FACEBOOK_APP_SECRET is not set: posts wait
 // until a process has it.
-func New(client *instagram.Client) *Publisher { return &Publisher{client: client} }
+func New(client *instagram.Client) *Publisher {
+	return &Publisher{client: client, ContainersPerDay: containersPerDay}
+}
 
 var errNoAppSecret = &platform.Error{
 	Provider: models.Instagram, Op: "instagram", Kind: platform.Transient, Code: platform.CodePublishFailed,
@@ -66,23 +84,23 @@ func (p *Publisher) Kinds() []publish.Kind {
 	comment := &publish.Comment{Op: opComment, Send: p.sendComment, Find: p.findComment}
 	return []publish.Kind{
 		{Name: models.Image, Decode: decode, AltTexts: true, Search: p.searchLost, Comment: comment, Allow: p.allow, Steps: []publish.Step{
-			{Op: opContainer, Harmless: true, Prepare: p.prepareImage, Keep: keepContainerID, Read: p.readContainer},
+			{Op: opContainer, Harmless: true, Budget: p.containers(), Prepare: p.prepareImage, Keep: keepContainerID, Read: p.readContainer},
 			publishStep,
 		}},
 		{Name: models.Reel, Decode: decode, Search: p.searchLost, Comment: comment, Allow: p.allow, Steps: []publish.Step{
-			{Op: opContainer, Harmless: true, Heavy: true, Prepare: p.prepareReel, Keep: keepContainerID},
+			{Op: opContainer, Harmless: true, Heavy: true, Budget: p.containers(), Prepare: p.prepareReel, Keep: keepContainerID},
 			{Op: opUpload, Harmless: true, Resumes: true, Heavy: true, Prepare: p.prepareUpload(0, opContainer), Read: p.readContainer},
 			publishStep,
 		}},
 		{Name: models.Story, Decode: decode, Steps: []publish.Step{ // no search: a story has no text
-			{Op: opContainer, Harmless: true, Heavy: true, Prepare: p.prepareStory, Keep: keepContainerID},
+			{Op: opContainer, Harmless: true, Heavy: true, Budget: p.containers(), Prepare: p.prepareStory, Keep: keepContainerID},
 			{Op: opUpload, Harmless: true, Resumes: true, Heavy: true, Prepare: p.prepareUpload(0, opContainer), Read: p.readContainer},
 			publishStep,
 		}},
 		{
 			Name: models.Carousel, Decode: decode, AltTexts: true, Search: p.searchLost, Comment: comment, Allow: p.allow, MinFiles: minChildren, MaxFiles: maxChildren,
 			Steps: append(p.childSteps(), publish.Step{
-				Op: opContainer, Harmless: true, Prepare: p.prepareCarousel, Keep: keepContainerID, Read: p.readCarousel,
+				Op: opContainer, Harmless: true, Budget: p.containers(), Prepare: p.prepareCarousel, Keep: keepContainerID, Read: p.readCarousel,
 			}, publishStep),
 		},
 	}

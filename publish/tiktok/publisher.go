@@ -47,6 +47,9 @@ const (
 	// initsPerMinute is TikTok's limit for a user's token (direct-post, photo-post and
 	// upload references, 2026-09-11). It is documented for each call; all kinds share it here.
 	initsPerMinute = 6
+	// pendingShares is TikTok's limit for posts that wait in an account's inbox (upload
+	// reference, 2026-09-11).
+	pendingShares = 5
 )
 
 // inits is the budget that all kinds of posts share.
@@ -60,6 +63,22 @@ func (p *Publisher) inits() *publish.Budget {
 	}
 }
 
+// pendingShares is the budget of posts that go to the creator's inbox. TikTok does not tell when the
+// creator is done with one, so each counts for the whole time.
+func (p *Publisher) pendingShares() *publish.Budget {
+	if p.PendingShares == 0 {
+		return nil
+	}
+	return &publish.Budget{
+		Name: "inbox", Most: p.PendingShares, Within: 24 * time.Hour, Effective: true, Reason: models.DeferredPendingCap,
+		Text: fmt.Sprintf("TikTok keeps %d posts of a day in this account's inbox, and has as many", p.PendingShares),
+	}
+}
+
+// polls keeps 30 polls of an account's posts in a minute (status/fetch reference, 2026-09-11): ten at
+// once, and then one every three seconds.
+var polls = &publish.Pace{Name: "status", Every: 3 * time.Second, Burst: 10}
+
 // Publisher publishes on TikTok.
 type Publisher struct {
 	client *tiktok.Client
@@ -68,13 +87,15 @@ type Publisher struct {
 	// InitsPerMinute is how many posts of all kinds an account may start in a minute; 0 is no
 	// limit.
 	InitsPerMinute int
+	// PendingShares is how many posts an account's inbox takes in 24 hours; 0 is no limit.
+	PendingShares int
 	// PullHosts are the domains from which TikTok may fetch customers' videos.
 	PullHosts []string
 }
 
 // New makes a Publisher.
 func New(client *tiktok.Client) *Publisher {
-	return &Publisher{client: client, Photos: media.Width1080, InitsPerMinute: initsPerMinute}
+	return &Publisher{client: client, Photos: media.Width1080, InitsPerMinute: initsPerMinute, PendingShares: pendingShares}
 }
 
 // Platform returns models.TikTok.
@@ -83,28 +104,55 @@ func (p *Publisher) Platform() models.Platform { return models.TikTok }
 // Kinds lists what can be posted.
 func (p *Publisher) Kinds() []publish.Kind {
 	return []publish.Kind{{
-		Name: models.Video, Decode: decode,
-		Steps: []publish.Step{
-			{Op: opInit, Harmless: true, Heavy: true, Budget: p.inits(), Prepare: p.prepareInit, Keep: keepPublishID},
-			{Op: opChunks, Harmless: true, Resumes: true, Heavy: true, Prepare: p.prepareChunks},
-			{
-				Op: opLastChunk, Heavy: true, Back: opChunks, RefusalProves: true,
-				Prepare: p.prepareLastChunk, Read: p.read,
-			},
+		Name: models.Video, Decode: decode, Steps: p.upload(p.inits()),
+		Variants: []publish.Kind{
+			{Name: models.Video, Decode: decode, Applies: all((*Options).Pulls, (*Options).inbox), CheckPull: p.checkPull, Steps: p.pull(p.pendingShares())},
+			{Name: models.Video, Decode: decode, Applies: all((*Options).Pulls), CheckPull: p.checkPull, Steps: p.pull(p.inits())},
+			{Name: models.Video, Decode: decode, Applies: all((*Options).inbox), Steps: p.upload(p.pendingShares())},
 		},
-		Variants: []publish.Kind{{
-			Name: models.Video, Decode: decode, Applies: func(o publish.Options) bool { return o.(*Options).Pulls() },
-			CheckPull: p.checkPull,
-			Steps: []publish.Step{
-				{Op: OpPull, RefusalProves: true, Budget: p.inits(), Prepare: p.preparePull, Keep: keepPublishID, Read: p.readPulled},
-			},
-		}},
 	}, {
-		Name: models.Photo, Decode: decode, MaxFiles: maxPhotos,
-		Steps: []publish.Step{
-			{Op: OpPhotos, Heavy: true, RefusalProves: true, Budget: p.inits(), Prepare: p.preparePhotos, Keep: keepPublishID, Read: p.readPulled},
+		Name: models.Photo, Decode: decode, MaxFiles: maxPhotos, Steps: p.photos(p.inits()),
+		Variants: []publish.Kind{
+			{Name: models.Photo, Decode: decode, MaxFiles: maxPhotos, Applies: all((*Options).inbox), Steps: p.photos(p.pendingShares())},
 		},
 	}}
+}
+
+// all reports whether options are all of that.
+func all(are ...func(*Options) bool) func(publish.Options) bool {
+	return func(o publish.Options) bool {
+		for _, is := range are {
+			if !is(o.(*Options)) {
+				return false
+			}
+		}
+		return true
+	}
+}
+
+// upload are the steps of a video whose bytes we send.
+func (p *Publisher) upload(starts *publish.Budget) []publish.Step {
+	return []publish.Step{
+		{Op: opInit, Harmless: true, Heavy: true, Budget: starts, Prepare: p.prepareInit, Keep: keepPublishID},
+		{Op: opChunks, Harmless: true, Resumes: true, Heavy: true, Prepare: p.prepareChunks},
+		{
+			Op: opLastChunk, Heavy: true, Back: opChunks, RefusalProves: true,
+			Prepare: p.prepareLastChunk, Read: p.read, ReadPace: polls,
+		},
+	}
+}
+
+// pull is the step of a video that TikTok fetches.
+func (p *Publisher) pull(starts *publish.Budget) []publish.Step {
+	return []publish.Step{
+		{Op: OpPull, RefusalProves: true, Budget: starts, Prepare: p.preparePull, Keep: keepPublishID, Read: p.readPulled, ReadPace: polls},
+	}
+}
+
+func (p *Publisher) photos(starts *publish.Budget) []publish.Step {
+	return []publish.Step{
+		{Op: OpPhotos, Heavy: true, RefusalProves: true, Budget: starts, Prepare: p.preparePhotos, Keep: keepPublishID, Read: p.readPulled, ReadPace: polls},
+	}
 }
 
 func decode(raw json.RawMessage) (publish.Options, error) {

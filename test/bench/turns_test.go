@@ -128,7 +128,7 @@ func (c *crowd) tenant(b *testing.B, url string, sim *sandbox.Server, accounts i
 func (c *crowd) refill(b *testing.B) {
 	b.Helper()
 	_, err := c.sql.Exec(`
-		WITH template AS (SELECT * FROM posts WHERE app_id = $1 ORDER BY id LIMIT 1),
+		WITH template AS (SELECT * FROM posts WHERE app_id = $1 AND status = 'scheduled' LIMIT 1),
 		accounts AS (SELECT a.id, ROW_NUMBER() OVER (ORDER BY a.id) - 1 AS n, COUNT(*) OVER () AS of FROM oauth_accounts a JOIN users u ON u.id = a.user_id WHERE u.app_id = $1),
 		due AS (INSERT INTO posts (id, app_id, user_id, platform, oauth_account_id, kind, content, publish_at, created_at, updated_at, lane, status, step, media_id, run_at, admission)
 			SELECT gen_random_uuid()::text, t.app_id, t.user_id, t.platform, a.id, t.kind, t.content, now(), now(), now(), 'tiktok:' || a.id, 'queued', t.step, t.media_id, now(), 'waiting'

@@ -71,6 +71,7 @@ func SandboxEnv(s *sandbox.Server) map[string]string {
 		"FACEBOOK_DIALOG_URL": s.FacebookDialogURL(), "FACEBOOK_GRAPH_URL": s.GraphURL(), "INSTAGRAM_UPLOAD_URL": s.RuploadURL(),
 		"TIKTOK_CLIENT_KEY": o.TikTokClientKey, "TIKTOK_CLIENT_SECRET": o.TikTokClientSecret,
 		"TIKTOK_INITS_PER_MINUTE": strconv.Itoa(o.Limits.TikTokInit),
-		"FACEBOOK_APP_ID":         o.FacebookAppID, "FACEBOOK_APP_SECRET": o.FacebookAppSecret,
+		"TIKTOK_PENDING_SHARES":   strconv.Itoa(o.Limits.TikTokPendingShares), "INSTAGRAM_CONTAINERS_PER_DAY": strconv.Itoa(o.Limits.InstagramContainers),
+		"FACEBOOK_APP_ID": o.FacebookAppID, "FACEBOOK_APP_SECRET": o.FacebookAppSecret,
 	}
 }
