@@ -45,7 +45,10 @@ func TestLimitsAreShownAsPromised(t *testing.T) {
 			t.Errorf("avatar %q", avatar)
 		}
 		delete(creator, "creator_avatar_url")
-		if want := map[string]any{"limits": []any{}, "checked_at": now, "creator": map[string]any{
+		if want := map[string]any{"limits": []any{
+			map[string]any{"name": "pending_shares", "window": "24h", "limit": 5.0, "used": 0.0, "source": "counted", "free_at": nil},
+			map[string]any{"name": "post_starts", "window": "1m", "limit": 6.0, "used": 0.0, "source": "counted", "free_at": nil},
+		}, "checked_at": now, "creator": map[string]any{
 			"creator_username": "simcafe", "creator_nickname": "Sim Cafe", "comment_disabled": false, "duet_disabled": false, "stitch_disabled": false,
 			"privacy_level_options": []any{"PUBLIC_TO_EVERYONE", "MUTUAL_FOLLOW_FRIENDS", "SELF_ONLY"}, "max_video_post_duration_sec": 600.0,
 		}}; !reflect.DeepEqual(got, want) {
@@ -54,6 +57,7 @@ func TestLimitsAreShownAsPromised(t *testing.T) {
 		got = w.do(call{method: "GET", path: path(models.Instagram, instagram)}).want(200).Object()
 		if want := map[string]any{"creator": nil, "checked_at": now, "limits": []any{
 			map[string]any{"name": "posts", "window": "24h", "limit": 100.0, "used": 0.0, "source": "platform", "free_at": nil},
+			map[string]any{"name": "containers", "window": "24h", "limit": 400.0, "used": 0.0, "source": "counted", "free_at": nil},
 		}}; !reflect.DeepEqual(got, want) {
 			t.Errorf("got  %v\nwant %v", got, want)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -67,8 +68,8 @@ const (
 	LimitCounted    LimitSource = "counted"  // counted here; the platform does not say
 )
 
-// Limits returns what the platform allows an account of an app now; the answer may be a minute
-// old. An account that the app does not have is db.ErrNotFound, one that is disconnected
+// Limits returns what an account of an app may do now: what the platform tells, which may be a
+// minute old, and the limits that are counted here. An account that the app does not have is db.ErrNotFound, one that is disconnected
 // ErrConflict. The other errors are those of oauth.Service.For and of the platform.
 func (s *Service) Limits(ctx context.Context, appID int64, p models.Platform, accountID int64) (Limits, error) {
 	r := &Request{AppID: appID, Platform: p, AccountID: accountID}
@@ -79,11 +80,43 @@ func (s *Service) Limits(ctx context.Context, appID int64, p models.Platform, ac
 	if dest.Status == models.AccountDisconnected {
 		return Limits{}, fmt.Errorf("%w: account %d is disconnected; connect it again first", ErrConflict, accountID)
 	}
+	limits, err := s.platformLimits(ctx, p, models.Lane(p, accountID), dest)
+	if err != nil {
+		return Limits{}, err
+	}
+	counted, err := s.counted(ctx, p, models.Lane(p, accountID))
+	limits.Limits = append(slices.Clone(limits.Limits), counted...)
+	return limits, err
+}
+
+// counted are the limits of an account that are counted here.
+func (s *Service) counted(ctx context.Context, p models.Platform, lane string) ([]Limit, error) {
+	now := s.Now()
+	var limits []Limit
+	for _, b := range s.publishers.budgets(p) {
+		used, err := s.DB.Runs.Used(ctx, b.of(lane), now)
+		if err != nil {
+			return nil, err
+		}
+		limit := Limit{Name: b.Name, Window: b.Within, Limit: b.Most, Used: used, Source: LimitCounted}
+		err = s.DB.Runs.Free(ctx, b.of(lane), now)
+		if spent, ok := errors.AsType[*db.SpentError](err); ok {
+			limit.FreeAt, err = spent.Until, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		limits = append(limits, limit)
+	}
+	return limits, nil
+}
+
+// platformLimits is what the platform says; nothing if it does not tell.
+func (s *Service) platformLimits(ctx context.Context, p models.Platform, lane string, dest *db.Destination) (Limits, error) {
 	reader, ok := s.limitReaders[p]
 	if !ok {
 		return Limits{CheckedAt: s.Now()}, nil
 	}
-	lane := models.Lane(p, accountID)
 	if kept, ok := s.limits.get(lane, s.Now()); ok {
 		return kept.limits, kept.err
 	}

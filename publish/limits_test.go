@@ -79,7 +79,7 @@ func TestLimitsAreAskedOnceInAMinute(t *testing.T) {
 	for range 3 {
 		limits, err := w.Limits(w.ctx, w.app.ID, models.TikTok, w.tiktok)
 		w.must(err)
-		if limits.Creator == nil || len(limits.Limits) != 0 || !limits.CheckedAt.Equal(w.clock.Now()) {
+		if limits.Creator == nil || len(limits.Limits) != 2 || !limits.CheckedAt.Equal(w.clock.Now()) {
 			t.Fatalf("limits %+v", limits)
 		}
 	}
@@ -93,8 +93,27 @@ func TestLimitsAreAskedOnceInAMinute(t *testing.T) {
 
 	limits, err := w.Limits(w.ctx, w.app.ID, models.Instagram, w.insta)
 	w.must(err)
-	if want := (publish.Limit{Name: "posts", Window: 24 * time.Hour, Limit: 100, Source: publish.LimitOfPlatform}); limits.Creator != nil || len(limits.Limits) != 1 || limits.Limits[0] != want {
+	if want := (publish.Limit{Name: "posts", Window: 24 * time.Hour, Limit: 100, Source: publish.LimitOfPlatform}); limits.Creator != nil || len(limits.Limits) != 2 || limits.Limits[0] != want {
 		t.Errorf("limits of Instagram %+v, want %+v", limits, want)
+	}
+}
+
+// What is counted here is new with each answer, and says when there is room again.
+func TestCountedLimits(t *testing.T) {
+	w := onSQLite(t)
+	p := w.settle(w.accept(tiktokVideo))
+	w.clock.Advance(time.Hour)
+	for _, used := range []int{0, 6} {
+		limits, err := w.Limits(w.ctx, w.app.ID, models.TikTok, w.tiktok)
+		w.must(err)
+		want := publish.Limit{Name: "post_starts", Window: time.Minute, Limit: 6, Used: used, Source: publish.LimitCounted}
+		if used == 6 {
+			want.FreeAt = w.clock.Now().Add(time.Minute + 5*time.Second)
+		}
+		if got := limits.Limits; len(got) != 2 || got[0].Name != "pending_shares" || got[1] != want {
+			t.Errorf("limits %+v, want %+v", got, want)
+		}
+		w.must(w.fillBudget(p, models.Lane(models.TikTok, w.tiktok)+"/post_starts", 6))
 	}
 }
 

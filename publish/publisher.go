@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"socialqueue/models"
@@ -252,6 +254,25 @@ func newPublishers(list []Publisher) (publishers, error) {
 
 // kind finds a kind of posts, or nil if this program has no publisher for it.
 func (p publishers) kind(platform models.Platform, kind models.Kind) *Kind { return p[platform][kind] }
+
+// budgets lists the budgets of a platform's steps, by name.
+func (p publishers) budgets(platform models.Platform) []*Budget {
+	all := map[string]*Budget{}
+	for _, kind := range p[platform] {
+		for _, way := range append([]Kind{*kind}, kind.Variants...) {
+			for _, step := range way.Steps {
+				if step.Budget != nil {
+					all[step.Budget.Name] = step.Budget
+				}
+			}
+		}
+	}
+	var list []*Budget
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		list = append(list, all[name])
+	}
+	return list
+}
 
 // of finds the kind of a post, in the variant that its options ask for, or nil if this program
 // has no publisher for it. Options that cannot be decoded fail the first step that needs them.

@@ -58,7 +58,7 @@ func (p *Publisher) inits() *publish.Budget {
 		return nil
 	}
 	return &publish.Budget{
-		Name: "init", Most: p.InitsPerMinute, Within: time.Minute,
+		Name: "post_starts", Most: p.InitsPerMinute, Within: time.Minute,
 		Text: fmt.Sprintf("this account may start %d TikTok posts a minute, and has", p.InitsPerMinute),
 	}
 }
@@ -70,7 +70,7 @@ func (p *Publisher) pendingShares() *publish.Budget {
 		return nil
 	}
 	return &publish.Budget{
-		Name: "inbox", Most: p.PendingShares, Within: 24 * time.Hour, Effective: true, Reason: models.DeferredPendingCap,
+		Name: "pending_shares", Most: p.PendingShares, Within: 24 * time.Hour, Effective: true, Reason: models.DeferredPendingCap,
 		Text: fmt.Sprintf("TikTok keeps %d posts of a day in this account's inbox, and has as many", p.PendingShares),
 	}
 }
