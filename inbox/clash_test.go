@@ -16,8 +16,12 @@ import (
 // Meta repeats a request that got no answer while the first one is still being processed,
 // in any order: both are accepted, and each notice is stored once.
 func TestTheSameBatchAtOnce(t *testing.T) {
+	rounds := 10
+	if testing.Short() {
+		rounds = 3
+	}
 	each(t, func(t *testing.T, w *fixture) {
-		for round := range 10 {
+		for round := range rounds {
 			var entries []string
 			for i := range 300 {
 				entries = append(entries, fmt.Sprintf(`{"id":%q,"time":1795687009,"changes":[{"field":"mentions","value":{"media_id":"m%d-%d"}}]}`, igID, round, i))
