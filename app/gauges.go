@@ -77,8 +77,8 @@ func (c *core) breakers(ctx context.Context) ([]observe.Gauge, error) {
 			open = 1
 		}
 		gauges = append(gauges, observe.Gauge{
-			Name: "breaker_open", Help: "1 while a kind of call to a platform is not made because it fails for everybody; 0 while failures are counted, and no value else.",
-			Labels: []string{"platform", string(b.Platform), "operation", string(b.Op)}, Value: open,
+			Name: "breaker_open", Help: "1 while a kind of call to a platform is not made because it keeps failing; 0 while failures are counted, and no value else.",
+			Labels: []string{"platform", string(b.Platform), "operation", b.Op}, Value: open,
 		})
 	}
 	return gauges, nil

@@ -139,7 +139,7 @@ func admissionText(a models.Admission) string {
 // reasonText describes a deferral reason.
 func reasonText(reason string) string {
 	text := map[string]string{
-		models.DeferredLane: "earlier posts of the account go first", models.DeferredApp: "the workers are busy, and earlier posts of the app go first", models.DeferredRateLimit: "the rate limit of the platform is reached",
+		models.DeferredLane: "earlier posts of the account go first", models.DeferredApp: "the workers are busy, and it is not yet its turn", models.DeferredRateLimit: "the rate limit of the platform is reached",
 		models.DeferredDailyCap: "the daily limit of the account is reached", models.DeferredPendingCap: "too many drafts wait in the creator's inbox",
 		models.DeferredRestricted: "the platform restricts the account for a while", models.DeferredRetry: "the last attempt failed; it will be retried",
 		models.DeferredReauthorize: "the account has to be connected again", models.DeferredToken: "the token could not be refreshed yet",

@@ -35,12 +35,21 @@ const callWait = 2 * time.Minute
 // takes one if it is due before @soon.
 const occupies = "status IN ('scheduled', 'queued', 'publishing') AND (run_at <= @now OR run_at <= @soon AND " + waitsForCall + ")"
 
-// laneLoads counts the posts in Asynq by lane. Lanes that have none are left out.
+// waitsOutside holds for a post outside of Asynq that takes a place of its lane although it is not
+// due: it comes back soon, and is to go first then.
+const waitsOutside = "status IN ('scheduled', 'queued') AND " + waitsForCall + " AND run_at > @now AND run_at <= @soon"
+
+// laneLoads counts the posts by lane that are in Asynq, or will be soon. Lanes that have none are left
+// out.
 func (d conn) laneLoads(lanes []string, now time.Time) (map[string]LaneLoad, error) {
 	var rows []LaneLoad
 	err := d.orm.Raw(`
-		SELECT lane, COUNT(*) AS total, SUM(CASE WHEN `+occupies+` THEN 1 ELSE 0 END) AS due FROM posts
-		WHERE admission = 'admitted' AND status IN ('scheduled', 'queued', 'publishing') AND lane IN @lanes GROUP BY lane`,
+		SELECT lane, SUM(total) AS total, SUM(due) AS due FROM (
+			SELECT lane, COUNT(*) AS total, SUM(CASE WHEN `+occupies+` THEN 1 ELSE 0 END) AS due FROM posts
+			WHERE admission = 'admitted' AND status IN ('scheduled', 'queued', 'publishing') AND lane IN @lanes GROUP BY lane
+			UNION ALL
+			SELECT lane, 0 AS total, COUNT(*) AS due FROM posts
+			WHERE admission = 'waiting' AND lane IN @lanes AND `+waitsOutside+` GROUP BY lane) n GROUP BY lane`,
 		map[string]any{"lanes": lanes, "now": now, "soon": now.Add(callWait)}).Scan(&rows).Error
 	if err != nil {
 		return nil, fmt.Errorf("count lanes: %w", err)
@@ -83,8 +92,8 @@ func (d conn) admit(posts []models.Post, now time.Time) ([]models.Post, error) {
 	return admitted, nil
 }
 
-// FreeLane lets the next parked posts of a lane wait for their app's turn, as many as the lane has
-// free places.
+// FreeLane lets the next parked posts of a lane that are due wait for their app's turn, as many as
+// the lane has free places.
 func (s *Admission) FreeLane(ctx context.Context, lane string, places int, now time.Time) error {
 	return conn{s.orm.WithContext(ctx), s.dialect}.freeLane(lane, places, now)
 }
@@ -92,7 +101,7 @@ func (s *Admission) FreeLane(ctx context.Context, lane string, places int, now t
 func (d conn) freeLane(lane string, places int, now time.Time) error {
 	err := d.orm.Exec(`
 		UPDATE posts SET admission = 'waiting', updated_at = @now WHERE id IN (
-			SELECT id FROM posts WHERE admission = 'parked' AND lane = @lane ORDER BY run_at, id
+			SELECT id FROM posts WHERE admission = 'parked' AND lane = @lane AND run_at <= @now ORDER BY run_at, id
 			LIMIT (SELECT CASE WHEN n.taken < @places THEN @places - n.taken ELSE 0 END FROM (SELECT `+taken("@lane")+` AS taken) n) `+d.skipLocked()+`)`,
 		map[string]any{"lane": lane, "places": places, "now": now, "soon": now.Add(callWait)}).Error
 	return wrap(err, "free the lane %s", lane)
@@ -102,7 +111,7 @@ func (d conn) freeLane(lane string, places int, now time.Time) error {
 // their app's turn.
 func taken(lane string) string {
 	return `(SELECT COUNT(*) FROM posts p WHERE p.admission = 'admitted' AND p.lane = ` + lane + ` AND ` + occupies + `)
-		+ (SELECT COUNT(*) FROM (SELECT 1 FROM posts p WHERE p.admission = 'waiting' AND p.lane = ` + lane + ` AND p.status IN ('scheduled', 'queued') AND p.run_at <= @now
+		+ (SELECT COUNT(*) FROM (SELECT 1 FROM posts p WHERE p.admission = 'waiting' AND p.lane = ` + lane + ` AND (p.status IN ('scheduled', 'queued') AND p.run_at <= @now OR ` + waitsOutside + `)
 			LIMIT @places) ready)`
 }
 
@@ -114,26 +123,30 @@ func (s *Admission) AnyWaiting(ctx context.Context, until time.Time) (bool, erro
 	return len(first) > 0 && !first[0].RunAt.After(until), wrap(err, "look for waiting posts")
 }
 
-// FreeLanes lists those of some lanes with parked posts that have a free place. It looks at limit
+// FreeLanes lists those of some lanes with parked posts that have a free place for one that is due. It looks at limit
 // lanes from the one behind after on, and returns the last one; it is empty at the end of them.
 // Each costs a few index entries, however many posts are parked.
 func (s *Admission) FreeLanes(ctx context.Context, after string, limit, places int, now time.Time) (free []string, last string, err error) {
 	var lanes []struct {
 		Lane  string
 		Taken int
+		// Due is when the first parked post is.
+		Due *time.Time
 	}
 	err = s.orm.WithContext(ctx).Raw(`
 		WITH RECURSIVE hop (lane, n) AS (
 			SELECT MIN(lane), 1 FROM posts WHERE admission = 'parked' AND lane > @after
 			UNION ALL
 			SELECT (SELECT MIN(lane) FROM posts WHERE admission = 'parked' AND lane > hop.lane), hop.n + 1 FROM hop WHERE hop.lane IS NOT NULL AND hop.n < @limit
-		) SELECT hop.lane, `+taken("hop.lane")+` AS taken FROM hop WHERE hop.lane IS NOT NULL ORDER BY hop.n`,
+		) SELECT hop.lane, `+taken("hop.lane")+` AS taken,
+			(SELECT run_at FROM posts WHERE admission = 'parked' AND lane = hop.lane ORDER BY run_at LIMIT 1) AS due
+		FROM hop WHERE hop.lane IS NOT NULL ORDER BY hop.n`,
 		map[string]any{"after": after, "limit": limit, "places": places, "now": now, "soon": now.Add(callWait)}).Scan(&lanes).Error
 	if err != nil {
 		return nil, "", fmt.Errorf("list lanes with parked posts: %w", err)
 	}
 	for _, l := range lanes {
-		if l.Taken < places {
+		if l.Taken < places && l.Due != nil && !l.Due.After(now) {
 			free = append(free, l.Lane)
 		}
 	}

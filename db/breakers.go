@@ -41,7 +41,9 @@ func (s *Breakers) Fail(ctx context.Context, f Failure) (b models.Breaker, opene
 	err = s.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		first := f.Breaker
 		first.Posts = []string{}
-		if err := tx.Clauses(clause.OnConflict{DoNothing: true}).Create(&first).Error; err != nil {
+		// An update that changes nothing locks the row, which might be deleted before it is read.
+		same := clause.OnConflict{Columns: []clause.Column{{Name: "name"}}, DoUpdates: clause.AssignmentColumns([]string{"name"})}
+		if err := tx.Clauses(same).Create(&first).Error; err != nil {
 			return err
 		}
 		if err := tx.Clauses(clause.Locking{Strength: "UPDATE"}).Where("name = ?", f.Breaker.Name).Take(&b).Error; err != nil {
@@ -66,10 +68,19 @@ func (s *Breakers) Fail(ctx context.Context, f Failure) (b models.Breaker, opene
 }
 
 // Probe lets one caller try a call whose breaker is open: it reports whether that is this one. The
-// next may try at next.
-func (s *Breakers) Probe(ctx context.Context, name string, now, next time.Time) (bool, error) {
-	res := s.orm.WithContext(ctx).Exec("UPDATE breakers SET probe_at = ?, probes = probes + 1 WHERE name = ? AND opened_at IS NOT NULL AND probe_at <= ?", next, name, now)
+// next may try at next. The account that tried last leaves the first wait to others.
+func (s *Breakers) Probe(ctx context.Context, name, lane string, now, next time.Time, wait time.Duration) (bool, error) {
+	res := s.orm.WithContext(ctx).Exec(`
+		UPDATE breakers SET probe_at = @next, probes = probes + 1, probe_lane = @lane
+		WHERE name = @name AND opened_at IS NOT NULL AND (probe_at <= @now AND probe_lane <> @lane OR probe_at <= @late)`,
+		map[string]any{"name": name, "lane": lane, "now": now, "next": next, "late": now.Add(-wait)})
 	return changedAny(res, "probe "+name)
+}
+
+// Forget deletes breakers that nobody has met since before.
+func (s *Breakers) Forget(ctx context.Context, before time.Time) error {
+	err := s.orm.WithContext(ctx).Exec("DELETE FROM breakers WHERE failed_at < @before AND (probe_at IS NULL OR probe_at < @before)", map[string]any{"before": before}).Error
+	return wrap(err, "forget old breakers")
 }
 
 // Close forgets the failures of a call that succeeded. It reports whether its breaker was open.

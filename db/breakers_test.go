@@ -35,26 +35,42 @@ func TestBreakers(t *testing.T) {
 		if _, opened := fail("d", later); opened {
 			t.Error("it was opened twice")
 		}
-		probe := func(at time.Time) bool {
+		probe := func(lane string, at time.Duration) bool {
 			t.Helper()
-			may, err := f.Breakers.Probe(ctx, name, at, at.Add(10*time.Second))
+			may, err := f.Breakers.Probe(ctx, name, lane, later.Add(at), later.Add(at+10*time.Second), 10*time.Second)
 			f.must(err)
 			return may
 		}
-		if probe(later) || !probe(later.Add(5*time.Second)) || probe(later.Add(6*time.Second)) {
+		if probe("a", 0) || !probe("a", 5*time.Second) || probe("b", 6*time.Second) {
 			t.Error("not exactly one caller may try once the time has come")
+		}
+		if probe("a", 15*time.Second) || !probe("b", 16*time.Second) {
+			t.Error("the account that tried last does not leave the next try to others")
+		}
+		if probe("b", 27*time.Second) || !probe("b", 36*time.Second) {
+			t.Error("where no other account waits, the same one does not try again")
 		}
 		all, err := f.Breakers.List(ctx)
 		f.must(err)
-		if len(all) != 1 || all[0].Probes != 1 || all[0].Message != "HTTP 503" {
+		if len(all) != 1 || all[0].Probes != 3 || all[0].Message != "HTTP 503" {
 			t.Errorf("breakers = %+v", all)
 		}
+		f.must(f.Breakers.Forget(ctx, later.Add(40*time.Second))) // it was tried after that
 		for _, want := range []bool{true, false} {
 			wasOpen, err := f.Breakers.Close(ctx, name)
 			f.must(err)
 			if wasOpen != want {
 				t.Errorf("closed an open breaker: %t, want %t", wasOpen, want)
 			}
+		}
+		fail("a", epoch)
+		f.must(f.Breakers.Forget(ctx, epoch))
+		if all, err := f.Breakers.List(ctx); err != nil || len(all) != 1 {
+			t.Errorf("%d breakers, %v", len(all), err)
+		}
+		f.must(f.Breakers.Forget(ctx, epoch.Add(time.Second)))
+		if all, err := f.Breakers.List(ctx); err != nil || len(all) != 0 {
+			t.Errorf("breakers that nobody meets are left: %+v, %v", all, err)
 		}
 	})
 }

@@ -37,14 +37,14 @@ func (s *Runs) Free(ctx context.Context, b Budget, now time.Time) error {
 	return b.free(s.orm.WithContext(ctx), now)
 }
 
-// WaitsAhead reports whether a post of the same account that was to be published sooner waits for a
-// call too, and goes on by then.
-func (s *Runs) WaitsAhead(ctx context.Context, p *models.Post, by time.Time) (bool, error) {
+// WaitsAhead reports whether a post of the same account that was to be published sooner waits for the
+// same reason, and goes on by then.
+func (s *Runs) WaitsAhead(ctx context.Context, p *models.Post, reason string, by time.Time) (bool, error) {
 	var ahead bool
 	err := s.orm.WithContext(ctx).Raw(`
-		SELECT EXISTS (SELECT 1 FROM posts WHERE lane = @lane AND admission = 'admitted' AND status IN ('scheduled', 'queued') AND `+waitsForCall+` AND run_at <= @by
+		SELECT EXISTS (SELECT 1 FROM posts WHERE lane = @lane AND admission = 'admitted' AND status IN ('scheduled', 'queued') AND deferred_reason = @reason AND run_at <= @by
 			AND (publish_at < @at OR publish_at = @at AND (created_at < @created OR created_at = @created AND id < @id)))`,
-		map[string]any{"lane": p.Lane, "at": p.PublishAt, "created": p.CreatedAt, "id": p.ID, "by": by}).Scan(&ahead).Error
+		map[string]any{"lane": p.Lane, "at": p.PublishAt, "created": p.CreatedAt, "id": p.ID, "by": by, "reason": reason}).Scan(&ahead).Error
 	return ahead, wrap(err, "read what waits before post %s", p.ID)
 }
 
@@ -100,15 +100,16 @@ func (s *Runs) Used(ctx context.Context, b Budget, now time.Time) (int, error) {
 // time t. If it is one too many it is not noted, and TakePace returns when it may be made.
 func (s *Runs) TakePace(ctx context.Context, name string, every time.Duration, burst int, now time.Time) (free time.Time, err error) {
 	// used_until is when all reads so far are used up: each takes up a time of every. It is at most
-	// a burst ahead of now.
+	// a burst ahead of now; what is farther ahead was written by a clock that is wrong.
 	var until []int64
 	spare := time.Duration(burst-1) * every
 	err = s.orm.WithContext(ctx).Raw(`
 		INSERT INTO paces (name, used_until) VALUES (@name, @one)
-		ON CONFLICT (name) DO UPDATE SET used_until = CASE WHEN paces.used_until > @now THEN paces.used_until + @every ELSE @one END
-			WHERE paces.used_until <= @latest
+		ON CONFLICT (name) DO UPDATE SET used_until = CASE WHEN paces.used_until > @now AND paces.used_until <= @latest THEN paces.used_until + @every ELSE @one END
+			WHERE paces.used_until <= @latest OR paces.used_until > @wrong
 		RETURNING used_until`, map[string]any{
 		"name": name, "now": now.UnixMilli(), "every": every.Milliseconds(), "one": now.Add(every).UnixMilli(), "latest": now.Add(spare).UnixMilli(),
+		"wrong": now.Add(time.Duration(burst)*every + time.Minute).UnixMilli(),
 	}).Scan(&until).Error
 	if err == nil && len(until) == 0 {
 		err = s.orm.WithContext(ctx).Table("paces").Where("name = ?", name).Pluck("used_until", &until).Error

@@ -33,8 +33,10 @@ func (s *Admission) InTurn(ctx context.Context, now time.Time, fn func(*Turn) er
 	err = s.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		ran = true
 		if s.dialect == Postgres { // SQLite has one writer
-			// The lock ends with the transaction, so it also works behind a pooler.
-			err := tx.Raw("SELECT pg_try_advisory_xact_lock(hashtextextended('turn', 0))").Scan(&ran).Error
+			// The lock ends with the transaction, so it also works behind a pooler. If the machine
+			// loses its power here, the server ends the transaction soon: nobody else can decide
+			// meanwhile.
+			err := tx.Raw("SELECT pg_try_advisory_xact_lock(hashtextextended('turn', 0)) FROM set_config('idle_in_transaction_session_timeout', '10s', TRUE)").Scan(&ran).Error
 			if err != nil || !ran {
 				return wrap(err, "lock the turns of apps")
 			}
@@ -56,17 +58,21 @@ func (t *Turn) Loads(step models.Step) ([]AppLoad, error) {
 	return loads, wrap(err, "count the posts of apps in Asynq")
 }
 
-// Waiting lists apps with posts that wait for their time or turn, from the one behind after on.
-// It reads one index entry per app, however many posts wait. Due and Total are not set.
-func (t *Turn) Waiting(step models.Step, after int64, limit int) ([]AppLoad, error) {
+// Waiting lists apps with waiting posts that are due before until, from the app behind after on. It
+// reads a few index entries per app that has any waiting posts, however many. Due and Total are not
+// set.
+func (t *Turn) Waiting(step models.Step, until time.Time, after int64, limit int) ([]AppLoad, error) {
 	var apps []AppLoad
 	err := t.orm.Raw(`
 		WITH RECURSIVE hop (app_id) AS (
 			SELECT MIN(app_id) FROM posts WHERE `+waitsForTurn+` AND step = @step AND app_id > @after
 			UNION ALL
 			SELECT (SELECT MIN(app_id) FROM posts WHERE `+waitsForTurn+` AND step = @step AND app_id > hop.app_id) FROM hop WHERE hop.app_id IS NOT NULL
-		) SELECT first.app_id, a.weight FROM (SELECT app_id FROM hop WHERE app_id IS NOT NULL LIMIT @limit) first JOIN apps a ON a.id = first.app_id
-		ORDER BY first.app_id`, map[string]any{"step": step, "after": after, "limit": limit}).Scan(&apps).Error
+		) SELECT first.app_id, a.weight FROM (
+			SELECT app_id FROM hop WHERE app_id IS NOT NULL
+				AND EXISTS (SELECT 1 FROM posts p WHERE p.admission = 'waiting' AND p.status IN ('scheduled', 'queued') AND p.step = @step AND p.app_id = hop.app_id AND p.run_at <= @until)
+			LIMIT @limit) first JOIN apps a ON a.id = first.app_id
+		ORDER BY first.app_id`, map[string]any{"step": step, "until": until, "after": after, "limit": limit}).Scan(&apps).Error
 	return apps, wrap(err, "list the apps whose posts wait")
 }
 
@@ -101,13 +107,13 @@ func (t *Turn) Next(step models.Step, apps []int64, until time.Time, each int) (
 	return all, nil
 }
 
-// Looks lists waiting posts that the platform may have and that are due before until, the soonest
+// Polls lists waiting posts that the platform may have and that are due before until, the soonest
 // first. They wait for no turn.
-func (t *Turn) Looks(until time.Time, limit int) ([]models.Post, error) {
+func (t *Turn) Polls(until time.Time, limit int) ([]models.Post, error) {
 	var posts []models.Post
 	err := t.orm.Model(&models.Post{}).Select(turnColumns).
 		Where("admission = 'waiting' AND status IN ('publishing', 'processing', 'uncertain', 'published') AND run_at <= ?", until).Order("run_at").Limit(limit).Find(&posts).Error
-	return posts, wrap(err, "list the posts to look for")
+	return posts, wrap(err, "list the posts to poll")
 }
 
 // Lanes counts the posts in Asynq by lane. Lanes that have none are left out.
@@ -116,6 +122,19 @@ func (t *Turn) Lanes(lanes []string) (map[string]LaneLoad, error) { return t.lan
 // Admit marks waiting posts as admitted to Asynq, unless another process changes them. It returns
 // the posts that it marked; the caller enqueues a task for each after the turn.
 func (t *Turn) Admit(posts []models.Post) ([]models.Post, error) { return t.admit(posts, t.now) }
+
+// ParkLanes parks the waiting posts of lanes that are due: the lanes are full. It leaves out what goes
+// beyond limit.
+func (t *Turn) ParkLanes(lanes []string, limit int) error {
+	if len(lanes) == 0 {
+		return nil
+	}
+	err := t.orm.Exec(`
+		UPDATE posts SET admission = 'parked', updated_at = @now WHERE id IN (
+			SELECT id FROM posts WHERE admission = 'waiting' AND status IN ('scheduled', 'queued') AND lane IN @lanes AND run_at <= @now LIMIT @limit `+t.skipLocked()+`)`,
+		map[string]any{"lanes": lanes, "now": t.now, "limit": limit}).Error
+	return wrap(err, "park the posts of %d lanes", len(lanes))
+}
 
 // Park marks waiting posts as waiting for their lane, which is full.
 func (t *Turn) Park(posts []models.Post) error {

@@ -36,10 +36,13 @@ func TestTurnAdmits(t *testing.T) {
 		near := f.post(waitingAt(soon, func(p *models.Post) { p.Status = models.Scheduled }))
 		f.post(waitingAt(far))
 		f.inTurn(func(turn *db.Turn) error {
-			apps, err := turn.Waiting(near.Step, 0, 10)
+			apps, err := turn.Waiting(near.Step, soon, 0, 10)
 			f.must(err)
 			if len(apps) != 1 || apps[0].AppID != near.AppID || apps[0].Weight != 1 {
 				t.Fatalf("apps = %+v", apps)
+			}
+			if none, err := turn.Waiting(near.Step, epoch, 0, 10); err != nil || len(none) != 0 {
+				t.Errorf("apps whose posts are not due yet take part in turns: %+v, %v", none, err)
 			}
 			next, err := turn.Next(near.Step, []int64{near.AppID, near.AppID + 1}, soon, 10)
 			f.must(err)
@@ -95,18 +98,69 @@ func TestTurnLeavesChangedPosts(t *testing.T) {
 }
 
 // Posts that the platform may have wait for no turn.
-func TestTurnLooks(t *testing.T) {
+func TestTurnPolls(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		p := f.post(waitingAt(epoch, func(p *models.Post) { p.Status = models.Uncertain }))
 		f.post(waitingAt(epoch.Add(time.Hour), func(p *models.Post) { p.Status = models.Processing }))
 		f.post(waitingAt(epoch))
 		f.inTurn(func(turn *db.Turn) error {
-			looks, err := turn.Looks(epoch, 10)
+			polls, err := turn.Polls(epoch, 10)
 			f.must(err)
-			if len(looks) != 1 || looks[0].ID != p.ID {
-				t.Errorf("looks = %+v", looks)
+			if len(polls) != 1 || polls[0].ID != p.ID {
+				t.Errorf("polls = %+v", polls)
 			}
 			return nil
+		})
+	})
+}
+
+// Posts that are parked ahead of their time are left alone until then: freeing them would only park
+// them again.
+func TestFreeLaneAheadOfTime(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		ctx, soon := t.Context(), epoch.Add(time.Minute)
+		p := f.post(waitingAt(soon))
+		f.inTurn(func(turn *db.Turn) error { return turn.Park([]models.Post{*p}) })
+		for _, at := range []time.Time{epoch, soon} {
+			free, _, err := f.Admission.FreeLanes(ctx, "", 10, 3, at)
+			f.must(err)
+			f.must(f.Admission.FreeLane(ctx, p.Lane, 3, at))
+			if due := at == soon; (len(free) == 1) != due || (f.reload(p).Admission == models.AdmissionWaiting) != due {
+				t.Errorf("at %s: lanes %v, the post is %s", at, free, f.reload(p).Admission)
+			}
+		}
+	})
+}
+
+// A full lane is parked as a whole: it does not stand in front of the other lanes of its app.
+func TestParkLanes(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		due, other := f.post(waitingAt(epoch)), f.post(waitingAt(epoch, func(p *models.Post) { p.Lane = "another" }))
+		later := f.post(waitingAt(epoch.Add(time.Minute)))
+		f.inTurn(func(turn *db.Turn) error { return turn.ParkLanes([]string{due.Lane}, 10) })
+		for p, want := range map[*models.Post]models.Admission{due: models.AdmissionParked, other: models.AdmissionWaiting, later: models.AdmissionWaiting} {
+			if got := f.reload(p).Admission; got != want {
+				t.Errorf("%s, due at %s: %s, want %s", p.Lane, p.RunAt, got, want)
+			}
+		}
+	})
+}
+
+// A post that waits for the platform keeps its place in its lane, in Asynq or not.
+func TestLanesKeepPlaces(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		f.post(waitingAt(epoch.Add(time.Minute), func(p *models.Post) { p.DeferredReason = models.DeferredDown }))
+		p := f.post(func(p *models.Post) {
+			p.DeferredReason = models.DeferredRateLimit
+			at := epoch.Add(time.Minute)
+			p.RunAt = &at
+		})
+		f.inTurn(func(turn *db.Turn) error {
+			lanes, err := turn.Lanes([]string{p.Lane})
+			if got := lanes[p.Lane]; got.Due != 2 || got.Total != 1 {
+				t.Errorf("load %+v", got)
+			}
+			return err
 		})
 	})
 }

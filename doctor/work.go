@@ -354,11 +354,11 @@ func (d *doctor) breakers(ctx context.Context) error {
 			continue
 		}
 		open++
-		d.warn("wait; if the platform is well, look at whether this installation reaches it", "%s fails for everybody since %s: %s. %d posts have tried since, and the others wait",
+		d.warn("wait; if the platform is well, look at whether this installation reaches it", "%s keeps failing since %s: %s. %d posts have tried since, and the others wait",
 			b.Op, b.OpenedAt.UTC().Format(time.RFC3339), b.Message, b.Probes)
 	}
 	if open == 0 {
-		d.ok("no kind of call to a platform fails for everybody")
+		d.ok("no kind of call to a platform keeps failing")
 	}
 	return nil
 }

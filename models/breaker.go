@@ -5,10 +5,12 @@ import "time"
 // Breaker counts how a kind of call to a platform fails. It is open while that call is not made,
 // but for single probes.
 type Breaker struct {
-	// Name is the platform's and that of the call, as in tiktok/tiktok.init.
+	// Name is the platform's and that of the call, as in tiktok/tiktok.init. Reads of what a call came
+	// to have one of their own.
 	Name     string `gorm:"primaryKey"`
 	Platform Platform
-	Op       LedgerOp
+	// Op names the call for people.
+	Op string
 	// Posts are the ids of posts whose call failed since one succeeded.
 	Posts []string `gorm:"serializer:json"`
 	// Message is the newest failure.
@@ -21,6 +23,8 @@ type Breaker struct {
 	ProbeAt *time.Time
 	// Probes counts the calls that were tried since it opened.
 	Probes int
+	// ProbeLane is the account of the newest of them: the next one is another's, if another waits.
+	ProbeLane string
 }
 
 // Open reports whether the call is not made.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"sync"
 	"time"
 
@@ -21,7 +22,8 @@ import (
 // wait without using attempts, and now and then one of them tries. The first success closes it.
 //
 // That some posts of their own fail every time opens nothing: it takes several posts, with no
-// success between them. Polls of posts that may be live go on, at their slow pace.
+// success between them. Reads of what a call came to have a breaker of their own, which stops none
+// of them: it only keeps posts that cannot be live yet from using up attempts.
 const (
 	breakerPosts = 5
 	// breakerForget is how long a failure counts.
@@ -33,10 +35,12 @@ const (
 	firstProbe = 5 * time.Second
 	lastProbe  = 30 * time.Second
 	// maxBreakerWait is the most that a post waits beyond the next probe.
-	maxBreakerWait = 2 * time.Minute
+	maxBreakerWait = 5 * time.Minute
 	// breakerSpares is for how long posts use no attempts because of an open breaker. After that
 	// they do, so that posts which fail every time come to an end.
-	breakerSpares = 24 * time.Hour
+	breakerSpares = time.Hour
+	// breakerForgets is how long a breaker stays that nobody meets.
+	breakerForgets = 10 * time.Minute
 )
 
 // breakers is what a process knows of the breakers. It is safe for concurrent use.
@@ -84,12 +88,15 @@ func (b *breakers) replace(all []models.Breaker, now time.Time) {
 	}
 }
 
-// breakerOf names the breaker of a step's call.
-func (r *run) breakerOf(step *Step) string { return string(r.post.Platform) + "/" + string(step.Op) }
+// breaker names the one of what the run is at.
+func (r *run) breaker() string { return string(r.post.Platform) + "/" + r.at }
 
-// checkBreaker returns a *WaitError if the breaker of a step is open and another post tries the
-// call.
-func (r *run) checkBreaker(ctx context.Context, step *Step) error {
+// readsOf names what is read of a step's call, for people.
+func readsOf(step *Step) string { return string(step.Op) + " (reads)" }
+
+// checkBreaker returns a *WaitError if the breaker of the call that the run is at is open and another
+// post tries the call.
+func (r *run) checkBreaker(ctx context.Context) error {
 	now := r.Now()
 	if r.breakers.stale(now) {
 		all, err := r.DB.Breakers.List(ctx)
@@ -98,12 +105,12 @@ func (r *run) checkBreaker(ctx context.Context, step *Step) error {
 		}
 		r.breakers.replace(all, now)
 	}
-	b, known := r.breakers.get(r.breakerOf(step))
+	b, known := r.breakers.get(r.breaker())
 	if !known || !b.Open() {
 		return nil
 	}
-	next := now.Add(probeWait(b.Probes + 1))
-	probes, err := r.DB.Breakers.Probe(ctx, b.Name, now, next)
+	wait := probeWait(b.Probes + 1)
+	probes, err := r.DB.Breakers.Probe(ctx, b.Name, r.post.Lane, now, now.Add(wait), wait)
 	if err != nil || probes {
 		return err
 	}
@@ -123,20 +130,26 @@ func (r *run) waitForPlatform(b models.Breaker) *WaitError {
 	return &WaitError{
 		In:     max(b.ProbeAt.Sub(now), 0) + time.Second + time.Duration(r.Rand()*float64(spread)),
 		Reason: models.DeferredDown,
-		Message: fmt.Sprintf("%s fails for everybody since %s (%s); one post tries it now and then, and this one waits until it succeeds",
+		Message: fmt.Sprintf("%s keeps failing since %s (%s); one post tries now and then, and this one waits until that succeeds",
 			b.Op, b.OpenedAt.UTC().Format(time.RFC3339), b.Message),
 	}
 }
 
 // isDown reports whether an error shows a platform that does not work: an answer of its own
 // server's trouble, none in time, or no way to reach it. A connection that is reset is nothing
-// of that kind.
+// of that kind, nor is an error of ours.
 func isDown(err error) bool {
 	e, ok := errors.AsType[*platform.Error](err)
 	if !ok || e.Kind != platform.Transient && e.Kind != platform.Unknown {
 		return false
 	}
-	return e.HTTPStatus >= 500 || e.HTTPStatus == 0 && (e.Kind == platform.Transient || timedOut(err))
+	return e.HTTPStatus >= 500 || e.HTTPStatus == 0 && (timedOut(err) || unreached(err))
+}
+
+// unreached reports whether no connection could be made.
+func unreached(err error) bool {
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && op.Op == "dial"
 }
 
 func timedOut(err error) bool {
@@ -159,15 +172,15 @@ func trouble(err error) string {
 	return "it cannot be reached"
 }
 
-// noteDown counts a failure of the step that the run is at, if it shows a platform that does not
+// noteDown counts a failure of what the run is at, if it shows a platform that does not
 // work. It returns the wait of the post if the breaker is open; nil if it is not.
 func (r *run) noteDown(ctx context.Context, failure error) *WaitError {
-	if r.step == nil || !isDown(failure) {
+	if r.at == "" || !isDown(failure) {
 		return nil
 	}
 	now := r.Now()
 	b, opened, err := r.DB.Breakers.Fail(ctx, db.Failure{
-		Breaker: models.Breaker{Name: r.breakerOf(r.step), Platform: r.post.Platform, Op: r.step.Op, Message: trouble(failure), FailedAt: now},
+		Breaker: models.Breaker{Name: r.breaker(), Platform: r.post.Platform, Op: r.at, Message: trouble(failure), FailedAt: now},
 		PostID:  r.post.ID, Opens: breakerPosts, Forget: breakerForget, Probe: now.Add(firstProbe),
 	})
 	if err != nil {
@@ -176,8 +189,8 @@ func (r *run) noteDown(ctx context.Context, failure error) *WaitError {
 	}
 	r.breakers.put(b)
 	if opened {
-		r.log.WithFields(logrus.Fields{observe.FieldAction: string(b.Op), "failed_posts": len(b.Posts)}).WithError(failure).
-			Warn("the platform fails for everybody; such calls wait until one that tries succeeds")
+		r.log.WithFields(logrus.Fields{observe.FieldAction: b.Op, "failed_posts": len(b.Posts)}).WithError(failure).
+			Warn("a kind of call to the platform keeps failing; posts wait until one that tries succeeds")
 	}
 	if !b.Open() || now.Sub(*b.OpenedAt) >= breakerSpares {
 		return nil
@@ -185,9 +198,9 @@ func (r *run) noteDown(ctx context.Context, failure error) *WaitError {
 	return r.waitForPlatform(b)
 }
 
-// noteUp forgets the failures of a step whose call succeeded.
-func (r *run) noteUp(ctx context.Context, step *Step) {
-	name := r.breakerOf(step)
+// noteUp forgets the failures of what the run is at, as it succeeded.
+func (r *run) noteUp(ctx context.Context) {
+	name := r.breaker()
 	if _, known := r.breakers.get(name); !known {
 		return
 	}
@@ -198,6 +211,6 @@ func (r *run) noteUp(ctx context.Context, step *Step) {
 	}
 	r.breakers.remove(name)
 	if wasOpen {
-		r.log.WithField(observe.FieldAction, string(step.Op)).Info("the platform works again; the posts that wait for it go on")
+		r.log.WithField(observe.FieldAction, r.at).Info("the platform works again; the posts that wait for it go on")
 	}
 }

@@ -32,8 +32,8 @@ type Budget struct {
 type Pace struct {
 	// Name is the same for all steps that share the pace.
 	Name string
-	// Every is the time that a read takes up. So many as Burst may be made at once after a rest:
-	// in any time t there are at most Burst + t/Every.
+	// Every is the time that a read takes up. After a rest up to Burst reads may be made at once: in
+	// any time t there are at most Burst + t/Every.
 	Every time.Duration
 	Burst int
 }
@@ -70,8 +70,14 @@ func (r *run) mayRead(ctx context.Context, step *Step) error {
 	if err != nil || free.IsZero() {
 		return err
 	}
-	return &WaitError{In: max(free.Sub(now), time.Millisecond)}
+	// Many may wait: they come back one after the other.
+	in := max(free.Sub(now), time.Millisecond) + time.Duration(r.Rand()*float64(step.ReadPace.Burst)*float64(step.ReadPace.Every))
+	return &WaitError{In: in}
 }
+
+// effectiveWait is how soon a post looks again whether a budget has room whose calls may turn out not
+// to count.
+const effectiveWait = 15 * time.Minute
 
 // letOthersGo is the wait for a post that was here first and waits for the same budget: about as
 // long as Asynq takes to see that its time has come.
@@ -87,7 +93,7 @@ func (r *run) afford(ctx context.Context, step *Step) error {
 	if err := r.DB.Runs.Free(ctx, r.budget(step), r.Now()); err != nil {
 		return r.waitForBudget(step, err)
 	}
-	ahead, err := r.DB.Runs.WaitsAhead(ctx, r.post, r.Now().Add(2*letOthersGo))
+	ahead, err := r.DB.Runs.WaitsAhead(ctx, r.post, step.Budget.reason(), r.Now().Add(2*letOthersGo))
 	if err != nil || !ahead {
 		return err
 	}
@@ -101,8 +107,12 @@ func (r *run) waitForBudget(step *Step, err error) error {
 	if !ok {
 		return err
 	}
+	in := max(spent.Until.Sub(r.Now()), time.Millisecond)
+	if step.Budget.Effective {
+		in = min(in, effectiveWait) // a call that turns out to have had no effect makes room sooner
+	}
 	return &WaitError{
-		In: max(spent.Until.Sub(r.Now()), time.Millisecond), Reason: step.Budget.reason(),
+		In: in, Reason: step.Budget.reason(),
 		Message: fmt.Sprintf("%s; this one can start at %s", step.Budget.Text, spent.Until.UTC().Format(time.RFC3339)),
 	}
 }

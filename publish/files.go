@@ -81,6 +81,9 @@ const (
 // post needs. It reports whether there may be more. It is one tick of the scheduler.
 func (s *Service) CleanUp(ctx context.Context) (more bool, err error) {
 	now := s.Now()
+	if err := s.DB.Breakers.Forget(ctx, now.Add(-breakerForgets)); err != nil {
+		return false, err
+	}
 	keys, err := s.DB.Tenants.DeleteExpiredKeys(ctx, now.Add(-idempotencyLife), keyBatch)
 	if err != nil {
 		return false, err

@@ -56,8 +56,8 @@ type run struct {
 	restoreID int64
 	// moves is when the run last made progress. The goroutine that renews the lease reads it.
 	moves moves
-	// step is the one that the run is at; nil before the first.
-	step *Step
+	// at names the call that the run is about to make, or what it reads; empty before the first.
+	at string
 	// readBegan is when the newest read of the platform began.
 	readBegan time.Time
 	// drain is closed when the process stops.
@@ -333,7 +333,7 @@ func (r *run) apply(o outcome) {
 		p.DeferredUntil = &at
 	}
 	p.Admission, p.EnqueuedAt = models.AdmissionAdmitted, &now
-	if o.in > r.Timings.Horizon {
+	if o.in > r.Timings.Horizon || o.reason == models.DeferredDown { // many may wait: they take turns when they are due
 		p.Admission, p.EnqueuedAt = models.AdmissionWaiting, nil
 	}
 }

@@ -140,8 +140,12 @@ func (r *run) readStep(ctx context.Context, step *Step) (Verdict, error) {
 	if err := r.mayRead(ctx, step); err != nil {
 		return Verdict{}, err
 	}
-	r.step, r.readBegan = step, r.Now()
-	return step.Read(ctx, &Run{r})
+	r.at, r.readBegan = readsOf(step), r.Now()
+	v, err := step.Read(ctx, &Run{r})
+	if err == nil {
+		r.noteUp(ctx)
+	}
+	return v, err
 }
 
 // unread is for a read that failed. It decides nothing about the post: a refusal is about
@@ -261,10 +265,10 @@ func (r *run) take(ctx context.Context, i int) (o outcome, next bool, err error)
 			return outcome{}, false, err
 		}
 	}
-	r.step = step
-	err = r.checkBreaker(ctx, step)
-	if err == nil {
-		err = r.afford(ctx, step)
+	r.at = string(step.Op)
+	err = r.afford(ctx, step)
+	if err == nil { // last, as it may use up the one try that all wait for
+		err = r.checkBreaker(ctx)
 	}
 	if err != nil {
 		o, err = r.stopped(ctx, step, err)
@@ -299,7 +303,7 @@ func (r *run) take(ctx context.Context, i int) (o outcome, next bool, err error)
 // accepted is for a call that the platform accepted.
 func (r *run) accepted(ctx context.Context, i int, e *models.LedgerEntry, res Result) (o outcome, next bool, err error) {
 	step := &r.kind.Steps[i]
-	r.noteUp(ctx, step)
+	r.noteUp(ctx)
 	if e != nil {
 		if err := r.keepResult(ctx, step, e, res); err != nil {
 			return outcome{}, false, err

@@ -3,6 +3,7 @@ package publish
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -22,8 +23,11 @@ const (
 	turnApps = 200
 	// turnLeast is how many posts of each app a turn reads at least: some wait for their lanes.
 	turnLeast = 8
-	// turnLooks is how many posts that the platform may have one turn hands to the workers.
-	turnLooks = 500
+	// turnMost is how many it reads at most, and turnParks how many it parks behind full lanes.
+	turnMost  = 1000
+	turnParks = 5000
+	// turnPolls is how many posts that the platform may have one turn hands to the workers.
+	turnPolls = 500
 	// turnFresh is how long a process trusts what its last turn saw.
 	turnFresh = time.Second
 	// turnRest is the least time between two turns of a process: completed runs ask for one each.
@@ -179,11 +183,11 @@ func (s *Service) takeTurn(ctx context.Context) (again bool, err error) {
 	}
 	var admitted []models.Post
 	ran, err := s.DB.Admission.InTurn(ctx, now, func(turn *db.Turn) error {
-		looks, err := turn.Looks(now.Add(s.Timings.Horizon), turnLooks)
+		polls, err := turn.Polls(now.Add(s.Timings.Horizon), turnPolls)
 		if err == nil {
-			admitted, err = turn.Admit(looks)
+			admitted, err = turn.Admit(polls)
 		}
-		again = len(looks) == turnLooks
+		again = len(polls) == turnPolls
 		for _, step := range models.FirstSteps {
 			if err != nil {
 				return err
@@ -213,7 +217,8 @@ func (s *Service) choose(turn *db.Turn, step models.Step, places int, pauses mod
 		return nil, false, err
 	}
 	after := s.turns.after[step]
-	waiting, err := turn.Waiting(step, after, turnApps)
+	until := now.Add(s.Timings.Horizon)
+	waiting, err := turn.Waiting(step, until, after, turnApps)
 	if err != nil {
 		return nil, false, err
 	}
@@ -223,9 +228,9 @@ func (s *Service) choose(turn *db.Turn, step models.Step, places int, pauses mod
 	}
 	each := turnLeast
 	if len(waiting) > 0 {
-		each = max(each, 2*places/len(waiting))
+		each = min(max(each, 2*places/len(waiting)), turnMost)
 	}
-	posts, err := turn.Next(step, idsOf(waiting), now.Add(s.Timings.Horizon), each)
+	posts, err := turn.Next(step, idsOf(waiting), until, each)
 	if err != nil {
 		return nil, false, err
 	}
@@ -239,10 +244,13 @@ func (s *Service) choose(turn *db.Turn, step models.Step, places int, pauses mod
 		err = turn.Park(c.park)
 	}
 	if err == nil {
+		err = turn.ParkLanes(slices.Sorted(maps.Keys(c.full)), turnParks)
+	}
+	if err == nil {
 		err = turn.Pause(c.pause)
 	}
-	s.turns.saw(step, seen{at: now, room: c.room(), crowded: c.crowded || after != 0 || len(waiting) == turnApps})
-	return admitted, len(c.park)+len(c.pause) > 0 || len(waiting) == turnApps && c.room() > 0, err
+	s.turns.saw(step, seen{at: now, room: c.room(), crowded: c.crowded || len(waiting) == turnApps})
+	return admitted, len(c.park)+len(c.pause)+len(c.full) > 0 || len(waiting) == turnApps && c.room() > 0, err
 }
 
 // choice decides which posts go to the workers. It is one turn over the posts that begin with
@@ -260,6 +268,8 @@ type choice struct {
 	weights int
 
 	admit, park, pause []models.Post
+	// full are the lanes of posts that are due and have no place.
+	full map[string]bool
 	// crowded: a post that is due was left waiting.
 	crowded bool
 }
@@ -272,7 +282,7 @@ type contender struct {
 }
 
 func newChoice(places int, loads, waiting []db.AppLoad, posts []models.Post, lanes map[string]db.LaneLoad, pauses models.Pauses, now time.Time) *choice {
-	c := &choice{places: places, lanes: lanes, pauses: pauses, now: now}
+	c := &choice{places: places, lanes: lanes, pauses: pauses, now: now, full: map[string]bool{}}
 	apps := map[int64]*contender{}
 	for _, load := range slices.Concat(loads, waiting) {
 		if apps[load.AppID] != nil {
@@ -326,8 +336,10 @@ func (c *choice) take(a *contender) bool {
 	case c.pauses.Of(p.Lane) != nil && later: // it is stopped when its time comes
 	case c.pauses.Of(p.Lane) != nil:
 		c.pause = append(c.pause, p)
-	case !hasRoom(lane, later):
+	case !hasRoom(lane, later) && later:
 		c.park = append(c.park, p)
+	case !hasRoom(lane, later):
+		c.full[p.Lane] = true
 	case !c.hasTurn(a, later):
 		c.crowded = c.crowded || !later
 		return false
@@ -344,14 +356,14 @@ func (c *choice) take(a *contender) bool {
 }
 
 // hasTurn reports whether an app gets another post into Asynq: there is room, or the app has less
-// than its share, which is a whole number of places. A post that is due counts only those that are due as well, so posts that are
+// than its share, as long as the shares of others were not overdrawn too far. A post that is due counts only those that are due as well, so posts that are
 // admitted ahead of their time never hold it up.
 func (c *choice) hasTurn(a *contender, later bool) bool {
-	share := c.places * a.Weight / c.weights
+	share := max(1, c.places*a.Weight/c.weights)
 	if later {
-		return c.total < c.places || a.Total < share
+		return c.total < c.places || a.Total < share && c.total < 2*c.places
 	}
-	return c.due < c.places || a.Due < share
+	return c.due < c.places || a.Due < share && c.due < 2*c.places
 }
 
 // room is how many more posts the workers can begin soon.

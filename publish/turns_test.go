@@ -123,7 +123,7 @@ func TestWeightsOfApps(t *testing.T) {
 }
 
 // A post that may be live is looked for although its app has as much in Asynq as it may have.
-func TestLooksWaitForNoTurn(t *testing.T) {
+func TestPollsWaitForNoTurn(t *testing.T) {
 	w := onSQLite(t)
 	a := w.tenant(10)
 	w.queue.SetPlaces(1)

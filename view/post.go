@@ -105,8 +105,8 @@ func OfError(p *models.Post) *Error {
 //
 //   - account_busy: earlier posts of the same account go first. It is not
 //     written down: it follows from where the post waits, as app_busy does.
-//   - app_busy: the workers are busy, and posts of the same app that were due
-//     sooner go first.
+//   - app_busy: the workers are busy, and it is not the post's turn yet: apps take
+//     turns, and posts of the same app that were due sooner go first.
 //   - rate_limited: the platform takes no more calls for the moment, or the app, not the
 //     account, has reached a limit of it.
 //   - daily_cap: the account has used up its posts of the day.
@@ -118,8 +118,8 @@ func OfError(p *models.Post) *Error {
 //     yet; nothing happened at the platform, and it is no attempt.
 //   - reauth_required: the platform refused the account's token; the account
 //     must be connected again.
-//   - platform_down: the platform takes this kind of call from nobody; one post tries
-//     it now and then, and the others go on once it succeeds.
+//   - platform_down: this kind of call failed for several posts in a row; one post
+//     tries it now and then, and the others go on once it succeeds.
 //   - paused: an operator keeps back what would be sent to the platform or account.
 //   - internal_error: something of ours failed; nothing happened at the
 //     platform, and it is no attempt.

@@ -67,7 +67,7 @@ func (p *Publisher) inits() *publish.Budget {
 // creator is done with one, so each counts for the whole time.
 func (p *Publisher) pendingShares() *publish.Budget {
 	if p.PendingShares == 0 {
-		return nil
+		return p.inits()
 	}
 	return &publish.Budget{
 		Name: "pending_shares", Most: p.PendingShares, Within: 24 * time.Hour, Effective: true, Reason: models.DeferredPendingCap,
@@ -75,9 +75,10 @@ func (p *Publisher) pendingShares() *publish.Budget {
 	}
 }
 
-// polls keeps 30 polls of an account's posts in a minute (status/fetch reference, 2026-09-11): ten at
-// once, and then one every three seconds.
-var polls = &publish.Pace{Name: "status", Every: 3 * time.Second, Burst: 10}
+// polls keeps 30 polls of an account's posts in a minute (status/fetch reference, 2026-09-11):
+// eight at once, and then one every three seconds. The reads that resume an upload are left to the
+// rest.
+var polls = &publish.Pace{Name: "status", Every: 3 * time.Second, Burst: 8}
 
 // Publisher publishes on TikTok.
 type Publisher struct {

@@ -11,27 +11,36 @@ import (
 	"socialqueue/test/testkit"
 )
 
-// Twelve videos of one account are due at once, on two workers, and Redis is emptied while six of
-// them wait for the next minute. TikTok refuses none, and none loses an attempt.
+// Two hundred videos of twenty accounts are due at once, on four workers, and Redis is emptied while
+// those wait that go beyond TikTok's limits for each account. TikTok refuses none, and none loses an
+// attempt.
 func TestBudgetOverWorkers(t *testing.T) {
 	t.Parallel()
-	const videos = 12
+	accounts, each, workers := 20, 10, 4
+	if testing.Short() {
+		accounts, each, workers = 1, 12, 2
+	}
+	videos := accounts * each
 	o := unlimited()
-	o.Limits = &sandbox.Limits{TikTokInit: 6}
+	o.Limits = &sandbox.Limits{TikTokInit: 6, TikTokCreatorInfo: 20, TikTokStatus: 30}
 	w := newSystem(t, setup{sandbox: o})
-	a, clip := w.tiktokAccount(), w.upload("video/mp4", sample.Video)
+	clip := w.upload("video/mp4", sample.Video)
 	var orders []order
-	for i := range videos {
-		orders = append(orders, order{a, video(a, clip, fmt.Sprintf("video %d", i))})
+	for range accounts {
+		a := w.tiktokAccount()
+		for range each {
+			orders = append(orders, order{a, video(a, clip, fmt.Sprintf("video %d", len(orders)))})
+		}
 	}
 	w.startScheduler()
-	w.startWorker()
-	w.startWorker()
+	for range workers {
+		w.startWorker()
+	}
 	began := time.Now()
 	w.acceptAll(orders)
-	testkit.Await(w.t, testkit.Patience, "six are live", func() (bool, string) {
+	testkit.Await(w.t, testkit.Patience, "six of each account are live", func() (bool, string) {
 		n := len(w.sim.LivePosts())
-		return n >= 6, fmt.Sprintf("%d are live", n)
+		return n >= 6*accounts, fmt.Sprintf("%d are live", n)
 	})
 	testkit.Await(w.t, testkit.Patience, "others wait for the next minute", func() (bool, string) {
 		n := 0
@@ -45,7 +54,7 @@ func TestBudgetOverWorkers(t *testing.T) {
 	w.must(w.redis.FlushDB(t.Context()).Err())
 	w.untilAllLive(4*time.Minute, videos)
 	if took := time.Since(began); took < time.Minute {
-		t.Errorf("twelve were live after %s", took)
+		t.Errorf("all were live after %s", took)
 	}
 	for _, p := range w.posts() {
 		if p.Attempts != 0 {
