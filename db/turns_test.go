@@ -125,7 +125,7 @@ func TestFreeLaneAheadOfTime(t *testing.T) {
 			free, _, err := f.Admission.FreeLanes(ctx, "", 10, 3, at)
 			f.must(err)
 			f.must(f.Admission.FreeLane(ctx, p.Lane, 3, at))
-			if due := at == soon; (len(free) == 1) != due || (f.reload(p).Admission == models.AdmissionWaiting) != due {
+			if due := at.Equal(soon); (len(free) == 1) != due || (f.reload(p).Admission == models.AdmissionWaiting) != due {
 				t.Errorf("at %s: lanes %v, the post is %s", at, free, f.reload(p).Admission)
 			}
 		}

@@ -14,24 +14,14 @@ func (s *Service) AdmitDue(ctx context.Context) error {
 	if err := s.DB.Admission.QueueDue(ctx, s.Now()); err != nil {
 		return err
 	}
-	for range tickTurns {
-		again, err := s.takeTurn(ctx)
-		if err != nil {
-			return err
-		}
-		if again && s.turns.looping.Load() {
-			s.askForTurn(ctx)
-			break
-		}
-		if !again {
-			break
-		}
+	if err := s.takeTurns(ctx); err != nil {
+		return err
+	}
+	if ctx.Err() != nil { // told to stop
+		return nil
 	}
 	return s.repairLanes(ctx)
 }
-
-// tickTurns is how many turns one tick takes at most where no loop goes on with them.
-const tickTurns = 100
 
 // repairLanes fills places of lanes that became free while nobody was there to fill them, such as
 // at the end of a pause. It looks at some lanes, and goes on behind them next time; where many are

@@ -144,12 +144,12 @@ func TestBudgetOfPendingShares(t *testing.T) {
 func TestBudgetOfContainers(t *testing.T) {
 	w := newLimited(t, dbtest.SQLite(t), sandbox.Limits{InstagramContainers: 400})
 	first := w.settle(w.accept(instagramCarousel)) // of three files
-	w.must(w.fillBudget(first, "instagram:"+strconv.FormatInt(w.insta, 10)+"/containers", 395))
+	w.must(w.fillBudget(first, "instagram:"+strconv.FormatInt(w.insta, 10)+"/containers", containersPerDay-5))
 	last := w.settle(w.accept(instagramImage, func(r *publish.Request) { r.Options.(*instagramposts.Options).Caption = "The last one" }))
 	w.wantStatus(last, models.Published)
 	p := w.accept(instagramImage, func(r *publish.Request) { r.Options.(*instagramposts.Options).Caption = "One too many" })
 	p = w.until(p, "waiting", func(p *models.Post) bool { return p.DeferredReason == models.DeferredDailyCap })
-	if !strings.Contains(w.story(p), "this account may make 400 Instagram containers in 24 hours, and has; this one can start at ") {
+	if !strings.Contains(w.story(p), "this account may make 10000 Instagram containers in 24 hours, and has; this one can start at ") {
 		t.Errorf("the timeline does not say why the post waits: %s", w.story(p))
 	}
 	w.wantStatus(w.settle(p), models.Published)

@@ -96,6 +96,9 @@ func (w *fixture) build() {
 	w.start()
 }
 
+// containersPerDay is more than Instagram's limit: some tests make hundreds of posts in no time.
+const containersPerDay = 10_000
+
 // start makes the service, as a process does that starts on the database, the files and the
 // mark that are there.
 func (w *fixture) start() {
@@ -116,6 +119,7 @@ func (w *fixture) start() {
 	}
 	pictures := instagramposts.New(w.graph)
 	pictures.CaptionAddOns = true
+	pictures.ContainersPerDay = containersPerDay
 	videos := tiktokposts.New(tt)
 	videos.PullHosts = []string{"127.0.0.1", "verified.example.com"}
 	var err error

@@ -28,7 +28,7 @@ func (r *run) failedCall(ctx context.Context, i int, e *models.LedgerEntry, err 
 		return r.stopped(ctx, step, err)
 	}
 	if platform.KindOf(err) == platform.Unknown { // what had no effect is counted where it is decided on
-		r.noteDown(ctx, err)
+		_ = r.noteDown(ctx, err)
 	}
 	switch {
 	case errors.Is(err, errDraining), context.Cause(ctx) != nil:

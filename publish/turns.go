@@ -32,6 +32,8 @@ const (
 	turnFresh = time.Second
 	// turnRest is the least time between two turns of a process: completed runs ask for one each.
 	turnRest = 20 * time.Millisecond
+	// turnsAtOnce is how many turns one tick takes at most.
+	turnsAtOnce = 100
 	// repairLanes is how many lanes one tick looks at for places that nobody filled, and
 	// repairTime how long it goes on where it finds some.
 	repairLanes = 200
@@ -150,13 +152,24 @@ func (s *Service) askForTurn(ctx context.Context) {
 		return
 	}
 	ctx = context.WithoutCancel(ctx)
-	for again := true; again; {
-		var err error
-		if again, err = s.takeTurn(ctx); err != nil {
-			observe.In(ctx, s.Log).WithError(err).Warn("could not hand posts to the workers; the next tick will")
-			return
+	if err := s.takeTurns(ctx); err != nil {
+		observe.In(ctx, s.Log).WithError(err).Warn("could not hand posts to the workers; the next tick will")
+	}
+}
+
+// takeTurns takes turns until there is nothing more to do, where no loop goes on with them.
+func (s *Service) takeTurns(ctx context.Context) error {
+	for range turnsAtOnce {
+		again, err := s.takeTurn(ctx)
+		if err != nil || !again {
+			return err
+		}
+		if s.turns.looping.Load() {
+			s.askForTurn(ctx)
+			return nil
 		}
 	}
+	return nil
 }
 
 // takeTurn hands posts to the workers, as many as those can begin soon. again reports that it
