@@ -181,10 +181,8 @@ var bugs = []bug{
 		if err := s.attend(`, `	for i := range posts[:0] {
 		if err := s.attend(`,
 	}}},
-	{"the tick forgets parked posts", []edit{{
-		"publish/admission.go", `	for _, lane := range lanes {
-`, `	for _, lane := range lanes[:0] {
-`,
+	{"parked posts are forgotten", []edit{{
+		"db/admission.go", `AND lane = @lane AND run_at <= @now ORDER BY run_at, id`, `AND lane = @lane AND 1 = 0 ORDER BY run_at, id`,
 	}}},
 	{"tokens are refreshed by two at once", []edit{{
 		"db/tokens.go", `		if a.RefreshLeaseUntil != nil && a.RefreshLeaseUntil.After(now) {
@@ -203,9 +201,15 @@ var bugs = []bug{
 		"db/runs.go", `		if err := emitMove(tx, w.Post, w.From); err != nil {
 			return err
 		}
-		return writeAlong(tx, w)
+		if err := writeAlong(tx, w); err != nil || w.FreeLane == 0 {
+			return err
+		}
+		return conn{tx, s.dialect}.freeLane(w.Post.Lane, w.FreeLane, w.Post.UpdatedAt)
 	})
-`, `		return writeAlong(tx, w)
+`, `		if err := writeAlong(tx, w); err != nil || w.FreeLane == 0 {
+			return err
+		}
+		return conn{tx, s.dialect}.freeLane(w.Post.Lane, w.FreeLane, w.Post.UpdatedAt)
 	}); err != nil {
 		return err
 	}
