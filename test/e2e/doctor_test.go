@@ -264,7 +264,7 @@ func TestDoctorWithoutServers(t *testing.T) {
 	w := newSystem(t, operated())
 	noRedis := map[string]string{"REDIS_URL": "redis://:unsaid@127.0.0.1:1/0"}
 	noDatabase := map[string]string{"DATABASE_URL": "postgresql://postgres:unsaid@127.0.0.1:1/postgres?sslmode=disable"}
-	onRedis, onDB := []string{"workers", "scheduler", "queues", "orphans", "archive"}, []string{"stuck", "uncertain", "accounts", "subscriptions", "secrets", "endpoints", "pauses", "restored"}
+	onRedis, onDB := []string{"workers", "scheduler", "queues", "orphans", "archive"}, []string{"stuck", "uncertain", "accounts", "subscriptions", "secrets", "endpoints", "breakers", "pauses", "restored"}
 	onBoth := []string{"clock", "posts", "tasks", "durability", "connections", "highwater"}
 	for name, tc := range map[string]struct {
 		env map[string]string
