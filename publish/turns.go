@@ -87,18 +87,6 @@ func (t *turns) takeRoom(step models.Step, now time.Time) bool {
 	return true
 }
 
-// idle reports whether the last turn is recent and left nobody waiting.
-func (t *turns) idle(now time.Time) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, step := range models.FirstSteps {
-		if s := t.seen[step]; s.crowded || s.room <= 0 || now.Sub(s.at) >= turnFresh {
-			return false
-		}
-	}
-	return true
-}
-
 func (t *turns) saw(step models.Step, s seen) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -183,7 +171,7 @@ func (s *Service) takeTurn(ctx context.Context) (again bool, err error) {
 	s.turns.missed.Store(false)
 	now := s.Now()
 	waiting, err := s.DB.Admission.AnyWaiting(ctx, now.Add(s.Timings.Horizon))
-	if err != nil || !waiting && s.turns.idle(now) {
+	if err != nil || !waiting {
 		return false, err
 	}
 	places, err := s.Queue.Places(ctx)
