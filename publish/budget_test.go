@@ -164,19 +164,21 @@ func (w *fixture) fillBudget(p *models.Post, budget string, calls int) error {
 	return err
 }
 
-// TestPollsKeepTheirPace: thirty videos of one account are in processing for minutes. TikTok takes
+// TestPollsKeepTheirPace: sixteen videos of one account are in processing for minutes. TikTok takes
 // thirty polls a minute.
 func TestPollsKeepTheirPace(t *testing.T) {
 	w := newLimited(t, dbtest.SQLite(t), sandbox.Limits{TikTokStatus: 30})
+	w.inits = 100
+	w.start()
 	w.sim.Script(sandbox.Fault{Op: sandbox.OpTikTokProcess, Mode: sandbox.ModeStuck, Times: -1})
 	var posts []*models.Post
-	for range 30 {
+	for range 16 {
 		posts = append(posts, w.accept(tiktokVideo))
 	}
-	for end := w.clock.Now().Add(8 * time.Minute); w.clock.Now().Before(end); {
+	for end := w.clock.Now().Add(3 * time.Minute); w.clock.Now().Before(end); {
 		w.step()
 	}
-	if n, polls := w.tooMany(), w.sim.CountCalls(sandbox.OpTikTokStatus); n != 0 || polls < 90 {
+	if n, polls := w.tooMany(), w.sim.CountCalls(sandbox.OpTikTokStatus); n != 0 || polls < 40 {
 		t.Errorf("%d of %d polls were over the limit", n, polls)
 	}
 	for _, p := range posts {

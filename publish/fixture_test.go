@@ -2,6 +2,7 @@ package publish_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -55,6 +56,8 @@ type fixture struct {
 	video   string
 	picture string
 	drain   chan struct{}
+	// inits is how many TikTok posts an account may start in a minute; 0 means TikTok's limit.
+	inits int
 	// attempts are what the metrics were told of each run.
 	attempts []observe.Attempt
 	// onNow, if set, is called whenever the service asks for the time: a place to
@@ -121,6 +124,7 @@ func (w *fixture) start() {
 	pictures.CaptionAddOns = true
 	pictures.ContainersPerDay = containersPerDay
 	videos := tiktokposts.New(tt)
+	videos.InitsPerMinute = cmp.Or(w.inits, videos.InitsPerMinute)
 	videos.PullHosts = []string{"127.0.0.1", "verified.example.com"}
 	var err error
 	w.Service, err = publish.New(publish.Deps{
