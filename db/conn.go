@@ -32,8 +32,8 @@ func (d conn) forUpdate() string {
 	return "FOR UPDATE"
 }
 
-// skipLocked returns the clause that leaves out the rows which another transaction is changing:
-// whoever uses it comes back soon, and must not wait.
+// skipLocked returns the clause that leaves out rows which another transaction is changing. The
+// caller runs again soon and handles them then.
 func (d conn) skipLocked() string {
 	if d.dialect == SQLite {
 		return ""

@@ -135,9 +135,9 @@ func (r *run) waitForPlatform(b models.Breaker) *WaitError {
 	}
 }
 
-// isDown reports whether an error shows a platform that does not work: an answer of its own
-// server's trouble, none in time, or no way to reach it. A connection that is reset is nothing
-// of that kind, nor is an error of ours.
+// isDown reports whether an error shows that the platform does not work: it answered 5xx, did not
+// answer in time, or no connection could be made. A connection that was reset does not count, and
+// neither does an error of our own.
 func isDown(err error) bool {
 	e, ok := errors.AsType[*platform.Error](err)
 	if !ok || e.Kind != platform.Transient && e.Kind != platform.Unknown {
@@ -160,8 +160,8 @@ func timedOut(err error) bool {
 	return ok && timeout.Timeout()
 }
 
-// trouble says in a few words how a platform does not work.
-func trouble(err error) string {
+// howDown says in a few words how a call failed for which isDown holds.
+func howDown(err error) string {
 	e, ok := errors.AsType[*platform.Error](err)
 	switch {
 	case ok && e.HTTPStatus != 0:
@@ -180,7 +180,7 @@ func (r *run) noteDown(ctx context.Context, failure error) *WaitError {
 	}
 	now := r.Now()
 	b, opened, err := r.DB.Breakers.Fail(ctx, db.Failure{
-		Breaker: models.Breaker{Name: r.breaker(), Platform: r.post.Platform, Op: r.at, Message: trouble(failure), FailedAt: now},
+		Breaker: models.Breaker{Name: r.breaker(), Platform: r.post.Platform, Op: r.at, Message: howDown(failure), FailedAt: now},
 		PostID:  r.post.ID, Opens: breakerPosts, Forget: breakerForget, Probe: now.Add(firstProbe),
 	})
 	if err != nil {

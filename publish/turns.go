@@ -161,7 +161,7 @@ func (s *Service) takeTurns(ctx context.Context) error {
 }
 
 // takeTurn hands posts to the workers, as many as those can begin soon. again reports that it
-// could go on at once. It leaves a turn that is being taken already to whoever takes it.
+// could go on at once. While another goroutine takes a turn it does nothing, and that one goes on.
 func (s *Service) takeTurn(ctx context.Context) (again bool, err error) {
 	if !s.turns.one.TryLock() {
 		s.turns.missed.Store(true)
